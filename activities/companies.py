@@ -1,0 +1,278 @@
+"""The steps on one company: qualify it without any model, research it, judge it, and end it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+
+from activities.heartbeats import heartbeating
+from activities.own_site import find_own_site
+from agents import company_research
+from agents.company_research import ResearchOutput
+from agents.loop import AgentRunner
+from agents.research_facts import proven_facts
+from domain.company import CompanyFacts, CompanyStatus, ReasonCode
+from domain.evidence import Evidence
+from domain.hosts import normalized_host, registrable_domain
+from domain.icp import grade
+from domain.identity import IdentityKeys
+from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, RunStep, Spend, TakenBack
+from domain.verdicts import Decided, decide, judge
+from settings import Settings
+from store import audit, companies, suppressions
+from store.companies import CompanyRow, SitePageRef
+from store.database import Connection, Database
+from tools.gateway import ToolGateway
+from tools.site import SiteReading, final_url
+
+log = structlog.get_logger()
+
+
+class CompanyActivities:
+    """One company at a time. Every step reads its input from the database and leaves its result there."""
+
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._runner = runner
+        self._settings = settings
+
+    @activity.defn
+    async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
+        """Own domain, alive, suppression, duplicate, place and software: all that code can settle before a model is paid.
+
+        Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
+        """
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, step.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+        if company.status is not CompanyStatus.FOUND:
+            # A step that ended the company before its worker died: tell the workflow what it wrote.
+            return CompanyOutcome(status=company.status, reason=company.reason)
+        reading = await find_own_site(self._gateway, company)
+        if reading is None or reading.domain is None:
+            return await self._end(company, CompanyStatus.REJECTED, ReasonCode.NO_OWN_DOMAIN)
+        if reading.problem == "blocked":
+            return await self._end(company, CompanyStatus.REJECTED, ReasonCode.SITE_BLOCKED, reading.detail)
+        if reading.problem is not None:
+            return await self._end(company, CompanyStatus.REJECTED, ReasonCode.SITE_DEAD, reading.detail)
+        facts = _facts_of_site(reading)
+        if research is not None and research.researched:
+            facts = research.facts  # judged anew after a decision: what was researched stands
+        async with self._database.transaction() as conn:
+            await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
+            suppressed = await self._suppression(conn, step, company, reading, facts)
+            if suppressed is None:
+                owner = await companies.claim_identity(
+                    conn, company.run_id, company.company_id, _identity(company, reading, facts)
+                )
+        if suppressed is not None:
+            return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, suppressed)
+        if owner is not None:
+            return await self._end(company, CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE, str(owner), owner)
+        pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
+        icp = grade(facts) if research is not None and research.researched else None
+        verdicts = judge(step.request.criteria, facts, icp)
+        async with self._database.transaction() as conn:
+            await companies.save_research(
+                conn,
+                company.run_id,
+                company.company_id,
+                facts,
+                verdicts,
+                icp,
+                pages=research.pages if research and research.researched else pages,
+                dropped={},
+                researched=bool(research and research.researched),
+            )
+        early = tuple(verdict for verdict in verdicts if verdict.criterion in {"pms", "pms_exclude", "place"})
+        decided = decide(step.request.criteria, early, None, final=True)
+        return await self._decided(company, decided)
+
+    @activity.defn
+    async def research_company(self, step: CompanyStep) -> CompanyOutcome:
+        """An agent reads the company's pages; code proves each claim, grades and judges.
+
+        Raises:
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+        """
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, step.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+        if research is None:
+            raise LookupError(f"company {company.company_id} has not been qualified")
+        spend = Spend()
+        facts, dropped, pages = research.facts, dict[str, int](), research.pages
+        if not research.researched:
+            with heartbeating(timedelta(seconds=10)) as on_turn:
+                answer = await self._runner.run(
+                    company_research.ROLE,
+                    company.run_id,
+                    f"company {company.company_id} round {step.retry_round}",
+                    research_input(company, pages),
+                    seen_urls=[page.url for page in pages],
+                    on_turn=on_turn,
+                )
+            spend = answer.spend
+            if answer.interruption is not None:
+                return CompanyOutcome(spend=spend, interruption=answer.interruption)
+            if not isinstance(answer.output, ResearchOutput):
+                return await self._end(
+                    company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend
+                )
+            facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
+        icp = grade(facts)
+        verdicts = judge(step.request.criteria, facts, icp)
+        async with self._database.transaction() as conn:
+            await companies.save_research(
+                conn,
+                company.run_id,
+                company.company_id,
+                facts,
+                verdicts,
+                icp,
+                pages=pages,
+                dropped=dropped,
+                researched=True,
+            )
+        decided = decide(step.request.criteria, verdicts, icp, final=True)
+        return await self._decided(company, decided, spend)
+
+    @activity.defn
+    async def end_failed_company(self, step: CompanyStep) -> None:
+        """End a company whose step failed for good, so that the run goes on without it."""
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, step.company.company_id)
+        await self._end(company, CompanyStatus.FAILED, ReasonCode.STEP_FAILED)
+
+    @activity.defn
+    async def recheck_suppression(self, step: RunStep) -> TakenBack:
+        """Ask the gate again for the companies about to be delivered, and take out those that it names now.
+
+        Any error is raised: a list that cannot be read holds the delivery back (fails closed).
+        """
+        removed: list[CompanyRef] = []
+        async with self._database.transaction() as conn:
+            selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
+        for company_id in selected:
+            async with self._database.transaction() as conn:
+                company = await companies.get_company(conn, company_id)
+                research = await companies.get_research(conn, company_id)
+                facts = research.facts if research else CompanyFacts()
+                reason = await self._gate(conn, step.request.criteria.suppress_domains, company, facts, ())
+            if reason is not None:
+                await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
+                removed.append(CompanyRef(company_id=company_id, position=company.position))
+        return TakenBack(companies=tuple(removed))
+
+    async def _suppression(
+        self, conn: Connection, step: CompanyStep, company: CompanyRow, reading: SiteReading, facts: CompanyFacts
+    ) -> str | None:
+        site_domains = (reading.domain or "", *reading.aliases)
+        hosts = tuple(signal.host for signal in reading.detection.signals)
+        return await self._gate(conn, step.request.criteria.suppress_domains, company, facts, (*site_domains, *hosts))
+
+    async def _gate(
+        self,
+        conn: Connection,
+        requested: tuple[str, ...],
+        company: CompanyRow,
+        facts: CompanyFacts,
+        more_domains: tuple[str, ...],
+    ) -> str | None:
+        listed = {company.domain, *company.aliases, *more_domains}
+        portal_host = normalized_host(company.url) if company.url else None
+        domains = sorted({domain for domain in (*listed, portal_host) if domain})
+        if set(domains) & set(requested):
+            return "request"
+        states = sorted({state for state in (company.state, *(place.state for place in facts.places)) if state})
+        return await suppressions.find_match(
+            conn, domains, company.name, states, self._settings.suppression_contacted_days
+        )
+
+    async def _decided(self, company: CompanyRow, decided: Decided, spend: Spend | None = None) -> CompanyOutcome:
+        if decided.status is CompanyStatus.FOUND:
+            return CompanyOutcome(spend=spend or Spend())
+        return await self._end(company, decided.status, decided.reason, decided.detail, spend=spend)
+
+    async def _end(
+        self,
+        company: CompanyRow,
+        status: CompanyStatus,
+        reason: ReasonCode | None,
+        detail: str = "",
+        duplicate_of: UUID | None = None,
+        spend: Spend | None = None,
+    ) -> CompanyOutcome:
+        async with self._database.transaction() as conn:
+            await companies.end_company(conn, company.company_id, status, reason, detail, duplicate_of)
+            await audit.record(
+                conn,
+                company.run_id,
+                f"company_{status.value}",
+                f"{company.company_id}/{reason}",
+                company_id=company.company_id,
+                detail={"reason": reason, "detail": detail},
+            )
+        log.info("company_ended", company=str(company.company_id), status=status.value, reason=reason)
+        return CompanyOutcome(status=status, reason=reason, spend=spend or Spend())
+
+
+def own_domains(company: CompanyRow) -> frozenset[str]:
+    """Registrable domains that are the company's own."""
+    names = (company.domain, *company.aliases)
+    return frozenset(domain for name in names if name and (domain := registrable_domain(name)))
+
+
+def research_input(company: CompanyRow, pages: tuple[SitePageRef, ...] | list[SitePageRef]) -> dict[str, object]:
+    """The task of the research agent: the company and the pages code has read."""
+    return {
+        "task": "company_research",
+        "company": company_input(company),
+        "known_pages": [page.model_dump() for page in pages],
+        "wanted": [name for name in ResearchOutput.model_fields],
+    }
+
+
+def company_input(company: CompanyRow) -> dict[str, object]:
+    """A company as an agent is told of it."""
+    return {
+        "name": company.name,
+        "website": company.website,
+        "domain": company.domain,
+        "city": company.city,
+        "state": company.state,
+    }
+
+
+def _facts_of_site(reading: SiteReading) -> CompanyFacts:
+    places = reading.places()
+    detection = reading.detection
+    proof = next((signal for signal in detection.signals if signal.vendor == detection.vendor), None)
+    page = next((page for page in reading.pages if proof and page.payload["url"] == proof.page_url), None)
+    page = page or (next((p for p in reading.pages if proof and final_url(p) == proof.page_url), None))
+    return CompanyFacts(
+        places=tuple(place for place, _ in places),
+        place_evidence=tuple(evidence for _, evidence in places),
+        pms_status=detection.status,
+        pms=detection.vendor,
+        pms_slug=detection.slug,
+        pms_reason=detection.reason,
+        pms_evidence=Evidence(result_id=page.result_id, url=proof.page_url, quote=proof.evidence)
+        if proof and page
+        else None,
+    )
+
+
+def _identity(company: CompanyRow, reading: SiteReading, facts: CompanyFacts) -> IdentityKeys:
+    account = f"{facts.pms}:{facts.pms_slug}" if facts.pms and facts.pms_slug else None
+    place = facts.places[0] if facts.places else None
+    return IdentityKeys(
+        domains=tuple(sorted({domain for domain in (reading.domain, *reading.aliases, *company.aliases) if domain})),
+        portal_accounts=(account,) if account else (),
+        phones=reading.office_phones[:1],
+        name=company.name,
+        city=place.city if place else None,
+        state=place.state if place else None,
+    )

@@ -1,0 +1,101 @@
+"""The steps that find a company's decision makers and settle which of them are delivered."""
+
+from datetime import timedelta
+
+import structlog
+from temporalio import activity
+
+from activities.companies import company_input, own_domains
+from activities.heartbeats import heartbeating
+from agents import contact_research
+from agents.contact_facts import proven_people
+from agents.contact_research import ContactsOutput
+from agents.loop import AgentRunner
+from domain.company import CompanyStatus, ReasonCode
+from domain.contact import CONTACT_ATTEMPTS_MAX, Person, select_contacts
+from domain.steps import CompanyOutcome, CompanyStep
+from store import audit, companies, contacts
+from store.database import Database
+from tools.gateway import ToolGateway
+from tools.site import read_site
+
+log = structlog.get_logger()
+
+
+class ContactActivities:
+    """People of one company."""
+
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._runner = runner
+
+    @activity.defn
+    async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
+        """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
+
+        Raises:
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+        """
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, step.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+        pages = research.pages if research else ()
+        task = {
+            "task": "contact_research",
+            "company": company_input(company),
+            "known_pages": [page.model_dump() for page in pages],
+            "contacts_max": step.request.contacts_max,
+            "look_beyond_own_site": step.contacts_attempt > 1,
+        }
+        with heartbeating(timedelta(seconds=10)) as on_turn:
+            answer = await self._runner.run(
+                contact_research.ROLE,
+                company.run_id,
+                f"company {company.company_id} round {step.retry_round}",
+                task,
+                seen_urls=[page.url for page in pages],
+                on_turn=on_turn,
+            )
+        if answer.interruption is not None:
+            return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
+        people: list[Person] = []
+        dropped: dict[str, int] = {}
+        if isinstance(answer.output, ContactsOutput):
+            reading = await read_site(self._gateway, company.website or "")
+            people, dropped = proven_people(
+                answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
+            )
+        async with self._database.transaction() as conn:
+            await contacts.save_people(conn, company.run_id, company.company_id, people)
+        log.info("contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped)
+        return CompanyOutcome(contacts=len(people), spend=answer.spend)
+
+    @activity.defn
+    async def settle_contacts(self, step: CompanyStep) -> CompanyOutcome:
+        """Select who is delivered; the company is complete when there are enough, and ends short of contacts
+        after the last attempt. ``contacts`` counts the selected.
+        """
+        async with self._database.transaction() as conn:
+            people = await contacts.list_people(conn, step.company.company_id)
+            selected, drops = select_contacts(people, step.request.contacts_max)
+            await contacts.set_selection(conn, step.company.company_id, selected)
+            enough = len(selected) >= step.request.contacts_min
+            if not enough and step.contacts_attempt < CONTACT_ATTEMPTS_MAX:
+                return CompanyOutcome(contacts=len(selected))
+            if enough:
+                status, reason = CompanyStatus.COMPLETE, ReasonCode.COMPLETE
+            else:
+                status, reason = CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT
+            detail = "" if enough else f"{len(selected)} of {step.request.contacts_min} contacts"
+            await companies.end_company(conn, step.company.company_id, status, reason, detail)
+            await audit.record(
+                conn,
+                step.request.run_id,
+                f"company_{status.value}",
+                f"{step.company.company_id}/{reason}",
+                company_id=step.company.company_id,
+                detail={"reason": reason, "contacts": len(selected), "left_out": {k.value: n for k, n in drops.items()}},
+            )
+        log.info("company_ended", company=str(step.company.company_id), status=status.value, reason=reason.value)
+        return CompanyOutcome(status=status, reason=reason, contacts=len(selected))

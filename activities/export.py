@@ -1,0 +1,69 @@
+"""Render a run's two files. Pure towards the data: nothing but the stored files changes (LESSONS F89)."""
+
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+
+from domain.csv_files import CsvFile, render_files
+from domain.progress import RunStatus
+from domain.steps import ExportResult, RunStep
+from store import companies, export_rows, runs
+from store.database import Connection, Database
+from store.runs import RunRow
+
+log = structlog.get_logger()
+
+
+async def selected_companies(conn: Connection, run: RunRow) -> list[UUID]:
+    """The companies that count and are exported: as ended with, or, while a run goes on, the complete ones in order."""
+    if run.selected is not None:
+        return list(run.selected)
+    return await companies.complete_in_order(conn, run.run_id, run.target_quantity)
+
+
+def is_partial(run: RunRow, companies_count: int) -> bool:
+    """Whether a run's files hold less than was asked for, or may still change."""
+    return run.status is not RunStatus.COMPLETED or companies_count < run.target_quantity
+
+
+async def render_run(conn: Connection, run: RunRow, at: datetime) -> tuple[CsvFile, CsvFile, bool]:
+    """Both files of a run as it stands, and whether they are partial.
+
+    The caller's transaction is a snapshot (``REPEATABLE READ``), so that a run that goes on cannot put a contact in
+    without its company.
+
+    Raises:
+        LookupError: a selected company has no research; nothing is rendered then.
+    """
+    ids = await selected_companies(conn, run)
+    company_rows = await export_rows.company_rows(conn, ids)
+    contact_rows = await export_rows.contact_rows(conn, ids)
+    companies_file, contacts_file = render_files(run.run_id, at, company_rows, contact_rows)
+    return companies_file, contacts_file, is_partial(run, len(ids))
+
+
+class ExportActivities:
+    """The final files, kept with their run so that they can be written anywhere, any time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def export_run(self, step: RunStep) -> ExportResult:
+        """Render both files and store them with the run; both or neither, and again gives the same rows."""
+        async with self._database.transaction() as conn:
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            run = await runs.get_run(conn, step.request.run_id)
+            companies_file, contacts_file, partial = await render_run(conn, run, run.finished_at or run.updated_at)
+            await export_rows.save_artifact(conn, run.run_id, "companies", companies_file, partial=partial)
+            await export_rows.save_artifact(conn, run.run_id, "contacts", contacts_file, partial=partial)
+        log.info("run_exported", companies=companies_file.rows, contacts=contacts_file.rows, partial=partial)
+        return ExportResult(
+            companies_file=companies_file.name,
+            contacts_file=contacts_file.name,
+            companies=companies_file.rows,
+            contacts=contacts_file.rows,
+            partial=partial,
+        )

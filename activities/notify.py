@@ -1,0 +1,98 @@
+"""Tell the requester by mail that a run has ended or needs a decision, once per change of state."""
+
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.progress import RunStatus
+from domain.steps import NotifyStep
+from settings import Settings
+from store import export_rows, notifications, runs
+from store.database import Database
+from store.runs import RunRow
+
+log = structlog.get_logger()
+
+
+class NotifyActivities:
+    """Mail by SMTP (``SMTP_URL``). Without it, or without an address, nothing is sent and the log says so."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    @activity.defn
+    async def notify_requester(self, step: NotifyStep) -> bool:
+        """Send the message for a change of state; returns whether one was sent now.
+
+        The change is marked as told only after the server has taken the message: a crash between the two can repeat a
+        message, never lose one.
+
+        Raises:
+            ApplicationError: ``MailDown``, retryable; ``MailRefused``, not.
+        """
+        async with self._database.transaction() as conn:
+            run = await runs.get_run(conn, step.run_id)
+            told = await notifications.was_sent(conn, step.run_id, step.state_key)
+            files = [
+                artifact[0]
+                for kind in ("companies", "contacts")
+                if (artifact := await export_rows.load_artifact(conn, step.run_id, kind)) is not None
+            ]
+        if told or run.notify_email is None:
+            return False
+        if self._settings.smtp_url is None:
+            log.warning("notification_not_sent", reason="SMTP_URL is not set", state=step.state_key)
+            return False
+        message = self._message(run)
+        for file in files if run.status is RunStatus.COMPLETED else []:
+            message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
+        await self._send(message)
+        async with self._database.transaction() as conn:
+            await notifications.mark_sent(conn, step.run_id, step.state_key)
+        log.info("notification_sent", state=step.state_key)
+        return True
+
+    def _message(self, run: RunRow) -> EmailMessage:
+        short = str(run.run_id)[:8]
+        message = EmailMessage()
+        message["From"] = self._settings.mail_from
+        message["To"] = run.notify_email or ""
+        message["Message-ID"] = f"<{run.run_id}.{run.status.value}.{int(run.updated_at.timestamp())}@pm-pipeline>"
+        if run.decision is not None:
+            message["Subject"] = f"Run {short} needs your decision"
+            options = "\n".join(f"- {option.action.value}: {option.description}" for option in run.decision.options)
+            body = f"{run.decision.message}\n\n{options}\n\nAnswer with: python starter.py signal {short} ACTION\n"
+        else:
+            count = len(run.selected or ())
+            message["Subject"] = f"Run {short} is {run.status.value}: {count} of {run.target_quantity} companies"
+            body = f"{run.notes}\n\nWrite the files with: python starter.py export {short} --output-dir DIR\n"
+        if self._settings.temporal_ui_url:
+            body += f"\n{self._settings.temporal_ui_url.rstrip('/')}/namespaces/default/workflows/{run.workflow_id}\n"
+        message.set_content(body)
+        return message
+
+    async def _send(self, message: EmailMessage) -> None:
+        secret = self._settings.smtp_url
+        url = urlsplit(secret.get_secret_value() if secret else "")
+        tls = url.scheme == "smtps"
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=url.hostname or "localhost",
+                port=url.port or (465 if tls else 25),
+                username=unquote(url.username) if url.username else None,
+                password=unquote(url.password) if url.password else None,
+                use_tls=tls,
+                # A password never travels in the clear: without TLS from the start, STARTTLS must work (LESSONS F95).
+                start_tls=True if url.username and not tls else None,
+                timeout=30,
+            )
+        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPAuthenticationError) as error:
+            raise ApplicationError("the mail server refused the message", type="MailRefused", non_retryable=True) from error
+        except aiosmtplib.SMTPException as error:
+            raise ApplicationError("the mail server did not take the message", type="MailDown") from error

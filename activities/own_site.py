@@ -1,0 +1,65 @@
+"""Finding a company's own site behind what a source gave: its link, a portal host, a directory profile, or just a name.
+
+A portal host is evidence, never identity (DOMAIN, "Identity"): the site found must itself show the same account, phone or
+name, otherwise the company has no own domain.
+"""
+
+from domain.hosts import is_not_a_lead, registrable_domain
+from domain.identity import comparable_name, phones_in
+from domain.places import place_name
+from store.companies import CompanyRow
+from tools.gateway import ToolGateway
+from tools.pms.rules import portal_account
+from tools.site import SiteReading, read_site
+
+_HITS_TRIED_MAX = 4
+
+
+async def find_own_site(gateway: ToolGateway, company: CompanyRow) -> SiteReading | None:
+    """The company's own site as read (perhaps with a problem), or None when none can be found."""
+    account = portal_account(company.url) if company.url else None
+    if company.url and account is None:
+        reading = await read_site(gateway, company.url)
+        moved_to = reading.domain
+        if moved_to is not None and is_not_a_lead(moved_to) is None and portal_account(reading.website) is None:
+            return reading
+    return await _searched(gateway, company)
+
+
+async def _searched(gateway: ToolGateway, company: CompanyRow) -> SiteReading | None:
+    place = " ".join(part for part in (company.city, company.state) if part)
+    search = await gateway.search_web(f"{company.name} {place}".strip())
+    tried: set[str] = set()
+    for hit in search.payload.get("results", []):
+        domain = registrable_domain(hit["url"])
+        if domain is None or domain in tried or is_not_a_lead(domain) is not None:
+            continue
+        if portal_account(hit["url"]) is not None or domain == registrable_domain(company.discovery_source):
+            continue
+        if len(tried) == _HITS_TRIED_MAX:
+            break
+        tried.add(domain)
+        reading = await read_site(gateway, _root(hit["url"]))
+        if reading.problem is None and _is_site_of(company, reading):
+            return reading
+    return None
+
+
+def _is_site_of(company: CompanyRow, reading: SiteReading) -> bool:
+    account = portal_account(company.url) if company.url else None
+    if account is not None:
+        return any(
+            signal.vendor == account.vendor and signal.slug == account.slug for signal in reading.detection.signals
+        )
+    if company.phone and any(company.phone in phones_in(page.text) for page in reading.pages):
+        return True
+    home = reading.pages[0]
+    # Directories name many companies in their text, but only the company itself in its title.
+    named = comparable_name(company.name) in comparable_name(str(home.payload["title"]))
+    cities = {place_name(place.city) for place, _ in reading.places() if place.city}
+    return named and company.city is not None and place_name(company.city) in cities
+
+
+def _root(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.split('/', 1)[0]}/"

@@ -1,0 +1,145 @@
+"""The steps on a whole run: plan its search, hand out tasks and companies, put questions, apply answers, end it."""
+
+from datetime import datetime
+
+import structlog
+from temporalio import activity
+
+from activities.questions import options_for
+from domain.decision import DecisionAction, DecisionRequest
+from domain.progress import RunStatus
+from domain.reopening import reopened_reasons
+from domain.search_plan import plan_search
+from domain.steps import (
+    AskStep,
+    DecidedStep,
+    Finished,
+    FinishStep,
+    NewCompanies,
+    NewCompaniesStep,
+    NextTasks,
+    NextTasksStep,
+    RefusedStep,
+    RunStep,
+    StateStep,
+)
+from store import audit, companies, export_rows, runs, search_tasks
+from store.database import Database
+
+log = structlog.get_logger()
+
+
+class RunActivities:
+    """Runs as a whole. All writes are keyed, so each step is safe to run twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def plan_run_search(self, step: RunStep) -> int:
+        """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
+        async with self._database.transaction() as conn:
+            added = await search_tasks.insert_tasks(conn, step.request.run_id, plan_search(step.request.criteria))
+            await audit.record(conn, step.request.run_id, "run_started", "1")
+        return added
+
+    @activity.defn
+    async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
+        """The next open search tasks in plan order."""
+        async with self._database.transaction() as conn:
+            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit)
+        return NextTasks(tasks=tuple(tasks))
+
+    @activity.defn
+    async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
+        """Companies stored since the last look."""
+        async with self._database.transaction() as conn:
+            refs, cursor = await companies.found_after(conn, step.run_id, step.cursor, step.limit)
+        return NewCompanies(companies=tuple(refs), cursor=cursor)
+
+    @activity.defn
+    async def record_state(self, step: StateStep) -> None:
+        """Write stage and status where people query them."""
+        async with self._database.transaction() as conn:
+            await runs.set_state(conn, step.run_id, step.stage, step.status, step.note)
+
+    @activity.defn
+    async def put_question(self, step: AskStep) -> DecisionRequest:
+        """Store a question with its options. From here on the run buys nothing until it is answered."""
+        async with self._database.transaction() as conn:
+            await runs.set_state(conn, step.request.run_id, step.stage, RunStatus.NEEDS_USER_DECISION, "")
+            funnel = await companies.funnel(conn, step.request.run_id)
+            options = await options_for(conn, step.request, step.reason, step.decision_id, step.complete)
+            question = DecisionRequest(
+                decision_id=step.decision_id,
+                reason=step.reason,
+                message=step.message,
+                funnel=funnel,
+                options=options,
+                default=DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL,
+                deadline=datetime.fromisoformat(step.deadline_at),
+            )
+            await runs.set_question(conn, step.request.run_id, question)
+            await audit.record(
+                conn,
+                step.request.run_id,
+                "decision_requested",
+                step.decision_id,
+                detail={"decision_id": step.decision_id, "reason": step.reason.value, "message": step.message},
+            )
+        log.info("decision_requested", decision_id=step.decision_id, reason=step.reason.value)
+        return question
+
+    @activity.defn
+    async def apply_decision(self, step: DecidedStep) -> int:
+        """Store an answer, amend the run and put back the companies it may let in; returns how many."""
+        request, decision = step.request, step.decision
+        reasons = reopened_reasons(decision)
+        async with self._database.transaction() as conn:
+            await audit.record(
+                conn,
+                request.run_id,
+                "decision_taken",
+                decision.decision_id,
+                actor=decision.decided_by,
+                detail=decision.model_dump(mode="json", exclude_defaults=True),
+            )
+            await runs.amend(conn, request)
+            reopened = await companies.reopen_for(conn, request.run_id, reasons) if reasons else 0
+            if decision.action is DecisionAction.RETRY:
+                await search_tasks.reopen_failed(conn, request.run_id)
+            if decision.action is DecisionAction.EXPAND_LOCATION:
+                await search_tasks.insert_tasks(conn, request.run_id, plan_search(request.criteria))
+        log.info("decision_taken", decision_id=decision.decision_id, action=decision.action.value, reopened=reopened)
+        return reopened
+
+    @activity.defn
+    async def record_refused_decision(self, step: RefusedStep) -> None:
+        """Keep an answer that was refused, and why."""
+        async with self._database.transaction() as conn:
+            await audit.record(
+                conn,
+                step.run_id,
+                "decision_refused",
+                f"{step.decision_id}/{activity.info().activity_id}",
+                detail={"decision_id": step.decision_id, "problem": step.problem},
+            )
+
+    @activity.defn
+    async def finish_run(self, step: FinishStep) -> Finished:
+        """End a run: the first complete companies in order are what it delivers, counts and exports."""
+        async with self._database.transaction() as conn:
+            selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
+            people = await export_rows.contacts_selected(conn, selected)
+            await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
+            await audit.record(
+                conn,
+                step.request.run_id,
+                f"run_{step.status.value}",
+                "1",
+                detail={"companies": len(selected), "contacts": people, "note": step.note},
+            )
+        log.info("run_ended", status=step.status.value, companies=len(selected), contacts=people)
+        return Finished(companies=len(selected), contacts=people)
+
+

@@ -1,0 +1,77 @@
+"""What a failure of the model's service means for a retry. The one place that decides it.
+
+Temporal retries, the client does not. Every error gets a type, so that policies and workflows can tell them apart.
+"""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import openai
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from domain.failures import (
+    MODEL_BAD_REQUEST,
+    MODEL_RATE_LIMITED,
+    MODEL_REFUSED_US,
+    MODEL_SERVER_ERROR,
+    MODEL_UNREACHABLE,
+)
+
+_RETRY_DELAY_MAX = timedelta(minutes=5)
+
+
+def translated(error: openai.APIError) -> ApplicationError:
+    """An error of the model's service as Temporal understands it.
+
+    Retryable: 408, 409, 429, 5xx, time-outs and broken connections; ``Retry-After`` becomes the next retry delay.
+    Not retryable: all other 4xx, and a 429 for a quota that is used up.
+    """
+    if isinstance(error, openai.APITimeoutError):
+        return ApplicationError("the model did not answer in time", type=MODEL_UNREACHABLE)
+    if isinstance(error, openai.APIConnectionError):
+        return ApplicationError("the model's server cannot be reached (OPENAI_BASE_URL)", type=MODEL_UNREACHABLE)
+    if not isinstance(error, openai.APIStatusError):
+        # An answer that the client could not read.
+        return ApplicationError(f"the model's answer was not understood: {error.message}", type=MODEL_SERVER_ERROR)
+    status = error.status_code
+    details = f"HTTP {status}, request {error.request_id or 'without id'}"
+    if status == 429 and error.code == "insufficient_quota":
+        message = f"the model's quota is used up ({details}): add credit or raise the limit at the provider"
+        return ApplicationError(message, type=MODEL_REFUSED_US, non_retryable=True)
+    if status == 429:
+        return ApplicationError(
+            f"the model asks to slow down ({details})",
+            type=MODEL_RATE_LIMITED,
+            next_retry_delay=retry_after(error),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+    if status in {408, 409} or status >= 500:
+        message = f"the model's server failed ({details})"
+        return ApplicationError(message, type=MODEL_SERVER_ERROR, next_retry_delay=retry_after(error))
+    if status in {401, 403, 404}:
+        message = f"the model's server refused us ({details}): check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL"
+        return ApplicationError(message, type=MODEL_REFUSED_US, non_retryable=True)
+    return ApplicationError(f"the model's server refused the request ({details})", type=MODEL_BAD_REQUEST, non_retryable=True)
+
+
+def retry_after(error: openai.APIStatusError) -> timedelta | None:
+    """The pause that the server asks for (``retry-after-ms``, or ``Retry-After`` in seconds or as a date), up to
+    five minutes; None where it asks for none."""
+    headers = error.response.headers
+    seconds = _seconds(headers.get("retry-after-ms"), 0.001) or _seconds(headers.get("retry-after"), 1.0)
+    if seconds is None:
+        return None
+    return min(timedelta(seconds=seconds), _RETRY_DELAY_MAX)
+
+
+def _seconds(text: str | None, unit: float) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text) * unit
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # neither a number nor a date: no usable wish
+            return None
+    return seconds if 0 < seconds < float("inf") else None

@@ -1,0 +1,112 @@
+"""Finding a quote again in what was stored. A claim whose words are not there is dropped and counted.
+
+Tolerant of white space, HTML entities, link markup and typographic quotes and dashes; of nothing else.
+"""
+
+import html
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from domain.evidence import Citation, Evidence
+from domain.hosts import registrable_domain
+from store.tool_results import ToolResult
+
+_LINK = re.compile(r"\[([^\]\[]*)\]\((?:[^()\s]|\([^()\s]*\))*\)")
+_TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‑": "-", "\u00a0": " "})
+_QUOTE_MAX = 1000
+
+
+def comparable(text: str) -> str:
+    """Text with entities resolved, compatibility forms and typography folded, and single spaces."""
+    folded = unicodedata.normalize("NFKC", html.unescape(text)).translate(_TYPOGRAPHY)
+    return " ".join(folded.split())
+
+
+def without_links(text: str) -> str:
+    """Text with ``[words](address)`` reduced to its words."""
+    return _LINK.sub(r"\1", text)
+
+
+def contains(text: str, words: str) -> bool:
+    """Whether words stand in a text, with or without link markup."""
+    wanted = comparable(words)
+    if not wanted:
+        return False
+    return wanted in comparable(text) or comparable(without_links(words)) in comparable(without_links(text))
+
+
+class Grounder:
+    """Checks the citations of one agent's answer against the tool results it was shown."""
+
+    def __init__(self, results: Mapping[str, ToolResult]) -> None:
+        self._results = results
+        self.dropped: Counter[str] = Counter()
+
+    def evidence(
+        self,
+        field: str,
+        citation: Citation | None,
+        *,
+        values: Iterable[str] = (),
+        company_domains: frozenset[str] | None = None,
+    ) -> Evidence | None:
+        """Evidence for a claim, or None after counting under ``dropped`` why there is none.
+
+        Args:
+            field: what is claimed, for the count.
+            values: words that the quote itself must hold (in any case).
+            company_domains: registrable domains that the source must belong to; None accepts any source.
+        """
+        problem = self._problem(citation, values, company_domains)
+        if problem is not None or citation is None:
+            self.dropped[f"{field}:{problem or 'no_citation'}"] += 1
+            return None
+        result = self._results[citation.result_id]
+        return Evidence(result_id=result.result_id, url=_url(result, citation.quote), quote=" ".join(citation.quote.split()))
+
+    def _problem(
+        self, citation: Citation | None, values: Iterable[str], company_domains: frozenset[str] | None
+    ) -> str | None:
+        if citation is None:
+            return "no_citation"
+        result = self._results.get(citation.result_id)
+        if result is None or result.status != "ok":
+            return "unknown_result"
+        if not citation.quote.strip() or len(citation.quote) > _QUOTE_MAX:
+            return "bad_quote"
+        if company_domains is not None and (
+            result.tool != "fetch_page" or registrable_domain(page_url(result)) not in company_domains
+        ):
+            return "other_source"
+        if not contains(result.text, citation.quote):
+            return "quote_not_found"
+        quote = comparable(citation.quote).casefold()
+        if any(comparable(value).casefold() not in quote for value in values):
+            return "value_not_in_quote"
+        return None
+
+
+def page_url(result: ToolResult) -> str:
+    """Where a page result was finally read."""
+    return str(result.payload.get("final_url") or result.args.get("url") or "")
+
+
+def _url(result: ToolResult, quote: str) -> str:
+    if result.tool == "fetch_page":
+        return page_url(result)
+    for hit in result.payload.get("results", []):
+        if contains(f"{hit['title']}\n{hit['snippet']}\n{hit['url']}", quote):
+            return str(hit["url"])
+    return ""
+
+
+def number_forms(value: int) -> tuple[str, ...]:
+    """How a page may print a number: ``1240`` and ``1,240``."""
+    return (str(value), f"{value:,}")
+
+
+def holds_number(quote: str, value: int) -> bool:
+    """Whether a quote holds a number as a number of its own, not as a part of a longer one."""
+    return any(re.search(rf"(?<![\d,.]){re.escape(form)}(?![\d]|,\d|\.\d)", quote) for form in number_forms(value))

@@ -1,0 +1,225 @@
+"""One agent call: turns of the model, tools in between, a typed answer at the end.
+
+Every turn is stored before anything depends on it; called again with the same input, on any worker, the call goes on at
+the first turn that is not stored. Tools are answered from the gateway's cache then. Nothing is decided here about
+what the answer is worth: that is ``grounding.py`` and the domain's rules.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import httpx2
+import openai
+import structlog
+from openai.types.responses import Response, ResponseInputParam, ResponseTextConfigParam
+from pydantic import BaseModel, ValidationError
+
+from agents.cost import cost_usd, estimate_usd
+from agents.errors import translated
+from agents.role import AgentRole
+from agents.strict_schema import strict_schema
+from agents.tool_calls import ToolCalls, definitions
+from domain.company import Interruption
+from domain.steps import Spend
+from settings import Settings
+from store import agent_turns
+from store.agent_turns import TurnKey
+from store.database import Database
+from store.tool_results import ToolResult
+from tools.gateway import ToolGateway
+
+log = structlog.get_logger()
+
+Stop = Literal["answered", "unreadable", "refused", "limit", "interrupted"]
+_ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
+# Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
+_GROWING_FIELDS = frozenset({"already_known"})
+
+
+@dataclass(frozen=True)
+class AgentAnswer:
+    """What came of an agent call.
+
+    Attributes:
+        output: instance of the role's output model, or None when there is no usable answer.
+        stop: why the call ended.
+        results: every tool result that the model was shown, by id.
+        spend: what the whole conversation has cost so far, earlier attempts included.
+        interruption: set when ``stop`` is ``interrupted``.
+    """
+
+    output: BaseModel | None
+    stop: Stop
+    results: dict[str, ToolResult] = field(default_factory=dict)
+    spend: Spend = Spend()
+    interruption: Interruption | None = None
+
+
+class AgentRunner:
+    """Runs agent calls with one model client, gateway and database."""
+
+    def __init__(
+        self, client: openai.AsyncOpenAI, gateway: ToolGateway, database: Database, settings: Settings
+    ) -> None:
+        self._client = client
+        self._gateway = gateway
+        self._database = database
+        self._settings = settings
+
+    async def run(
+        self,
+        role: AgentRole,
+        run_id: UUID,
+        subject: str,
+        task: dict[str, Any],
+        *,
+        seen_urls: Iterable[str] = (),
+        on_turn: Callable[[int], None] = lambda turn: None,
+    ) -> AgentAnswer:
+        """Run one agent call to its end.
+
+        Args:
+            subject: what it is about (a search task's or company's id).
+            task: the input for the model, JSON values only.
+            seen_urls: addresses that may be opened from the start, with the sites they belong to.
+            on_turn: told the number of each turn as it begins, for heartbeats.
+
+        Raises:
+            ApplicationError: the model's service failed; typed and classified by ``errors.translated``.
+        """
+        key = TurnKey(run_id=run_id, subject=subject, role=role.name, input_hash=self._input_hash(role, task))
+        async with self._database.transaction() as conn:
+            stored = await agent_turns.load_turns(conn, key)
+        tools = ToolCalls(self._gateway, role.tools, calls_max=role.tool_calls_max, seen_urls=set(seen_urls))
+        first_input = stored[0].task if stored and stored[0].task else task
+        items: list[dict[str, Any]] = [_user(json.dumps(first_input, ensure_ascii=False))]
+        spend = Spend()
+        repaired = False
+        for turn in range(role.turns_max):
+            on_turn(turn)
+            last = turn == role.turns_max - 1
+            if last and items[-1].get("type") == "function_call_output":
+                items.append(_user(_ANSWER_NOW))
+            if turn < len(stored):
+                output, price = stored[turn].output, stored[turn].cost_usd
+            else:
+                bought = await self._buy_turn(role, key, turn, first_input, items, offer_tools=not last)
+                if isinstance(bought, Interruption):
+                    return AgentAnswer(None, "interrupted", tools.results, spend, bought)
+                output, price = bought
+            spend = spend.plus(Spend(cost_usd=price, model_calls=1))
+            items.extend(output)
+            calls = [item for item in output if item.get("type") == "function_call"]
+            if calls:
+                items.extend(await self._answer_calls(tools, calls))
+                continue
+            text, refused = _text_of(output)
+            if refused:
+                return AgentAnswer(None, "refused", tools.results, spend)
+            try:
+                return AgentAnswer(role.output.model_validate_json(text), "answered", tools.results, spend)
+            except ValidationError as error:
+                log.info("answer_unreadable", role=role.name, problems=error.error_count(), repaired=repaired)
+                if repaired:
+                    return AgentAnswer(None, "unreadable", tools.results, spend)
+                repaired = True
+                items.append(_user(_repair_message(error)))
+        return AgentAnswer(None, "limit", tools.results, spend)
+
+    def _input_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
+        stable = {name: value for name, value in task.items() if name not in _GROWING_FIELDS}
+        parts = [role.instructions, strict_schema(role.output), self._settings.openai_model, stable]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
+
+    async def _buy_turn(
+        self,
+        role: AgentRole,
+        key: TurnKey,
+        turn: int,
+        task: dict[str, Any],
+        items: list[dict[str, Any]],
+        *,
+        offer_tools: bool,
+    ) -> tuple[list[dict[str, Any]], float] | Interruption:
+        size = len(role.instructions) + len(json.dumps(items, ensure_ascii=False))
+        model = self._settings.openai_model
+        async with self._database.transaction() as conn:
+            refusal = await agent_turns.reserve_turn(
+                conn, key, turn, model, estimate_usd(self._settings, size), task if turn == 0 else None
+            )
+        if refusal is not None:
+            return refusal
+        try:
+            response = await self._respond(role, items, offer_tools=offer_tools)
+        except openai.APIStatusError as error:
+            # Refused before it was worked on, so not charged.
+            async with self._database.transaction() as conn:
+                await agent_turns.release_turn(conn, key, turn)
+            raise translated(error) from error
+        except openai.APIError as error:
+            raise translated(error) from error
+        output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
+        used_in = response.usage.input_tokens if response.usage else 0
+        used_out = response.usage.output_tokens if response.usage else 0
+        price = cost_usd(self._settings, used_in, used_out)
+        async with self._database.transaction() as conn:
+            await agent_turns.settle_turn(
+                conn, key, turn, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
+            )
+        log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
+        return output, price
+
+    async def _respond(self, role: AgentRole, items: list[dict[str, Any]], *, offer_tools: bool) -> Response:
+        response = await self._client.responses.create(
+            model=self._settings.openai_model,
+            instructions=role.instructions,
+            input=cast(ResponseInputParam, items),  # the API's own JSON, echoed back
+            tools=definitions(role.tools) if offer_tools else openai.omit,
+            parallel_tool_calls=True if offer_tools else openai.omit,
+            text=_text_format(role),
+            max_output_tokens=self._settings.model_output_tokens_max,
+            store=False,
+            include=["reasoning.encrypted_content"],
+        )
+        if not isinstance(response, Response) or not isinstance(response.output, list):
+            # The client passes on whatever a server sends; one that speaks something else must not look like a bug.
+            raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)
+        return response
+
+    async def _answer_calls(self, tools: ToolCalls, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
+        return [
+            {"type": "function_call_output", "call_id": call["call_id"], "output": output}
+            for call, output in zip(calls, outputs, strict=True)
+        ]
+
+
+_NO_REQUEST = httpx2.Request("POST", "/v1/responses")
+
+
+def _text_format(role: AgentRole) -> ResponseTextConfigParam:
+    schema = strict_schema(role.output)
+    return {"format": {"type": "json_schema", "name": role.name, "schema": schema, "strict": True}}
+
+
+def _user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def _text_of(output: list[dict[str, Any]]) -> tuple[str, bool]:
+    """The text of the answer, and whether the model refused to give one."""
+    contents = [part for item in output if item.get("type") == "message" for part in item.get("content", [])]
+    refused = any(part.get("type") == "refusal" for part in contents)
+    return "".join(part.get("text", "") for part in contents if part.get("type") == "output_text"), refused
+
+
+def _repair_message(error: ValidationError) -> str:
+    problems = "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'answer'}: {problem['msg']}" for problem in error.errors()[:5]
+    )
+    return f"Your answer did not fit the schema: {problems}. Answer again."

@@ -1,0 +1,142 @@
+"""The tools as the model sees them: definitions, and one call from arguments to the JSON that it reads."""
+
+import json
+from typing import Any
+
+from openai.types.responses import FunctionToolParam
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agents.role import ToolName
+from domain.hosts import registrable_domain
+from store.tool_results import ToolResult
+from tools.gateway import ToolGateway, normalised_url
+
+_TEXT_MAX = 20_000  # characters of a page shown to the model; more is said to be cut
+
+
+class SearchWebArgs(BaseModel):
+    """Arguments of ``search_web``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(min_length=1, max_length=300)
+    page: int = Field(ge=1, le=5)
+
+
+class FetchPageArgs(BaseModel):
+    """Arguments of ``fetch_page``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=1, max_length=2000)
+
+
+_DEFINITIONS: dict[ToolName, FunctionToolParam] = {
+    "search_web": {
+        "type": "function",
+        "name": "search_web",
+        "description": "Search the web. Returns titles, addresses and snippets of one page of results.",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "query": {"type": "string"},
+                "page": {"type": "integer", "description": "1 for the first page of results."},
+            },
+            "required": ["query", "page"],
+            "additionalProperties": False,
+        },
+    },
+    "fetch_page": {
+        "type": "function",
+        "name": "fetch_page",
+        "description": "Read a web page as text with its links. Only addresses seen in results or pages can be opened.",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"url": {"type": "string"}},
+            "required": ["url"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def definitions(names: tuple[ToolName, ...]) -> list[FunctionToolParam]:
+    """The definitions of the tools that a role may use."""
+    return [_DEFINITIONS[name] for name in names]
+
+
+class ToolCalls:
+    """The tool calls of one conversation: what may be opened, what was shown."""
+
+    def __init__(self, gateway: ToolGateway, names: tuple[ToolName, ...], *, calls_max: int, seen_urls: set[str]) -> None:
+        self._gateway = gateway
+        self._names = names
+        self._calls_left = calls_max
+        self._seen = {normalised_url(url) for url in seen_urls}
+        self._sites = {registrable_domain(url) for url in seen_urls}
+        self.results: dict[str, ToolResult] = {}
+
+    async def call(self, name: str, arguments: str) -> str:
+        """Run one call and return the JSON for the model. A call that makes no sense is answered, not raised."""
+        if name not in self._names:
+            return _refusal("no_such_tool", f"tools: {', '.join(self._names)}")
+        if self._calls_left <= 0:
+            return _refusal("limit reached", "answer now with what you have")
+        self._calls_left -= 1
+        try:
+            if name == "search_web":
+                search = SearchWebArgs.model_validate_json(arguments)
+                return self._shown_search(await self._gateway.search_web(search.query, search.page))
+            url = FetchPageArgs.model_validate_json(arguments).url
+        except ValidationError as error:
+            return _refusal("bad_arguments", "; ".join(problem["msg"] for problem in error.errors()))
+        if not self._may_open(url):
+            return _refusal("address_not_seen", "only addresses from results or pages already read can be opened")
+        return self._shown_page(await self._gateway.fetch_page(url))
+
+    def _may_open(self, url: str) -> bool:
+        return normalised_url(url) in self._seen or registrable_domain(url) in self._sites
+
+    def _shown_search(self, result: ToolResult) -> str:
+        self.results[result.result_id] = result
+        hits = result.payload.get("results", [])
+        self._seen.update(normalised_url(hit["url"]) for hit in hits)
+        return _json(result, {"results": hits})
+
+    def _shown_page(self, result: ToolResult) -> str:
+        self.results[result.result_id] = result
+        self._seen.update(links_in(result.text))
+        self._sites.add(registrable_domain(str(result.payload.get("final_url", ""))))
+        self._sites.discard(None)
+        return _json(
+            result,
+            {
+                "url": result.payload.get("final_url"),
+                "title": result.payload.get("title"),
+                "text": result.text[:_TEXT_MAX],
+                "truncated": len(result.text) > _TEXT_MAX,
+            },
+        )
+
+
+def links_in(text: str) -> set[str]:
+    """The http addresses that a rendered page links to, in the form they are cached under."""
+    found: set[str] = set()
+    for piece in text.split("](")[1:]:
+        url = piece.split(")", 1)[0]
+        if url.startswith(("http://", "https://")):
+            found.add(normalised_url(url))
+    return found
+
+
+def _json(result: ToolResult, content: dict[str, Any]) -> str:
+    head = {"result_id": result.result_id, "status": result.status, "reason": result.reason}
+    return json.dumps(head | content, ensure_ascii=False)
+
+
+def _refusal(reason: str, hint: str) -> str:
+    return json.dumps({"result_id": None, "status": "error", "reason": f"{reason}: {hint}"})
+
+

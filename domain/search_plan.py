@@ -1,0 +1,109 @@
+"""Where to look: a run's criteria expanded into disjoint search tasks, cheapest kind first. Pure.
+
+A task is one query for one place. Tasks of a run never repeat a query (each has a hash that is unique in the run), and
+none hunts what the ideal customer profile excludes (LESSONS F5, F51).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.criteria import Criteria
+from domain.places import City, Place, cities_of_state, cities_within, state_names, states_by_population, zip_place
+
+TaskKind = Literal["list_pages", "individual"]
+
+# Cities beyond this many per state add few companies of their own (a city of the data set has 15,000 people or more).
+_CITIES_PER_STATE_MAX = 80
+_STATES_WITHOUT_PLACE = 10
+
+_STATE_LIST_QUERIES = (
+    "list of property management companies in {state_name}",
+    "best property management companies in {state_name}",
+    "{state_name} residential property managers association member directory",
+)
+_CITY_LIST_QUERIES = ("list of property management companies in {city}, {state}",)
+_CITY_INDIVIDUAL_QUERIES = ("property management {city} {state}",)
+
+
+class SearchTask(BaseModel):
+    """One query for one place.
+
+    Attributes:
+        ordinal: position in the plan; companies found by earlier tasks are preferred in the selection.
+        unique_hash: what makes two tasks the same one.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ordinal: int
+    kind: TaskKind
+    query: str
+    city: str | None
+    state: str | None
+    unique_hash: str
+
+
+def plan_search(criteria: Criteria) -> tuple[SearchTask, ...]:
+    """All search tasks for the criteria, in the order to run them.
+
+    List pages of whole states come first (many companies a page), then per city, largest first, its list pages and its
+    individual search.
+    """
+    tasks: dict[str, SearchTask] = {}
+    for kind, query, city, state in _queries(criteria):
+        digest = hashlib.sha256(" ".join(query.lower().split()).encode()).hexdigest()[:16]
+        if digest not in tasks:
+            tasks[digest] = SearchTask(
+                ordinal=len(tasks), kind=kind, query=query, city=city, state=state, unique_hash=digest
+            )
+    return tuple(tasks.values())
+
+
+def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
+    hint = "".join([*(f" {word}" for word in criteria.keywords), *(f" -{word}" for word in criteria.exclude_keywords)])
+    names = state_names()
+    if criteria.cities:
+        places = [Place(city=city, state=state) for state in criteria.states or (None,) for city in criteria.cities]
+    elif criteria.zip:
+        places = _places_around(criteria)
+    else:
+        states = criteria.states or states_by_population()[:_STATES_WITHOUT_PLACE]
+        for state in states:
+            for template in _STATE_LIST_QUERIES:
+                yield "list_pages", template.format(state_name=names[state]) + hint, None, state
+            for vendor in criteria.pms:
+                query = f"{vendor.value} property management companies {names[state]}"
+                yield "individual", query + hint, None, state
+        places = [_place(city) for city in _largest_first(states)]
+    for place in places:
+        for template in _CITY_LIST_QUERIES:
+            yield "list_pages", _filled(template, place) + hint, place.city, place.state
+        for template in _CITY_INDIVIDUAL_QUERIES:
+            yield "individual", _filled(template, place) + hint, place.city, place.state
+        for vendor in criteria.pms:
+            query = f"{vendor.value} property management {place.city} {place.state or ''}".rstrip()
+            yield "individual", query + hint, place.city, place.state
+
+
+def _filled(template: str, place: Place) -> str:
+    return template.format(city=place.city, state=place.state or "").strip().rstrip(",")
+
+
+def _place(city: City) -> Place:
+    return Place(city=city.name, state=city.state)
+
+
+def _largest_first(states: tuple[str, ...]) -> list[City]:
+    cities = [city for state in states for city in cities_of_state(state)[:_CITIES_PER_STATE_MAX]]
+    return sorted(cities, key=lambda city: (-city.population, city.name, city.state))
+
+
+def _places_around(criteria: Criteria) -> list[Place]:
+    center = zip_place(criteria.zip or "")
+    near = [_place(city) for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)]
+    if center is not None and all((place.city, place.state) != (center.city, center.state) for place in near):
+        near.insert(0, Place(city=center.city, state=center.state))
+    return [place for place in near if not criteria.states or place.state in criteria.states]

@@ -1,0 +1,200 @@
+"""What travels between workflows and activities: ids, counts and reasons. No personal data and no documents, so that
+histories stay small and clean (DESIGN, "The house"); the data itself is in Postgres."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.company import CompanyStatus, Interruption, ReasonCode
+from domain.decision import Decision, DecisionReason, DecisionRequest
+from domain.progress import RunStatus, Stage
+from domain.request import RunRequest
+
+
+class Step(BaseModel):
+    """Base of all step inputs and results: immutable, additive fields with defaults only (histories outlive code)."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Spend(Step):
+    """What a step bought."""
+
+    cost_usd: float = 0.0
+    model_calls: int = 0
+
+    def plus(self, other: "Spend") -> "Spend":
+        """Both together."""
+        return Spend(cost_usd=self.cost_usd + other.cost_usd, model_calls=self.model_calls + other.model_calls)
+
+
+class RunStep(Step):
+    """A step on a whole run as it is now requested (criteria and limits may have been amended)."""
+
+    request: RunRequest
+
+
+class TaskRef(Step):
+    """A search task to run; ``label`` is its query."""
+
+    task_id: UUID
+    ordinal: int
+    label: str
+
+
+class NextTasks(Step):
+    """Search tasks handed out, in plan order."""
+
+    tasks: tuple[TaskRef, ...] = ()
+
+
+class TaskStep(Step):
+    """Run one search task for a run."""
+
+    request: RunRequest
+    task: TaskRef
+    retry_round: int = 0
+
+
+class TaskOutcome(Step):
+    """How a search task ended."""
+
+    named: int = 0
+    new: int = 0
+    spend: Spend = Spend()
+    interruption: Interruption | None = None
+
+
+class CompanyRef(Step):
+    """A found company; ``position`` orders the selection (task ordinal × 100,000 + place within the task)."""
+
+    company_id: UUID
+    position: int
+
+
+class CompanyStep(Step):
+    """Work on one company for a run.
+
+    Attributes:
+        retry_round: how often a person has decided to try again; a new round asks the agents anew instead of going on
+            with their stored turns.
+        contacts_attempt: 1 reads the company's own pages; 2 may look beyond them.
+    """
+
+    request: RunRequest
+    company: CompanyRef
+    retry_round: int = 0
+    contacts_attempt: int = 1
+
+
+class CompanyOutcome(Step):
+    """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on)."""
+
+    status: CompanyStatus = CompanyStatus.FOUND
+    reason: ReasonCode | None = None
+    contacts: int = 0
+    spend: Spend = Spend()
+    interruption: Interruption | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further step follows now: the company has ended or was interrupted."""
+        return self.interruption is not None or self.status is not CompanyStatus.FOUND
+
+
+class NewCompanies(Step):
+    """Companies found since the last look; ``cursor`` is where to go on."""
+
+    companies: tuple[CompanyRef, ...]
+    cursor: int
+
+
+class NewCompaniesStep(Step):
+    """Load companies that were found after ``cursor`` (store sequence number)."""
+
+    run_id: UUID
+    cursor: int
+    limit: int = 200
+
+
+class NextTasksStep(Step):
+    """Hand out the next open search tasks of a run."""
+
+    run_id: UUID
+    after_ordinal: int
+    limit: int
+
+
+class StateStep(Step):
+    """Write the run's stage and status where people query them."""
+
+    run_id: UUID
+    stage: Stage
+    status: RunStatus
+    note: str = ""
+
+
+class TakenBack(Step):
+    """Complete companies that may not be delivered after all."""
+
+    companies: tuple[CompanyRef, ...] = ()
+
+
+class AskStep(Step):
+    """Put a question: store it and work out what each option is expected to yield and cost."""
+
+    request: RunRequest
+    stage: Stage
+    reason: DecisionReason
+    decision_id: str
+    message: str
+    complete: int
+    deadline_at: str
+
+
+class DecidedStep(Step):
+    """Apply an answer: store it and reopen the companies that it may let in."""
+
+    request: RunRequest
+    decision: Decision
+    question: DecisionRequest
+
+
+class RefusedStep(Step):
+    """Record an answer that was refused."""
+
+    run_id: UUID
+    decision_id: str | None
+    problem: str
+
+
+class FinishStep(Step):
+    """End a run with the first complete companies, in the order of the selection."""
+
+    request: RunRequest
+    status: RunStatus
+    note: str = ""
+
+
+class Finished(Step):
+    """What a run ended with."""
+
+    companies: int
+    contacts: int
+
+
+class NotifyStep(Step):
+    """Tell the requester of a change of state; ``state_key`` names the change, so that it is told once."""
+
+    run_id: UUID
+    state_key: str
+
+
+class ExportResult(Step):
+    """The stored files of a run."""
+
+    companies_file: str
+    contacts_file: str
+    companies: int
+    contacts: int
+    partial: bool

@@ -1,0 +1,179 @@
+"""Does a company meet the criteria: a verdict per criterion, then one decision. Pure rules (DOMAIN, "Criteria").
+
+*Unknown is not no*: an unknown hard criterion keeps the company out of the delivery and in the "needs a look" list;
+a person may decide to accept it.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.company import CompanyFacts, CompanyStatus, CompanyType, IcpFit, ReasonCode
+from domain.criteria import Criteria, CriterionKey, Mode
+from domain.icp import IcpResult
+from domain.places import miles_between, place_name, zip_position
+
+
+class Met(StrEnum):
+    """Whether a criterion is met."""
+
+    MET = "met"
+    NOT_MET = "not_met"
+    UNKNOWN = "unknown"
+
+
+class Verdict(BaseModel):
+    """One criterion judged for one company; ``why`` is a sentence for a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    criterion: CriterionKey
+    mode: Mode
+    met: Met
+    why: str
+
+
+class Decided(BaseModel):
+    """Where the verdicts leave a company: an end with its reason, or ``found`` for "go on"."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: CompanyStatus
+    reason: ReasonCode | None = None
+    detail: str = ""
+
+
+def judge(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
+    """A verdict for each criterion asked, in a fixed order. ``icp`` is None before research."""
+    return tuple(
+        Verdict(criterion=key, mode=criteria.mode_of(key), met=met, why=why)
+        for key in criteria.asked()
+        for met, why in (_judge_one(key, criteria, facts, icp),)
+    )
+
+
+def decide(criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | None, *, final: bool) -> Decided:
+    """The first hard criterion that is not met rejects; the first unknown one needs review, once research is done.
+
+    Args:
+        final: all evidence is in; before that, "unknown" only means "go on looking".
+    """
+    hard = [verdict for verdict in verdicts if verdict.mode is Mode.HARD]
+    for verdict in hard:
+        if verdict.met is Met.NOT_MET:
+            reason = ReasonCode(f"{verdict.criterion}_not_met")
+            return Decided(status=CompanyStatus.REJECTED, reason=reason, detail=verdict.why)
+    if icp is not None and icp.fit is IcpFit.NO and not _asks_for_type(criteria, icp):
+        detail = ", ".join(icp.disqualifiers)
+        return Decided(status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_DISQUALIFIED, detail=detail)
+    # Below the lowest tier asked for, nothing is delivered even where the criterion is soft (DOMAIN, icp_tier_min).
+    for verdict in verdicts:
+        if verdict.criterion == "icp_tier_min" and verdict.met is Met.NOT_MET:
+            return Decided(
+                status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_TIER_MIN_NOT_MET, detail=verdict.why
+            )
+    if final:
+        for verdict in hard:
+            if verdict.met is Met.UNKNOWN and verdict.criterion not in criteria.unknown_accepted:
+                reason = ReasonCode(f"{verdict.criterion}_unknown")
+                return Decided(status=CompanyStatus.NEEDS_REVIEW, reason=reason, detail=verdict.why)
+    return Decided(status=CompanyStatus.FOUND)
+
+
+def settled_before_research(criterion: CriterionKey) -> bool:
+    """Whether code alone settles a criterion from the company's pages, so that research cannot change its verdict."""
+    return criterion in {"pms", "pms_exclude", "place"}
+
+
+def _asks_for_type(criteria: Criteria, icp: IcpResult) -> bool:
+    return icp.company_type in criteria.company_types
+
+
+def _judge_one(key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Met, str]:
+    match key:
+        case "pms":
+            return _pms(criteria, facts)
+        case "pms_exclude":
+            return _pms_exclude(criteria, facts)
+        case "place":
+            return _place(criteria, facts)
+        case "units":
+            return _units(criteria, facts)
+        case "company_types":
+            return _company_types(criteria, facts)
+        case "icp_tier_min":
+            return _icp_tier(criteria, icp)
+
+
+def _pms(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+    wanted = " or ".join(vendor.value for vendor in criteria.pms)
+    match facts.pms_status:
+        case "detected" if facts.pms in criteria.pms:
+            return Met.MET, f"runs {facts.pms}"
+        case "detected":
+            return Met.NOT_MET, f"runs {facts.pms}, not {wanted}"
+        case "none":
+            return Met.NOT_MET, f"no property management software on its pages, {wanted} wanted"
+        case "conflict":
+            return Met.UNKNOWN, "portal links of two property management systems"
+        case _:
+            return Met.UNKNOWN, f"property management software unknown ({facts.pms_reason or 'no evidence'})"
+
+
+def _pms_exclude(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+    if facts.pms_status == "detected":
+        excluded = facts.pms in criteria.pms_exclude
+        return (Met.NOT_MET, f"runs {facts.pms}, excluded") if excluded else (Met.MET, f"runs {facts.pms}")
+    if facts.pms_status == "none":
+        return Met.MET, "no property management software on its pages"
+    return Met.UNKNOWN, "property management software unknown"
+
+
+def _place(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+    if not facts.places:
+        return Met.UNKNOWN, "no address on its pages"
+    cities = {place_name(city) for city in criteria.cities}
+    center = zip_position(criteria.zip) if criteria.zip else None
+    for place in facts.places:
+        in_state = not criteria.states or place.state in criteria.states
+        in_city = not cities or (place.city is not None and place_name(place.city) in cities)
+        in_reach = center is None or _within(place.zip, criteria, center)
+        if in_state and in_city and in_reach:
+            return Met.MET, f"office in {place.city}, {place.state} {place.zip or ''}".rstrip()
+    where = "; ".join(f"{place.city}, {place.state}" for place in facts.places[:3])
+    return Met.NOT_MET, f"offices elsewhere: {where}"
+
+
+def _within(zip_code: str | None, criteria: Criteria, center: tuple[float, float]) -> bool:
+    if criteria.radius_miles is None:
+        return zip_code == criteria.zip
+    position = zip_position(zip_code) if zip_code else None
+    return position is not None and miles_between(center, position) <= criteria.radius_miles
+
+
+def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+    if facts.units is None:
+        return Met.UNKNOWN, "number of units not stated"
+    units = facts.units.value
+    shown = f"{units:,} units ({facts.units.basis})"
+    if criteria.units_min is not None and units < criteria.units_min:
+        return Met.NOT_MET, f"{shown}, fewer than {criteria.units_min:,}"
+    if criteria.units_max is not None and units > criteria.units_max:
+        return Met.NOT_MET, f"{shown}, more than {criteria.units_max:,}"
+    return Met.MET, shown
+
+
+def _company_types(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+    if facts.company_type is CompanyType.UNKNOWN:
+        return Met.UNKNOWN, "type of company not stated"
+    if facts.company_type in criteria.company_types:
+        return Met.MET, facts.company_type.value
+    return Met.NOT_MET, f"{facts.company_type.value}, not {' or '.join(criteria.company_types)}"
+
+
+def _icp_tier(criteria: Criteria, icp: IcpResult | None) -> tuple[Met, str]:
+    if icp is None or criteria.icp_tier_min is None:
+        return Met.UNKNOWN, "not graded yet"
+    if icp.tier.rank <= criteria.icp_tier_min.rank:
+        return Met.MET, f"tier {icp.tier.value}"
+    return Met.NOT_MET, f"tier {icp.tier.value}, below {criteria.icp_tier_min.value}"

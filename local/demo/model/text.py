@@ -1,0 +1,203 @@
+# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
+"""How the model sees a page: lines with their links, sentences, addresses; and which lines it refuses to read.
+
+Shapes only (the contract of ``fetch_page``'s ``text``); what the lines mean is judged in ``people.py``, ``facts.py``
+and
+``listing.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urlsplit
+
+QUOTE_MAX = 300
+"""Longest quote a citation may hold, in characters (the output schema's own limit)."""
+
+LINK = re.compile(
+    r"\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]\(((?:https?://|mailto:|tel:)[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\)"
+)
+EMAIL = re.compile(r"[\w.+'-]+@(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}")
+PHONE = re.compile(r"(?<![\d.-])(?:\+?1[\s.-]?)?\(?\d{3}\)?[\s.-]{0,2}\d{3}[\s.-]\d{4}(?!\d)")
+
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\s+(?:\w+\s+){0,2}?(?:previous|prior|above|earlier|all|your|these|any"
+    r"|other)\b.{0,30}\b(?:instructions?|prompts?|rules|guidelines|text|context)\b|\bsystem prompt\b"
+    r"|\byou are (?:now )?an? (?:ai|assistant|language model|chatbot)\b|\b(?:ai|llm|language[- ]model"
+    r"|automated) (?:assistants?|agents?|models?|crawlers?|readers?|tools?)\b.{0,60}\b(?:must|should|please|report"
+    r"|add|output|return|include|note)\b|\b(?:attention|note to|message for"
+    r"|instructions? (?:for|to))\b.{0,20}\b(?:ai|llm|assistants?|bots?|models?|agents?)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“'‘(\[]?[A-Z0-9=+@-])")
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|Co|Inc|Ltd|Ave|Blvd|Rd|No|Ft|Mt|vs)|\b[A-Z])\.$")
+
+Kind = Literal["heading", "item", "row", "frame", "text"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link in a line: its words and its address."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a page.
+
+    Attributes:
+        raw: the line as the tool gave it: what a quote is copied from.
+        plain: the same without marker and link addresses: what a person would read.
+        kind: heading, list item, table row, frame or plain text.
+        links: the links in it.
+    """
+
+    raw: str
+    plain: str
+    kind: Kind
+    links: tuple[Link, ...]
+
+
+@lru_cache(maxsize=64)
+def read_lines(text: str) -> tuple[Line, ...]:
+    """Split a page's text into lines, leaving out blank ones and text that gives orders to its reader.
+
+    Remembered for the pages of the current turns: several steps of one answer read the same page.
+    """
+    return tuple(_line(raw.strip()) for raw in text.split("\n") if raw.strip() and not gives_orders(raw))
+
+
+def gives_orders(text: str) -> bool:
+    """Whether a text addresses the machine that reads it ("Ignore previous instructions …") and so is not about the
+    company."""
+    return _ORDERS.search(text) is not None
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, for lists that are easier to read as prose."""
+    return frozenset(text.split())
+
+
+def plain(text: str) -> str:
+    """The words without link addresses."""
+    return " ".join(LINK.sub(lambda match: f"{match[1]}", text).split())
+
+
+def emails(line: Line) -> list[str]:
+    """Addresses that stand in a line, mailto links included, each once, as printed."""
+    found: dict[str, str] = {}
+    for match in EMAIL.finditer(line.raw):
+        found.setdefault(match[0].lower(), match[0])
+    return list(found.values())
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Cut a line into sentences; each is a verbatim part of it."""
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        piece = text[start : match.start()]
+        if not _ABBREVIATION.search(piece):
+            yield text[start : match.end()].strip()
+            start = match.end()
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def quote_around(raw: str, needles: Iterable[str]) -> str | None:
+    """The shortest comfortable part of ``raw`` that holds all needles, or None when it would pass `QUOTE_MAX`.
+
+    A text within the limit is quoted whole; a longer one is cut at word boundaries around the needles.
+    """
+    wanted = [needle for needle in needles if needle]
+    if any(needle not in raw for needle in wanted):
+        return None
+    if len(raw) <= QUOTE_MAX:
+        return raw
+    start = min((raw.index(needle) for needle in wanted), default=0)
+    # The last needle may repeat before the first one; search from there so that the span is real.
+    end = max((raw.find(needle, start) + len(needle) for needle in wanted), default=0)
+    spare = QUOTE_MAX - (end - start)
+    if spare < 0:
+        return None
+    left = max(0, start - spare // 2)
+    right = min(len(raw), left + QUOTE_MAX)
+    if left > 0:
+        space = raw.find(" ", left, start)
+        left = start if space < 0 else space + 1
+    if right < len(raw):
+        space = raw.rfind(" ", end, right)
+        right = end if space < 0 else space
+    return raw[left:right].strip()
+
+
+def same_address(url: str) -> str:
+    """A key that two spellings of one address share: no scheme, ``www.``, fragment or final slash."""
+    parts = _split(url.strip())
+    if parts is None:
+        return url.strip()
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{_host(parts.netloc)}{parts.path.rstrip('/')}{query}"
+
+
+@lru_cache(maxsize=4096)
+def host(url: str) -> str:
+    """Lower-case host of an address without ``www.`` and port; empty when there is none."""
+    parts = _split(url)
+    return _host(parts.netloc) if parts else ""
+
+
+def site(url_or_host: str) -> str:
+    """The last two labels of the host: enough to tell one site of the demo from another."""
+    name = host(url_or_host) if "://" in url_or_host else _host(url_or_host)
+    return ".".join(name.split(".")[-2:])
+
+
+def path(url: str) -> str:
+    """Lower-case path with query of an address."""
+    parts = _split(url)
+    return f"{parts.path}{'?' if parts.query else ''}{parts.query}".lower() if parts else ""
+
+
+def slug(text: str) -> str:
+    """Lower-case letters and digits alone."""
+    return re.sub(r"[^a-z0-9]+", "", text.lower())
+
+
+def _line(raw: str) -> Line:
+    links = tuple(Link(" ".join(match[1].split()), match[2]) for match in LINK.finditer(raw))
+    words = plain(raw)
+    if raw.startswith("#"):
+        return Line(raw, words.lstrip("#").strip(), "heading", links)
+    if raw.startswith("[iframe]("):
+        return Line(raw, "", "frame", links)
+    if raw.startswith("- "):
+        return Line(raw, words[2:].strip(), "item", links)
+    if " |" in words or words.startswith("| "):
+        return Line(raw, words, "row", links)
+    return Line(raw, words, "text", links)
+
+
+def _split(url: str) -> _Parts | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[" and the like: not an address at all
+        return None
+    return _Parts(parts.netloc, parts.path, parts.query)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    netloc: str
+    path: str
+    query: str
+
+
+def _host(netloc: str) -> str:
+    name = netloc.rpartition("@")[2].partition(":")[0].lower()
+    return name.removeprefix("www.")

@@ -1,0 +1,78 @@
+"""The connection to Postgres: a pool for workers, and errors that a person can act on."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+SCHEMA = "pm_pipeline"
+_CONNECT_TIMEOUT_S = 10
+
+Connection = AsyncConnection[DictRow]
+
+
+class DatabaseUnreachableError(Exception):
+    """Postgres does not answer; the message says where it was looked for and how to start it."""
+
+
+class Database:
+    """A pool of connections whose search path is the schema ``pm_pipeline``."""
+
+    def __init__(self, url: str, pool_max: int = 10) -> None:
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=pool_max,
+            open=False,
+            timeout=_CONNECT_TIMEOUT_S,
+            kwargs={"row_factory": dict_row, "options": f"-c search_path={SCHEMA}"},
+        )
+
+    async def open(self) -> None:
+        """Open the pool and wait for the first connection.
+
+        Raises:
+            DatabaseUnreachableError: no connection within ten seconds.
+        """
+        try:
+            await self._pool.open(wait=True, timeout=_CONNECT_TIMEOUT_S)
+        except (PoolTimeout, OperationalError) as error:
+            await self._pool.close()
+            raise DatabaseUnreachableError(unreachable_message()) from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection for one transaction: committed at the end, rolled back on an error."""
+        async with self._pool.connection() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def one_connection(url: str) -> AsyncIterator[Connection]:
+    """A single connection for a short command, committed at the end.
+
+    Raises:
+        DatabaseUnreachableError: Postgres does not answer.
+    """
+    options: dict[str, Any] = {"options": f"-c search_path={SCHEMA}", "connect_timeout": _CONNECT_TIMEOUT_S}
+    try:
+        connection = await AsyncConnection.connect(url, row_factory=dict_row, **options)
+    except OperationalError as error:
+        raise DatabaseUnreachableError(unreachable_message()) from error
+    async with connection:
+        yield connection
+
+
+def unreachable_message() -> str:
+    """What to do when Postgres does not answer. Names no address: it may hold a password."""
+    return (
+        "the database does not answer (DATABASE_URL, or the local stack's): "
+        "start the local stack with `python starter.py local`, or set DATABASE_URL to a running PostgreSQL"
+    )

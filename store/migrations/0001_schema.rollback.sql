@@ -1,0 +1,1 @@
+DROP SCHEMA pm_pipeline CASCADE;

@@ -1,0 +1,144 @@
+"""A page as text that can be read and quoted: everything the page shows, with its links in place.
+
+Pure: HTML in, text out. Article extractors lose phones, addresses, team names and portal links of a company page
+(DESIGN, "Facts measured here"), so nothing is judged unimportant here; only scripts, styles and hidden
+template markup are left out.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+_DROPPED = frozenset({"script", "style", "noscript", "template", "svg", "head", "canvas"})
+_BLOCKS = frozenset(
+    "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5"
+    " h6 header hr li main nav ol p pre section summary table tbody thead tfoot tr ul".split()
+)
+_SPACES = re.compile(r"[^\S\n]+")
+_LINKED_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+
+
+@dataclass(frozen=True)
+class PageLink:
+    """A link as shown: its words and its absolute address."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class RenderedPage:
+    """A page as a reader sees it.
+
+    Attributes:
+        title: content of the title element, or empty.
+        text: one line per block; links as ``[words](absolute address)``, headings as ``# words``, list items as
+            ``- words``, table cells separated by `` | ``, frames as ``[iframe](address)``.
+        links: every http(s) link in page order, each address once.
+    """
+
+    title: str
+    text: str
+    links: tuple[PageLink, ...]
+
+
+def render_page(html: str, base_url: str) -> RenderedPage:
+    """Render HTML to quotable text.
+
+    Args:
+        html: the decoded page; need not be well formed.
+        base_url: address the page was finally read from; relative links are resolved against it.
+    """
+    tree = LexborHTMLParser(html)
+    title_node = tree.css_first("title")
+    base_node = tree.css_first("base[href]")
+    base = urljoin(base_url, base_node.attributes.get("href") or "") if base_node else base_url
+    renderer = _Renderer(base)
+    if tree.body is not None:
+        renderer.walk(tree.body)
+    return RenderedPage(
+        title=_one_line(title_node.text() if title_node else ""),
+        text=renderer.text(),
+        links=tuple(PageLink(text, url) for url, text in renderer.links.items()),
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class _Renderer:
+    """Depth-first walk that collects text pieces; block elements end a line."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._pieces: list[str] = []
+        self.links: dict[str, str] = {}
+
+    def text(self) -> str:
+        lines = (_SPACES.sub(" ", line).strip() for line in "".join(self._pieces).split("\n"))
+        return "\n".join(line for line in lines if line and line != "-")
+
+    def walk(self, node: LexborNode) -> None:
+        child = node.child
+        while child is not None:
+            self._visit(child)
+            child = child.next
+
+    def _visit(self, node: LexborNode) -> None:
+        tag = node.tag or ""
+        if tag == "-text":
+            self._pieces.append((node.text_content or "").replace("\n", " ").replace("\r", " "))
+        elif tag == "a":
+            self._link(node)
+        elif tag == "iframe":
+            self._frame(node)
+        elif tag == "img":
+            self._pieces.append(f" {node.attributes.get('alt') or ''} ")
+        elif tag == "br":
+            self._pieces.append("\n")
+        elif tag in {"td", "th"}:
+            self.walk(node)
+            self._pieces.append(" | ")
+        elif tag in _BLOCKS:
+            self._block(node, tag)
+        elif tag not in _DROPPED and not tag.startswith("-") and not tag.startswith("_"):
+            self.walk(node)
+
+    def _block(self, node: LexborNode, tag: str) -> None:
+        self._pieces.append("\n")
+        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
+            self._pieces.append("# ")
+        elif tag == "li":
+            self._pieces.append("- ")
+        self.walk(node)
+        self._pieces.append("\n")
+
+    def _link(self, node: LexborNode) -> None:
+        start = len(self._pieces)
+        self.walk(node)
+        words = _one_line("".join(self._pieces[start:]))
+        del self._pieces[start:]
+        url = self._absolute(node.attributes.get("href"))
+        if url is None:
+            self._pieces.append(f" {words} ")
+            return
+        self._pieces.append(f"[{words}]({url})")
+        if url.startswith("http"):
+            self.links.setdefault(url, words)
+
+    def _frame(self, node: LexborNode) -> None:
+        url = self._absolute(node.attributes.get("src"))
+        if url is not None:
+            self._pieces.append(f"\n[iframe]({url})\n")
+
+    def _absolute(self, reference: str | None) -> str | None:
+        if not reference or reference.startswith("#"):
+            return None
+        try:
+            url = urljoin(self._base_url, reference.strip())
+        except ValueError:  # urljoin refuses addresses such as "http://[": shown as plain words instead
+            return None
+        return url if url.startswith(_LINKED_SCHEMES) else None

@@ -1,0 +1,118 @@
+"""A company's own site, as far as code needs it: home page, likely pages, and what they prove without any model."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from domain.evidence import Evidence
+from domain.hosts import registrable_domain
+from domain.identity import phones_in
+from domain.places import Place, addresses_in
+from domain.pms import PmsDetection, SitePage
+from store.tool_results import ToolResult
+from tools.gateway import ToolGateway
+from tools.pms.detect import detect_pms, likely_pages
+
+SiteProblem = Literal["no_site", "blocked"]
+
+_PARKED = re.compile(
+    r"\b(domain (name )?(is|may be) (for sale|parked|available)|buy this domain|parked (free|domain)|this domain has expired"
+    r"|website (is )?(coming soon|under construction)|account (has been )?suspended)\b",
+    re.IGNORECASE,
+)
+_PARKED_TEXT_MAX = 1500  # a parked page says little else; a long page may mention the words in passing
+_CONTACT_LINK = re.compile(r"contact|location|office", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SiteReading:
+    """What reading a site gave.
+
+    Attributes:
+        problem: why there is nothing to read, if so; ``detail`` says it in a word.
+        domain: registrable domain that finally answered; ``aliases`` others passed on the way.
+        pages: the pages that could be read, home page first.
+    """
+
+    problem: SiteProblem | None
+    detail: str
+    domain: str | None
+    website: str
+    aliases: tuple[str, ...]
+    pages: tuple[ToolResult, ...]
+    detection: PmsDetection
+    office_phones: tuple[str, ...] = ()
+
+    def places(self) -> list[tuple[Place, Evidence]]:
+        """Offices by postal address with the words that say so, those on most pages first."""
+        found: dict[tuple[str | None, str | None], tuple[Place, Evidence, int]] = {}
+        for page in self.pages:
+            for place, words in addresses_in(page.text):
+                key = (place.city, place.zip)
+                evidence = Evidence(result_id=page.result_id, url=final_url(page), quote=words)
+                first = found.get(key, (place, evidence, 0))
+                found[key] = (first[0], first[1], first[2] + 1)
+        ranked = sorted(found.values(), key=lambda item: -item[2])  # stable: page order among equals
+        return [(place, evidence) for place, evidence, _ in ranked]
+
+
+async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
+    """Read the home page and up to three likely pages, and detect the property management software."""
+    home = await gateway.fetch_page(website)
+    final = final_url(home)
+    domain = registrable_domain(final)
+    start = registrable_domain(website)
+    aliases = tuple(alias for alias in (start,) if alias and alias != domain)
+    if home.status != "ok" or _is_parked(home.text):
+        problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
+        detail = "parked" if home.status == "ok" else home.reason or home.status
+        return SiteReading(problem, detail, domain, final, aliases, (), detect_pms([], site_problem=problem))
+    home_html = await gateway.page_body(home)
+    pages = [home]
+    for url in likely_pages(home_html, final):
+        page = await gateway.fetch_page(url)
+        if page.status == "ok" and all(page.page_hash != other.page_hash for other in pages):
+            pages.append(page)
+    if not any(addresses_in(page.text) for page in pages):
+        pages += await _contact_page(gateway, home, domain)
+    site_pages = [
+        SitePage(
+            url=page.payload["url"],
+            final_url=final_url(page),
+            html=await gateway.page_body(page),
+            redirects=tuple(page.payload["redirects"]),
+        )
+        for page in pages
+    ]
+    return SiteReading(
+        None, "", domain, _root(final), aliases, tuple(pages), detect_pms(site_pages), _office_phones(pages)
+    )
+
+
+def final_url(page: ToolResult) -> str:
+    """Where a page result was finally read."""
+    return str(page.payload.get("final_url") or page.args.get("url") or "")
+
+
+async def _contact_page(gateway: ToolGateway, home: ToolResult, domain: str | None) -> list[ToolResult]:
+    for words, url in re.findall(r"\[([^\]]*)\]\((https?://[^)\s]+)\)", home.text):
+        if _CONTACT_LINK.search(f"{words} {url}") and registrable_domain(url) == domain:
+            page = await gateway.fetch_page(url)
+            return [page] if page.status == "ok" else []
+    return []
+
+
+def _root(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.split('/', 1)[0]}/"
+
+
+def _is_parked(text: str) -> bool:
+    return len(text) <= _PARKED_TEXT_MAX and _PARKED.search(text) is not None
+
+
+def _office_phones(pages: Iterable[ToolResult]) -> tuple[str, ...]:
+    """Numbers that stand on every page read (footer or header), which a person's own number does not."""
+    by_page = [phones_in(page.text) for page in pages]
+    return tuple(phone for phone in by_page[0] if all(phone in phones for phones in by_page)) if by_page else ()

@@ -1,0 +1,155 @@
+"""Every activity as the workflows call it: by name, typed, with its policy and the label shown in the Web UI.
+
+Workflows do not import the activities themselves, so nothing of the model, the database or the web is loaded into them;
+a test compares this list with what the worker registers.
+"""
+
+from typing import Any, TypeVar
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.decision import DecisionRequest
+    from domain.steps import (
+        AskStep,
+        CompanyOutcome,
+        CompanyStep,
+        DecidedStep,
+        ExportResult,
+        Finished,
+        FinishStep,
+        NewCompanies,
+        NewCompaniesStep,
+        NextTasks,
+        NextTasksStep,
+        NotifyStep,
+        RefusedStep,
+        RunStep,
+        StateStep,
+        Step,
+        TaskOutcome,
+        TakenBack,
+        TaskStep,
+    )
+    from workflows.names import AGENT_TASK_QUEUE
+    from workflows.policies import AGENT, NOTIFY, SITE, STORE
+
+ResultT = TypeVar("ResultT")
+
+
+async def plan_run_search(step: RunStep) -> int:
+    """Store the search tasks that the run does not have yet."""
+    return await _call("plan_run_search", step, int, STORE, "plan the search")
+
+
+async def next_search_tasks(step: NextTasksStep) -> NextTasks:
+    """Load the next open search tasks."""
+    return await _call("next_search_tasks", step, NextTasks, STORE)
+
+
+async def discover(step: TaskStep) -> TaskOutcome:
+    """Run one search task."""
+    return await _call("discover", step, TaskOutcome, AGENT, step.task.label[:150])
+
+
+async def new_companies(step: NewCompaniesStep) -> NewCompanies:
+    """Load companies found since the last look."""
+    return await _call("new_companies", step, NewCompanies, STORE)
+
+
+async def qualify_company(step: CompanyStep) -> CompanyOutcome:
+    """Settle all that code can settle about a company."""
+    return await _call("qualify_company", step, CompanyOutcome, SITE, "qualify")
+
+
+async def research_company(step: CompanyStep) -> CompanyOutcome:
+    """Research a company and judge it."""
+    return await _call("research_company", step, CompanyOutcome, AGENT, "research")
+
+
+async def find_contacts(step: CompanyStep) -> CompanyOutcome:
+    """Find a company's decision makers."""
+    return await _call("find_contacts", step, CompanyOutcome, AGENT, f"find contacts, attempt {step.contacts_attempt}")
+
+
+async def settle_contacts(step: CompanyStep) -> CompanyOutcome:
+    """Select the contacts to deliver."""
+    return await _call("settle_contacts", step, CompanyOutcome, STORE, "settle contacts")
+
+
+async def end_failed_company(step: CompanyStep) -> None:
+    """End a company whose step failed for good."""
+    await _call("end_failed_company", step, type(None), STORE, "company failed")
+
+
+async def record_state(step: StateStep) -> None:
+    """Write stage and status where people query them."""
+    await _call("record_state", step, type(None), STORE, f"{step.stage.value}, {step.status.value}")
+
+
+async def put_question(step: AskStep) -> DecisionRequest:
+    """Store a question and work out its options."""
+    return await _call("put_question", step, DecisionRequest, STORE, f"ask: {step.reason.value}")
+
+
+async def apply_decision(step: DecidedStep) -> int:
+    """Store an answer and what it changes."""
+    return await _call("apply_decision", step, int, STORE, f"decided: {step.decision.action.value}")
+
+
+async def record_refused_decision(step: RefusedStep) -> None:
+    """Keep an answer that was refused."""
+    await _call("record_refused_decision", step, type(None), STORE, "answer refused")
+
+
+async def recheck_suppression(step: RunStep) -> TakenBack:
+    """Ask the suppression gate again just before the delivery."""
+    return await _call("recheck_suppression", step, TakenBack, STORE, "suppression, once more")
+
+
+async def finish_run(step: FinishStep) -> Finished:
+    """End the run."""
+    return await _call("finish_run", step, Finished, STORE, step.status.value)
+
+
+async def export_run(step: RunStep) -> ExportResult:
+    """Render and keep both files."""
+    return await _call("export_run", step, ExportResult, STORE, "export")
+
+
+async def notify_requester(step: NotifyStep) -> bool:
+    """Tell the requester of a change of state."""
+    return await _call("notify_requester", step, bool, NOTIFY, "notify")
+
+
+ACTIVITIES = (
+    plan_run_search,
+    next_search_tasks,
+    discover,
+    new_companies,
+    qualify_company,
+    research_company,
+    find_contacts,
+    settle_contacts,
+    end_failed_company,
+    record_state,
+    put_question,
+    apply_decision,
+    record_refused_decision,
+    recheck_suppression,
+    finish_run,
+    export_run,
+    notify_requester,
+)
+
+
+async def _call(
+    name: str, step: Step, result_type: type[ResultT], policy: workflow.ActivityConfig, summary: str | None = None
+) -> ResultT:
+    options: dict[str, Any] = {**policy}
+    if policy is AGENT:
+        options["task_queue"] = AGENT_TASK_QUEUE
+    if summary is not None:
+        options["summary"] = summary
+    result: ResultT = await workflow.execute_activity(name, step, result_type=result_type, **options)
+    return result

@@ -1,0 +1,66 @@
+"""One company of a run: qualify → research → contacts. Ends with an outcome of a few words for its run."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from domain.company import CompanyStatus, Interruption, ReasonCode
+    from domain.contact import CONTACT_ATTEMPTS_MAX
+    from domain.failures import DEPENDENCY_FAILURES
+    from domain.steps import CompanyOutcome, CompanyStep
+    from workflows import calls
+
+REACHED_CONTACTS = "company_reached_contacts"
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+class CompanyWorkflow:
+    """Takes a company through its steps until one ends it, it is complete, or its run may not go on."""
+
+    @workflow.run
+    async def run(self, step: CompanyStep) -> CompanyOutcome:
+        """Work on one company.
+
+        Returns:
+            Its end; or an interruption (the budget is reached, the run waits, a dependency is down), after which the run
+            takes it up again later and stored work is not paid for again.
+        """
+        try:
+            return await self._steps(step)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            if isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES:
+                return CompanyOutcome(interruption=Interruption.DEPENDENCY_DOWN)
+            workflow.logger.error("company step failed for good", exc_info=error)
+            await calls.end_failed_company(step)
+            return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
+
+    async def _steps(self, step: CompanyStep) -> CompanyOutcome:
+        qualified = await calls.qualify_company(step)
+        if qualified.is_over:
+            return qualified
+        researched = await calls.research_company(step)
+        if researched.is_over:
+            return researched
+        await self._tell_run(step)
+        spend = researched.spend
+        for attempt in range(1, CONTACT_ATTEMPTS_MAX + 1):
+            attempt_step = step.model_copy(update={"contacts_attempt": attempt})
+            found = await calls.find_contacts(attempt_step)
+            spend = spend.plus(found.spend)
+            if found.interruption is not None:
+                return found.model_copy(update={"spend": spend})
+            settled = await calls.settle_contacts(attempt_step)
+            if settled.is_over:
+                return settled.model_copy(update={"spend": spend})
+        raise ApplicationError("contacts were not settled after the last attempt", type="ContactsNotSettled")
+
+    async def _tell_run(self, step: CompanyStep) -> None:
+        parent = workflow.info().parent
+        if parent is not None:
+            run = workflow.get_external_workflow_handle(parent.workflow_id)
+            await run.signal(REACHED_CONTACTS, step.company.position)
+
+

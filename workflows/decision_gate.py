@@ -1,0 +1,111 @@
+"""The pause for a person's decision: one open question at a time, its answer, and the answers that were refused.
+
+Handlers of signal and update only change state here; what an answer changes is applied by the run (``lead_list.py``).
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from collections.abc import Callable
+
+    from domain.decision import Decision, DecisionAction, DecisionError, DecisionRequest, parse_decision
+    from domain.request import OnDecision, RunRequest
+    from domain.steps import RefusedStep
+    from workflows import calls
+
+_ANSWER_OF_REQUEST = {
+    OnDecision.ACCEPT_PARTIAL: DecisionAction.ACCEPT_PARTIAL,
+    OnDecision.CANCEL: DecisionAction.CANCEL,
+}
+
+
+class DecisionGate:
+    """At most one open question of a run."""
+
+    def __init__(self) -> None:
+        self.question: DecisionRequest | None = None
+        self._decision: Decision | None = None
+        self._refused: list[RefusedStep] = []
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether refused answers wait to be recorded."""
+        return bool(self._refused)
+
+    def parse(self, raw: object, request: RunRequest) -> Decision:
+        """Understand an answer to the open question.
+
+        Raises:
+            DecisionError: it makes no sense, or the question has been answered.
+        """
+        return parse_decision(raw, self.question if self._decision is None else None, request)
+
+    def accept(self, decision: Decision) -> None:
+        """Take an answer."""
+        self._decision = decision
+
+    def accept_or_refuse(self, raw: object, request: RunRequest) -> None:
+        """Take an answer that nobody can be told about; one that makes no sense is kept to be recorded and shown."""
+        try:
+            self.accept(self.parse(raw, request))
+        except DecisionError as error:
+            given = raw.get("decision_id") if isinstance(raw, dict) else None
+            self._refused.append(
+                RefusedStep(run_id=request.run_id, decision_id=str(given) if given else None, problem=str(error))
+            )
+
+    async def record_refused(self) -> None:
+        """Write refused answers to the audit trail."""
+        while self._refused:
+            await calls.record_refused_decision(self._refused.pop(0))
+
+    def open(self, question: DecisionRequest) -> None:
+        """Put a question; answers to earlier ones no longer count."""
+        self.question, self._decision = question, None
+
+    def close(self) -> None:
+        """Take the question away."""
+        self.question, self._decision = None, None
+
+    async def wait(self, is_settled: "Callable[[], bool]", on_refused: "Callable[[], None]") -> Decision | None:
+        """Wait, durably, for the answer.
+
+        Args:
+            is_settled: whether the question has become pointless; then there is no answer (None).
+            on_refused: called when an answer was refused, to show why.
+
+        Returns:
+            The answer; after the deadline, the question's default.
+        """
+        question = self.question
+        if question is None:
+            raise RuntimeError("no question is open")
+        while self._decision is None:
+            left = question.deadline - workflow.now()
+            if left <= timedelta(0):
+                return Decision(decision_id=question.decision_id, action=question.default, decided_by="deadline")
+            try:
+                await workflow.wait_condition(
+                    lambda: self._decision is not None or self.has_refused or is_settled(),
+                    timeout=left,
+                    timeout_summary=f"NEEDS USER DECISION {question.decision_id}",
+                )
+            except TimeoutError:
+                continue
+            if self._refused:
+                self.question = question = question.model_copy(update={"problem": self._refused[-1].problem})
+                await self.record_refused()
+                on_refused()
+            elif self._decision is None and is_settled():
+                return None
+        return self._decision
+
+
+def answer_given_in_advance(question: DecisionRequest, request: RunRequest) -> Decision | None:
+    """The answer that the request itself gives (``--on-decision``), if it gives one."""
+    action = _ANSWER_OF_REQUEST.get(request.on_decision)
+    if action is None:
+        return None
+    return Decision(decision_id=question.decision_id, action=action, decided_by="the request's --on-decision")

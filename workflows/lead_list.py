@@ -1,0 +1,381 @@
+"""A run: find companies, take each through its steps, ask a person when the target cannot be met, export.
+
+The process in a paragraph: the plan's search tasks run in a window, cheapest first; every company they find is started as
+a child as long as those complete and the survivors expected do not fill the target; when the target is filled the
+suppression gate is asked once more, and the files are rendered. When it cannot be filled, the budget is reached, a stage
+takes too long or a dependency is down, the run waits for a decision, which amends it, and goes on.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel, ConfigDict
+
+    from domain.decision import (
+        Decision,
+        DecisionAction,
+        DecisionError,
+        DecisionReason,
+        DecisionRequest,
+        amend,
+    )
+    from domain.progress import RunProgress, RunStatus, Stage
+    from domain.reopening import reopened_reasons
+    from domain.request import RunRequest
+    from domain.steps import (
+        AskStep,
+        DecidedStep,
+        Finished,
+        FinishStep,
+        NewCompaniesStep,
+        NextTasksStep,
+        NotifyStep,
+        RunStep,
+        StateStep,
+    )
+    from workflows import calls
+    from workflows.company import REACHED_CONTACTS
+    from workflows.decision_gate import DecisionGate, answer_given_in_advance
+    from workflows.details import render_details
+    from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
+    from workflows.open_work import OpenWork
+    from workflows.run_state import DRY_TASKS_MAX, RunState
+    from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
+
+_TASKS_AT_ONCE = 20
+_ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
+
+
+class LeadListInput(BaseModel):
+    """A request, or also the state of a run that continues as new."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: RunRequest
+    state: RunState | None = None
+
+
+class DecisionReceipt(BaseModel):
+    """What the sender of a decision is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision_id: str
+    action: DecisionAction
+
+
+class LeadListResult(BaseModel):
+    """How a run ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: RunStatus
+    companies: int
+    contacts: int
+    partial: bool
+    companies_file: str | None = None
+    contacts_file: str | None = None
+
+
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class LeadListWorkflow:
+    """One run. Its id is ``lead-list-<run id>``; it owns the truth about the run's progress."""
+
+    @workflow.init
+    def __init__(self, start: LeadListInput) -> None:
+        self._is_new = start.state is None
+        self._state = start.state or RunState(request=start.request)
+        self._open = OpenWork(self._state)
+        self._gate = DecisionGate()
+
+    @workflow.run
+    async def run(self, start: LeadListInput) -> LeadListResult:
+        """Run to the end, however long a person takes to decide."""
+        try:
+            if self._is_new:
+                self._state.stage_entered_at = workflow.now()
+                await calls.plan_run_search(RunStep(request=self._state.request))
+            self._show()
+            return await self._work()
+        except (asyncio.CancelledError, FailureError) as error:
+            await self._open.stop()
+            if is_cancelled_exception(error):
+                await self._end(RunStatus.CANCELLED, "cancelled; what was found is kept")
+            else:
+                await self._end(RunStatus.ERROR, "failed; the workflow's failure says why")
+            await self._notify(self._state.status.value)
+            raise
+
+    @workflow.query(name=QUERY_PROGRESS, description="Counts, funnel and the open question")
+    def progress(self) -> RunProgress:
+        """How far the run is."""
+        state, wanted = self._state, self._state.target * self._state.request.contacts_min
+        return RunProgress(
+            run_id=state.request.run_id,
+            stage=state.stage,
+            status=state.status,
+            target_quantity=state.target,
+            companies_ready=state.ready,
+            contacts_ready=state.contacts_ready,
+            contacts_gap=max(0, wanted - state.ready * state.request.contacts_min),
+            funnel=state.funnel,
+            open_discovery=len(self._open.tasks),
+            open_research=len(self._open.companies) - self._open.in_contacts,
+            open_contacts=self._open.in_contacts,
+            queued=len(state.waiting),
+            search_tasks_done=state.tasks_done,
+            cost_usd=state.spend.cost_usd,
+            model_calls=state.spend.model_calls,
+            decision=self._gate.question,
+            note=state.note,
+            stage_entered_at=state.stage_entered_at,
+        )
+
+    @workflow.signal(name=SIGNAL_DECISION, description='Decide. JSON: {"decision_id": "decision-1", "action": "…"}')
+    def resolve_decision(self, raw: Any = None) -> None:
+        """Take an answer. One that makes no sense is recorded and shown, and the run still waits."""
+        self._gate.accept_or_refuse(raw, self._state.request)
+
+    @workflow.update(name=UPDATE_DECISION, description="The same, and answers: the receipt, or why it was refused")
+    def submit_decision(self, raw: Any = None) -> DecisionReceipt:
+        """Take an answer that the validator has found to make sense."""
+        decision = self._gate.parse(raw, self._state.request)
+        self._gate.accept(decision)
+        return DecisionReceipt(decision_id=decision.decision_id, action=decision.action)
+
+    @submit_decision.validator
+    def _validate_decision(self, raw: Any = None) -> None:
+        try:
+            self._gate.parse(raw, self._state.request)
+        except DecisionError as error:
+            raise ApplicationError(str(error), type="InvalidDecision", non_retryable=True) from error
+
+    @workflow.signal(name=REACHED_CONTACTS, description="From a company's workflow: research is done")
+    def company_reached_contacts(self, position: int) -> None:
+        """Count a company among those in contact discovery."""
+        self._open.company_reached_contacts(position)
+
+    async def _work(self) -> LeadListResult:
+        while True:
+            shortfall = await self._fill_target()
+            if shortfall is None:
+                await self._open.stop()
+                if await self._passes_last_gate():
+                    return await self._deliver("")
+                continue
+            decision = await self._decide(shortfall)
+            if decision is not None and decision.action in _ENDING:
+                await self._open.stop()
+                return await self._finish_as_decided(decision)
+
+    async def _fill_target(self) -> Shortfall | None:
+        """Work until the selection is settled (None) or a person has to decide (why)."""
+        state = self._state
+        while True:
+            await self._gate.record_refused()
+            await self._load_companies()
+            if self._is_filled():
+                return None
+            if self._open.interruption is not None:
+                return interrupted(self._open.interruption, state)
+            if self._history_is_long():
+                # Nothing new is started; when the last open work has come home, the run continues as new.
+                if self._open.is_empty:
+                    await workflow.wait_condition(workflow.all_handlers_finished)
+                    workflow.continue_as_new(LeadListInput(request=state.request, state=state))
+            else:
+                await self._start_work()
+                if self._open.is_empty:
+                    return exhausted(state)
+            await self._enter_stage()
+            if not await self._wait_for_change():
+                return stage_timed_out(state)
+
+    def _is_filled(self) -> bool:
+        return self._state.is_filled(self._open.companies, self._open.tasks)
+
+    async def _wait_for_change(self) -> bool:
+        """Wait until something has happened; False when the stage has run out of time."""
+        entered = self._state.stage_entered_at or workflow.now()
+        left = entered + timedelta(seconds=self._state.request.limits.stage_timeout_s) - workflow.now()
+        if left <= timedelta(0):
+            return False
+        try:
+            await workflow.wait_condition(
+                lambda: self._open.changed or self._gate.has_refused,
+                timeout=left,
+                timeout_summary=f"time-out of {self._state.stage.value}",
+            )
+        except TimeoutError:
+            return False
+        self._open.changed = False
+        return True
+
+    async def _load_companies(self) -> None:
+        """Read companies stored since the last look."""
+        state = self._state
+        while self._open.unread:
+            self._open.unread = False
+            step = NewCompaniesStep(run_id=state.request.run_id, cursor=state.companies_cursor)
+            found = await calls.new_companies(step)
+            state.companies_cursor = found.cursor
+            open_now = set(self._open.companies)
+            for ref in found.companies:
+                if ref.position not in open_now and ref.position not in state.contacts_of:
+                    state.add_waiting(ref)
+            self._open.unread = self._open.unread or bool(found.companies)
+
+    async def _start_work(self) -> None:
+        state, windows = self._state, self._state.request.windows
+        while len(self._open.companies) < windows.companies:
+            ref = state.next_waiting(len(self._open.companies))
+            if ref is None:
+                break
+            self._open.start_company(ref)
+        while len(self._open.tasks) < windows.discovery and state.dry_tasks < DRY_TASKS_MAX:
+            if not state.needs_task(len(self._open.companies)):
+                break
+            if not state.tasks and state.tasks_left:
+                step = NextTasksStep(
+                    run_id=state.request.run_id, after_ordinal=state.tasks_cursor, limit=_TASKS_AT_ONCE
+                )
+                state.tasks = list((await calls.next_search_tasks(step)).tasks)
+                state.tasks_left = bool(state.tasks)
+            if not state.tasks:
+                break
+            task = state.tasks.pop(0)
+            state.tasks_cursor = max(state.tasks_cursor, task.ordinal)
+            self._open.start_task(task)
+
+    def _history_is_long(self) -> bool:
+        info, events_max = workflow.info(), self._state.request.windows.history_events_max
+        if events_max is not None and info.get_current_history_length() >= events_max:
+            return True
+        return info.is_continue_as_new_suggested()
+
+    async def _decide(self, shortfall: Shortfall) -> Decision | None:
+        """Put the question, wait for its answer and apply it; None when the target was filled in the meantime."""
+        state, windows = self._state, self._state.request.windows
+        state.decisions += 1
+        deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
+        question = await calls.put_question(
+            AskStep(
+                request=state.request,
+                stage=state.stage,
+                reason=shortfall.reason,
+                decision_id=f"decision-{state.decisions}",
+                message=shortfall.message,
+                complete=state.ready,
+                deadline_at=deadline.isoformat(),
+            )
+        )
+        self._gate.open(question)
+        state.status = RunStatus.NEEDS_USER_DECISION
+        self._show()
+        decision = answer_given_in_advance(question, state.request)
+        if decision is None:
+            await self._notify(question.decision_id)
+            decision = await self._gate.wait(self._is_filled, self._show)
+        self._gate.close()
+        self._open.interruption = None
+        state.status, state.stage_entered_at = RunStatus.ACTIVE, workflow.now()
+        if decision is None:
+            await self._record_state()
+        else:
+            await self._apply(decision, question)
+        self._show()
+        return decision
+
+    async def _apply(self, decision: Decision, question: DecisionRequest) -> None:
+        """Amend the run as decided, and put back what the amendment may let in."""
+        state = self._state
+        state.request = amend(state.request, decision)
+        state.note = f"{decision.decision_id}: {decision.action.value} by {decision.decided_by}"
+        if decision.action is DecisionAction.RETRY:
+            state.retry_round += 1
+            if question.reason is not DecisionReason.STAGE_TIMEOUT and self._open.is_empty:
+                state.tasks, state.tasks_cursor = [], -1
+        if decision.action not in _ENDING:
+            state.dry_tasks, state.tasks_left = 0, True
+            state.reopen({reason.value for reason in reopened_reasons(decision)})
+        await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
+        self._open.unread = True
+
+    async def _passes_last_gate(self) -> bool:
+        """Whether every company about to be delivered passes the suppression gate once more; others are taken out."""
+        taken_back = await calls.recheck_suppression(RunStep(request=self._state.request))
+        for ref in taken_back.companies:
+            self._state.take_back(ref)
+        return not taken_back.companies
+
+    async def _finish_as_decided(self, decision: Decision) -> LeadListResult:
+        state = self._state
+        if decision.action is DecisionAction.CANCEL:
+            ended = await self._end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
+            await self._notify(RunStatus.CANCELLED.value)
+            return LeadListResult(
+                status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
+            )
+        while not await self._passes_last_gate():
+            pass  # a company that is taken out lets the next complete one in, which passes the gate too
+        return await self._deliver(f"partial: {state.ready} of {state.target}, accepted by {decision.decided_by}")
+
+    async def _deliver(self, note: str) -> LeadListResult:
+        ended = await self._end(RunStatus.COMPLETED, note)
+        files = await calls.export_run(RunStep(request=self._state.request))
+        await self._notify(RunStatus.COMPLETED.value)
+        return LeadListResult(
+            status=RunStatus.COMPLETED,
+            companies=ended.companies,
+            contacts=ended.contacts,
+            partial=files.partial,
+            companies_file=files.companies_file,
+            contacts_file=files.contacts_file,
+        )
+
+    async def _end(self, status: RunStatus, note: str) -> Finished:
+        state = self._state
+        await self._gate.record_refused()
+        self._gate.close()
+        state.status, state.note = status, note or state.note
+        if status is RunStatus.COMPLETED:
+            state.stage = Stage.DONE
+        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note))
+        self._show()
+        return ended
+
+    async def _enter_stage(self) -> None:
+        """Move to the earliest stage that has open work; written where people query it when it changes."""
+        stage = self._open.earliest_stage()
+        if stage is not None and stage is not self._state.stage:
+            self._state.stage, self._state.stage_entered_at = stage, workflow.now()
+            await self._record_state()
+        self._show()
+
+    async def _record_state(self) -> None:
+        state = self._state
+        step = StateStep(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
+        await calls.record_state(step)
+
+    async def _notify(self, state_key: str) -> None:
+        try:
+            await calls.notify_requester(NotifyStep(run_id=self._state.request.run_id, state_key=state_key))
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.error("the requester was not told", exc_info=error)
+
+    def _show(self) -> None:
+        """Show the state in the Web UI: search attributes and current details."""
+        state, shown = self._state, workflow.info().typed_search_attributes
+        if shown.get(STATUS) != state.status.value or shown.get(STAGE) != state.stage.value:
+            workflow.upsert_search_attributes(
+                [STATUS.value_set(state.status.value), STAGE.value_set(state.stage.value)]
+            )
+        workflow.set_current_details(render_details(self.progress(), workflow.info().workflow_id))

@@ -1,0 +1,49 @@
+"""Time-outs and retries of every activity, each value with its reason."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig
+
+# Reads and writes of our own database. They are keyed, so they may run again; while Postgres is away the run has nothing
+# better to do than to wait for it, so attempts are not counted. 30 s is far above any statement's time.
+STORE = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
+    ),
+)
+
+# Reading one company's site: at most a dozen pages of up to 15 s. A dead worker is noticed by the time-out itself.
+SITE = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=4),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=3
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# One agent call: up to a dozen model turns of up to two minutes each, but stored turn by turn, so an attempt that runs
+# out of time loses one turn at the most. The heartbeat tells a dead worker from a slow model. Three attempts, then the
+# run asks (``dependency_down``) or the company ends as failed.
+AGENT = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=timedelta(seconds=40),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=3,
+        # A result above Temporal's payload limit fails alike every time, and would be paid for every time.
+        non_retryable_error_types=["PayloadsTooLarge"],
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A message to a person: not worth holding a run for. After the attempts the run goes on and the log says so.
+NOTIFY = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=3
+    ),
+)

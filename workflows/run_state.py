@@ -1,0 +1,134 @@
+"""The run's own state and the rules on it: what is complete, whether the target is filled, what may be started. Pure."""
+
+import bisect
+import heapq
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from domain.company import CompanyStatus
+from domain.progress import RunStatus, Stage
+from domain.request import RunRequest
+from domain.steps import CompanyOutcome, CompanyRef, Spend, TaskRef
+
+POSITIONS_PER_TASK = 100_000
+# Survival of companies, before it is measured: one in two (DESIGN, "Adaptive oversampling").
+_PRIOR_COMPLETE, _PRIOR_SETTLED = 1, 2
+# Searches in a row that find nothing new before the run asks instead of searching on.
+DRY_TASKS_MAX = 12
+
+
+class RunState(BaseModel):
+    """Everything a run carries over when it continues as new. Mutable; positions, never personal data.
+
+    Attributes:
+        companies_cursor: store sequence number up to which companies were read.
+        tasks_cursor: ordinal of the last search task handed out.
+        waiting: companies to start (a heap by position).
+        tasks: search tasks handed out and not started.
+        complete: positions of complete companies, sorted; ``contacts_of`` has the contacts of each.
+        settled: companies that have ended, whatever the end.
+        dry_tasks: searches in a row that found nothing new.
+        decisions: questions put so far; numbers them.
+    """
+
+    request: RunRequest
+    companies_cursor: int = 0
+    tasks_cursor: int = -1
+    waiting: list[tuple[int, CompanyRef]] = []
+    tasks: list[TaskRef] = []
+    tasks_left: bool = True
+    complete: list[int] = []
+    contacts_of: dict[int, int] = {}
+    settled: int = 0
+    funnel: dict[str, int] = {}
+    spend: Spend = Spend()
+    tasks_done: int = 0
+    dry_tasks: int = 0
+    decisions: int = 0
+    retry_round: int = 0
+    stage: Stage = Stage.COMPANY_DISCOVERY
+    status: RunStatus = RunStatus.ACTIVE
+    stage_entered_at: datetime | None = None
+    note: str = ""
+
+    @property
+    def target(self) -> int:
+        """Complete companies wanted."""
+        return self.request.target_quantity
+
+    @property
+    def ready(self) -> int:
+        """Complete companies that count."""
+        return min(len(self.complete), self.target)
+
+    @property
+    def contacts_ready(self) -> int:
+        """Contacts of the companies that count."""
+        return sum(self.contacts_of[position] for position in self.complete[: self.target])
+
+    def survival_rate(self) -> float:
+        """Share of settled companies that are complete, as measured so far."""
+        return (len(self.complete) + _PRIOR_COMPLETE) / (self.settled + _PRIOR_SETTLED)
+
+    def needs_company(self, open_companies: int) -> bool:
+        """Whether one more company has to be started: those complete and the survivors expected do not fill the target."""
+        return len(self.complete) + self.survival_rate() * open_companies < self.target
+
+    def needs_task(self, open_companies: int) -> bool:
+        """Whether one more search has to be started: companies open and waiting are not expected to be enough."""
+        return self.needs_company(open_companies + len(self.waiting))
+
+    def frontier(self) -> int | None:
+        """Position of the last company of the selection; None while the target is not reached."""
+        return self.complete[self.target - 1] if len(self.complete) >= self.target else None
+
+    def is_filled(self, open_positions: list[int], open_ordinals: list[int]) -> bool:
+        """Whether the selection is settled: the target is reached and nothing earlier can still change who is selected.
+
+        So which companies are delivered does not depend on which of them was quicker.
+        """
+        frontier = self.frontier()
+        if frontier is None:
+            return False
+        earliest = min([*open_positions, *(position for position, _ in self.waiting)], default=frontier)
+        ordinals = [*open_ordinals, *(task.ordinal for task in self.tasks)]
+        return earliest >= frontier and all(o * POSITIONS_PER_TASK >= frontier for o in ordinals)
+
+    def add_waiting(self, ref: CompanyRef) -> None:
+        """Put a company in line, earliest position first."""
+        if all(position != ref.position for position, _ in self.waiting):
+            heapq.heappush(self.waiting, (ref.position, ref))
+
+    def next_waiting(self, open_companies: int) -> CompanyRef | None:
+        """The next company to start, or None when none is needed."""
+        if not self.waiting:
+            return None
+        frontier = self.frontier()
+        earlier = frontier is not None and self.waiting[0][0] < frontier
+        if not earlier and not self.needs_company(open_companies):
+            return None
+        return heapq.heappop(self.waiting)[1]
+
+    def settle(self, ref: CompanyRef, outcome: CompanyOutcome) -> None:
+        """Count a company's end."""
+        self.settled += 1
+        reason = outcome.reason or outcome.status.value
+        self.funnel[reason] = self.funnel.get(reason, 0) + 1
+        self.spend = self.spend.plus(outcome.spend)
+        if outcome.status is CompanyStatus.COMPLETE and ref.position not in self.contacts_of:
+            bisect.insort(self.complete, ref.position)
+            self.contacts_of[ref.position] = outcome.contacts
+
+    def take_back(self, ref: CompanyRef) -> None:
+        """A complete company that may not be delivered after all (suppressed at the last gate)."""
+        if ref.position in self.contacts_of:
+            self.complete.remove(ref.position)
+            del self.contacts_of[ref.position]
+            self.funnel["complete"] = self.funnel.get("complete", 1) - 1
+            self.funnel["suppressed"] = self.funnel.get("suppressed", 0) + 1
+
+    def reopen(self, reasons: set[str]) -> None:
+        """Companies that ended for these reasons are found again and judged anew; they no longer count as settled."""
+        for reason in reasons & set(self.funnel):
+            self.settled -= self.funnel.pop(reason)

@@ -1,0 +1,57 @@
+"""Why a run cannot go on by itself, in words for a person. Pure."""
+
+from dataclasses import dataclass
+
+from domain.company import Interruption
+from domain.decision import DecisionReason
+from workflows.run_state import DRY_TASKS_MAX, RunState
+
+# From this many settled companies on, a survival below one in ten says that the criteria fit hardly anyone.
+_SETTLED_MIN, _MATCH_RATE_MIN = 20, 0.1
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """Reason and message of the question to put."""
+
+    reason: DecisionReason
+    message: str
+
+
+def exhausted(state: RunState) -> Shortfall:
+    """Nothing is left to try: every search is done or brings nothing new, and every company has ended."""
+    have = f"{state.ready} of {state.target} companies are complete"
+    short_of_contacts = state.funnel.get("contacts_short", 0)
+    if state.dry_tasks >= DRY_TASKS_MAX:
+        searched = f"the last {state.dry_tasks} of {state.tasks_done} searches found no new company"
+    else:
+        searched = f"all {state.tasks_done} searches are done"
+    if short_of_contacts >= max(1, state.target - state.ready):
+        message = f"{have}; {short_of_contacts} more fit but have too few reachable decision makers; {searched}."
+        return Shortfall(DecisionReason.CONTACTS_SHORT, message)
+    if state.settled >= _SETTLED_MIN and len(state.complete) < _MATCH_RATE_MIN * state.settled:
+        message = f"{have}; only {len(state.complete)} of {state.settled} companies found fit; {searched}."
+        return Shortfall(DecisionReason.LOW_MATCH_RATE, message)
+    return Shortfall(DecisionReason.CANDIDATES_EXHAUSTED, f"{have}; {searched}; {state.settled} companies were judged.")
+
+
+def interrupted(interruption: Interruption, state: RunState) -> Shortfall:
+    """A step was not allowed or not able to go on."""
+    have = f"{state.ready} of {state.target} companies are complete"
+    if interruption is Interruption.DEPENDENCY_DOWN:
+        message = f"{have}; the model, the web search or the database did not answer after several attempts."
+        return Shortfall(DecisionReason.DEPENDENCY_DOWN, message)
+    limits = state.request.limits
+    caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []
+    caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
+    message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
+    return Shortfall(DecisionReason.BUDGET_REACHED, message)
+
+
+def stage_timed_out(state: RunState) -> Shortfall:
+    """A stage took longer than its time-out."""
+    message = (
+        f"{state.ready} of {state.target} companies are complete; the stage {state.stage.value} has taken its "
+        f"{state.request.limits.stage_timeout_s} seconds."
+    )
+    return Shortfall(DecisionReason.STAGE_TIMEOUT, message)
