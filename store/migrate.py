@@ -1,17 +1,21 @@
 """Plain SQL migrations, applied by yoyo-migrations (Apache-2.0; plain files, its own lock, psycopg 3)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import psycopg
 import yoyo
-from psycopg import OperationalError
 
-from store.database import DatabaseUnreachableError, unreachable_message
-
-_SCHEME = "postgresql+psycopg://"
+from store.database import SCHEMA, DatabaseUnreachableError, unreachable_message
 
 
 def apply_migrations(url: str) -> list[str]:
     """Bring a database to the present schema; safe to run at any time, by several processes at once.
+
+    Args:
+        url: ``postgresql://…``
 
     Returns:
         The ids of the migrations that were applied now.
@@ -19,14 +23,15 @@ def apply_migrations(url: str) -> list[str]:
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
     """
-    backend, migrations = _open(url)
-    try:
-        with backend.lock():
-            pending = backend.to_apply(migrations)
-            backend.apply_migrations(pending)
-            return [migration.id for migration in pending]
-    finally:
-        backend.connection.close()
+    with _connected(url) as conn:
+        # Two first starts at once: IF NOT EXISTS alone can still collide, the lock cannot.
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('pm_pipeline migrations', 0))")
+        conn.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    migrations = _migrations()
+    with _backend(url) as backend, backend.lock():
+        pending = backend.to_apply(migrations)
+        backend.apply_migrations(pending)
+        return [migration.id for migration in pending]
 
 
 def pending_migrations(url: str) -> list[str]:
@@ -35,19 +40,37 @@ def pending_migrations(url: str) -> list[str]:
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
     """
-    backend, migrations = _open(url)
+    migrations = _migrations()
+    with _connected(url) as conn:
+        found = conn.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}._yoyo_migration",)).fetchone()
+        if found is None or not found[0]:
+            return [migration.id for migration in migrations]
+        rows = conn.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration").fetchall()  # noqa: S608  # a constant
+    applied = {row[0] for row in rows}
+    return [migration.id for migration in migrations if migration.id not in applied]
+
+
+def _migrations() -> yoyo.migrations.MigrationList:
+    return yoyo.read_migrations(str(resources.files("store") / "migrations"))
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection]:
     try:
-        return [migration.id for migration in backend.to_apply(migrations)]
+        conn = psycopg.connect(url, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnreachableError(unreachable_message()) from error
+    with conn:
+        yield conn
+
+
+@contextmanager
+def _backend(url: str) -> Iterator[yoyo.backends.DatabaseBackend]:
+    """yoyo's own connection, with our schema as the search path (its tables live there too)."""
+    parts = urlsplit(url)
+    query = urlencode([*parse_qsl(parts.query), ("schema", SCHEMA)])
+    backend = yoyo.get_backend(urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, query, "")))
+    try:
+        yield backend
     finally:
         backend.connection.close()
-
-
-def _open(url: str) -> tuple[yoyo.backends.DatabaseBackend, yoyo.migrations.MigrationList]:
-    for scheme in ("postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            url = _SCHEME + url.removeprefix(scheme)
-    try:
-        backend = yoyo.get_backend(url)
-    except OperationalError as error:
-        raise DatabaseUnreachableError(unreachable_message()) from error
-    return backend, yoyo.read_migrations(str(resources.files("store") / "migrations"))

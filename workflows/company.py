@@ -1,7 +1,6 @@
 """One company of a run: qualify → research → contacts. Ends with an outcome of a few words for its run."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -14,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
 REACHED_CONTACTS = "company_reached_contacts"
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn
 class CompanyWorkflow:
     """Takes a company through its steps until one ends it, it is complete, or its run may not go on."""
 

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -83,7 +82,7 @@ class LeadListResult(BaseModel):
     contacts_file: str | None = None
 
 
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class LeadListWorkflow:
     """One run. Its id is ``lead-list-<run id>``; it owns the truth about the run's progress."""
 

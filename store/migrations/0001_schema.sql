@@ -1,8 +1,6 @@
 -- The whole schema of a fresh installation. Names that users of the earlier schema query are kept (runs, search_tasks,
--- company_candidates, company_research, contact_candidates, suppression_domains, audit_events, v_*).
-CREATE SCHEMA IF NOT EXISTS pm_pipeline;
-SET search_path TO pm_pipeline;
-
+-- company_candidates, company_research, contact_candidates, suppression_domains, audit_events, v_*). The schema
+-- pm_pipeline itself is made by store/migrate.py, which also sets the search path.
 CREATE TABLE runs (
     run_id          uuid PRIMARY KEY,
     workflow_id     text NOT NULL UNIQUE,

@@ -113,8 +113,11 @@ def _row_name(line: Line) -> str:
     cells = [cell.strip() for cell in line.plain.strip("| ").split("|")]
     if any(_HEADER_CELL.match(cell) for cell in cells[:3]) and not line.links:
         return ""
+    labels = [link.text for link in line.links if _GENERIC_LABEL.match(link.text)]
     for cell in cells:
         name = _NUMBERING.sub("", cell)
+        for label in labels:
+            name = name.removesuffix(label).strip()
         if name and not name.isdigit() and not _NAVIGATION.match(name) and not _GENERIC_LABEL.match(name):
             more = len(cells) > 1 and any(other for other in cells if other != cell)
             return name if more and (line.links or _has_phone([line])) and len(name) <= 80 else ""

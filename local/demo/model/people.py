@@ -36,7 +36,7 @@ _FOREIGN_SECTION = re.compile(
 )
 # Words that many firms of the trade share: "Acme Homes" and "Keller Homes" are two firms.
 _TRADE_WORDS = word_set(
-    "property properties management homes home realty rentals rental group co company llc inc the services real estate pm"
+    "property properties management homes home realty rentals rental group co llc inc the services real estate pm"
 )
 _QUOTE_START = re.compile(r"^[“\"«‟„]")
 _AFFILIATION = re.compile(r"^\s*(?:,|\(|\||–|—|-|of|at|for|with|from|@)\s*(?:the\s+)?(?P<firm>[A-Z=+@][^,.;:|()\[\]]*)")

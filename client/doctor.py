@@ -1,0 +1,129 @@
+"""What is reachable, what is missing, and what to do about it; and setting up what can be set up."""
+
+import asyncio
+
+import httpx2
+from pydantic import BaseModel, ConfigDict
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from client.connection import Endpoints, ServerUnreachableError, connect, find_endpoints
+from client.process import UserError
+from client.search_attributes import missing_search_attributes, register_search_attributes
+from client.status import has_workers
+from settings import Settings
+from store.database import DatabaseUnreachableError
+from store.migrate import apply_migrations, pending_migrations
+
+_TIMEOUT_S = 5.0
+
+
+class Finding(BaseModel):
+    """One part: whether it is as it must be, and what to do if not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    ok: bool
+    detail: str
+
+
+async def set_up(settings: Settings) -> dict[str, list[str]]:
+    """Apply migrations and register search attributes; returns what was done now.
+
+    Raises:
+        UserError: a server does not answer.
+    """
+    endpoints = find_endpoints(settings)
+    try:
+        migrations = await asyncio.to_thread(apply_migrations, endpoints.database())
+    except DatabaseUnreachableError as error:
+        raise UserError(str(error)) from error
+    client = await connect(endpoints.temporal_address)
+    return {"migrations": migrations, "search_attributes": await register_search_attributes(client)}
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at every part once."""
+    endpoints = find_endpoints(settings)
+    return [
+        await _database(endpoints),
+        *await _temporal(endpoints),
+        await _model(settings, endpoints),
+        await _search(settings, endpoints),
+        Finding(
+            part="mail",
+            ok=True,
+            detail="SMTP_URL is set" if settings.smtp_url else "SMTP_URL is not set: nobody is told by mail",
+        ),
+    ]
+
+
+async def _database(endpoints: Endpoints) -> Finding:
+    try:
+        pending = await asyncio.to_thread(pending_migrations, endpoints.database())
+    except (UserError, DatabaseUnreachableError) as error:
+        return Finding(part="database", ok=False, detail=str(error))
+    if pending:
+        return Finding(part="database", ok=False, detail=f"lacks {', '.join(pending)}: run `python starter.py setup`")
+    return Finding(part="database", ok=True, detail="answers, schema up to date")
+
+
+async def _temporal(endpoints: Endpoints) -> list[Finding]:
+    try:
+        client = await connect(endpoints.temporal_address)
+    except ServerUnreachableError as error:
+        return [Finding(part="temporal", ok=False, detail=str(error))]
+    return [
+        Finding(part="temporal", ok=True, detail=f"answers, namespace {client.namespace}"),
+        await _attributes(client),
+        await _workers(client),
+    ]
+
+
+async def _attributes(client: Client) -> Finding:
+    try:
+        missing = await missing_search_attributes(client)
+    except RPCError as error:
+        return Finding(part="search attributes", ok=False, detail=f"cannot be read: {error.message}")
+    if missing:
+        detail = f"{', '.join(missing)} missing: run `python starter.py setup`"
+        return Finding(part="search attributes", ok=False, detail=detail)
+    return Finding(part="search attributes", ok=True, detail="registered")
+
+
+async def _workers(client: Client) -> Finding:
+    if await has_workers(client):
+        return Finding(part="workers", ok=True, detail="poll both task queues")
+    return Finding(part="workers", ok=False, detail="none polls: start one with `python worker.py`")
+
+
+async def _model(settings: Settings, endpoints: Endpoints) -> Finding:
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        if endpoints.is_demo:
+            return Finding(part="model", ok=True, detail="the local stack's demo model")
+        return Finding(part="model", ok=False, detail="set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own")
+    if settings.openai_base_url is None:
+        return Finding(part="model", ok=True, detail=f"OpenAI, {settings.openai_model} (not called by this check)")
+    answers = await _answers(f"{settings.openai_base_url.rstrip('/')}/models")
+    detail = "answers" if answers else "does not answer: check OPENAI_BASE_URL"
+    return Finding(part="model", ok=answers, detail=f"OPENAI_BASE_URL {detail}")
+
+
+async def _search(settings: Settings, endpoints: Endpoints) -> Finding:
+    if settings.searxng_url is None:
+        if endpoints.is_demo:
+            return Finding(part="web search", ok=True, detail="the local stack's demo web")
+        return Finding(part="web search", ok=False, detail="set SEARXNG_URL to a SearXNG server that answers in JSON")
+    answers = await _answers(settings.searxng_url)
+    detail = "answers" if answers else "does not answer: check SEARXNG_URL"
+    return Finding(part="web search", ok=answers, detail=f"SEARXNG_URL {detail}")
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as http:
+            response = await http.get(url)
+    except (httpx2.TransportError, httpx2.InvalidURL):
+        return False
+    return response.status_code < httpx2.codes.INTERNAL_SERVER_ERROR

@@ -1,0 +1,93 @@
+"""A run followed at the terminal: its progress, its questions, and at the end its files and the exit code."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+from rich.console import Console
+
+from client.decide import send_decision
+from client.files import export_files
+from client.follow import follow, follow_on_console
+from client.render import counts_line, funnel_line, print_question
+from client.services import Services
+from client.status import RunView
+from domain.progress import RunStatus
+from domain.request import OnDecision
+from store.runs import RunRow
+
+EXIT_WAITING, EXIT_FAILED, EXIT_CANCELLED = 3, 4, 5
+_EXIT_CODES = {
+    RunStatus.COMPLETED: 0,
+    RunStatus.NEEDS_USER_DECISION: EXIT_WAITING,
+    RunStatus.ERROR: EXIT_FAILED,
+    RunStatus.CANCELLED: EXIT_CANCELLED,
+}
+
+
+async def follow_to_end(
+    services: Services, run: RunRow, output_dir: Path, console: Console, *, as_json: bool, on_decision: OnDecision
+) -> int:
+    """Follow a run until it has ended, or waits for a decision that nobody at this terminal takes.
+
+    Returns:
+        The exit code: 0 completed, 3 waiting, 4 failed, 5 cancelled.
+
+    Raises:
+        UserError: the files cannot be written.
+    """
+    may_ask = on_decision is OnDecision.ASK and not as_json and sys.stdin.isatty() and console.is_terminal
+    while True:
+        if as_json:
+            view = await follow(services, run, lambda _: None)
+        else:
+            view = await follow_on_console(services, run, console)
+        if view.decision is None:
+            return await _finish(services, view, output_dir, console, as_json=as_json)
+        print_question(console, view.run, view.decision, services.endpoints.temporal_ui_url)
+        options = view.decision.options
+        number = await _asked(len(options)) if may_ask else 0
+        if number == 0:
+            if as_json:
+                print_json(view.document())
+            console.print(f"Run {run.run_id} waits for a decision. Answer with one of the commands above.")
+            return EXIT_WAITING
+        await send_decision(services, view.run, {**options[number - 1].answer, "decided_by": "terminal"})
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The one JSON document of a command, on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+async def _asked(options: int) -> int:
+    kind = click.IntRange(0, options)
+    number: int = await asyncio.to_thread(typer.prompt, "Which option (0 to leave it waiting)", type=kind)
+    return number
+
+
+async def _finish(services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool) -> int:
+    run, document = view.run, view.document()
+    if run.status is RunStatus.COMPLETED:
+        files = await export_files(services.conn, run, output_dir)
+        document |= files.model_dump(mode="json")
+        console.print(funnel_line(view.funnel), style="dim", markup=False, highlight=False)
+        console.print(counts_line(view), markup=False, highlight=False)
+        if files.partial:
+            console.print(f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}", markup=False)
+        for line in (
+            f"SUCCESS: Run {run.run_id}",
+            f"Companies CSV: {files.companies_csv}",
+            f"Contacts CSV: {files.contacts_csv}",
+        ):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    else:
+        console.print(f"Run {run.run_id} ended as {run.status.value}: {run.notes}", markup=False)
+        console.print(f"What it found: python starter.py export {str(run.run_id)[:8]}")
+    if as_json:
+        print_json(document)
+    return _EXIT_CODES[run.status]

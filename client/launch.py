@@ -1,0 +1,229 @@
+"""From words and flags to a started run. Everything that can be wrong is found before anything is started or stored."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BaseModel, ConfigDict
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from agents.cost import UnknownPriceError, price_usd
+from client.process import UserError
+from client.services import Services
+from domain.criteria import CriteriaError, parse_criteria
+from domain.progress import RunStatus, Stage
+from domain.request import QUANTITY_MAX, Limits, OnDecision, RunRequest, Windows, workflow_id_of
+from settings import Settings
+from store import runs
+from workflows.lead_list import LeadListInput, LeadListWorkflow
+from workflows.names import PMS, STAGE, STATE, STATUS, TASK_QUEUE
+
+_CONTACTS_MAX = 20
+
+
+class StartOptions(BaseModel):
+    """The flags of ``start`` as given; checked by ``build_request``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    criteria: object
+    quantity: int | str | None = None
+    contacts_min: int = 1
+    contacts_max: int = 3
+    stage_timeout_s: int = 3600
+    notify_email: str | None = None
+    max_cost_usd: float | None = None
+    max_model_calls: int | None = None
+    run_id: str | None = None
+    on_decision: OnDecision = OnDecision.WAIT
+
+
+def criteria_from_json(text: str) -> object:
+    """The criteria object in a text.
+
+    Raises:
+        UserError: it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f'criteria are not JSON ({error.msg} at character {error.pos + 1}): expected an object such as {{"state": "TX"}}'
+        ) from error
+
+
+def build_request(options: StartOptions, settings: Settings) -> RunRequest:
+    """The run that the flags ask for.
+
+    Raises:
+        UserError: something is wrong with them; nothing has been started or stored.
+    """
+    try:
+        parsed = parse_criteria(options.criteria)
+    except CriteriaError as error:
+        raise UserError(str(error)) from error
+    quantity = _quantity(options.quantity, parsed.quantity)
+    if not 1 <= options.contacts_min <= options.contacts_max:
+        raise UserError(
+            f"contacts-min ({options.contacts_min}) must be at least 1 and not above contacts-max ({options.contacts_max})"
+        )
+    if options.contacts_max > _CONTACTS_MAX:
+        raise UserError(f"contacts-max must be at most {_CONTACTS_MAX}, not {options.contacts_max}")
+    if options.stage_timeout_s < 1:
+        raise UserError(f"timeout must be at least 1 second, not {options.stage_timeout_s}")
+    if options.max_model_calls is not None and options.max_model_calls < 1:
+        raise UserError(f"max-model-calls must be at least 1, not {options.max_model_calls}")
+    if options.max_cost_usd is not None:
+        _check_cost_limit(options.max_cost_usd, settings)
+    checked_email(options.notify_email)
+    return RunRequest(
+        run_id=_run_id(options.run_id),
+        criteria=parsed.criteria,
+        target_quantity=quantity,
+        contacts_min=options.contacts_min,
+        contacts_max=options.contacts_max,
+        limits=Limits(
+            max_cost_usd=options.max_cost_usd,
+            max_model_calls=options.max_model_calls,
+            stage_timeout_s=options.stage_timeout_s,
+        ),
+        windows=Windows(
+            discovery=settings.discovery_window,
+            companies=settings.company_window,
+            decision_deadline_s=int(settings.decision_deadline_days * 24 * 3600),
+        ),
+        on_decision=options.on_decision,
+    )
+
+
+def _quantity(given: int | str | None, in_criteria: int | None) -> int:
+    if isinstance(given, str):
+        if not re.fullmatch(r"[+-]?\d+", given.strip()):
+            raise UserError(f"quantity takes a whole number, not {given!r}")
+        given = int(given)
+    if given is not None and in_criteria is not None and given != in_criteria:
+        raise UserError(f"quantity is {given} as an option but {in_criteria} in the criteria: give one of them")
+    quantity = given if given is not None else in_criteria
+    if quantity is None:
+        raise UserError("how many companies? Give --quantity N")
+    if not 1 <= quantity <= QUANTITY_MAX:
+        raise UserError(f"quantity must be from 1 to {QUANTITY_MAX:,}, not {quantity:,}")
+    return quantity
+
+
+def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:
+    if not 0 < max_cost_usd < float("inf"):
+        raise UserError(f"max-cost-usd must be above 0, not {max_cost_usd:g}")
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        return  # the demo model: the local stack sets its prices
+    try:
+        price_usd(settings, 1000, 1000)
+    except UnknownPriceError as error:
+        raise UserError(f"a cost limit cannot be kept: {error}") from error
+
+
+def checked_email(address: str | None) -> str | None:
+    """An address to notify, checked.
+
+    Raises:
+        UserError: it is no mail address.
+    """
+    if address is None:
+        return None
+    try:
+        return validate_email(address, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise UserError(f"{address!r} is not a mail address: {error}") from error
+
+
+def _run_id(text: str | None) -> UUID:
+    if text is None:
+        return uuid4()
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise UserError(f"run-id must be a UUID, not {text!r}") from error
+
+
+def check_output_dir(directory: Path) -> None:
+    """See that files can be written into a directory, without leaving anything behind.
+
+    Raises:
+        UserError: it is a file, or cannot be written to or created.
+    """
+    existing = directory
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"output-dir {directory}: {existing} is not a directory")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserError(f"output-dir {directory} cannot be written to: {error.strerror}") from error
+
+
+async def start_run(services: Services, request: RunRequest, notify_email: str | None) -> bool:
+    """Store a run and start its workflow. The same run id started again finds the run that there is.
+
+    Returns:
+        Whether it was started now (False: it was there already, with the same request).
+
+    Raises:
+        UserError: the run id belongs to another request, or Temporal refused the start.
+    """
+    workflow_id = workflow_id_of(request.run_id)
+    inserted = await runs.insert_run(services.conn, request, workflow_id, notify_email)
+    if not inserted:
+        existing = await runs.get_run(services.conn, request.run_id)
+        same = existing.criteria_asked == request.criteria and existing.target_quantity == request.target_quantity
+        if not same:
+            raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or ask for the same")
+    try:
+        await _start_workflow(services.client, request, workflow_id)
+    except WorkflowAlreadyStartedError:
+        return False
+    except RPCError as error:
+        if inserted:
+            await runs.delete_unstarted_run(services.conn, request.run_id)
+        raise UserError(f"Temporal refused to start the run: {error.message}") from error
+    return inserted
+
+
+async def _start_workflow(client: Client, request: RunRequest, workflow_id: str) -> None:
+    criteria = request.criteria
+    attributes = [
+        SearchAttributePair(STATUS, RunStatus.ACTIVE.value),
+        SearchAttributePair(STAGE, Stage.COMPANY_DISCOVERY.value),
+    ]
+    if criteria.pms:
+        attributes.append(SearchAttributePair(PMS, ", ".join(vendor.value for vendor in criteria.pms)))
+    if criteria.states:
+        attributes.append(SearchAttributePair(STATE, ", ".join(criteria.states)))
+    await client.start_workflow(
+        LeadListWorkflow.run,
+        LeadListInput(request=request),
+        id=workflow_id,
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        search_attributes=TypedSearchAttributes(attributes),
+        static_summary=_summary(request)[:190],
+        static_details=f"```json\n{json.dumps(criteria.described(), indent=2)}\n```",
+    )
+
+
+def _summary(request: RunRequest) -> str:
+    criteria = request.criteria
+    parts = [f"{request.target_quantity} companies"]
+    if criteria.pms:
+        parts.append("on " + " or ".join(vendor.value for vendor in criteria.pms))
+    if criteria.cities or criteria.states:
+        parts.append("in " + ", ".join((*criteria.cities, *criteria.states)))
+    return " ".join(parts)

@@ -1,0 +1,94 @@
+"""The embedded stack as the commands use it: started, migrated, given its search attributes and, in the demo, its
+suppression list; then its workers. Stops in the opposite order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from client.connection import Endpoints, connect
+from client.process import UserError
+from client.search_attributes import register_search_attributes
+from domain.hosts import normalized_host
+from domain.places import state_code
+from local.demo.truth import suppressions as demo_suppressions
+from local.demo.world import DEFAULT_SEED, generate_world
+from local.stack import LocalStack, StackAddresses, StackError, StackOptions
+from settings import Settings
+from store import suppressions
+from store.database import one_connection
+from store.migrate import apply_migrations
+from store.suppressions import Suppression
+
+# The demo model is free; it is priced like a small model, so that budgets and costs can be tried.
+_DEMO_PRICES = {"MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25", "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2"}
+
+
+
+def stack_options(
+    settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
+) -> StackOptions:
+    """What to start: all that the environment does not name already."""
+    demo_model = settings.openai_api_key is None and settings.openai_base_url is None
+    extra: dict[str, str] = dict(_DEMO_PRICES) if demo_model else {}
+    return StackOptions(
+        directory=directory or settings.local_dir,
+        workers=settings.local_workers if workers is None else workers,
+        external_temporal_address=settings.temporal_address,
+        external_database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+        demo_web=settings.searxng_url is None,
+        demo_model=demo_model,
+        demo_seed=DEFAULT_SEED if settings.demo_seed is None else settings.demo_seed,
+        extra_env=extra,
+        **{name: port for name, port in ports.items() if port is not None},
+    )
+
+
+@asynccontextmanager
+async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack, StackAddresses]]:
+    """The whole stack, ready to take runs, for as long as the block runs.
+
+    Raises:
+        UserError: a part could not be started; the message says which and why.
+    """
+    try:
+        async with LocalStack(options) as stack:
+            addresses = await stack.start_servers()
+            apply_migrations(addresses.database_url)
+            await register_search_attributes(await connect(addresses.temporal_address))
+            if addresses.demo_seed is not None:
+                await _load_demo_suppressions(addresses)
+            await stack.start_workers()
+            yield stack, addresses
+    except StackError as error:
+        raise UserError(str(error)) from error
+
+
+def endpoints_of(addresses: StackAddresses) -> Endpoints:
+    """The stack's addresses as every command takes them."""
+    return Endpoints(
+        temporal_address=addresses.temporal_address,
+        temporal_ui_url=addresses.temporal_ui_url,
+        database_url=SecretStr(addresses.database_url),
+        is_demo=addresses.searxng_url is not None or addresses.openai_base_url is not None,
+    )
+
+
+async def _load_demo_suppressions(addresses: StackAddresses) -> None:
+    """The demo's customer list: an input that a real user would import from a file."""
+    rows = demo_suppressions(generate_world(addresses.demo_seed or DEFAULT_SEED))
+    entries = [
+        Suppression(
+            domain=normalized_host(row.domain) if row.domain else None,
+            name=row.name,
+            state=state_code(row.state) if row.state else None,
+            reason=row.reason,
+            source="demo",
+        )
+        for row in rows
+    ]
+    async with one_connection(addresses.database_url) as conn:
+        await suppressions.upsert(conn, entries)
+
+

@@ -1,0 +1,56 @@
+"""What a command needs: Temporal's client and one database connection, opened together, closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from client.connection import Endpoints, connect, find_endpoints
+from client.process import UserError
+from settings import Settings
+from store.database import Connection, DatabaseUnreachableError, one_connection
+from store.migrate import pending_migrations
+
+
+@dataclass(frozen=True)
+class Services:
+    """Connections of one command. ``conn`` is in autocommit: each statement stands for itself."""
+
+    settings: Settings
+    endpoints: Endpoints
+    client: Client
+    conn: Connection
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Services]:
+    """Connect to both servers.
+
+    Raises:
+        UserError: one does not answer, or the database lacks migrations; the message says which and what to do.
+    """
+    endpoints = endpoints or find_endpoints(settings)
+    async with open_database(settings, endpoints) as conn:
+        client = await connect(endpoints.temporal_address)
+        yield Services(settings, endpoints, client, conn)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Connection]:
+    """Connect to the database alone.
+
+    Raises:
+        UserError: it does not answer, or lacks migrations.
+    """
+    endpoints = endpoints or find_endpoints(settings)
+    url = endpoints.database()
+    try:
+        pending = pending_migrations(url)
+        if pending:
+            raise UserError(f"the database lacks {', '.join(pending)}: run `python starter.py setup`")
+        async with one_connection(url) as conn:
+            await conn.set_autocommit(True)
+            yield conn
+    except DatabaseUnreachableError as error:
+        raise UserError(str(error)) from error

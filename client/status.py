@@ -1,0 +1,148 @@
+"""How far a run is, as one document: what the workflow says, or, when no worker answers, what was last written down."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from client.services import Services
+from domain.decision import DecisionRequest
+from domain.progress import RunProgress, RunStatus, Stage
+from store import companies, export_rows, runs
+from store.database import Connection
+from store.runs import RunRow
+from workflows.names import AGENT_TASK_QUEUE, QUERY_PROGRESS, TASK_QUEUE
+
+_QUERY_TIMEOUT = timedelta(seconds=5)
+_ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR})
+
+
+class RunView(BaseModel):
+    """A run as shown and as ``--json`` prints it.
+
+    Attributes:
+        live: counts of what is open now; None when no worker answers, or the run has ended.
+        waiting_for_worker: the run should be worked on, but no worker is there to do it.
+        cost_usd, model_calls: exact, from the stored turns.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: RunRow
+    companies_ready: int
+    contacts_ready: int
+    funnel: dict[str, int]
+    cost_usd: float
+    model_calls: int
+    live: RunProgress | None = None
+    waiting_for_worker: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.run.status in _ENDED
+
+    @property
+    def decision(self) -> DecisionRequest | None:
+        """The open question."""
+        return self.run.decision
+
+    @property
+    def stage(self) -> Stage:
+        """The stage as it is now."""
+        return self.live.stage if self.live and not self.has_ended else self.run.stage
+
+    def document(self) -> dict[str, Any]:
+        """The run as one JSON document."""
+        run = self.run
+        return {
+            "run_id": str(run.run_id),
+            "workflow_id": run.workflow_id,
+            "stage": self.stage.value,
+            "status": run.status.value,
+            "criteria": run.criteria.described(),
+            "target_quantity": run.target_quantity,
+            "companies": progress_counts(self.companies_ready, run.target_quantity),
+            "contacts": {
+                **progress_counts(self.contacts_ready, run.target_quantity * run.contacts_min),
+                "min_per_company": run.contacts_min,
+                "max_per_company": run.contacts_max,
+            },
+            "funnel": self.funnel,
+            "cost_usd": round(self.cost_usd, 6),
+            "model_calls": self.model_calls,
+            "decision": run.decision.model_dump(mode="json") if run.decision else None,
+            "waiting_for_worker": self.waiting_for_worker,
+            "created_at": run.created_at.isoformat(),
+            "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+            "notes": run.notes,
+        }
+
+
+def progress_counts(ready: int, target: int) -> dict[str, int]:
+    """ready, gap and whole percent of a target."""
+    return {"ready": ready, "gap": max(0, target - ready), "progress_pct": min(100, ready * 100 // max(1, target))}
+
+
+async def view_run(services: Services, run: RunRow) -> RunView:
+    """A run as it is now."""
+    live, waiting_for_worker = None, False
+    if run.status not in _ENDED:
+        live = await query_progress(services.client, run)
+        waiting_for_worker = live is None or not await has_workers(services.client)
+    return await stored_view(services.conn, run, live, waiting_for_worker=waiting_for_worker)
+
+
+async def stored_view(
+    conn: Connection, run: RunRow, live: RunProgress | None = None, *, waiting_for_worker: bool = False
+) -> RunView:
+    """A run as the database has it, with what the workflow said."""
+    run = await runs.get_run(conn, run.run_id)
+    if run.selected is not None:
+        ids = list(run.selected)
+    else:
+        ids = await companies.complete_in_order(conn, run.run_id, run.target_quantity)
+    spend = await runs.spend(conn, run.run_id)
+    return RunView(
+        run=run,
+        companies_ready=len(ids),
+        contacts_ready=await export_rows.contacts_selected(conn, ids),
+        funnel=await companies.funnel(conn, run.run_id),
+        cost_usd=spend["cost_usd"],
+        model_calls=spend["model_calls"],
+        live=live,
+        waiting_for_worker=waiting_for_worker,
+    )
+
+
+async def query_progress(client: Client, run: RunRow) -> RunProgress | None:
+    """What the workflow says of itself; None when it does not answer (no worker, or it is just starting)."""
+    handle = client.get_workflow_handle(run.workflow_id)
+    try:
+        progress: RunProgress = await handle.query(
+            QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT
+        )
+    except RPCError:
+        return None
+    return progress
+
+
+async def has_workers(client: Client) -> bool:
+    """Whether workers have polled both queues within the last minutes."""
+    for queue, kind in (
+        (TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        (AGENT_TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    ):
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+            )
+        )
+        if not answer.pollers:
+            return False
+    return True

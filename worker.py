@@ -1,0 +1,198 @@
+"""A worker: runs workflows and activities until it is told to stop. Start as many as there is work for.
+
+It refuses to start when a setting, a migration or a search attribute is missing, and drains on SIGTERM: what it holds may
+finish for ``WORKER_DRAIN_S`` seconds, the rest is handed back and goes on elsewhere from its stored turns.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import openai
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.companies import CompanyActivities
+from activities.contacts import ContactActivities
+from activities.discovery import DiscoveryActivities
+from activities.export import ExportActivities
+from activities.notify import NotifyActivities
+from activities.runs import RunActivities
+from agents.loop import AgentRunner
+from client.connection import connect, find_endpoints
+from client.health import serve_health
+from client.logs import configure_logging
+from client.process import UserError, leave, run_async
+from client.search_attributes import missing_search_attributes
+from settings import Settings
+from store.database import Database, DatabaseUnreachableError
+from store.migrate import pending_migrations
+from tools.gateway import ToolGateway
+from tools.search import SearxngSearch
+from tools.web_client import WebClient
+from workflows.company import CompanyWorkflow
+from workflows.lead_list import LeadListWorkflow
+from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
+
+log = structlog.get_logger()
+
+_SEARCH_TIMEOUT_S = 20.0
+_NO_KEY = "not-set"  # servers of one's own often take no key, but the client insists on one
+
+
+def sandboxed_runner() -> SandboxedWorkflowRunner:
+    """The sandbox for workflow code: our pure packages are passed through, loaded once instead of once per run."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
+    return SandboxedWorkflowRunner(restrictions=restrictions)
+
+
+@asynccontextmanager
+async def open_activities(
+    settings: Settings, database_url: str
+) -> AsyncIterator[tuple[list[Callable[..., Any]], list[Callable[..., Any]]]]:
+    """The activities with their clients, as (all but agent calls, agent calls); closed at the end.
+
+    Raises:
+        UserError: the database does not answer, or lacks migrations.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            pending = await asyncio.to_thread(pending_migrations, database_url)
+            if pending:
+                raise UserError(f"the database lacks {', '.join(pending)}: run `python starter.py setup`")
+            database = Database(database_url, settings.database_pool_max)
+            await database.open()
+        except DatabaseUnreachableError as error:
+            raise UserError(str(error)) from error
+        stack.push_async_callback(database.close)
+        web = WebClient(
+            proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max
+        )
+        stack.push_async_callback(web.close)
+        search = None
+        if settings.searxng_url:
+            http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_SEARCH_TIMEOUT_S, trust_env=False))
+            search = SearxngSearch(http, settings.searxng_url)
+        model = await stack.enter_async_context(
+            openai.AsyncOpenAI(
+                api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else _NO_KEY,
+                base_url=settings.openai_base_url,
+                timeout=settings.model_timeout_s,
+                max_retries=0,  # Temporal retries, so that every attempt shows in the history
+            )
+        )
+        gateway = ToolGateway(database, web, search, settings)
+        runner = AgentRunner(model, gateway, database, settings)
+        runs = RunActivities(database)
+        discovery = DiscoveryActivities(database, runner)
+        companies = CompanyActivities(database, gateway, runner, settings)
+        contacts = ContactActivities(database, gateway, runner)
+        yield (
+            [
+                runs.plan_run_search,
+                runs.next_search_tasks,
+                runs.new_companies,
+                runs.record_state,
+                runs.put_question,
+                runs.apply_decision,
+                runs.record_refused_decision,
+                runs.finish_run,
+                companies.qualify_company,
+                companies.end_failed_company,
+                companies.recheck_suppression,
+                contacts.settle_contacts,
+                ExportActivities(database).export_run,
+                NotifyActivities(database, settings).notify_requester,
+            ],
+            [discovery.discover, companies.research_company, contacts.find_contacts],
+        )
+
+
+def build_workers(
+    client: Client, settings: Settings, steps: list[Callable[..., Any]], agent_calls: list[Callable[..., Any]]
+) -> tuple[Worker, Worker]:
+    """The two workers of a process: workflows with their cheap steps, and agent calls, whose number is bounded."""
+    drain = timedelta(seconds=settings.worker_drain_s)
+    return (
+        Worker(
+            client,
+            task_queue=TASK_QUEUE,
+            workflows=[LeadListWorkflow, CompanyWorkflow],
+            activities=steps,
+            workflow_runner=sandboxed_runner(),
+            max_concurrent_activities=settings.database_pool_max * 2,
+            graceful_shutdown_timeout=drain,
+        ),
+        Worker(
+            client,
+            task_queue=AGENT_TASK_QUEUE,
+            activities=agent_calls,
+            max_concurrent_activities=settings.agent_slots,
+            graceful_shutdown_timeout=drain,
+        ),
+    )
+
+
+def check_settings(settings: Settings) -> None:
+    """See that this worker can do its work at all.
+
+    Raises:
+        UserError: a setting is missing; the message names it.
+    """
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        raise UserError("no model is set: set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)")
+    if settings.searxng_url is None:
+        raise UserError("no web search is set: set SEARXNG_URL to a SearXNG server that answers in JSON")
+
+
+async def work_until_stopped(settings: Settings) -> None:
+    """Connect, work, and drain when SIGTERM or SIGINT comes.
+
+    Raises:
+        UserError: something the worker needs is missing or does not answer.
+    """
+    check_settings(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    endpoints = find_endpoints(settings)
+    client = await connect(endpoints.temporal_address)
+    missing = await missing_search_attributes(client)
+    if missing:
+        raise UserError(f"Temporal lacks the search attributes {', '.join(missing)}: run `python starter.py setup`")
+    async with contextlib.AsyncExitStack() as stack:
+        steps, agent_calls = await stack.enter_async_context(open_activities(settings, endpoints.database()))
+        for worker in build_workers(client, settings, steps, agent_calls):
+            await stack.enter_async_context(worker)
+        if settings.worker_health_port is not None:
+            stack.enter_context(serve_health(settings.worker_health_port))
+        if settings.worker_ready_file is not None:
+            await asyncio.to_thread(settings.worker_ready_file.write_text, "ready\n")
+        log.info("worker_started", task_queues=[TASK_QUEUE, AGENT_TASK_QUEUE], model=settings.openai_model)
+        await stop.wait()
+        log.info("worker_draining", seconds=settings.worker_drain_s)
+    log.info("worker_stopped")
+
+
+def main() -> int:
+    """Run a worker; the process's exit code."""
+    settings = Settings()
+    configure_logging(settings)
+    try:
+        run_async(work_until_stopped(settings))
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main())
