@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-5-mini"
     model_timeout_s: float = Field(default=120.0, gt=0)
     model_output_tokens_max: int = Field(default=8000, gt=0, description="Upper bound of one answer.")
-    model_price_input_usd_per_mtok: float | None = Field(default=None, ge=0, description="For models without a list price.")
+    model_price_input_usd_per_mtok: float | None = Field(
+        default=None, ge=0, description="For models without a list price."
+    )
     model_price_output_usd_per_mtok: float | None = Field(default=None, ge=0)
 
     searxng_url: str | None = None
@@ -36,12 +38,16 @@ class Settings(BaseSettings):
     search_ttl_hours: float = Field(default=24, ge=0)
     failure_ttl_minutes: float = Field(default=30, ge=0, description="How long a failed look-up is not tried again.")
 
-    suppression_contacted_days: int = Field(default=90, ge=0, description="Contacted within this window: never deliver.")
+    suppression_contacted_days: int = Field(
+        default=90, ge=0, description="Contacted within this window: never deliver."
+    )
     decision_deadline_days: float = Field(default=7, gt=0)
     discovery_window: int = Field(default=2, ge=1)
     company_window: int = Field(default=8, ge=1)
     agent_slots: int = Field(default=8, ge=1, description="Agent calls that one worker runs at a time.")
-    worker_drain_s: float = Field(default=60.0, ge=0, description="How long a stopping worker may finish what it holds.")
+    worker_drain_s: float = Field(
+        default=60.0, ge=0, description="How long a stopping worker may finish what it holds."
+    )
     worker_ready_file: Path | None = None
     worker_health_port: int | None = None
 

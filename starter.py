@@ -4,6 +4,7 @@ Exit codes: 0 completed, 2 bad input, 3 waiting for a decision, 4 failed, 5 canc
 document on standard output and nothing else.
 """
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Coroutine
@@ -11,7 +12,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -74,7 +74,9 @@ def start(
     timeout: Annotated[int, typer.Option(help="Seconds a stage may take before the run asks.")] = 3600,
     notify_email: Annotated[str | None, typer.Option(help="Told when the run ends or needs a decision.")] = None,
     max_cost_usd: Annotated[float | None, typer.Option(help="The run asks before it spends more.")] = None,
-    max_model_calls: Annotated[int | None, typer.Option(help="The run asks before it calls the model more often.")] = None,
+    max_model_calls: Annotated[
+        int | None, typer.Option(help="The run asks before it calls the model more often.")
+    ] = None,
     run_id: Annotated[str | None, typer.Option(help="A UUID of your own; starting it twice starts one run.")] = None,
     on_decision: Annotated[OnDecision, typer.Option(help="What to do when the run needs a decision.")] = OnDecision.ASK,
     detach: Annotated[bool, typer.Option("--detach", help="Start and return at once.")] = False,
@@ -346,11 +348,11 @@ def main() -> int:
     except UserError as error:
         _say_error(str(error), as_json=as_json)
         return error.exit_code
-    except click.UsageError as error:
+    except typer.TyperException as error:
         _say_error(error.format_message(), as_json=as_json)
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("\nDetached; a run that was started goes on. Come back with: python starter.py list\n")
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("\nDetached. A run that was started goes on: python starter.py list, then watch RUN\n")
         return 130
     return result if isinstance(result, int) else 0
 

@@ -73,9 +73,7 @@ async def open_activities(
         except DatabaseUnreachableError as error:
             raise UserError(str(error)) from error
         stack.push_async_callback(database.close)
-        web = WebClient(
-            proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max
-        )
+        web = WebClient(proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max)
         stack.push_async_callback(web.close)
         search = None
         if settings.searxng_url:

@@ -118,9 +118,7 @@ class CompanyActivities:
             if answer.interruption is not None:
                 return CompanyOutcome(spend=spend, interruption=answer.interruption)
             if not isinstance(answer.output, ResearchOutput):
-                return await self._end(
-                    company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend
-                )
+                return await self._end(company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend)
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
         icp = grade(facts)
         verdicts = judge(step.request.criteria, facts, icp)
@@ -231,7 +229,7 @@ def research_input(company: CompanyRow, pages: tuple[SitePageRef, ...] | list[Si
         "task": "company_research",
         "company": company_input(company),
         "known_pages": [page.model_dump() for page in pages],
-        "wanted": [name for name in ResearchOutput.model_fields],
+        "wanted": list(ResearchOutput.model_fields),
     }
 
 

@@ -68,7 +68,9 @@ class ContactActivities:
             )
         async with self._database.transaction() as conn:
             await contacts.save_people(conn, company.run_id, company.company_id, people)
-        log.info("contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped)
+        log.info(
+            "contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped
+        )
         return CompanyOutcome(contacts=len(people), spend=answer.spend)
 
     @activity.defn
@@ -95,7 +97,11 @@ class ContactActivities:
                 f"company_{status.value}",
                 f"{step.company.company_id}/{reason}",
                 company_id=step.company.company_id,
-                detail={"reason": reason, "contacts": len(selected), "left_out": {k.value: n for k, n in drops.items()}},
+                detail={
+                    "reason": reason,
+                    "contacts": len(selected),
+                    "left_out": {k.value: n for k, n in drops.items()},
+                },
             )
         log.info("company_ended", company=str(step.company.company_id), status=status.value, reason=reason.value)
         return CompanyOutcome(status=status, reason=reason, contacts=len(selected))

@@ -95,9 +95,7 @@ def _task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[s
     }
 
 
-def checked_candidate(
-    company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]
-) -> Candidate | None:
+def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]) -> Candidate | None:
     """A named company as a candidate, or None when it is unproven or cannot be a lead.
 
     Of the optional fields only what stands in the cited source is kept; a link must be one that the source shows.

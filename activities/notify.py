@@ -92,7 +92,13 @@ class NotifyActivities:
                 start_tls=True if url.username and not tls else None,
                 timeout=30,
             )
-        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPAuthenticationError) as error:
-            raise ApplicationError("the mail server refused the message", type="MailRefused", non_retryable=True) from error
+        except (
+            aiosmtplib.SMTPRecipientsRefused,
+            aiosmtplib.SMTPSenderRefused,
+            aiosmtplib.SMTPAuthenticationError,
+        ) as error:
+            raise ApplicationError(
+                "the mail server refused the message", type="MailRefused", non_retryable=True
+            ) from error
         except aiosmtplib.SMTPException as error:
             raise ApplicationError("the mail server did not take the message", type="MailDown") from error

@@ -69,7 +69,9 @@ def _raises(request: RunRequest) -> list[tuple[str, dict[str, object]]]:
         found.append((f"raise the limit from ${limits.max_cost_usd:g} to ${doubled:g}", {"max_cost_usd": doubled}))
     if limits.max_model_calls is not None:
         calls = limits.max_model_calls * 2
-        found.append((f"raise the limit from {limits.max_model_calls} to {calls} model calls", {"max_model_calls": calls}))
+        found.append(
+            (f"raise the limit from {limits.max_model_calls} to {calls} model calls", {"max_model_calls": calls})
+        )
     return found
 
 
@@ -80,7 +82,9 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
     options: list[DecisionOption] = []
     if criteria.zip and criteria.radius_miles is not None:
         radius = min(500.0, criteria.radius_miles * 2)
-        options.append(option(DecisionAction.EXPAND_LOCATION, f"widen the radius to {radius:g} miles", radius_miles=radius))
+        options.append(
+            option(DecisionAction.EXPAND_LOCATION, f"widen the radius to {radius:g} miles", radius_miles=radius)
+        )
     if criteria.states and (criteria.cities or criteria.zip):
         text = f"take all of {', '.join(criteria.states)} instead of the cities"
         options.append(option(DecisionAction.EXPAND_LOCATION, text, whole_state=True))
@@ -88,7 +92,9 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
     for state, count in elsewhere[:_CHOICES_MAX]:
         options.append(option(DecisionAction.EXPAND_LOCATION, f"add {state}", count, states=[state]))
     if not options:
-        options.append(option(DecisionAction.EXPAND_LOCATION, "add a state of your choice", states=["<two-letter code>"]))
+        options.append(
+            option(DecisionAction.EXPAND_LOCATION, "add a state of your choice", states=["<two-letter code>"])
+        )
     return options
 
 

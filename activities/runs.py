@@ -141,5 +141,3 @@ class RunActivities:
             )
         log.info("run_ended", status=step.status.value, companies=len(selected), contacts=people)
         return Finished(companies=len(selected), contacts=people)
-
-

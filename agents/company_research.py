@@ -86,4 +86,3 @@ ROLE = AgentRole(
     turns_max=8,
     tool_calls_max=16,
 )
-

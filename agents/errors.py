@@ -51,7 +51,9 @@ def translated(error: openai.APIError) -> ApplicationError:
     if status in {401, 403, 404}:
         message = f"the model's server refused us ({details}): check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL"
         return ApplicationError(message, type=MODEL_REFUSED_US, non_retryable=True)
-    return ApplicationError(f"the model's server refused the request ({details})", type=MODEL_BAD_REQUEST, non_retryable=True)
+    return ApplicationError(
+        f"the model's server refused the request ({details})", type=MODEL_BAD_REQUEST, non_retryable=True
+    )
 
 
 def retry_after(error: openai.APIStatusError) -> timedelta | None:

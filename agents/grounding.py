@@ -64,7 +64,9 @@ class Grounder:
             self.dropped[f"{field}:{problem or 'no_citation'}"] += 1
             return None
         result = self._results[citation.result_id]
-        return Evidence(result_id=result.result_id, url=_url(result, citation.quote), quote=" ".join(citation.quote.split()))
+        return Evidence(
+            result_id=result.result_id, url=_url(result, citation.quote), quote=" ".join(citation.quote.split())
+        )
 
     def _problem(
         self, citation: Citation | None, values: Iterable[str], company_domains: frozenset[str] | None

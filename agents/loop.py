@@ -56,7 +56,7 @@ class AgentAnswer:
     output: BaseModel | None
     stop: Stop
     results: dict[str, ToolResult] = field(default_factory=dict)
-    spend: Spend = Spend()
+    spend: Spend = field(default_factory=Spend)
     interruption: Interruption | None = None
 
 

@@ -34,7 +34,9 @@ def proven_facts(
         evidence = grounder.evidence(field, claim.citation, values=[claim.value], company_domains=company_domains)
         return TextEvidence(value=" ".join(claim.value.split()), evidence=evidence) if evidence else None
 
-    type_claim = output.company_type if output.company_type and output.company_type.value is not CompanyType.UNKNOWN else None
+    type_claim = (
+        output.company_type if output.company_type and output.company_type.value is not CompanyType.UNKNOWN else None
+    )
     type_evidence = (
         grounder.evidence("company_type", type_claim.citation, company_domains=company_domains) if type_claim else None
     )

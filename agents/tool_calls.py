@@ -70,7 +70,9 @@ def definitions(names: tuple[ToolName, ...]) -> list[FunctionToolParam]:
 class ToolCalls:
     """The tool calls of one conversation: what may be opened, what was shown."""
 
-    def __init__(self, gateway: ToolGateway, names: tuple[ToolName, ...], *, calls_max: int, seen_urls: set[str]) -> None:
+    def __init__(
+        self, gateway: ToolGateway, names: tuple[ToolName, ...], *, calls_max: int, seen_urls: set[str]
+    ) -> None:
         self._gateway = gateway
         self._names = names
         self._calls_left = calls_max
@@ -138,5 +140,3 @@ def _json(result: ToolResult, content: dict[str, Any]) -> str:
 
 def _refusal(reason: str, hint: str) -> str:
     return json.dumps({"result_id": None, "status": "error", "reason": f"{reason}: {hint}"})
-
-

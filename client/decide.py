@@ -10,8 +10,8 @@ from client.process import UserError
 from client.services import Services
 from domain.decision import DecisionError, parse_decision
 from domain.progress import RunStatus
-from store.runs import RunRow
 from domain.request import RunRequest
+from store.runs import RunRow
 from workflows.names import UPDATE_DECISION
 
 

@@ -9,7 +9,6 @@ from rich.live import Live
 from client.render import progress_line, progress_panel
 from client.services import Services
 from client.status import RunView, view_run
-from domain.progress import RunStatus
 from store import runs
 from store.runs import RunRow
 
@@ -25,7 +24,7 @@ async def follow(services: Services, run: RunRow, on_view: Callable[[RunView], N
     while True:
         view = await view_run(services, run)
         on_view(view)
-        if view.run.status is RunStatus.NEEDS_USER_DECISION and view.decision is not None:
+        if view.waits_for_person:
             return view
         if view.has_ended and await _is_closed(services, run):
             return await view_run(services, await runs.get_run(services.conn, run.run_id))

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -46,7 +45,7 @@ async def follow_to_end(
             view = await follow(services, run, lambda _: None)
         else:
             view = await follow_on_console(services, run, console)
-        if view.decision is None:
+        if view.decision is None or not view.waits_for_person:
             return await _finish(services, view, output_dir, console, as_json=as_json)
         print_question(console, view.run, view.decision, services.endpoints.temporal_ui_url)
         options = view.decision.options
@@ -65,9 +64,10 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 async def _asked(options: int) -> int:
-    kind = click.IntRange(0, options)
-    number: int = await asyncio.to_thread(typer.prompt, "Which option (0 to leave it waiting)", type=kind)
-    return number
+    while True:
+        number: int = await asyncio.to_thread(typer.prompt, "Which option (0 to leave it waiting)", type=int)
+        if 0 <= number <= options:
+            return number
 
 
 async def _finish(services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool) -> int:

@@ -25,7 +25,6 @@ from store.suppressions import Suppression
 _DEMO_PRICES = {"MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25", "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2"}
 
 
-
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
@@ -90,5 +89,3 @@ async def _load_demo_suppressions(addresses: StackAddresses) -> None:
     ]
     async with one_connection(addresses.database_url) as conn:
         await suppressions.upsert(conn, entries)
-
-

@@ -184,18 +184,16 @@ def _run(work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
     return run_async(connected())
 
 
-async def _wait(
-    services: Services, run: RunRow, is_done: Callable[[RunView], bool], timeout_s: float | None
-) -> None:
+async def _wait(services: Services, run: RunRow, is_done: Callable[[RunView], bool], timeout_s: float | None) -> None:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         view = await view_run(services, run)
         if is_done(view):
             return
         name, decision = f"run {run.run_id}", view.decision
-        if decision is not None and decision.reason is DecisionReason.STAGE_TIMEOUT:
-            raise PipelineTimeoutError(f"{name}: {decision.message} It waits for a decision.")
-        if decision is not None:
+        if decision is not None and view.waits_for_person:
+            if decision.reason is DecisionReason.STAGE_TIMEOUT:
+                raise PipelineTimeoutError(f"{name}: {decision.message} It waits for a decision.")
             raise PipelineError(f"{name} needs a decision ({decision.reason.value}): {decision.message}")
         if view.has_ended:
             raise PipelineError(f"{name} ended as {view.run.status.value}: {view.run.notes}")

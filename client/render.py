@@ -78,7 +78,9 @@ def progress_line(view: RunView) -> str:
     """The same in one line, for logs."""
     run = view.run
     percent = view.companies_ready * 100 // run.target_quantity
-    return f"{view.stage.value}: companies {view.companies_ready}/{run.target_quantity} {percent} % · {counts_line(view)}"
+    return (
+        f"{view.stage.value}: companies {view.companies_ready}/{run.target_quantity} {percent} % · {counts_line(view)}"
+    )
 
 
 def funnel_line(funnel: dict[str, int]) -> str:
@@ -159,5 +161,3 @@ def runs_table(rows: list[RunRow]) -> Table:
             f"{run.created_at:%Y-%m-%d %H:%M}",
         )
     return table
-
-

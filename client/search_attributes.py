@@ -13,9 +13,7 @@ async def missing_search_attributes(client: Client) -> list[str]:
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     return [
-        key.name
-        for key in SEARCH_ATTRIBUTES
-        if answer.custom_attributes.get(key.name) != int(key.indexed_value_type)
+        key.name for key in SEARCH_ATTRIBUTES if answer.custom_attributes.get(key.name) != int(key.indexed_value_type)
     ]
 
 

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from client.services import Services
 from domain.decision import DecisionRequest
 from domain.progress import RunProgress, RunStatus, Stage
+from domain.request import OnDecision
 from store import companies, export_rows, runs
 from store.database import Connection
 from store.runs import RunRow
@@ -46,6 +47,12 @@ class RunView(BaseModel):
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
         return self.run.status in _ENDED
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a question is open that the request itself does not answer (``--on-decision``)."""
+        answers_itself = self.run.on_decision in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
+        return self.run.status is RunStatus.NEEDS_USER_DECISION and self.decision is not None and not answers_itself
 
     @property
     def decision(self) -> DecisionRequest | None:
@@ -124,9 +131,7 @@ async def query_progress(client: Client, run: RunRow) -> RunProgress | None:
     """What the workflow says of itself; None when it does not answer (no worker, or it is just starting)."""
     handle = client.get_workflow_handle(run.workflow_id)
     try:
-        progress: RunProgress = await handle.query(
-            QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT
-        )
+        progress: RunProgress = await handle.query(QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT)
     except RPCError:
         return None
     return progress
@@ -139,9 +144,7 @@ async def has_workers(client: Client) -> bool:
         (AGENT_TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     ):
         answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-            )
+            DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
         )
         if not answer.pollers:
             return False

@@ -74,17 +74,42 @@ _TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
     (r"\bassociate broker\b", Level.DIRECTOR, "director", "leadership"),
     (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", Level.MAINTENANCE, "manager", "maintenance"),
     (r"\bproperty owner\b|\bowner (relations|services|support)\b", Level.MANAGER, "manager", "operations"),
-    (r"\b(co-?)?owner\b|\b(designated|managing|principal|qualifying) broker\b|\bproprietor\b", Level.OWNER, "owner", "leadership"),
+    (
+        r"\b(co-?)?owner\b|\b(designated|managing|principal|qualifying) broker\b|\bproprietor\b",
+        Level.OWNER,
+        "owner",
+        "leadership",
+    ),
     (r"\b(co-?)?founder\b|\bmanaging (partner|member|principal)\b", Level.OWNER, "owner", "leadership"),
-    (r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)", Level.DIRECTOR, "executive", "operations"),
+    (
+        r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)",
+        Level.DIRECTOR,
+        "executive",
+        "operations",
+    ),
     (r"\bvice[- ]president\b|\bv\.?p\.?\b", Level.DIRECTOR, "executive", "leadership"),
-    (r"\bpresident\b|\bprincipal\b|\bceo\b|\bcoo\b|\bchief (executive|operating)", Level.OWNER, "executive", "leadership"),
-    (r"\bdirector of (property|residential|portfolio)|\bproperty management director\b", Level.DIRECTOR, "director", "operations"),
+    (
+        r"\bpresident\b|\bprincipal\b|\bceo\b|\bcoo\b|\bchief (executive|operating)",
+        Level.OWNER,
+        "executive",
+        "leadership",
+    ),
+    (
+        r"\bdirector of (property|residential|portfolio)|\bproperty management director\b",
+        Level.DIRECTOR,
+        "director",
+        "operations",
+    ),
     (r"\bportfolio manager\b", Level.DIRECTOR, "manager", "operations"),
     (r"\bdirector of operations\b|\boperations (manager|director)\b", Level.OPERATIONS, "director", "operations"),
     (r"\bbusiness development\b|\bgrowth\b", Level.OFFICE, "manager", "business_development"),
     (r"\bleasing (manager|director)|\bdirector of leasing\b", Level.MANAGER, "manager", "leasing"),
-    (r"\b(senior |community |regional )?property manager\b|\bmanager of property\b", Level.MANAGER, "manager", "operations"),
+    (
+        r"\b(senior |community |regional )?property manager\b|\bmanager of property\b",
+        Level.MANAGER,
+        "manager",
+        "operations",
+    ),
     (r"\boffice manager\b", Level.OFFICE, "manager", "operations"),
     (r"\b(bookkeep|account|controller|finance)", Level.NONE, "staff", "accounting"),
     (r"\bleasing\b", Level.NONE, "staff", "leasing"),
@@ -228,4 +253,6 @@ def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Perso
 def person_key(name: str) -> str:
     """What makes two printed names the same person within one company."""
     folded = unicodedata.normalize("NFKD", name).casefold()
-    return " ".join("".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char)).split())
+    return " ".join(
+        "".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char)).split()
+    )

@@ -137,7 +137,7 @@ def parse_criteria(raw: object) -> ParsedCriteria:
         CriteriaError: not an object, an unknown key or mode, or a value that is not understood.
     """
     if not isinstance(raw, Mapping):
-        raise CriteriaError(f"criteria must be a JSON object such as {{\"state\": \"TX\"}}, not {_kind(raw)}")
+        raise CriteriaError(f'criteria must be a JSON object such as {{"state": "TX"}}, not {_kind(raw)}')
     values: dict[str, Any] = {}
     modes: dict[CriterionKey, Mode] = {}
     seen_as: dict[str, str] = {}
@@ -167,7 +167,9 @@ def parse_criteria(raw: object) -> ParsedCriteria:
 
 def _set_mode(modes: dict[CriterionKey, Mode], target: CriterionKey, mode: Mode, key: str) -> None:
     if modes.get(target, mode) is not mode:
-        raise CriteriaError(f"{key!r} is {mode.value} but another key of the same criterion ({target}) is not: use one mode")
+        raise CriteriaError(
+            f"{key!r} is {mode.value} but another key of the same criterion ({target}) is not: use one mode"
+        )
     modes[target] = mode
 
 
@@ -245,7 +247,9 @@ def _states(key: str, value: object) -> tuple[str, ...]:
         code = state_code(text)
         if code is None:
             match = process.extractOne(text, state_names().values(), score_cutoff=70)
-            hint = f"did you mean {match[0]!r}?" if match else "give a two-letter code or a full name, such as TX or Texas"
+            hint = (
+                f"did you mean {match[0]!r}?" if match else "give a two-letter code or a full name, such as TX or Texas"
+            )
             raise CriteriaError(f"{key!r}: {text!r} is not a US state; {hint}")
         codes.append(code)
     return tuple(dict.fromkeys(codes))

@@ -180,8 +180,11 @@ def _check_options(decision: Decision) -> None:
     foreign = [name for name in given if name not in takes]
     if foreign:
         raise DecisionError(f"{decision.action.value} takes no {', '.join(foreign)}")
-    if takes and not any(getattr(decision, name) is not None and getattr(decision, name) != () for name in takes
-                         if not isinstance(getattr(decision, name), bool) or getattr(decision, name)):
+    if takes and not any(
+        getattr(decision, name) is not None and getattr(decision, name) != ()
+        for name in takes
+        if not isinstance(getattr(decision, name), bool) or getattr(decision, name)
+    ):
         raise DecisionError(f"{decision.action.value} needs {' or '.join(takes)}")
 
 

@@ -42,9 +42,7 @@ class IdentityKeys(BaseModel):
 
 def comparable_name(name: str) -> str:
     """A company name without legal suffix, accents, punctuation or case."""
-    folded = "".join(
-        char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char)
-    )
+    folded = "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char))
     plain = re.sub(r"[^\w\s]", " ", _LEGAL_SUFFIXES.sub(" ", folded.replace("&", " and ")))
     return " ".join(plain.split())
 

@@ -69,9 +69,7 @@ def decide(criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | N
     # Below the lowest tier asked for, nothing is delivered even where the criterion is soft (DOMAIN, icp_tier_min).
     for verdict in verdicts:
         if verdict.criterion == "icp_tier_min" and verdict.met is Met.NOT_MET:
-            return Decided(
-                status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_TIER_MIN_NOT_MET, detail=verdict.why
-            )
+            return Decided(status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_TIER_MIN_NOT_MET, detail=verdict.why)
     if final:
         for verdict in hard:
             if verdict.met is Met.UNKNOWN and verdict.criterion not in criteria.unknown_accepted:

@@ -7,9 +7,7 @@ from store.database import Connection
 
 async def was_sent(conn: Connection, run_id: UUID, state_key: str) -> bool:
     """Whether the requester has been told of this change."""
-    cursor = await conn.execute(
-        "SELECT 1 FROM notifications WHERE run_id = %s AND state_key = %s", (run_id, state_key)
-    )
+    cursor = await conn.execute("SELECT 1 FROM notifications WHERE run_id = %s AND state_key = %s", (run_id, state_key))
     return await cursor.fetchone() is not None
 
 

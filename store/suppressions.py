@@ -38,7 +38,15 @@ async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
             ON CONFLICT (entry_key) DO UPDATE
             SET reason = excluded.reason, contacted_at = excluded.contacted_at, source = excluded.source
             """,
-            (f"{entry.reason}:{key}", entry.domain, name_key, entry.state, entry.reason, entry.contacted_at, entry.source),
+            (
+                f"{entry.reason}:{key}",
+                entry.domain,
+                name_key,
+                entry.state,
+                entry.reason,
+                entry.contacted_at,
+                entry.source,
+            ),
         )
         count += 1
     return count

@@ -27,8 +27,8 @@ with workflow.unsafe.imports_passed_through():
         RunStep,
         StateStep,
         Step,
-        TaskOutcome,
         TakenBack,
+        TaskOutcome,
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE

@@ -61,5 +61,3 @@ class CompanyWorkflow:
         if parent is not None:
             run = workflow.get_external_workflow_handle(parent.workflow_id)
             await run.signal(REACHED_CONTACTS, step.company.position)
-
-

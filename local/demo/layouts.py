@@ -171,7 +171,7 @@ def _old_table(c: Chrome, title: str, body: str) -> str:
     return (
         f'<table width="960" align="center"><tr><td colspan="2"><font size="6">{escape(c.site_name)}</font></td></tr>\n'
         f'<tr><td valign="top" width="180">{link_list(c.nav, "<br>")}</td><td valign="top"><h1>{title}</h1>\n'
-        f'{body}</td></tr>\n'
+        f"{body}</td></tr>\n"
         f'<tr><td colspan="2" align="center"><small>{_footer(c)}</small></td></tr></table>'
     )
 
@@ -187,7 +187,7 @@ def _builder(c: Chrome, title: str, body: str) -> str:
     menu = "".join(f'<div class="wb-item"><a href="{escape(u)}"><span>{escape(n)}</span></a></div>' for n, u in c.nav)
     return (
         f'<div class="wb-root"><div class="wb-strip"><div class="wb-col"><span>{escape(c.site_name)}</span></div>'
-        f'{menu}</div>\n'
+        f"{menu}</div>\n"
         f'<div class="wb-section"><div class="wb-inner"><h1><span>{title}</span></h1>\n{body}\n</div></div>\n'
         f'<section id="colophon"><div class="wb-inner">{_footer(c)}</div></section></div>'
     )

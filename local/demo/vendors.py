@@ -84,7 +84,12 @@ def _propertyware(s: str) -> _Parts:
         ("Owner Login", f"{base}/owner.action"),
         ("Apply Online", f"https://app.propertyware.com/pw/application/#/tenant/{s}"),
     ]
-    return "app.propertyware.com", True, links, '<script src="https://webreq.propertyware.com/pw/js/rentals.js"></script>'
+    return (
+        "app.propertyware.com",
+        True,
+        links,
+        '<script src="https://webreq.propertyware.com/pw/js/rentals.js"></script>',
+    )
 
 
 def _rent_manager(s: str) -> _Parts:

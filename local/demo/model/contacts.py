@@ -1,4 +1,3 @@
-# ruff: noqa: RUF002 - pages print typographic quotes and dashes, so the patterns must hold them
 """The contact research role: which pages to open for people, and who the decision makers are, each with a quote.
 
 Names and titles are paired in ``people.py``; here each person gets the addresses of their own block, the pages are

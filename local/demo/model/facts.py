@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
 """Figures and names a company states about itself: units, listings, employees, places, associations, who made the site.
 
 One sentence or line in, the value out; which page wins is decided in ``research.py``.

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
 """Judging search results: a list page, one company, or neither; and a company's name from a page title.
 
 General knowledge only: words of the trade, names of software vendors, the usual words of news and reviews.

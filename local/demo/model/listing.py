@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002 - pages print typographic quotes and dashes, so the patterns must hold them
 """Companies on a list page: which lines name one, with the link, place and phone printed next to it; and the way to
 the next page.
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
 """Telling a person's name and a job title from other words, by their shape.
 
 Pure recognisers for one short text. Where on a page they stand, and what belongs together, is judged in ``people.py``.

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002 - pages print typographic quotes and dashes, so the patterns must hold them
 """Finding the people of a page: which name belongs to which title, in whatever layout, and where each person's block
 ends.
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
 """What kind of property a company manages, and whether it manages for owners, judged sentence by sentence.
 
 A sentence counts when it speaks of the company's own work. What it denies ("no single-family homes") is cut away

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - pages print typographic quotes and dashes, so the patterns must hold them
 """How the model sees a page: lines with their links, sentences, addresses; and which lines it refuses to read.
 
 Shapes only (the contract of ``fetch_page``'s ``text``); what the lines mean is judged in ``people.py``, ``facts.py``
