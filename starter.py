@@ -18,7 +18,7 @@ from rich.console import Console
 from client.decide import cancel_run, send_decision
 from client.doctor import examine, set_up
 from client.files import export_files
-from client.follow_to_end import follow_to_end, print_json
+from client.follow_to_end import Detached, follow_to_end, print_json
 from client.launch import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
 from client.logs import configure_logging
 from client.lookup import find_run
@@ -52,6 +52,8 @@ __all__ = [
     "get_run_progress",
     "wait_for_stage_completion",
 ]
+
+EXIT_INTERRUPTED = 130  # what shells give for Ctrl-C
 
 app = typer.Typer(
     help="Lists of property management companies and their decision makers, every cell proven.",
@@ -332,7 +334,8 @@ def _services(settings: Settings, *, local: bool, console: Console) -> AbstractA
 
 def _console(as_json: bool) -> Console:
     """Where people read: standard output, or nowhere when a program reads it."""
-    return Console(quiet=as_json)
+    # Not a terminal: wide enough for a table to stay readable in a log.
+    return Console(quiet=as_json, width=None if sys.stdout.isatty() else 160)
 
 
 def _exit(work: Coroutine[Any, Any, int]) -> None:
@@ -351,9 +354,12 @@ def main() -> int:
     except typer.TyperException as error:
         _say_error(error.format_message(), as_json=as_json)
         return error.exit_code
+    except Detached as left:
+        sys.stderr.write(f"\n{left}\n")
+        return EXIT_INTERRUPTED
     except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
-        sys.stderr.write("\nDetached. A run that was started goes on: python starter.py list, then watch RUN\n")
-        return 130
+        sys.stderr.write("\nInterrupted.\n")
+        return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 

@@ -28,6 +28,17 @@ _EXIT_CODES = {
 }
 
 
+class Detached(BaseException):
+    """The person has left (Ctrl-C); the run goes on. Not an ``Exception``: nothing but the command line handles it."""
+
+    def __init__(self, run: RunRow) -> None:
+        short = str(run.run_id)[:8]
+        super().__init__(
+            f"Detached; run {short} goes on as long as a worker runs (after --local: start `python starter.py local`). "
+            f"Come back with: python starter.py watch {short}"
+        )
+
+
 async def follow_to_end(
     services: Services, run: RunRow, output_dir: Path, console: Console, *, as_json: bool, on_decision: OnDecision
 ) -> int:
@@ -41,10 +52,13 @@ async def follow_to_end(
     """
     may_ask = on_decision is OnDecision.ASK and not as_json and sys.stdin.isatty() and console.is_terminal
     while True:
-        if as_json:
-            view = await follow(services, run, lambda _: None)
-        else:
-            view = await follow_on_console(services, run, console)
+        try:
+            if as_json:
+                view = await follow(services, run, lambda _: None)
+            else:
+                view = await follow_on_console(services, run, console)
+        except asyncio.CancelledError:
+            raise Detached(run) from None
         if view.decision is None or not view.waits_for_person:
             return await _finish(services, view, output_dir, console, as_json=as_json)
         print_question(console, view.run, view.decision, services.endpoints.temporal_ui_url)

@@ -95,12 +95,11 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, ui_
     console.print(f"\n[bold yellow]NEEDS USER DECISION[/] {question.decision_id} ({question.reason.value})")
     console.print(question.message, markup=False)
     console.print(funnel_line(question.funnel), style="dim", markup=False)
-    table = Table("#", "option", "may add", "may cost", "command")
     for number, option in enumerate(question.options, start=1):
-        expected = "" if option.expected_companies is None else f"up to {option.expected_companies}"
-        cost = "" if option.expected_cost_usd is None else f"${option.expected_cost_usd:.2f}"
-        table.add_row(str(number), option.description, expected, cost, signal_command(short, option))
-    console.print(table)
+        expected = f", up to {option.expected_companies} more" if option.expected_companies else ""
+        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd is not None else ""
+        console.print(f"  {number}  {option.description}{expected}{cost}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"     {signal_command(short, option)}", style="cyan", markup=False, highlight=False, soft_wrap=True)
     until = f"{question.deadline:%Y-%m-%d %H:%M} UTC"
     console.print(f"Without an answer by {until}: {question.default.value}. While it waits, nothing is bought.")
     if question.problem:

@@ -16,9 +16,10 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from tools.page_text import render_page
+from tools.robots import USER_AGENT, Robots
 
 _REDIRECTS_MAX = 5
-_USER_AGENT = "pm-pipeline/0.1 (business directory research; respects robots.txt)"
+_USER_AGENT = f"{USER_AGENT}/0.1 (business directory research; respects robots.txt)"
 _META_CHARSET = re.compile(rb"""<meta[^>]+charset=["']?([\w-]+)""", re.IGNORECASE)
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 
@@ -66,6 +67,7 @@ class WebClient:
             follow_redirects=False,
             trust_env=False,
         )
+        self._robots = Robots(self._robots_text)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -81,6 +83,8 @@ class WebClient:
                     refusal = refused_url(current)
                     if refusal is not None:
                         return _failed(url, "blocked", refusal, current, hops)
+                    if not await self._robots.allows(current):
+                        return _failed(url, "blocked", "robots", current, hops)
                     answer = await self._get(current)
                     if answer.location is None:
                         return _read(url, answer, current, hops)
@@ -96,6 +100,18 @@ class WebClient:
             return _failed(url, "error", "undecodable", current, hops)
         except (httpx2.TransportError, httpx2.InvalidURL, ValueError) as error:
             return _failed(url, "error", f"unreachable_{type(error).__name__.lower()}", current, hops)
+
+    async def _robots_text(self, url: str) -> tuple[int, str]:
+        """Status and text of a robots.txt; a redirect is followed within the same limits."""
+        current = url
+        for _ in range(_REDIRECTS_MAX):
+            if refused_url(current) is not None:
+                return 404, ""
+            answer = await self._get(current)
+            if answer.location is None:
+                return answer.http_status, _decode(answer)
+            current = urljoin(current, answer.location)
+        return 404, ""
 
     async def _get(self, url: str) -> "_Answer":
         async with self._client.stream("GET", url) as response:

@@ -1,0 +1,208 @@
+"""What tests share: one real Postgres server and one demo (web, search, model) per session, a database per test.
+
+Nothing here stands in for a part of ours: the database is the embedded stack's, migrated once and copied for each test;
+web, search and model are the demo's servers in a process of their own, spoken to over sockets; the settings are the
+production class with the caller's environment left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import openai
+import psycopg
+import pytest
+from psycopg import sql
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from agents.loop import AgentRunner
+from local.demo.world import DEFAULT_SEED
+from local.postgres import start_postgres
+from local.processes import Child, ChildSpec
+from settings import Settings
+from store.database import Database
+from store.migrate import apply_migrations
+from tools.gateway import ToolGateway
+from tools.search import SearxngSearch
+from tools.web_client import WebClient
+
+PROJECT = Path(__file__).resolve().parents[1]
+DEMO_READY_TIMEOUT_S = 60.0
+_TEMPLATE = "migrated"
+_numbers = count(1)
+
+
+class DemoServers(BaseModel):
+    """Where the demo answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    web_proxy: str
+    searxng_url: str
+    openai_base_url: str
+    seed: int
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def temporal_sdk_settled() -> AsyncIterator[None]:
+    """Set up first, so ended last: without a short last wait the Temporal SDK can abort the interpreter at exit."""
+    yield
+    await asyncio.sleep(0.25)
+
+
+@pytest.fixture(scope="session")
+async def postgres_url() -> AsyncIterator[str]:
+    """Administrator's URL of a Postgres server for the session; its database ``postgres`` is nobody's."""
+    children: list[Child] = []
+
+    def spawn(spec: ChildSpec) -> Child:
+        children.append(Child(spec))
+        return children[-1]
+
+    with tempfile.TemporaryDirectory(prefix="pm-tests-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)  # so that the server's own system user gets to its data in there
+        (directory / "logs").mkdir()
+        try:
+            server = await start_postgres(directory, None, spawn)
+            url = database_on(server.database_url, "postgres")
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+                # Tests lose nothing to a power cut; waiting for the disk is most of a copy's time.
+                for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                    await conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+                await conn.execute("SELECT pg_reload_conf()")
+            yield url
+        finally:
+            for child in reversed(children):
+                await child.stop()
+
+
+def database_on(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, ""))
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_url: str) -> str:
+    """Name of a database with the whole schema, to copy from."""
+    await _administer(postgres_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
+    await asyncio.to_thread(apply_migrations, database_on(postgres_url, _TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A new database without any schema."""
+    name = sql.Identifier(f"empty_{next(_numbers)}")
+    await _administer(postgres_url, sql.SQL("CREATE DATABASE {}").format(name))
+    yield database_on(postgres_url, name.as_string().strip('"'))
+    await _administer(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterator[str]:
+    """A new database with the whole schema and no rows."""
+    name = f"test_{next(_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    await _administer(postgres_url, copy.format(sql.Identifier(name), sql.Identifier(migrated_template)))
+    yield database_on(postgres_url, name)
+    await _administer(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The production pool on a new database."""
+    database = Database(database_url, pool_max=25)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def _administer(url: str, statement: sql.Composed) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
+    """The demo's web, search and model, each on a port of its own, for the session."""
+    ready = tmp_path_factory.mktemp("demo") / "ready.json"
+    options = ["--seed", str(DEFAULT_SEED), "--ready-file", str(ready)]
+    process = subprocess.Popen([sys.executable, "-m", "local.demo", "serve", *options], cwd=PROJECT)
+    try:
+        deadline = time.monotonic() + DEMO_READY_TIMEOUT_S
+        while not ready.exists():
+            assert process.poll() is None, f"the demo ended with {process.returncode} before it was ready"
+            assert time.monotonic() < deadline, f"the demo was not ready within {DEMO_READY_TIMEOUT_S:g} s"
+            time.sleep(0.05)
+        yield DemoServers.model_validate_json(ready.read_text(encoding="utf-8"))
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the caller's environment sets a setting."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def settings(plain_environment: None, database_url: str, demo: DemoServers) -> Settings:
+    """Settings of a worker on the test's database and the demo's servers."""
+    return Settings(
+        _env_file=None,
+        database_url=SecretStr(database_url),
+        openai_api_key=SecretStr("demo"),
+        openai_base_url=demo.openai_base_url,
+        openai_model="demo-scripted-1",
+        model_price_input_usd_per_mtok=1.0,
+        model_price_output_usd_per_mtok=4.0,
+        model_timeout_s=20.0,
+        searxng_url=demo.searxng_url,
+        web_proxy=demo.web_proxy,
+        page_timeout_s=5.0,
+        demo_seed=demo.seed,
+    )
+
+
+@pytest.fixture
+async def gateway(database: Database, settings: Settings) -> AsyncIterator[ToolGateway]:
+    """The tools, on the demo's web and search."""
+    web = WebClient(proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max)
+    async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as http:
+        yield ToolGateway(database, web, SearxngSearch(http, settings.searxng_url or ""), settings)
+    await web.close()
+
+
+@pytest.fixture
+async def runner(database: Database, gateway: ToolGateway, settings: Settings) -> AsyncIterator[AgentRunner]:
+    """The agent loop, on the demo's model."""
+    async with model_client(settings) as client:
+        yield AgentRunner(client, gateway, database, settings)
+
+
+def model_client(settings: Settings) -> openai.AsyncOpenAI:
+    """The model's client as a worker makes it; to be used as a context manager."""
+    return openai.AsyncOpenAI(
+        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
+        base_url=settings.openai_base_url,
+        timeout=settings.model_timeout_s,
+        max_retries=0,
+    )
