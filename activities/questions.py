@@ -85,10 +85,12 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
         options.append(
             option(DecisionAction.EXPAND_LOCATION, f"widen the radius to {radius:g} miles", radius_miles=radius)
         )
+    counts = await yields.states_elsewhere(conn, request.run_id, [vendor.value for vendor in criteria.pms])
     if criteria.states and (criteria.cities or criteria.zip):
         text = f"take all of {', '.join(criteria.states)} instead of the cities"
-        options.append(option(DecisionAction.EXPAND_LOCATION, text, whole_state=True))
-    elsewhere = [item for item in await yields.states_elsewhere(conn, request.run_id) if item[0] not in criteria.states]
+        inside = sum(count for state, count in counts if state in criteria.states)
+        options.append(option(DecisionAction.EXPAND_LOCATION, text, inside or None, whole_state=True))
+    elsewhere = [item for item in counts if item[0] not in criteria.states]
     for state, count in elsewhere[:_CHOICES_MAX]:
         options.append(option(DecisionAction.EXPAND_LOCATION, f"add {state}", count, states=[state]))
     if not options:

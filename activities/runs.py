@@ -115,8 +115,9 @@ class RunActivities:
 
     @activity.defn
     async def record_refused_decision(self, step: RefusedStep) -> None:
-        """Keep an answer that was refused, and why."""
+        """Keep an answer that was refused, and why; an open question shows it."""
         async with self._database.transaction() as conn:
+            await runs.set_problem(conn, step.run_id, step.problem)
             await audit.record(
                 conn,
                 step.run_id,

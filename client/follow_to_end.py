@@ -88,7 +88,7 @@ async def _finish(services: Services, view: RunView, output_dir: Path, console: 
     run, document = view.run, view.document()
     if run.status is RunStatus.COMPLETED:
         files = await export_files(services.conn, run, output_dir)
-        document |= files.model_dump(mode="json")
+        document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
         console.print(funnel_line(view.funnel), style="dim", markup=False, highlight=False)
         console.print(counts_line(view), markup=False, highlight=False)
         if files.partial:

@@ -98,8 +98,12 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, ui_
     for number, option in enumerate(question.options, start=1):
         expected = f", up to {option.expected_companies} more" if option.expected_companies else ""
         cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd is not None else ""
-        console.print(f"  {number}  {option.description}{expected}{cost}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"     {signal_command(short, option)}", style="cyan", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"  {number}  {option.description}{expected}{cost}", markup=False, highlight=False, soft_wrap=True
+        )
+        console.print(
+            f"     {signal_command(short, option)}", style="cyan", markup=False, highlight=False, soft_wrap=True
+        )
     until = f"{question.deadline:%Y-%m-%d %H:%M} UTC"
     console.print(f"Without an answer by {until}: {question.default.value}. While it waits, nothing is bought.")
     if question.problem:

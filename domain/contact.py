@@ -73,7 +73,8 @@ _TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
     (r"\b(assistant|coordinator|secretary|receptionist|intern)\b", Level.NONE, "staff", "other"),
     (r"\bassociate broker\b", Level.DIRECTOR, "director", "leadership"),
     (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", Level.MAINTENANCE, "manager", "maintenance"),
-    (r"\bproperty owner\b|\bowner (relations|services|support)\b", Level.MANAGER, "manager", "operations"),
+    (r"\bowner (relations|services|support)\b", Level.MANAGER, "manager", "operations"),
+    (r"\b(property|rental|home) owner\b", Level.NONE, "staff", "other"),  # a client, not the company's owner
     (
         r"\b(co-?)?owner\b|\b(designated|managing|principal|qualifying) broker\b|\bproprietor\b",
         Level.OWNER,
@@ -169,7 +170,7 @@ def is_named_person(name: str) -> bool:
     words = name.replace(",", " ").split()
     if not 2 <= len(words) <= 6 or len(name) > _NAME_LENGTH_MAX or any(char.isdigit() for char in name):
         return False
-    if any(char in "@/:=<>[]{}|" for char in name):
+    if any(char in "@/:=<>[]{}|" for char in name) or sum(any(map(str.isalpha, word)) for word in words) < 2:
         return False
     return not any(word.strip(".()").lower() in _PLACEHOLDER_WORDS for word in words)
 
@@ -186,7 +187,7 @@ def clean_email(text: str | None) -> str | None:
 
 def is_role_mailbox(email: str) -> bool:
     """Whether an address is shared by its local part (info@, leasing@ …)."""
-    local = email.partition("@")[0].lower()
+    local = email.partition("@")[0].partition("+")[0].lower()  # info+austin@ is info@
     return local in _ROLE_LOCAL_PARTS or re.sub(r"[._-]?\d+$", "", local) in _ROLE_LOCAL_PARTS
 
 

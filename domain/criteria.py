@@ -105,11 +105,11 @@ class Criteria(BaseModel):
         return self.modes.get(key, _DEFAULT_MODES[key])
 
     def asked(self) -> tuple[CriterionKey, ...]:
-        """The criteria that this request makes, in a fixed order."""
+        """The criteria that this request makes, in the order of the funnel: in place, then software, then the rest."""
         present: dict[CriterionKey, bool] = {
+            "place": bool(self.states or self.cities or self.zip),
             "pms": bool(self.pms),
             "pms_exclude": bool(self.pms_exclude),
-            "place": bool(self.states or self.cities or self.zip),
             "units": self.units_min is not None or self.units_max is not None,
             "company_types": bool(self.company_types),
             "icp_tier_min": self.icp_tier_min is not None,

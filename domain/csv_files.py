@@ -56,9 +56,9 @@ class CsvFile(BaseModel):
 def neutralised(text: str) -> str:
     """A cell's text that no spreadsheet takes for a formula: an apostrophe is put before one that would be.
 
-    Control characters are dropped and line breaks become spaces, so that a row stays one line.
+    Control characters are dropped and line breaks, tabs and typographic spaces become spaces, so that a row stays one line.
     """
-    flat = " ".join(text.split()) if any(char in text for char in "\r\n\t\v\f") else text
+    flat = " ".join(text.split()) if any(char.isspace() and char != " " for char in text) else text
     clean = "".join(char for char in flat if char.isprintable())
     return f"'{clean}" if clean.lstrip().startswith(_FORMULA_STARTS) else clean
 

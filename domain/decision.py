@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rapidfuzz import process
 
 from domain.criteria import CRITERION_KEYS, Criteria, CriteriaError, CriterionKey, Mode, parse_criteria
+from domain.places import zip_place
 from domain.request import Limits, RunRequest
 
 
@@ -176,22 +177,32 @@ def _check_action_name(action: object) -> None:
 
 def _check_options(decision: Decision) -> None:
     takes = _OPTIONS_OF[decision.action]
-    given = [name for names in _OPTIONS_OF.values() for name in names if getattr(decision, name)]
+    # A number is given even where it is 0; a list or a yes/no only where it says something.
+    given = [
+        name
+        for names in _OPTIONS_OF.values()
+        for name in names
+        if (value := getattr(decision, name)) or (isinstance(value, int | float) and not isinstance(value, bool))
+    ]
     foreign = [name for name in given if name not in takes]
     if foreign:
         raise DecisionError(f"{decision.action.value} takes no {', '.join(foreign)}")
-    if takes and not any(
-        getattr(decision, name) is not None and getattr(decision, name) != ()
-        for name in takes
-        if not isinstance(getattr(decision, name), bool) or getattr(decision, name)
-    ):
+    if takes and not given:
         raise DecisionError(f"{decision.action.value} needs {' or '.join(takes)}")
 
 
 def _expanded(criteria: Criteria, decision: Decision) -> Criteria:
     if "place" not in criteria.asked():
         raise DecisionError("the request names no place, so there is none to expand")
+    if decision.radius_miles is not None and criteria.zip is None:
+        raise DecisionError("radius_miles only fits a request around a zip; give states or cities")
+    if (decision.states or decision.whole_state) and decision.radius_miles is not None:
+        raise DecisionError("whole states leave no radius to widen: give one of them")
+    if decision.cities and (decision.whole_state or not criteria.cities):
+        raise DecisionError("the request is not, or would no longer be, limited to cities: a city would only narrow it")
     added: dict[str, Any] = {}
+    if decision.radius_miles is not None:
+        added |= {"zip": criteria.zip, "radius_miles": decision.radius_miles}
     if decision.states:
         added["states"] = list(decision.states)
     if decision.cities:
@@ -205,12 +216,13 @@ def _expanded(criteria: Criteria, decision: Decision) -> Criteria:
         # A new state is meant whole; a city left standing would keep all of its companies out.
         if decision.whole_state and not update["states"]:
             raise DecisionError("whole_state needs a state: give states as well")
+        around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None
+        if around is not None and around.state is not None:
+            update["states"] = tuple(dict.fromkeys((around.state, *update["states"])))
         update |= {"cities": (), "zip": None, "radius_miles": None}
     if parsed.cities:
         update["cities"] = tuple(dict.fromkeys((*criteria.cities, *parsed.cities)))
     if decision.radius_miles is not None:
-        if criteria.zip is None:
-            raise DecisionError("radius_miles only fits a request around a zip; give states or cities")
         if decision.radius_miles <= (criteria.radius_miles or 0):
             raise DecisionError(f"radius_miles must be above the present {criteria.radius_miles or 0:g}")
         update["radius_miles"] = decision.radius_miles

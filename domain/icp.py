@@ -177,12 +177,12 @@ def _website_points(facts: CompanyFacts, weights: IcpWeights) -> int:
 
 
 def _confidence(facts: CompanyFacts, weights: IcpWeights) -> float:
-    known = {
-        weights.single_family: facts.company_type is not CompanyType.UNKNOWN,
-        weights.units_high: facts.units is not None,
-        weights.pms_competitor: facts.pms_status in {"detected", "none"},
-        weights.employees_enterprise: facts.employees is not None,
-        weights.trade_website: facts.website_vendor is not None,
-    }
-    total = sum(known)
-    return round(sum(weight for weight, is_known in known.items() if is_known) / total, 2)
+    known = (
+        (weights.single_family, facts.company_type is not CompanyType.UNKNOWN),
+        (weights.units_high, facts.units is not None),
+        (weights.pms_competitor, facts.pms_status in {"detected", "none"}),
+        (weights.employees_enterprise, facts.employees is not None),
+        (weights.trade_website, facts.website_vendor is not None),
+    )
+    total = sum(weight for weight, _ in known)
+    return round(sum(weight for weight, is_known in known if is_known) / total, 2)

@@ -68,7 +68,8 @@ def phone_key(text: str | None) -> str | None:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    # Seven digits without an area code are "possible" to the library, and many companies' number.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

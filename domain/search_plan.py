@@ -63,7 +63,7 @@ def plan_search(criteria: Criteria) -> tuple[SearchTask, ...]:
 
 
 def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
-    hint = "".join([*(f" {word}" for word in criteria.keywords), *(f" -{word}" for word in criteria.exclude_keywords)])
+    hint = "".join([*(f" {word}" for word in criteria.keywords), *(f" -{_phrase(word)}" for word in criteria.exclude_keywords)])
     names = state_names()
     if criteria.cities:
         places = [Place(city=city, state=state) for state in criteria.states or (None,) for city in criteria.cities]
@@ -86,6 +86,10 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
         for vendor in criteria.pms:
             query = f"{vendor.value} property management {place.city} {place.state or ''}".rstrip()
             yield "individual", query + hint, place.city, place.state
+
+
+def _phrase(words: str) -> str:
+    return f'"{words}"' if " " in words else words  # a minus sign excludes one word, or one quoted phrase
 
 
 def _filled(template: str, place: Place) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.company import CompanyFacts, CompanyStatus, CompanyType, IcpFit, ReasonCode
 from domain.criteria import Criteria, CriterionKey, Mode
 from domain.icp import IcpResult
-from domain.places import miles_between, place_name, zip_position
+from domain.places import Place, miles_between, place_name, zip_position
 
 
 class Met(StrEnum):
@@ -84,7 +84,8 @@ def settled_before_research(criterion: CriterionKey) -> bool:
 
 
 def _asks_for_type(criteria: Criteria, icp: IcpResult) -> bool:
-    return icp.company_type in criteria.company_types
+    """Whether all that speaks against a company is the type that was asked for."""
+    return icp.company_type in criteria.company_types and "no_active_management" not in icp.disqualifiers
 
 
 def _judge_one(key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Met, str]:
@@ -131,22 +132,37 @@ def _place(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
     if not facts.places:
         return Met.UNKNOWN, "no address on its pages"
     cities = {place_name(city) for city in criteria.cities}
-    center = zip_position(criteria.zip) if criteria.zip else None
+    may_be_met = False
     for place in facts.places:
-        in_state = not criteria.states or place.state in criteria.states
-        in_city = not cities or (place.city is not None and place_name(place.city) in cities)
-        in_reach = center is None or _within(place.zip, criteria, center)
-        if in_state and in_city and in_reach:
+        parts = (
+            _within_states(place, criteria),
+            None if cities and place.city is None else not cities or place_name(place.city or "") in cities,
+            _within_reach(place.zip, criteria),
+        )
+        if all(parts):
             return Met.MET, f"office in {place.city}, {place.state} {place.zip or ''}".rstrip()
+        if False not in parts:
+            may_be_met = True  # what the address leaves out decides
+    if may_be_met:
+        return Met.UNKNOWN, "an address on its pages does not say enough"
     where = "; ".join(f"{place.city}, {place.state}" for place in facts.places[:3])
     return Met.NOT_MET, f"offices elsewhere: {where}"
 
 
-def _within(zip_code: str | None, criteria: Criteria, center: tuple[float, float]) -> bool:
-    if criteria.radius_miles is None:
-        return zip_code == criteria.zip
-    position = zip_position(zip_code) if zip_code else None
-    return position is not None and miles_between(center, position) <= criteria.radius_miles
+def _within_states(place: Place, criteria: Criteria) -> bool | None:
+    if not criteria.states:
+        return True
+    return None if place.state is None else place.state in criteria.states
+
+
+def _within_reach(zip_code: str | None, criteria: Criteria) -> bool | None:
+    center = zip_position(criteria.zip) if criteria.zip else None
+    if center is None:
+        return True
+    if zip_code is None or criteria.radius_miles is None:
+        return None if zip_code is None else zip_code == criteria.zip
+    position = zip_position(zip_code)
+    return None if position is None else miles_between(center, position) <= criteria.radius_miles
 
 
 def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:

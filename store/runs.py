@@ -124,6 +124,17 @@ async def set_question(conn: Connection, run_id: UUID, question: DecisionRequest
     )
 
 
+async def set_problem(conn: Connection, run_id: UUID, problem: str) -> None:
+    """Note at the open question why the last answer was refused."""
+    await conn.execute(
+        """
+        UPDATE runs SET decision = jsonb_set(decision, '{problem}', to_jsonb(%s::text)), updated_at = now()
+        WHERE run_id = %s AND decision IS NOT NULL
+        """,
+        (problem, run_id),
+    )
+
+
 async def amend(conn: Connection, request: RunRequest) -> None:
     """Write criteria and limits as a decision has changed them; the run is active again."""
     await conn.execute(

@@ -19,6 +19,8 @@ _ANSWER_OF_REQUEST = {
     OnDecision.ACCEPT_PARTIAL: DecisionAction.ACCEPT_PARTIAL,
     OnDecision.CANCEL: DecisionAction.CANCEL,
 }
+# Whatever was sent is quoted in the problem: cut, so that nothing anybody sends can outgrow a payload or the details.
+_GIVEN_ID_CHARS_MAX, _PROBLEM_CHARS_MAX = 100, 1000
 
 
 class DecisionGate:
@@ -53,7 +55,11 @@ class DecisionGate:
         except DecisionError as error:
             given = raw.get("decision_id") if isinstance(raw, dict) else None
             self._refused.append(
-                RefusedStep(run_id=request.run_id, decision_id=str(given) if given else None, problem=str(error))
+                RefusedStep(
+                    run_id=request.run_id,
+                    decision_id=str(given)[:_GIVEN_ID_CHARS_MAX] if given else None,
+                    problem=str(error)[:_PROBLEM_CHARS_MAX],
+                )
             )
 
     async def record_refused(self) -> None:

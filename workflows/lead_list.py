@@ -185,7 +185,8 @@ class LeadListWorkflow:
                 return interrupted(self._open.interruption, state)
             if self._history_is_long():
                 # Nothing new is started; when the last open work has come home, the run continues as new.
-                if self._open.is_empty:
+                # An answer refused in the meantime is recorded first: it is not carried over.
+                if self._open.is_empty and not self._gate.has_refused:
                     await workflow.wait_condition(workflow.all_handlers_finished)
                     workflow.continue_as_new(LeadListInput(request=state.request, state=state))
             else:
@@ -224,10 +225,8 @@ class LeadListWorkflow:
             step = NewCompaniesStep(run_id=state.request.run_id, cursor=state.companies_cursor)
             found = await calls.new_companies(step)
             state.companies_cursor = found.cursor
-            open_now = set(self._open.companies)
             for ref in found.companies:
-                if ref.position not in open_now and ref.position not in state.contacts_of:
-                    state.add_waiting(ref)
+                self._open.company_found(ref)
             self._open.unread = self._open.unread or bool(found.companies)
 
     async def _start_work(self) -> None:

@@ -3,7 +3,13 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from domain.company import CompanyStatus, Interruption, ReasonCode
@@ -29,6 +35,7 @@ class OpenWork:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._companies: dict[int, asyncio.Task[None]] = {}
         self._in_contacts: set[int] = set()
+        self._reopened: set[int] = set()
         self._stopping = False
         self.interruption: Interruption | None = None
         self.changed = False
@@ -70,6 +77,17 @@ class OpenWork:
         """Open a company."""
         self._companies[ref.position] = asyncio.create_task(self._run_company(ref))
 
+    def company_found(self, ref: CompanyRef) -> None:
+        """Put a company that was read from the store in line.
+
+        One that is still open has ended in the store and was reopened there before its outcome came home: it is judged
+        anew as soon as it has.
+        """
+        if ref.position in self._companies:
+            self._reopened.add(ref.position)
+        elif ref.position not in self._state.contacts_of:
+            self._state.add_waiting(ref)
+
     def company_reached_contacts(self, position: int) -> None:
         """A company's child tells that research is done."""
         if position in self._companies:
@@ -77,32 +95,45 @@ class OpenWork:
             self.changed = True
 
     async def stop(self) -> None:
-        """Cancel what is open and wait until it has stopped. What it found is stored."""
-        self._stopping = True
+        """Cancel what is open and wait until it has stopped. What it found is stored; what it left undone is back in line.
+
+        Called again while it is under way (the run itself is being cancelled), it waits for the same.
+        """
         open_work = [*self._companies.values(), *self._tasks.values()]
-        for task in open_work:
-            task.cancel()
-        for task in open_work:
-            await _stopped(task)
+        if not self._stopping:
+            self._stopping = True
+            for task in open_work:
+                task.cancel()
+        # Not by awaiting the tasks: that would hand a cancellation of the run on to a task, where it would be lost.
+        await workflow.wait_condition(lambda: all(task.done() for task in open_work))
         self._stopping = False
+
+    def _interrupt(self, interruption: Interruption, decisions_before: int) -> None:
+        """Have the run ask, unless it has asked since the work was started: then the answer holds for it as well."""
+        if self._state.decisions == decisions_before:
+            self.interruption = interruption
 
     async def _run_task(self, task: TaskRef) -> None:
         state = self._state
+        decisions = state.decisions
         try:
             outcome = await calls.discover(TaskStep(request=state.request, task=task, retry_round=state.retry_round))
         except ActivityError as error:
             if self._stopping and is_cancelled_exception(error):
-                return
-            if isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES:
-                self.interruption = Interruption.DEPENDENCY_DOWN
-                state.tasks.insert(0, task)
+                state.put_back(task)
+            elif isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES:
+                self._interrupt(Interruption.DEPENDENCY_DOWN, decisions)
+                state.put_back(task)
             else:
                 workflow.logger.error("search task failed for good", exc_info=error)
                 state.tasks_done += 1
+        except asyncio.CancelledError:
+            state.put_back(task)
+            raise
         else:
             if outcome.interruption is not None:
-                self.interruption = outcome.interruption
-                state.tasks.insert(0, task)
+                self._interrupt(outcome.interruption, decisions)
+                state.put_back(task)
             else:
                 state.tasks_done += 1
                 state.dry_tasks = 0 if outcome.new else state.dry_tasks + 1
@@ -113,36 +144,44 @@ class OpenWork:
 
     async def _run_company(self, ref: CompanyRef) -> None:
         state = self._state
+        decisions = state.decisions
         step = CompanyStep(request=state.request, company=ref, retry_round=state.retry_round)
+        outcome: CompanyOutcome | None = None
         try:
-            outcome = await workflow.execute_child_workflow(
-                CompanyWorkflow.run,
-                step,
-                id=f"{workflow.info().workflow_id}/company/{ref.company_id}",
-                parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            )
-        except ChildWorkflowError as error:
-            if self._stopping and is_cancelled_exception(error):
-                return
-            # Someone ended the child alone (cancelled or terminated it), or it failed in a way it does not handle.
-            workflow.logger.error("company workflow ended without an outcome", exc_info=error)
-            await calls.end_failed_company(step)
-            outcome = CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
+            outcome = await self._outcome_of(step)
+        except (ActivityError, ChildWorkflowError) as error:
+            if not (self._stopping and is_cancelled_exception(error)):
+                raise
         finally:
             del self._companies[ref.position]
             self._in_contacts.discard(ref.position)
             self.changed = True
+            was_reopened = ref.position in self._reopened
+            self._reopened.discard(ref.position)
+            if outcome is None:
+                state.add_waiting(ref)
+        if outcome is None:
+            return
         if outcome.interruption is not None:
-            self.interruption = outcome.interruption
+            self._interrupt(outcome.interruption, decisions)
+            state.add_waiting(ref)
+        elif was_reopened and outcome.status is not CompanyStatus.COMPLETE:
             state.add_waiting(ref)
         else:
             state.settle(ref, outcome)
 
-
-async def _stopped(task: asyncio.Task[None]) -> None:
-    """Wait for a task that was cancelled; that it ends as cancelled is what was asked."""
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            raise  # the run itself is being cancelled, not the task
+    async def _outcome_of(self, step: CompanyStep) -> CompanyOutcome:
+        try:
+            return await workflow.execute_child_workflow(
+                CompanyWorkflow.run,
+                step,
+                id=f"{workflow.info().workflow_id}/company/{step.company.company_id}",
+                parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            )
+        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
+            if self._stopping and is_cancelled_exception(error):
+                raise
+            # Someone ended the child alone (cancelled or terminated it), or it failed in a way it does not handle.
+            workflow.logger.error("company workflow ended without an outcome", exc_info=error)
+            await calls.end_failed_company(step)
+            return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)

@@ -25,7 +25,7 @@ class RunState(BaseModel):
         companies_cursor: store sequence number up to which companies were read.
         tasks_cursor: ordinal of the last search task handed out.
         waiting: companies to start (a heap by position).
-        tasks: search tasks handed out and not started.
+        tasks: search tasks handed out and not started, in plan order.
         complete: positions of complete companies, sorted; ``contacts_of`` has the contacts of each.
         settled: companies that have ended, whatever the end.
         dry_tasks: searches in a row that found nothing new.
@@ -76,7 +76,11 @@ class RunState(BaseModel):
         return len(self.complete) + self.survival_rate() * open_companies < self.target
 
     def needs_task(self, open_companies: int) -> bool:
-        """Whether one more search has to be started: companies open and waiting are not expected to be enough."""
+        """Whether one more search has to be started: companies open and waiting are not expected to be enough, or one that
+        was put back could still change who is selected."""
+        frontier = self.frontier()
+        if frontier is not None and self.tasks and self.tasks[0].ordinal * POSITIONS_PER_TASK < frontier:
+            return True
         return self.needs_company(open_companies + len(self.waiting))
 
     def frontier(self) -> int | None:
@@ -99,6 +103,10 @@ class RunState(BaseModel):
         """Put a company in line, earliest position first."""
         if all(position != ref.position for position, _ in self.waiting):
             heapq.heappush(self.waiting, (ref.position, ref))
+
+    def put_back(self, task: TaskRef) -> None:
+        """Put a search task that did not come to its end back in line."""
+        bisect.insort(self.tasks, task, key=lambda other: other.ordinal)
 
     def next_waiting(self, open_companies: int) -> CompanyRef | None:
         """The next company to start, or None when none is needed."""
