@@ -27,7 +27,7 @@ from activities.export import ExportActivities
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
 from agents.loop import AgentRunner
-from client.connection import connect, find_endpoints
+from client.connection import connect, find_endpoints, with_local_stack
 from client.health import serve_health
 from client.logs import configure_logging
 from client.process import UserError, leave, run_async
@@ -182,7 +182,7 @@ async def work_until_stopped(settings: Settings) -> None:
 
 def main() -> int:
     """Run a worker; the process's exit code."""
-    settings = Settings()
+    settings = with_local_stack(Settings())
     configure_logging(settings)
     try:
         run_async(work_until_stopped(settings))

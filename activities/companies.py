@@ -1,6 +1,5 @@
 """The steps on one company: qualify it without any model, research it, judge it, and end it."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -50,7 +49,8 @@ class CompanyActivities:
         if company.status is not CompanyStatus.FOUND:
             # A step that ended the company before its worker died: tell the workflow what it wrote.
             return CompanyOutcome(status=company.status, reason=company.reason)
-        reading = await find_own_site(self._gateway, company)
+        with heartbeating():
+            reading = await find_own_site(self._gateway, company)
         if reading is None or reading.domain is None:
             return await self._end(company, CompanyStatus.REJECTED, ReasonCode.NO_OWN_DOMAIN)
         if reading.problem == "blocked":
@@ -105,7 +105,7 @@ class CompanyActivities:
         spend = Spend()
         facts, dropped, pages = research.facts, dict[str, int](), research.pages
         if not research.researched:
-            with heartbeating(timedelta(seconds=10)) as on_turn:
+            with heartbeating() as on_turn:
                 answer = await self._runner.run(
                     company_research.ROLE,
                     company.run_id,

@@ -1,7 +1,5 @@
 """The steps that find a company's decision makers and settle which of them are delivered."""
 
-from datetime import timedelta
-
 import structlog
 from temporalio import activity
 
@@ -48,7 +46,7 @@ class ContactActivities:
             "contacts_max": step.request.contacts_max,
             "look_beyond_own_site": step.contacts_attempt > 1,
         }
-        with heartbeating(timedelta(seconds=10)) as on_turn:
+        with heartbeating() as on_turn:
             answer = await self._runner.run(
                 contact_research.ROLE,
                 company.run_id,

@@ -1,7 +1,5 @@
 """Run one search task: the agent reads, code checks every named company and stores it."""
 
-from datetime import timedelta
-
 import structlog
 from temporalio import activity
 
@@ -48,7 +46,7 @@ class DiscoveryActivities:
             task = await search_tasks.get_task(conn, step.task.task_id)
             await search_tasks.start_task(conn, task.task_id)
             known = await companies.names_found(conn, run_id, task.state, _KNOWN_NAMES_MAX)
-        with heartbeating(timedelta(seconds=10)) as on_turn:
+        with heartbeating() as on_turn:
             answer = await self._runner.run(
                 discovery.ROLE,
                 run_id,

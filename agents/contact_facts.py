@@ -1,5 +1,6 @@
 """From the people the contact agent names to people who are proven: name, title and every way to reach them."""
 
+import re
 from collections.abc import Mapping
 
 from agents.contact_research import ContactsOutput, FoundPerson
@@ -44,7 +45,7 @@ def proven_people(
             continue
         email, email_evidence = _email(found, grounder, results, company_domains)
         linkedin = clean_linkedin(found.linkedin_url)
-        linkedin_shown = linkedin is not None and linkedin in results[evidence.result_id].text
+        linkedin_shown = linkedin is not None and _shows(results[evidence.result_id].text, linkedin)
         phone = phone_key(found.phone)
         phone_shown = phone is not None and phone not in office_phones and contains(evidence.quote, found.phone or "")
         note = (
@@ -100,8 +101,18 @@ def _email(
     return address, evidence
 
 
+def _shows(text: str, url: str) -> bool:
+    """Whether an address stands in a text as a whole, not as the beginning of a longer one (in/jane, in/janet)."""
+    return re.search(rf"{re.escape(url.rstrip('/'))}(?![\w%-])", text) is not None
+
+
 def _near(text: str, name: str, email: str) -> bool:
-    page = comparable(without_links(text)).casefold()
+    # An address may stand in a link alone ("[Email Jane](mailto:…)"); a name may have a link in its midst.
+    return any(_near_in(form, name, email) for form in (without_links(text), text))
+
+
+def _near_in(text: str, name: str, email: str) -> bool:
+    page = comparable(text).casefold()
     wanted_name, wanted_email = comparable(name).casefold(), comparable(email).casefold()
     at = page.find(wanted_email)
     while at >= 0:

@@ -31,10 +31,17 @@ def without_links(text: str) -> str:
 
 def contains(text: str, words: str) -> bool:
     """Whether words stand in a text, with or without link markup."""
-    wanted = comparable(words)
-    if not wanted:
-        return False
-    return wanted in comparable(text) or comparable(without_links(words)) in comparable(without_links(text))
+    return as_found(text, words) is not None
+
+
+def as_found(text: str, words: str) -> str | None:
+    """The words as they stand in a text: with their link markup, or without it where only the words are there (an
+    address in the markup is then unproven); None when they do not stand there."""
+    for form, source in ((words, text), (without_links(words), without_links(text))):
+        wanted = comparable(form)
+        if wanted and wanted in comparable(source):
+            return form
+    return None
 
 
 class Grounder:
@@ -64,9 +71,8 @@ class Grounder:
             self.dropped[f"{field}:{problem or 'no_citation'}"] += 1
             return None
         result = self._results[citation.result_id]
-        return Evidence(
-            result_id=result.result_id, url=_url(result, citation.quote), quote=" ".join(citation.quote.split())
-        )
+        quote = as_found(result.text, citation.quote) or ""
+        return Evidence(result_id=result.result_id, url=_url(result, quote), quote=" ".join(quote.split()))
 
     def _problem(
         self, citation: Citation | None, values: Iterable[str], company_domains: frozenset[str] | None
@@ -82,9 +88,10 @@ class Grounder:
             result.tool != "fetch_page" or registrable_domain(page_url(result)) not in company_domains
         ):
             return "other_source"
-        if not contains(result.text, citation.quote):
+        found = as_found(result.text, citation.quote)
+        if found is None:
             return "quote_not_found"
-        quote = comparable(citation.quote).casefold()
+        quote = comparable(found).casefold()
         if any(comparable(value).casefold() not in quote for value in values):
             return "value_not_in_quote"
         return None

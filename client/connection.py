@@ -62,6 +62,22 @@ def find_endpoints(settings: Settings) -> Endpoints:
     return Endpoints(temporal_address=address, temporal_ui_url=ui_url, database_url=database, is_demo=is_demo)
 
 
+def with_local_stack(settings: Settings) -> Settings:
+    """Settings filled up from the local stack that runs in ``LOCAL_DIR``, so that a worker started beside it serves it.
+
+    What the environment sets stays; a model or search of one's own keeps the demo's away.
+    """
+    stack = _running_stack(settings)
+    if stack is None or settings.temporal_address is not None or settings.database_url is not None:
+        return settings
+    offered = {name.lower(): value for name, value in stack.environment().items()}
+    if settings.openai_api_key is not None or settings.openai_base_url is not None:
+        offered = {name: value for name, value in offered.items() if not name.startswith(("openai_", "model_price_"))}
+    if settings.searxng_url is not None:
+        offered = {name: value for name, value in offered.items() if name not in {"searxng_url", "web_proxy"}}
+    return Settings(**offered)
+
+
 def _running_stack(settings: Settings) -> Any:
     try:
         # Not installed with servers: the embedded stack is an extra.

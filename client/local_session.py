@@ -21,25 +21,19 @@ from store.database import one_connection
 from store.migrate import apply_migrations
 from store.suppressions import Suppression
 
-# The demo model is free; it is priced like a small model, so that budgets and costs can be tried.
-_DEMO_PRICES = {"MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25", "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2"}
-
 
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
     """What to start: all that the environment does not name already."""
-    demo_model = settings.openai_api_key is None and settings.openai_base_url is None
-    extra: dict[str, str] = dict(_DEMO_PRICES) if demo_model else {}
     return StackOptions(
         directory=directory or settings.local_dir,
         workers=settings.local_workers if workers is None else workers,
         external_temporal_address=settings.temporal_address,
         external_database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         demo_web=settings.searxng_url is None,
-        demo_model=demo_model,
+        demo_model=settings.openai_api_key is None and settings.openai_base_url is None,
         demo_seed=DEFAULT_SEED if settings.demo_seed is None else settings.demo_seed,
-        extra_env=extra,
         **{name: port for name, port in ports.items() if port is not None},
     )
 

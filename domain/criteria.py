@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from domain.company import CompanyType, IcpTier
 from domain.hosts import registrable_domain
@@ -173,8 +173,15 @@ def _set_mode(modes: dict[CriterionKey, Mode], target: CriterionKey, mode: Mode,
     modes[target] = mode
 
 
+def _spaced(key: str) -> str:
+    return key.replace("_", " ")
+
+
 def _unknown_key(key: str) -> str:
-    match = process.extractOne(key.lower(), KNOWN_KEYS, score_cutoff=60)
+    # Whole words in any order: the default scorer finds 'stat' as near to 'states' as to 'state', and for 'min_units' 'cities'.
+    match = process.extractOne(
+        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=_spaced, score_cutoff=60
+    )
     hint = f"did you mean {match[0]!r}?" if match else f"known keys: {', '.join(KNOWN_KEYS)}"
     return f"unknown criterion {key!r}: {hint}"
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +44,7 @@ DEMO_COMMAND = (sys.executable, "-m", "local.demo")
 DEMO_READY_TIMEOUT_S = 30.0
 DEMO_GRACE_S = 5.0
 WORKER_READY_TIMEOUT_S = 60.0
+WORKER_RESTARTS_MAX, WORKER_RESTART_WINDOW_S = 5, 60.0
 WORKER_GRACE_S = 30.0  # a worker lets its running activities end
 WATCH_INTERVAL_S = 0.2
 # Workers before what they use; the database last.
@@ -138,8 +141,7 @@ class LocalStack:
         """
         if self._addresses is None:
             raise StackError("workers need the servers: call start_servers first.")
-        environment = {**os.environ, **self._addresses.environment(), **self._options.extra_env}
-        await _all_or_none(*(self._worker(number, environment) for number in range(1, self._options.workers + 1)))
+        await _all_or_none(*(self._worker(number) for number in range(1, self._options.workers + 1)))
 
     async def stop(self) -> None:
         """Stop everything in order: workers, demo, Temporal, Postgres. Safe to call again, and from several tasks.
@@ -154,11 +156,26 @@ class LocalStack:
         await asyncio.shield(self._stopping)
 
     async def wait_until_broken(self) -> str:
-        """Wait until a child ends by itself; answer which and how, with the last lines of its log."""
+        """Watch the children until one is lost for good; answer which and how, with the last lines of its log.
+
+        A worker that dies is started again: what it held goes on in the next one. One that keeps dying is lost.
+        """
+        restarts: deque[float] = deque(maxlen=WORKER_RESTARTS_MAX)
         while self._stopping is None:
-            for name, child in self._children.items():
-                if child.ended and name != "initdb":
+            for name, child in list(self._children.items()):
+                if not child.ended or name == "initdb":
+                    continue
+                often = (
+                    len(restarts) == WORKER_RESTARTS_MAX and time.monotonic() - restarts[0] < WORKER_RESTART_WINDOW_S
+                )
+                if not name.startswith("worker-") or often:
                     return child.describe_end()
+                log.warning("worker_restarted", worker=name, end=child.describe_end().splitlines()[0])
+                restarts.append(time.monotonic())
+                try:
+                    await self._worker(int(name.removeprefix("worker-")))
+                except StackError as error:
+                    return str(error)
             await asyncio.sleep(WATCH_INTERVAL_S)
         return "the stack was stopped"
 
@@ -192,7 +209,10 @@ class LocalStack:
             raise StackError(f"the demo said nothing of {', '.join(missing)}. {child.log_tail()}")
         return servers
 
-    async def _worker(self, number: int, environment: dict[str, str]) -> None:
+    async def _worker(self, number: int) -> None:
+        if self._addresses is None:
+            raise StackError("workers need the servers: call start_servers first.")
+        environment = {**os.environ, **self._addresses.environment(), **self._options.extra_env}
         name = f"worker-{number}"
         ready_file = _no_file(self._path / "run" / f"{name}.ready")
         environment = {**environment, "WORKER_READY_FILE": str(ready_file)}

@@ -47,6 +47,9 @@ class StackAddresses(BaseModel, frozen=True):
             "OPENAI_BASE_URL": self.openai_base_url,
             "OPENAI_API_KEY": "demo" if self.openai_base_url else None,
             "OPENAI_MODEL": "demo" if self.openai_base_url else None,
+            # The demo model is free; it is priced like a small model, so that budgets and costs can be tried.
+            "MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25" if self.openai_base_url else None,
+            "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2" if self.openai_base_url else None,
             "DEMO_SEED": None if self.demo_seed is None else str(self.demo_seed),
         }
         return {name: value for name, value in variables.items() if value is not None}

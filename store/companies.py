@@ -181,7 +181,7 @@ async def claim_identity(conn: Connection, run_id: UUID, company_id: UUID, keys:
         await conn.execute(
             """
             UPDATE company_candidates
-            SET aliases = (SELECT array_agg(DISTINCT a ORDER BY a) FROM unnest(aliases || %s::text[]) AS a)
+            SET aliases = (SELECT coalesce(array_agg(DISTINCT a ORDER BY a), '{}') FROM unnest(aliases || %s::text[]) AS a)
             WHERE company_id = %s
             """,
             (list(keys.domains), owner),

@@ -39,7 +39,8 @@ def _question(question: DecisionRequest, workflow_id: str) -> list[str]:
         lines += ["", f"**The last answer was refused:** {question.problem}"]
     lines += ["", f"Send one of these as signal `{SIGNAL_DECISION}` (or as update `submit_decision`):", ""]
     for option in question.options:
-        expected = f" (up to {option.expected_companies} more)" if option.expected_companies else ""
+        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd is not None else ""
+        expected = f" (up to {option.expected_companies} more{cost})" if option.expected_companies else ""
         lines += [f"- {option.description}{expected}", "", "```json", json.dumps(option.answer), "```", ""]
     first = json.dumps(question.options[0].answer)
     lines += [

@@ -5,18 +5,24 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
+# Three missed beats (``activities/heartbeats.py`` beats every 5 s): a killed worker's work is taken up within 15 s.
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+
 # Reads and writes of our own database. They are keyed, so they may run again; while Postgres is away the run has nothing
-# better to do than to wait for it, so attempts are not counted. 30 s is far above any statement's time.
+# better to do than to wait for it, so attempts are not counted. 15 s is far above any statement's time, and short enough
+# for a killed worker's step to be taken up soon.
 STORE = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=30),
+    start_to_close_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
     ),
 )
 
-# Reading one company's site: at most a dozen pages of up to 15 s. A dead worker is noticed by the time-out itself.
+# Reading one company's site, perhaps after trying a few search results: some two dozen pages of up to 15 s. The
+# heartbeat tells a dead worker from slow sites.
 SITE = ActivityConfig(
-    start_to_close_timeout=timedelta(minutes=4),
+    start_to_close_timeout=timedelta(minutes=8),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=3
     ),
@@ -28,7 +34,7 @@ SITE = ActivityConfig(
 # run asks (``dependency_down``) or the company ends as failed.
 AGENT = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=15),
-    heartbeat_timeout=timedelta(seconds=40),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=2),
         backoff_coefficient=2.0,

@@ -147,8 +147,10 @@ def _stem(word: str) -> str:
 
 
 def _parse(text: str) -> _Query:
+    excluded = [p.casefold() for p in re.findall(r'(?<!\S)-"([^"]+)"', text)]
+    text = re.sub(r'(?<!\S)-"[^"]+"', " ", text)
     phrases = [p.casefold() for p in re.findall(r'"([^"]+)"', text)]
-    words, excluded, hosts, excluded_hosts = [], [], [], []
+    words, hosts, excluded_hosts = [], [], []
     for token in text.replace('"', " ").split():
         bare = token.casefold()
         if bare.startswith("-site:"):

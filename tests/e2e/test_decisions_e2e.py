@@ -1,0 +1,128 @@
+"""A run that cannot fill its target asks, waits for as long as it takes, and goes on as it is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.terminal import Terminal, read_rows, wait_until
+
+# A city with two such companies, in a state with a dozen.
+DENVER = {"pms": "Buildium", "city": "Denver", "state": "CO"}
+
+
+@pytest.fixture(scope="module")
+def asking(stack: Terminal) -> dict[str, Any]:
+    """The document of a run that waits with its first question."""
+    return stack.start(DENVER, 500, code=3)
+
+
+def signal_by_temporal(stack: Terminal, workflow_id: str, answer: object) -> None:
+    """Send an answer as any Temporal user does, with Temporal's own command."""
+    words = ["workflow", "signal", "--workflow-id", workflow_id, "--name", "resolve_decision"]
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("temporal")),
+            *words,
+            *("--input", json.dumps(answer), "--address", stack.addresses().temporal_address),
+        ],
+        check=True,
+        capture_output=True,
+        env=stack.environment,
+    )
+
+
+def test_a_request_that_cannot_be_filled_exits_3_and_asks(stack: Terminal, asking: dict[str, Any]) -> None:
+    status = stack.status(asking["run_id"])
+    assert status["status"] == "needs_user_decision"
+    assert status["decision"] == asking["decision"]
+    question = status["decision"]
+    assert question["reason"] in {"candidates_exhausted", "low_match_rate"}
+    assert f"{status['companies']['ready']} of 500" in question["message"]
+    assert all(option["answer"]["decision_id"] == question["decision_id"] for option in question["options"])
+    shown = stack.run("watch", asking["run_id"], code=3).out
+    assert f"python starter.py signal {asking['run_id'][:8]} expand_location --whole-state" in shown
+
+
+def test_what_is_complete_can_be_exported_while_the_run_waits(
+    stack: Terminal, asking: dict[str, Any], tmp_path: Path
+) -> None:
+    exported = stack.json("export", asking["run_id"], "--output-dir", str(tmp_path))
+    assert exported["partial"] is True
+    assert exported["companies"] == len(read_rows(exported["companies_csv"])) == asking["companies"]["ready"] > 0
+    assert stack.status(asking["run_id"])["status"] == "needs_user_decision", "an export changes nothing"
+
+
+def test_an_answer_that_makes_no_sense_is_recorded_and_shown_and_the_run_still_waits(
+    stack: Terminal, asking: dict[str, Any]
+) -> None:
+    run_id, decision_id = asking["run_id"], asking["decision"]["decision_id"]
+    refused = "SELECT detail::text FROM audit_events WHERE run_id = %s AND event = 'decision_refused'"
+    nonsense = ("yes please", {"decision_id": "decision-9", "action": "accept_partial"}, {"action": "acept_partial"})
+    for count, answer in enumerate(nonsense, start=1):
+        signal_by_temporal(stack, asking["workflow_id"], answer)
+        wait_until(lambda count=count: len(stack.rows(refused, run_id)) == count, "the refusal is recorded")
+    status = stack.status(run_id)
+    assert status["status"] == "needs_user_decision"
+    assert status["decision"]["decision_id"] == decision_id, "it is still the same question"
+    assert "did you mean 'accept_partial'?" in stack.run("status", run_id).out
+
+
+def test_f15_while_the_run_waits_nothing_is_bought(stack: Terminal, asking: dict[str, Any]) -> None:
+    turns = "SELECT count(*), max(created_at) FROM agent_turns WHERE run_id = %s"
+    [[count, newest]] = stack.rows(turns, asking["run_id"])
+    [[asked_at]] = stack.rows("SELECT updated_at FROM runs WHERE run_id = %s", asking["run_id"])
+    assert count == asking["model_calls"]
+    assert newest < asked_at
+
+
+def test_f13_a_decision_amends_the_same_run_which_goes_on_and_asks_again(
+    stack: Terminal, asking: dict[str, Any]
+) -> None:
+    run_id = asking["run_id"]
+    accepted = stack.json("signal", run_id, "expand_location", "--whole-state", "--decided-by", "the tests")
+    assert accepted["accepted"] is True
+    again = stack.json("watch", run_id, code=3)
+    assert again["decision"]["decision_id"] == "decision-2"
+    assert again["companies"]["ready"] > asking["companies"]["ready"]
+    assert again["criteria"] == {"pms": ["Buildium"], "states": ["CO"]}
+    asked, decided = "SELECT criteria_asked FROM runs WHERE run_id = %s", "SELECT actor FROM audit_events WHERE run_id = %s"
+    assert stack.one(asked, run_id)["cities"] == ["Denver"], "what was asked for stays on record"
+    assert ("the tests",) in stack.rows(decided, run_id)
+
+
+def test_f13_a_partial_list_accepted_by_temporals_own_command_is_finished_as_any_other(
+    stack: Terminal, asking: dict[str, Any]
+) -> None:
+    before = stack.status(asking["run_id"])
+    options = before["decision"]["options"]
+    [answer] = [option["answer"] for option in options if option["action"] == "accept_partial"]
+    signal_by_temporal(stack, asking["workflow_id"], answer)
+    done = stack.json("watch", asking["run_id"], "--output-dir", "partial")
+    assert (done["status"], done["stage"], done["partial"]) == ("completed", "done", True)
+    companies = read_rows(stack.directory / done["companies_csv"])
+    assert len(companies) == done["companies"]["ready"] == before["companies"]["ready"]
+    assert {row["state"] for row in companies} == {"CO"}
+    assert {row["pms_detected"] for row in companies} == {"Buildium"}
+    assert done["notes"].startswith("partial: ")
+    late = stack.json("signal", asking["run_id"], "retry", code=2)
+    assert "is not waiting for a decision (it is completed)" in late["error"]
+
+
+def test_a_cancelled_run_exits_5_and_keeps_what_it_found(stack: Terminal, tmp_path: Path) -> None:
+    run = stack.start({"pms": "Buildium", "state": "CO"}, 500, waits=False)
+    complete = "SELECT count(*) FROM company_candidates WHERE run_id = %s AND status = 'complete'"
+    wait_until(lambda: stack.one(complete, run["run_id"]) >= 2, "two companies are complete")
+    assert stack.json("cancel", run["run_id"])["cancel_requested"] is True
+    cancelled = stack.json("watch", run["run_id"], code=5)
+    assert cancelled["status"] == "cancelled"
+    assert cancelled["waiting_for_worker"] is False
+    exported = stack.json("export", run["run_id"], "--output-dir", str(tmp_path))
+    assert exported["partial"] is True
+    assert len(read_rows(exported["companies_csv"])) == stack.one(complete, run["run_id"]) >= 2
+    assert "has ended already" in stack.json("cancel", run["run_id"], code=2)["error"]

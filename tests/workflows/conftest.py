@@ -1,0 +1,204 @@
+"""Two real Temporal servers for the session, each with the production workflows in the production sandbox.
+
+- ``dev``: the server as people run it, for everything that happens at the speed of the workflows.
+- ``skipping``: time passes at once where a run only waits, for time-outs and deadlines. Its workers keep no workflow in
+  memory, so there every step of a run is a replay of all steps before it.
+
+After each test every history of every run it started is replayed and searched for what may not be in it.
+"""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from domain.request import RunRequest, workflow_id_of
+from tests.workflows.fake_run import Ending, FakeRun
+from tests.workflows.live_run import LiveRun
+from tests.workflows.world import World
+from worker import sandboxed_runner
+from workflows.company import CompanyWorkflow
+from workflows.lead_list import LeadListInput, LeadListWorkflow
+from workflows.names import AGENT_TASK_QUEUE, SEARCH_ATTRIBUTES, TASK_QUEUE
+
+PAYLOAD_BYTES_MAX = 64_000
+_BIN = Path(sys.executable).parent
+
+StartRun = Callable[..., Awaitable[LiveRun]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server with its workers and the surroundings of their runs."""
+
+    environment: WorkflowEnvironment
+    world: World
+
+    @property
+    def client(self) -> Client:
+        """A client of the server."""
+        return self.environment.client
+
+
+@contextlib.asynccontextmanager
+async def working(environment: WorkflowEnvironment, cached_workflows_max: int = 1000) -> AsyncIterator[Server]:
+    """The two workers of a process, as in ``worker.py``, with the fake activities."""
+    world = World()
+    # A cancellation reaches an activity with a heartbeat; in tests it need not wait for one.
+    heartbeats = timedelta(milliseconds=50)
+    flows = Worker(
+        environment.client,
+        task_queue=TASK_QUEUE,
+        workflows=[LeadListWorkflow, CompanyWorkflow],
+        activities=world.steps(),
+        workflow_runner=sandboxed_runner(),
+        workflow_failure_exception_types=[Exception],
+        max_heartbeat_throttle_interval=heartbeats,
+        max_cached_workflows=cached_workflows_max,
+    )
+    agents = Worker(
+        environment.client,
+        task_queue=AGENT_TASK_QUEUE,
+        activities=world.agent_calls(),
+        max_heartbeat_throttle_interval=heartbeats,
+    )
+    async with flows, agents:
+        yield Server(environment, world)
+
+
+@pytest.fixture(scope="session")
+async def dev_server() -> AsyncIterator[Server]:
+    """The server as people run it."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(_BIN / "temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=SEARCH_ATTRIBUTES,
+        dev_server_log_level="never",
+    )
+    async with environment, working(environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def skipping_server() -> AsyncIterator[Server]:
+    """The server on which time passes at once."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(_BIN / "temporal-test-server"), data_converter=pydantic_data_converter
+    )
+    async with environment:
+        # This server takes search attributes but cannot list them, so ``register_search_attributes`` does not fit it.
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace,
+                search_attributes={key.name: int(key.indexed_value_type) for key in SEARCH_ATTRIBUTES},  # type: ignore[misc]
+            )
+        )
+        async with working(environment, cached_workflows_max=0) as server:
+            yield server
+
+
+@pytest.fixture
+async def start(dev_server: Server) -> AsyncIterator[StartRun]:
+    """Start runs on the dev server; whatever they did is replayed at the end."""
+    async with starting(dev_server) as start_run:
+        yield start_run
+
+
+@pytest.fixture
+async def start_skipping(skipping_server: Server) -> AsyncIterator[StartRun]:
+    """Start runs on the time-skipping server; whatever they did is replayed at the end."""
+    async with starting(skipping_server) as start_run:
+        yield start_run
+
+
+@contextlib.asynccontextmanager
+async def starting(server: Server) -> AsyncIterator[StartRun]:
+    """A function that starts runs; at its end they are ended, replayed and checked."""
+    runs: list[LiveRun] = []
+
+    async def start_run(request: RunRequest, *tasks: list[Ending], prepare: Callable[[FakeRun], Any] = id) -> LiveRun:
+        stored = FakeRun(request, *tasks)
+        prepare(stored)
+        server.world.runs[request.run_id] = stored
+        handle = await server.client.start_workflow(
+            LeadListWorkflow.run,
+            LeadListInput(request=request),
+            id=workflow_id_of(request.run_id),
+            task_queue=TASK_QUEUE,
+        )
+        runs.append(LiveRun(stored, server.client, handle))
+        return runs[-1]
+
+    yield start_run
+    for run in runs:
+        run.stored.release_all()
+        if await run.status() is WorkflowExecutionStatus.RUNNING:
+            await run.handle.terminate("the test is over")
+    histories = [history for run in runs async for history in run.histories()]
+    for history in histories:
+        check_payloads(history)
+    await replay(histories)
+
+
+async def replay(histories: list[WorkflowHistory]) -> None:
+    """Run the workflows again on what happened. Histories that took the same course are run once.
+
+    Raises:
+        RuntimeError: a workflow decides otherwise than it did.
+    """
+    courses = {tuple(_course(event) for event in history.events): history for history in histories}
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for history in courses.values():
+            yield history
+
+    replayer = Replayer(
+        workflows=[LeadListWorkflow, CompanyWorkflow],
+        workflow_runner=sandboxed_runner(),
+        data_converter=pydantic_data_converter,
+    )
+    results = await replayer.replay_workflows(each(), raise_on_replay_failure=False)
+    failures = list(results.replay_failures.values())
+    if failures:
+        raise failures[0]
+
+
+def _course(event: HistoryEvent) -> tuple[int, str]:
+    return event.event_type, event.activity_task_scheduled_event_attributes.activity_type.name
+
+
+def check_payloads(history: WorkflowHistory) -> None:
+    """No activity's input or result is large, and nothing in the history is an e-mail address."""
+    for event in history.events:
+        for payloads in (
+            event.activity_task_scheduled_event_attributes.input.payloads,
+            event.activity_task_completed_event_attributes.result.payloads,
+        ):
+            for payload in payloads:
+                assert len(payload.data) <= PAYLOAD_BYTES_MAX, f"event {event.event_id} of {history.workflow_id}"
+        assert b"@" not in _data_of(event), f"event {event.event_id} of {history.workflow_id} holds an address"
+
+
+def _data_of(event: HistoryEvent) -> bytes:
+    parts: list[Payload] = [
+        *event.workflow_execution_started_event_attributes.input.payloads,
+        *event.workflow_execution_completed_event_attributes.result.payloads,
+        *event.activity_task_scheduled_event_attributes.input.payloads,
+        *event.activity_task_completed_event_attributes.result.payloads,
+        *event.start_child_workflow_execution_initiated_event_attributes.input.payloads,
+        *event.child_workflow_execution_completed_event_attributes.result.payloads,
+        *event.workflow_execution_signaled_event_attributes.input.payloads,
+    ]
+    return b" ".join(part.data for part in parts)

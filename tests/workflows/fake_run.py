@@ -1,0 +1,181 @@
+"""What is stored of one run, kept in memory, and what is planned to happen to it.
+
+It obeys the rules of the store: nothing is bought while the run waits or above its limit, nothing is bought twice, an end
+that is stored stays until a decision reopens it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid5
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.company import CompanyStatus, Interruption, ReasonCode
+from domain.decision import DecisionRequest
+from domain.request import RunRequest
+from domain.steps import (
+    CompanyOutcome,
+    CompanyRef,
+    CompanyStep,
+    Spend,
+)
+
+POSITIONS_PER_TASK = 100_000
+_STATUS_OF = {
+    ReasonCode.COMPLETE: CompanyStatus.COMPLETE,
+    ReasonCode.SUPPRESSED: CompanyStatus.SUPPRESSED,
+    ReasonCode.DUPLICATE: CompanyStatus.DUPLICATE,
+    ReasonCode.NO_RESEARCH: CompanyStatus.FAILED,
+    ReasonCode.STEP_FAILED: CompanyStatus.FAILED,
+}
+
+# How a company is going to end: a reason, or a rule on the request as it then stands and the retry round.
+Ending = ReasonCode | Callable[[RunRequest, int], ReasonCode]
+OK = ReasonCode.COMPLETE
+NO = ReasonCode.UNITS_NOT_MET
+
+
+def at(task: int, place: int = 0) -> int:
+    """The position of a task's company."""
+    return task * POSITIONS_PER_TASK + place
+
+
+@dataclass
+class Row:
+    """A company as stored."""
+
+    ref: CompanyRef
+    ending: Ending
+    seq: int
+    status: CompanyStatus = CompanyStatus.FOUND
+    reason: ReasonCode | None = None
+
+
+@dataclass
+class Hold:
+    """A step that stops at its beginning until it is released."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        """Let it go on."""
+        self.released.set()
+
+
+@dataclass
+class Call:
+    """An activity that was run: its name, its task's ordinal or company's position, its input."""
+
+    name: str
+    key: int | None
+    step: Any
+    while_waiting: bool
+
+
+class FakeRun:
+    """What is stored of one run, and what is planned to happen to it."""
+
+    def __init__(self, request: RunRequest, *tasks: Sequence[Ending]) -> None:
+        self.request = request
+        self.tasks: list[Sequence[Ending]] = list(tasks)
+        self.tasks_of_expansion: list[Sequence[Ending]] = []
+        self.suppressed_late: set[int] = set()
+        self.rows: dict[int, Row] = {}
+        self.done_tasks: set[int] = set()
+        self.question: DecisionRequest | None = None
+        self.calls: list[Call] = []
+        self.bought: list[tuple[str, int, int, int]] = []
+        self._holds: dict[tuple[str, int | None], Hold] = {}
+        self._failures: dict[tuple[str, int | None], str] = {}
+        self._seq = 0
+
+    def hold(self, name: str, key: int | None = None) -> Hold:
+        """Stop an activity at its beginning."""
+        return self._holds.setdefault((name, key), Hold())
+
+    def release_all(self) -> None:
+        """Let everything go on."""
+        for hold in self._holds.values():
+            hold.release()
+
+    def fail(self, name: str, key: int | None, failure_type: str) -> None:
+        """Have an activity fail for good, until it is mended."""
+        self._failures[name, key] = failure_type
+
+    def mend(self) -> None:
+        """Nothing fails any more."""
+        self._failures.clear()
+
+    def steps(self, name: str) -> list[Any]:
+        """The inputs an activity was called with."""
+        return [call.step for call in self.calls if call.name == name]
+
+    def keys(self, name: str) -> list[int | None]:
+        """The ordinals or positions an activity was called for."""
+        return [call.key for call in self.calls if call.name == name]
+
+    def statuses(self) -> dict[int, CompanyStatus]:
+        """Where each company stands in the store."""
+        return {position: row.status for position, row in sorted(self.rows.items())}
+
+    def complete(self) -> list[int]:
+        """Positions of the selection: the first complete companies."""
+        done = [position for position, status in self.statuses().items() if status is CompanyStatus.COMPLETE]
+        return done[: self.request.target_quantity]
+
+    def store(self, task: int, place: int, ending: Ending) -> None:
+        """Store a found company, once."""
+        position = at(task, place)
+        if position not in self.rows:
+            self._seq += 1
+            ref = CompanyRef(company_id=uuid5(self.request.run_id, str(position)), position=position)
+            self.rows[position] = Row(ref=ref, ending=ending, seq=self._seq)
+
+    def reopen(self, reasons: Sequence[ReasonCode]) -> int:
+        """Put back companies that ended for one of the reasons, with new sequence numbers."""
+        again = [row for row in self.rows.values() if row.reason in reasons]
+        for row in again:
+            self._seq += 1
+            row.status, row.reason, row.seq = CompanyStatus.FOUND, None, self._seq
+        return len(again)
+
+    async def begin(self, name: str, key: int | None, step: Any) -> None:
+        """Note that an activity has begun, and let happen what is planned for it."""
+        self.calls.append(Call(name, key, step, while_waiting=self.question is not None))
+        hold = self._holds.get((name, key))
+        if hold is not None:
+            hold.reached.set()
+            while not hold.released.is_set():
+                activity.heartbeat()
+                await asyncio.sleep(0.02)
+        failure_type = self._failures.get((name, key)) or self._failures.get((name, None))
+        if failure_type is not None:
+            raise ApplicationError(f"{name} was planned to fail", type=failure_type, non_retryable=True)
+
+    def buy(self, name: str, key: int, retry_round: int, attempt: int = 1) -> Interruption | None:
+        """One model call, unless it is stored; or why it may not be bought."""
+        item = (name, key, retry_round, attempt)
+        if item in self.bought:
+            return None
+        if self.question is not None:
+            return Interruption.RUN_WAITING
+        calls_max = self.request.limits.max_model_calls
+        if calls_max is not None and len(self.bought) >= calls_max:
+            return Interruption.BUDGET_REACHED
+        self.bought.append(item)
+        return None
+
+    def end(self, position: int, reason: ReasonCode, contacts: int = 0, spend: Spend | None = None) -> CompanyOutcome:
+        """Store a company's end."""
+        row = self.rows[position]
+        row.status, row.reason = _STATUS_OF.get(reason, CompanyStatus.REJECTED), reason
+        return CompanyOutcome(status=row.status, reason=reason, contacts=contacts, spend=spend or Spend())
+
+    def ending_of(self, step: CompanyStep) -> ReasonCode:
+        """How a company is going to end as things stand."""
+        ending = self.rows[step.company.position].ending
+        return ending if isinstance(ending, ReasonCode) else ending(step.request, step.retry_round)

@@ -1,0 +1,107 @@
+"""A started run as a test sees it: its workflow, what is stored of it, and its histories."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
+
+from domain.criteria import Criteria
+from domain.decision import DecisionRequest
+from domain.pms import PmsVendor
+from domain.progress import RunProgress
+from domain.request import RunRequest, Windows
+from tests.workflows.fake_run import FakeRun
+from workflows.lead_list import LeadListResult, LeadListWorkflow
+from workflows.names import SIGNAL_DECISION, UPDATE_DECISION
+
+_PATIENCE_S = 20.0
+
+
+def request_for(target: int = 2, *, discovery: int = 1, companies: int = 4, **changes: Any) -> RunRequest:
+    """A request for Buildium companies in Texas with 50 units or more."""
+    windows = changes.pop("windows", Windows(discovery=discovery, companies=companies))
+    criteria = Criteria(states=("TX",), pms=(PmsVendor.BUILDIUM,), units_min=50)
+    return RunRequest(run_id=uuid4(), criteria=criteria, target_quantity=target, windows=windows, **changes)
+
+
+async def eventually(is_so: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so in time: {what}"
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class LiveRun:
+    """A run that was started."""
+
+    stored: FakeRun
+    client: Client
+    handle: WorkflowHandle[LeadListWorkflow, LeadListResult]
+
+    async def progress(self) -> RunProgress:
+        """What the run says of itself."""
+        return await self.handle.query(LeadListWorkflow.progress)
+
+    async def until(self, is_so: Callable[[RunProgress], bool], what: str = "progress") -> RunProgress:
+        """Wait until the run says that something is so."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not is_so(progress := await self.progress()):
+            assert time.monotonic() < deadline, f"not so in time: {what}; the run says {progress!r}"
+            await asyncio.sleep(0.02)
+        return progress
+
+    async def question(self, number: int = 1) -> DecisionRequest:
+        """Wait for a question of the run."""
+        wanted = f"decision-{number}"
+        progress = await self.until(lambda p: p.decision is not None and p.decision.decision_id == wanted, wanted)
+        assert progress.decision is not None
+        return progress.decision
+
+    async def signal(self, *answer: Any) -> None:
+        """Send an answer as the Web UI and the ``temporal`` command do."""
+        await self.handle.signal(SIGNAL_DECISION, args=answer)
+
+    async def decide(self, number: int, action: str, update_id: str | None = None, **options: Any) -> Any:
+        """Send an answer that is told whether it was accepted."""
+        answer = {"decision_id": f"decision-{number}", "action": action, "decided_by": "tester", **options}
+        return await self.handle.execute_update(UPDATE_DECISION, answer, id=update_id)
+
+    async def result(self) -> LeadListResult:
+        """Wait for the end."""
+        return await self.handle.result()
+
+    def child(self, position: int) -> WorkflowHandle[Any, Any]:
+        """The workflow of a company."""
+        return self.client.get_workflow_handle(f"{self.handle.id}/company/{self.stored.rows[position].ref.company_id}")
+
+    async def histories(self) -> AsyncIterator[WorkflowHistory]:
+        """The histories of the run, of all its continuations, and of its companies."""
+        run_id: str | None = self.handle.result_run_id or self.handle.first_execution_run_id
+        while run_id:
+            history = await self.client.get_workflow_handle(self.handle.id, run_id=run_id).fetch_history()
+            yield history
+            for event in history.events:
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                    yield await self.client.get_workflow_handle(child.workflow_id, run_id=child.run_id).fetch_history()
+            run_id = history.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+
+    async def own_histories(self) -> list[WorkflowHistory]:
+        """The histories of the run and its continuations."""
+        return [history async for history in self.histories() if history.workflow_id == self.handle.id]
+
+    async def status(self) -> WorkflowExecutionStatus | None:
+        """Temporal's status of the run."""
+        return (await self.handle.describe()).status
+
+    async def children_statuses(self) -> dict[int, WorkflowExecutionStatus | None]:
+        """Temporal's status of each company that was started, by position."""
+        started = {int(key) for key in self.stored.keys("qualify_company") if key is not None}
+        return {position: (await self.child(position).describe()).status for position in sorted(started)}

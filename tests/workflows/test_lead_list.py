@@ -1,0 +1,226 @@
+"""A run to its target: what it starts, when it stops, what it selects, which stage it is in, and what does not stop it."""
+
+from temporalio.client import WorkflowExecutionStatus
+
+from domain.company import CompanyStatus, ReasonCode
+from domain.failures import MODEL_BAD_REQUEST
+from domain.progress import RunStatus, Stage
+from domain.steps import StateStep
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import NO, OK, FakeRun, at
+from tests.workflows.live_run import LiveRun, eventually, request_for
+
+
+def stages(run: LiveRun) -> list[Stage]:
+    """The stages as they were written where people query them."""
+    steps: list[StateStep] = run.stored.steps("record_state")
+    return [step.stage for step in steps]
+
+
+async def test_a_run_fills_its_target_and_stops(start: StartRun) -> None:
+    run = await start(request_for(2), [OK, NO, OK, OK, OK, OK, OK], [OK] * 5)
+    result = await run.result()
+    progress = await run.progress()
+    assert (result.status, result.companies, result.contacts, result.partial) == (RunStatus.COMPLETED, 2, 2, False)
+    assert (result.companies_file, result.contacts_file) == ("companies.csv", "contacts.csv")
+    assert (progress.stage, progress.status, progress.companies_ready) == (Stage.DONE, RunStatus.COMPLETED, 2)
+    assert run.stored.keys("discover") == [0], "the second search was not needed"
+    assert run.stored.complete() == [at(0, 0), at(0, 2)]
+    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
+
+
+async def test_f7_only_the_last_steps_complete_a_run_and_in_their_order(start: StartRun) -> None:
+    run = await start(request_for(1), [OK])
+    await run.result()
+    names = [call.name for call in run.stored.calls]
+    assert names[-4:] == ["recheck_suppression", "finish_run", "export_run", "notify_requester"]
+
+
+async def test_one_at_a_time_no_company_more_than_needed_is_started(start: StartRun) -> None:
+    run = await start(request_for(3, companies=1), [NO, OK, OK, OK, OK, OK])
+    await run.result()
+    assert run.stored.keys("qualify_company") == [at(0, place) for place in range(4)]
+
+
+async def test_with_nothing_measured_twice_the_gap_is_started_and_not_more(start: StartRun) -> None:
+    run = await start(
+        request_for(2, companies=20),
+        [OK] * 12,
+        prepare=lambda s: [s.hold("qualify_company", at(0, p)) for p in range(12)],
+    )
+    await eventually(lambda: len(run.stored.keys("qualify_company")) == 4, "four companies")
+    assert (await run.progress()).queued == 8
+    run.stored.release_all()
+    await run.result()
+    assert len(run.stored.keys("qualify_company")) == 4
+
+
+async def test_as_fewer_survive_more_are_started_at_a_time(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        for place in range(6, 40):
+            stored.hold("qualify_company", at(0, place))
+
+    run = await start(request_for(2, companies=40), [NO] * 6 + [OK] * 34, prepare=prepare)
+    # None of six survived: (0 + 1) / (6 + 2) = 1/8, so sixteen have to be open for two to be expected.
+    await eventually(lambda: len(run.stored.keys("qualify_company")) >= 22, "sixteen more companies")
+    assert (await run.progress()).open_research == 16
+    run.stored.release_all()
+    await run.result()
+
+
+async def test_no_more_companies_are_open_than_the_window_allows(start: StartRun) -> None:
+    run = await start(request_for(9, companies=3), [OK] * 9, prepare=lambda s: s.hold("qualify_company", at(0, 0)))
+    await run.stored.hold("qualify_company", at(0, 0)).reached.wait()
+    progress = await run.until(lambda p: p.companies_ready == 8)
+    assert (progress.open_research, progress.queued) == (1, 0)
+    run.stored.release_all()
+    await run.result()
+
+
+async def test_f28_the_earliest_positions_are_selected_whichever_company_is_quicker(start: StartRun) -> None:
+    run = await start(request_for(2), [OK, OK, OK, OK], prepare=lambda s: s.hold("research_company", at(0, 0)))
+    late = run.stored.hold("research_company", at(0, 0))
+    await run.until(lambda p: p.companies_ready == 2)
+    assert (await run.status()) is WorkflowExecutionStatus.RUNNING, "the first company may still be selected"
+    late.release()
+    result = await run.result()
+    assert result.companies == 2
+    assert run.stored.complete() == [at(0, 0), at(0, 1)]
+
+
+async def test_a_later_company_in_work_when_the_target_is_filled_is_cancelled_and_keeps_nobody_waiting(
+    start: StartRun,
+) -> None:
+    run = await start(request_for(1), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 1)))
+    assert (await run.result()).companies == 1
+    statuses = await run.children_statuses()
+    assert statuses[at(0, 1)] is WorkflowExecutionStatus.CANCELED
+    assert run.stored.statuses()[at(0, 1)] is CompanyStatus.FOUND
+
+
+async def test_an_earlier_search_still_open_is_waited_for(start: StartRun) -> None:
+    run = await start(request_for(1, discovery=2), [OK], [OK], prepare=lambda s: s.hold("discover", 0))
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    await run.result()
+    assert run.stored.complete() == [at(0, 0)]
+
+
+async def test_companies_of_a_finished_search_are_worked_on_while_another_search_is_open(start: StartRun) -> None:
+    run = await start(request_for(2, discovery=2), [OK], [OK], prepare=lambda s: s.hold("discover", 1))
+    progress = await run.until(lambda p: p.companies_ready == 1)
+    assert progress.open_discovery == 1
+    run.stored.release_all()
+    assert (await run.result()).companies == 2
+
+
+async def test_the_stage_is_the_earliest_one_with_work_and_moves_back_to_discovery(start: StartRun) -> None:
+    held = [("qualify_company", at(0, 0)), ("find_contacts", at(0, 0)), ("discover", 1)]
+    run = await start(request_for(2), [OK], [OK], prepare=lambda s: [s.hold(*key) for key in held])
+    seen = []
+    for key in held:
+        await run.stored.hold(*key).reached.wait()
+        wanted = [Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY, Stage.COMPANY_DISCOVERY][len(seen)]
+        progress = await run.until(lambda p, stage=wanted: p.stage is stage, wanted)  # type: ignore[misc]
+        seen.append((progress.open_discovery, progress.open_research, progress.open_contacts))
+        run.stored.hold(*key).release()
+    assert seen == [(0, 1, 0), (0, 0, 1), (1, 0, 0)]
+    assert (await run.result()).status is RunStatus.COMPLETED
+    assert stages(run)[:3] == [Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY, Stage.COMPANY_DISCOVERY]
+    assert (await run.progress()).stage is Stage.DONE
+
+
+async def test_f19_a_run_is_in_contact_discovery_only_when_no_company_is_in_research(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("research_company", at(0, 0))
+        stored.hold("find_contacts", at(0, 1))
+
+    run = await start(request_for(2), [OK, OK], prepare=prepare)
+    progress = await run.until(lambda p: p.open_contacts == 1)
+    assert (progress.stage, progress.open_research) == (Stage.COMPANY_RESEARCH, 1)
+    run.stored.hold("research_company", at(0, 0)).release()
+    await run.until(lambda p: p.stage is Stage.CONTACT_DISCOVERY)
+    run.stored.release_all()
+    await run.result()
+
+
+async def test_a_search_that_fails_for_good_does_not_stop_the_run(start: StartRun) -> None:
+    run = await start(request_for(1), [OK], [OK], prepare=lambda s: s.fail("discover", 0, MODEL_BAD_REQUEST))
+    result = await run.result()
+    assert (result.companies, run.stored.complete()) == (1, [at(1)])
+    assert (await run.progress()).search_tasks_done == 2
+
+
+async def test_a_company_that_fails_for_good_ends_as_failed_and_another_takes_its_place(start: StartRun) -> None:
+    run = await start(
+        request_for(1, companies=1), [OK, OK], prepare=lambda s: s.fail("research_company", at(0, 0), MODEL_BAD_REQUEST)
+    )
+    assert (await run.result()).companies == 1
+    assert run.stored.statuses() == {at(0, 0): CompanyStatus.FAILED, at(0, 1): CompanyStatus.COMPLETE}
+    assert (await run.progress()).funnel == {ReasonCode.STEP_FAILED: 1, ReasonCode.COMPLETE: 1}
+
+
+async def test_f71_a_company_named_by_the_last_suppression_gate_is_taken_out_and_the_next_one_fills_in(
+    start: StartRun,
+) -> None:
+    run = await start(request_for(2, companies=1), [OK] * 4, prepare=lambda s: s.suppressed_late.add(at(0, 0)))
+    result = await run.result()
+    assert (result.companies, run.stored.complete()) == (2, [at(0, 1), at(0, 2)])
+    assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.SUPPRESSED: 1}
+
+
+async def test_a_company_stopped_when_the_target_was_filled_is_taken_up_again_when_one_is_taken_out(
+    start: StartRun,
+) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.suppressed_late.add(at(0, 0))
+        stored.hold("research_company", at(0, 1))
+        stored.hold("recheck_suppression")
+
+    run = await start(request_for(1), [OK, OK], prepare=prepare)
+    await run.stored.hold("recheck_suppression").reached.wait()
+    run.stored.release_all()
+    assert (await run.result()).companies == 1
+    assert run.stored.complete() == [at(0, 1)]
+
+
+async def test_a_search_stopped_when_the_target_was_filled_is_taken_up_again_when_one_is_taken_out(
+    start: StartRun,
+) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.suppressed_late.add(at(0, 0))
+        stored.hold("discover", 1)
+        stored.hold("recheck_suppression")
+
+    run = await start(request_for(1, discovery=2), [OK], [OK], prepare=prepare)
+    await run.stored.hold("recheck_suppression").reached.wait()
+    run.stored.release_all()
+    assert (await run.result()).companies == 1
+    assert run.stored.complete() == [at(1)]
+
+
+async def test_f94_the_requester_is_told_once_per_change_of_state(start: StartRun) -> None:
+    run = await start(request_for(2), [OK, NO])
+    await run.question()
+    await run.decide(1, "accept_partial")
+    await run.result()
+    assert [step.state_key for step in run.stored.steps("notify_requester")] == ["decision-1", "completed"]
+
+
+async def test_a_requester_who_cannot_be_told_does_not_hold_up_the_run(start: StartRun) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.fail("notify_requester", None, "SMTPException"))
+    assert (await run.result()).status is RunStatus.COMPLETED
+
+
+async def test_a_run_whose_plan_cannot_be_stored_ends_as_error_and_says_so(start: StartRun) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.fail("plan_run_search", None, "BadPlan"))
+    await eventually(lambda: bool(run.stored.steps("notify_requester")), "told")
+    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.ERROR]
+    await run.until(lambda p: p.status is RunStatus.ERROR)
+
+
+async def test_every_step_of_a_run_can_be_taken_from_its_history_alone(start_skipping: StartRun) -> None:
+    """The workers of this server keep no workflow in memory."""
+    run = await start_skipping(request_for(4, discovery=2, companies=3), [OK, NO, OK], [NO, OK], [NO], [OK, OK])
+    assert (await run.result()).companies == 4
+    assert run.stored.complete() == [at(0, 0), at(0, 2), at(1, 1), at(3, 0)]

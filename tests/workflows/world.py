@@ -1,0 +1,225 @@
+"""A run's surroundings in memory: every activity under its production name and with its production types.
+
+Rows, purchases and plans are in ``fake_run.py``. What the real activities do is specified elsewhere, against Postgres; here
+it is what the workflows make of it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from temporalio import activity
+
+from domain.company import CompanyStatus, ReasonCode
+from domain.contact import CONTACT_ATTEMPTS_MAX
+from domain.decision import DecisionAction, DecisionOption, DecisionRequest
+from domain.progress import RunStatus
+from domain.reopening import reopened_reasons
+from domain.steps import (
+    AskStep,
+    CompanyOutcome,
+    CompanyStep,
+    DecidedStep,
+    ExportResult,
+    Finished,
+    FinishStep,
+    NewCompanies,
+    NewCompaniesStep,
+    NextTasks,
+    NextTasksStep,
+    NotifyStep,
+    RefusedStep,
+    RunStep,
+    Spend,
+    StateStep,
+    TakenBack,
+    TaskOutcome,
+    TaskRef,
+    TaskStep,
+)
+from tests.workflows.fake_run import FakeRun
+
+_ONE_CALL = Spend(cost_usd=0.01, model_calls=1)
+_AGENT_CALLS = frozenset({"discover", "research_company", "find_contacts"})
+_BY_CODE = frozenset(code for code in ReasonCode if code.startswith(("pms_", "place_", "site_"))) | {
+    ReasonCode.SUPPRESSED,
+    ReasonCode.DUPLICATE,
+    ReasonCode.NO_OWN_DOMAIN,
+}
+
+
+class World:
+    """All activities, for any number of runs."""
+
+    def __init__(self) -> None:
+        self.runs: dict[UUID, FakeRun] = {}
+
+    def agent_calls(self) -> list[Callable[..., Any]]:
+        """The activities of the agents' task queue."""
+        return [activity_ for activity_ in self._all() if _name(activity_) in _AGENT_CALLS]
+
+    def steps(self) -> list[Callable[..., Any]]:
+        """All other activities."""
+        return [activity_ for activity_ in self._all() if _name(activity_) not in _AGENT_CALLS]
+
+    def _all(self) -> list[Callable[..., Any]]:
+        members = [getattr(self, name) for name in dir(self) if not name.startswith("_")]
+        return [member for member in members if hasattr(member, "__temporal_activity_definition")]
+
+    async def _begin(self, name: str, run_id: UUID, step: Any, key: int | None = None) -> FakeRun:
+        run = self.runs[run_id]
+        await run.begin(name, key, step)
+        return run
+
+    @activity.defn
+    async def plan_run_search(self, step: RunStep) -> int:
+        run = await self._begin("plan_run_search", step.request.run_id, step)
+        return len(run.tasks)
+
+    @activity.defn
+    async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
+        run = await self._begin("next_search_tasks", step.run_id, step)
+        ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in run.done_tasks]
+        return NextTasks(
+            tasks=tuple(
+                TaskRef(task_id=uuid5(step.run_id, f"task {o}"), ordinal=o, label=f"search {o}")
+                for o in ordinals[: step.limit]
+            )
+        )
+
+    @activity.defn
+    async def discover(self, step: TaskStep) -> TaskOutcome:
+        ordinal = step.task.ordinal
+        run = await self._begin("discover", step.request.run_id, step, ordinal)
+        interruption = run.buy("discover", ordinal, step.retry_round)
+        if interruption is not None:
+            return TaskOutcome(interruption=interruption)
+        before = len(run.rows)
+        for place, ending in enumerate(run.tasks[ordinal]):
+            run.store(ordinal, place, ending)
+        run.done_tasks.add(ordinal)
+        return TaskOutcome(named=len(run.tasks[ordinal]), new=len(run.rows) - before, spend=_ONE_CALL)
+
+    @activity.defn
+    async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
+        run = await self._begin("new_companies", step.run_id, step)
+        fresh = [r for r in run.rows.values() if r.seq > step.cursor and r.status is CompanyStatus.FOUND]
+        page = sorted(fresh, key=lambda row: row.seq)[: step.limit]
+        return NewCompanies(companies=tuple(row.ref for row in page), cursor=page[-1].seq if page else step.cursor)
+
+    @activity.defn
+    async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
+        position = step.company.position
+        run = await self._begin("qualify_company", step.request.run_id, step, position)
+        row = run.rows[position]
+        if row.status is not CompanyStatus.FOUND:
+            return CompanyOutcome(status=row.status, reason=row.reason)
+        reason = run.ending_of(step)
+        return run.end(position, reason) if reason in _BY_CODE else CompanyOutcome()
+
+    @activity.defn
+    async def research_company(self, step: CompanyStep) -> CompanyOutcome:
+        position = step.company.position
+        run = await self._begin("research_company", step.request.run_id, step, position)
+        interruption = run.buy("research_company", position, step.retry_round)
+        if interruption is not None:
+            return CompanyOutcome(interruption=interruption)
+        reason = run.ending_of(step)
+        if reason in {ReasonCode.COMPLETE, ReasonCode.CONTACTS_SHORT}:
+            return CompanyOutcome(spend=_ONE_CALL)
+        return run.end(position, reason, spend=_ONE_CALL)
+
+    @activity.defn
+    async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
+        position = step.company.position
+        run = await self._begin("find_contacts", step.request.run_id, step, position)
+        interruption = run.buy("find_contacts", position, step.retry_round, step.contacts_attempt)
+        return CompanyOutcome(interruption=interruption, spend=Spend() if interruption else _ONE_CALL)
+
+    @activity.defn
+    async def settle_contacts(self, step: CompanyStep) -> CompanyOutcome:
+        position = step.company.position
+        run = await self._begin("settle_contacts", step.request.run_id, step, position)
+        if run.ending_of(step) is ReasonCode.COMPLETE:
+            return run.end(position, ReasonCode.COMPLETE, contacts=step.request.contacts_min)
+        if step.contacts_attempt < CONTACT_ATTEMPTS_MAX:
+            return CompanyOutcome()
+        return run.end(position, ReasonCode.CONTACTS_SHORT)
+
+    @activity.defn
+    async def end_failed_company(self, step: CompanyStep) -> None:
+        run = await self._begin("end_failed_company", step.request.run_id, step, step.company.position)
+        run.end(step.company.position, ReasonCode.STEP_FAILED)
+
+    @activity.defn
+    async def record_state(self, step: StateStep) -> None:
+        run = await self._begin("record_state", step.run_id, step)
+        if step.status is not RunStatus.NEEDS_USER_DECISION:
+            run.question = None
+
+    @activity.defn
+    async def put_question(self, step: AskStep) -> DecisionRequest:
+        run = await self._begin("put_question", step.request.run_id, step)
+        actions = (DecisionAction.ACCEPT_PARTIAL, DecisionAction.RETRY, DecisionAction.CANCEL)
+        run.question = DecisionRequest(
+            decision_id=step.decision_id,
+            reason=step.reason,
+            message=step.message,
+            funnel=dict(Counter(row.reason or "open" for row in run.rows.values())),
+            options=tuple(
+                DecisionOption(action=a, description=a.value, answer={"decision_id": step.decision_id, "action": a})
+                for a in actions
+            ),
+            default=DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL,
+            deadline=datetime.fromisoformat(step.deadline_at),
+        )
+        return run.question
+
+    @activity.defn
+    async def apply_decision(self, step: DecidedStep) -> int:
+        run = await self._begin("apply_decision", step.request.run_id, step)
+        run.request, run.question = step.request, None
+        if step.decision.action is DecisionAction.EXPAND_LOCATION:
+            run.tasks += run.tasks_of_expansion
+        return run.reopen(reopened_reasons(step.decision))
+
+    @activity.defn
+    async def record_refused_decision(self, step: RefusedStep) -> None:
+        await self._begin("record_refused_decision", step.run_id, step)
+
+    @activity.defn
+    async def recheck_suppression(self, step: RunStep) -> TakenBack:
+        run = await self._begin("recheck_suppression", step.request.run_id, step)
+        taken = [position for position in run.complete() if position in run.suppressed_late]
+        for position in taken:
+            run.end(position, ReasonCode.SUPPRESSED)
+        return TakenBack(companies=tuple(run.rows[position].ref for position in taken))
+
+    @activity.defn
+    async def finish_run(self, step: FinishStep) -> Finished:
+        run = await self._begin("finish_run", step.request.run_id, step)
+        run.question = None
+        return Finished(companies=len(run.complete()), contacts=len(run.complete()) * step.request.contacts_min)
+
+    @activity.defn
+    async def export_run(self, step: RunStep) -> ExportResult:
+        run = await self._begin("export_run", step.request.run_id, step)
+        count = len(run.complete())
+        return ExportResult(
+            companies_file="companies.csv",
+            contacts_file="contacts.csv",
+            companies=count,
+            contacts=count * step.request.contacts_min,
+            partial=count < step.request.target_quantity,
+        )
+
+    @activity.defn
+    async def notify_requester(self, step: NotifyStep) -> bool:
+        await self._begin("notify_requester", step.run_id, step)
+        return True
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", ""))
