@@ -16,7 +16,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from agents.cost import UnknownPriceError, price_usd
 from client.process import UserError
@@ -195,10 +195,19 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
     except WorkflowAlreadyStartedError:
         return False
     except RPCError as error:
-        if inserted:
+        if inserted and not await _has_workflow(services.client, workflow_id):
             await runs.delete_unstarted_run(services.conn, request.run_id)
         raise UserError(f"Temporal refused to start the run: {error.message}") from error
     return inserted
+
+
+async def _has_workflow(client: Client, workflow_id: str) -> bool:
+    """Whether the workflow is there all the same (another start of the same run id); "cannot tell" counts as yes."""
+    try:
+        await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        return error.status is not RPCStatusCode.NOT_FOUND
+    return True
 
 
 async def _start_workflow(client: Client, request: RunRequest, workflow_id: str) -> None:

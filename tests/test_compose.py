@@ -22,6 +22,8 @@ import jsonschema
 import pytest
 import yaml
 
+from workflows import names
+
 ROOT = Path(__file__).parent.parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
 RAW: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
@@ -30,7 +32,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 
 # All Keyword. Belongs to client/search_attributes.py; import it from there once it exists.
-SEARCH_ATTRIBUTES = ["LeadListStatus", "LeadListStage", "LeadListPms", "LeadListState"]
+SEARCH_ATTRIBUTES = [key.name for key in names.SEARCH_ATTRIBUTES]
 
 # `${NAME}`, `${NAME:-default}` and `${NAME:?message}`: the forms of the Compose specification that the file uses.
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?::(?P<operator>[-?])(?P<operand>[^}]*))?\}")
