@@ -53,6 +53,7 @@ class Settings(BaseSettings):
 
     smtp_url: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port, or smtps://")
     mail_from: str = "pm-pipeline@localhost"
+    temporal_namespace: str = Field(default="default", description="Only for links; Temporal reads it by itself.")
     temporal_ui_url: str | None = Field(default=None, description="Base address of the Web UI, for links in messages.")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -108,6 +108,8 @@ def start(
     async def work() -> int:
         async with _services(settings, local=local, console=console) as services:
             console.print(criteria_table(request))
+            if services.endpoints.is_demo:
+                console.print("DEMO: the companies are fictional; web, search or model are the local stack's own.")
             started = await start_run(services, request, checked_email(notify_email))
             run = await runs.get_run(services.conn, request.run_id)
             short = str(run.run_id)[:8]
@@ -152,7 +154,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
             if view.run.notes:
                 console.print(view.run.notes, markup=False)
             if view.decision is not None:
-                print_question(console, view.run, view.decision, services.endpoints.temporal_ui_url)
+                print_question(console, view.run, view.decision, services.link(view.run.workflow_id))
         return 0
 
     _exit(work())

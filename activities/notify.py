@@ -72,7 +72,7 @@ class NotifyActivities:
             message["Subject"] = f"Run {short} is {run.status.value}: {count} of {run.target_quantity} companies"
             body = f"{run.notes}\n\nWrite the files with: python starter.py export {short} --output-dir DIR\n"
         if self._settings.temporal_ui_url:
-            body += f"\n{self._settings.temporal_ui_url.rstrip('/')}/namespaces/default/workflows/{run.workflow_id}\n"
+            body += f"\n{self._settings.temporal_ui_url.rstrip('/')}/namespaces/{self._settings.temporal_namespace}/workflows/{run.workflow_id}\n"
         message.set_content(body)
         return message
 

@@ -61,7 +61,7 @@ async def follow_to_end(
             raise Detached(run) from None
         if view.decision is None or not view.waits_for_person:
             return await _finish(services, view, output_dir, console, as_json=as_json)
-        print_question(console, view.run, view.decision, services.endpoints.temporal_ui_url)
+        print_question(console, view.run, view.decision, services.link(run.workflow_id))
         options = view.decision.options
         number = await _asked(len(options)) if may_ask else 0
         if number == 0:

@@ -89,7 +89,7 @@ def funnel_line(funnel: dict[str, int]) -> str:
     return f"{funnel.get('found', 0)} found: " + ", ".join(f"{count} {name}" for name, count in ends)
 
 
-def print_question(console: Console, run: RunRow, question: DecisionRequest, ui_url: str | None) -> None:
+def print_question(console: Console, run: RunRow, question: DecisionRequest, link: str | None) -> None:
     """The open question with its options and how to answer each."""
     short = str(run.run_id)[:8]
     console.print(f"\n[bold yellow]NEEDS USER DECISION[/] {question.decision_id} ({question.reason.value})")
@@ -108,8 +108,8 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, ui_
     console.print(f"Without an answer by {until}: {question.default.value}. While it waits, nothing is bought.")
     if question.problem:
         console.print(f"The last answer was refused: {question.problem}", style="red", markup=False)
-    if ui_url:
-        console.print(f"Web UI: {ui_url}/namespaces/default/workflows/{run.workflow_id}", markup=False)
+    if link:
+        console.print(f"Web UI: {link}", markup=False, soft_wrap=True)
 
 
 def signal_command(short: str, option: DecisionOption) -> str:

@@ -22,6 +22,11 @@ class Services:
     client: Client
     conn: Connection
 
+    def link(self, workflow_id: str) -> str | None:
+        """Where the Web UI shows a workflow, if the UI's address is known."""
+        base = self.endpoints.temporal_ui_url
+        return f"{base.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}" if base else None
+
 
 @asynccontextmanager
 async def open_services(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Services]:
