@@ -181,7 +181,9 @@ class CompanyActivities:
     ) -> str | None:
         listed = {company.domain, *company.aliases, *more_domains}
         portal_host = normalized_host(company.url) if company.url else None
-        domains = sorted({domain for domain in (*listed, portal_host) if domain})
+        # Of the software's portal: the page's own words hold its address.
+        proven_host = normalized_host(facts.pms_evidence.quote) if facts.pms_evidence else None
+        domains = sorted({domain for domain in (*listed, portal_host, proven_host) if domain})
         if set(domains) & set(requested):
             return "request"
         states = sorted({state for state in (company.state, *(place.state for place in facts.places)) if state})

@@ -29,7 +29,7 @@ from domain.steps import Spend
 from settings import Settings
 from store import agent_turns
 from store.agent_turns import TurnKey
-from store.database import Database
+from store.database import Database, without_nul
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 
@@ -122,7 +122,8 @@ class AgentRunner:
             if refused:
                 return AgentAnswer(None, "refused", tools.results, spend)
             try:
-                return AgentAnswer(role.output.model_validate_json(text), "answered", tools.results, spend)
+                parsed = role.output.model_validate_json(text).model_dump(mode="json")
+                return AgentAnswer(role.output.model_validate(without_nul(parsed)), "answered", tools.results, spend)
             except ValidationError as error:
                 log.info("answer_unreadable", role=role.name, problems=error.error_count(), repaired=repaired)
                 if repaired:
@@ -175,17 +176,23 @@ class AgentRunner:
         return output, price
 
     async def _respond(self, role: AgentRole, items: list[dict[str, Any]], *, offer_tools: bool) -> Response:
-        response = await self._client.responses.create(
-            model=self._settings.openai_model,
-            instructions=role.instructions,
-            input=cast(ResponseInputParam, items),  # the API's own JSON, echoed back
-            tools=definitions(role.tools) if offer_tools else openai.omit,
-            parallel_tool_calls=True if offer_tools else openai.omit,
-            text=_text_format(role),
-            max_output_tokens=self._settings.model_output_tokens_max,
-            store=False,
-            include=["reasoning.encrypted_content"],
-        )
+        try:
+            response = await self._client.responses.create(
+                model=self._settings.openai_model,
+                instructions=role.instructions,
+                input=cast(ResponseInputParam, items),  # the API's own JSON, echoed back
+                tools=definitions(role.tools) if offer_tools else openai.omit,
+                parallel_tool_calls=True if offer_tools else openai.omit,
+                text=_text_format(role),
+                max_output_tokens=self._settings.model_output_tokens_max,
+                store=False,
+                include=["reasoning.encrypted_content"],
+            )
+        except (
+            json.JSONDecodeError,
+            UnicodeDecodeError,
+        ) as error:  # a body that says it is JSON and is not; the client does not wrap it
+            raise openai.APIError("not JSON", request=_NO_REQUEST, body=None) from error
         if not isinstance(response, Response) or not isinstance(response.output, list):
             # The client passes on whatever a server sends; one that speaks something else must not look like a bug.
             raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)

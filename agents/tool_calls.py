@@ -77,7 +77,8 @@ class ToolCalls:
         self._names = names
         self._calls_left = calls_max
         self._seen = {normalised_url(url) for url in seen_urls}
-        self._sites = {registrable_domain(url) for url in seen_urls}
+        # An address without a registrable domain opens itself only, not everything else that has none.
+        self._sites = {registrable_domain(url) for url in seen_urls} - {None}
         self.results: dict[str, ToolResult] = {}
 
     async def call(self, name: str, arguments: str) -> str:

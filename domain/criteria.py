@@ -180,7 +180,7 @@ def _spaced(key: str) -> str:
 def _unknown_key(key: str) -> str:
     # Whole words in any order: the default scorer finds 'stat' as near to 'states' as to 'state', and for 'min_units' 'cities'.
     match = process.extractOne(
-        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=_spaced, score_cutoff=60
+        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=_spaced, score_cutoff=65
     )
     hint = f"did you mean {match[0]!r}?" if match else f"known keys: {', '.join(KNOWN_KEYS)}"
     return f"unknown criterion {key!r}: {hint}"

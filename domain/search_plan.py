@@ -63,7 +63,9 @@ def plan_search(criteria: Criteria) -> tuple[SearchTask, ...]:
 
 
 def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
-    hint = "".join([*(f" {word}" for word in criteria.keywords), *(f" -{_phrase(word)}" for word in criteria.exclude_keywords)])
+    hint = "".join(
+        [*(f" {word}" for word in criteria.keywords), *(f" -{_phrase(word)}" for word in criteria.exclude_keywords)]
+    )
     names = state_names()
     if criteria.cities:
         places = [Place(city=city, state=state) for state in criteria.states or (None,) for city in criteria.cities]

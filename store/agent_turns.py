@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from domain.company import Interruption
-from store.database import Connection
+from store.database import Connection, without_nul
 
 
 class TurnKey(BaseModel):
@@ -51,7 +51,7 @@ async def reserve_turn(
     """Set money aside for one model call, if the run may buy it.
 
     The run's row is locked, so two reservations never both take the last of a budget. A turn that was reserved before
-    (its worker died) keeps its one reservation.
+    (its worker died) keeps its one reservation, brought up to what is asked now.
 
     Returns:
         None when reserved; otherwise why the run may not buy now.
@@ -79,7 +79,9 @@ async def reserve_turn(
         """
         INSERT INTO agent_turns (run_id, subject, role, input_hash, turn, model, cost_usd, task)
         VALUES (%(run_id)s, %(subject)s, %(role)s, %(input_hash)s, %(turn)s, %(model)s, %(cost)s, %(task)s)
-        ON CONFLICT (run_id, subject, role, input_hash, turn) DO NOTHING
+        ON CONFLICT (run_id, subject, role, input_hash, turn)
+            DO UPDATE SET model = excluded.model, cost_usd = excluded.cost_usd, task = excluded.task
+            WHERE agent_turns.status = 'reserved'
         """,
         {**key.model_dump(), "turn": turn, "model": model, "cost": estimate_usd, "task": Jsonb(task) if task else None},
     )
@@ -108,7 +110,7 @@ async def settle_turn(
         {
             **key.model_dump(),
             "turn": turn,
-            "output": Jsonb(output),
+            "output": Jsonb(without_nul(output)),
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
             "cost": cost_usd,

@@ -69,11 +69,9 @@ async def postgres_url() -> AsyncIterator[str]:
         return children[-1]
 
     with tempfile.TemporaryDirectory(prefix="pm-tests-") as name:
-        directory = Path(name)
-        directory.chmod(0o711)  # so that the server's own system user gets to its data in there
-        (directory / "logs").mkdir()
+        _prepare(Path(name))
         try:
-            server = await start_postgres(directory, None, spawn)
+            server = await start_postgres(Path(name), None, spawn)
             url = database_on(server.database_url, "postgres")
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
                 # Tests lose nothing to a power cut; waiting for the disk is most of a copy's time.
@@ -84,6 +82,11 @@ async def postgres_url() -> AsyncIterator[str]:
         finally:
             for child in reversed(children):
                 await child.stop()
+
+
+def _prepare(directory: Path) -> None:
+    directory.chmod(0o711)  # so that the server's own system user gets to its data in there
+    (directory / "logs").mkdir()
 
 
 def database_on(url: str, name: str) -> str:

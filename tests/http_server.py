@@ -43,11 +43,12 @@ Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
 @dataclass
 class HttpServer:
-    """A running server: its address, what it was asked, and over how many connections."""
+    """A running server: its address, what it was asked, and over how many connections. ``stop`` refuses new ones."""
 
     url: str
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    stop: Callable[[], None] = lambda: None
 
     @property
     def targets(self) -> list[str]:
@@ -71,8 +72,8 @@ def json_reply(content: Any, status: int = 200, **headers: str) -> Reply:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[HttpServer]:
-    """Serve on a free port of 127.0.0.1 until the block is left; connections still open are cut then."""
+async def serving(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[HttpServer]:
+    """Serve, on a free port unless one is given, until the block is left; connections still open are cut then."""
     open_connections: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,8 +95,8 @@ async def serving(handler: Handler) -> AsyncIterator[HttpServer]:
             open_connections.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    served = HttpServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server = await asyncio.start_server(connected, host, port)
+    served = HttpServer(f"http://{host}:{server.sockets[0].getsockname()[1]}", stop=server.close)
     try:
         yield served
     finally:

@@ -43,7 +43,7 @@ class ToolGateway:
             SearchUnavailableError: the back end is down or missing. That is no result: "nothing found" must not be
                 concluded from it.
         """
-        args = {"query": " ".join(query.split()), "page": max(1, page)}
+        args = {"query": " ".join(query.replace("\x00", " ").split()), "page": max(1, page)}
         return await self._cached("search_web", args, lambda: self._search_now(args))
 
     async def fetch_page(self, url: str) -> ToolResult:
@@ -125,6 +125,7 @@ def normalised_url(url: str) -> str:
     except ValueError:
         return plain
     host = (parts.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
     if port is not None and (parts.scheme, port) not in {("http", 80), ("https", 443)}:
         host = f"{host}:{port}"
     return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))

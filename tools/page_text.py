@@ -6,7 +6,9 @@ template markup are left out.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -18,6 +20,7 @@ _BLOCKS = frozenset(
 )
 _SPACES = re.compile(r"[^\S\n]+")
 _LINKED_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+_Step: TypeAlias = LexborNode | Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def _one_line(text: str) -> str:
 
 
 class _Renderer:
-    """Depth-first walk that collects text pieces; block elements end a line."""
+    """Depth-first walk that collects text pieces; block elements end a line.
+
+    The walk keeps its own stack: a page may be nested deeper than Python calls may be.
+    """
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
@@ -81,18 +87,23 @@ class _Renderer:
         lines = (_SPACES.sub(" ", line).strip() for line in "".join(self._pieces).split("\n"))
         return "\n".join(line for line in lines if line and line != "-")
 
-    def walk(self, node: LexborNode) -> None:
-        child = node.child
-        while child is not None:
-            self._visit(child)
-            child = child.next
+    def walk(self, root: LexborNode) -> None:
+        todo: list[_Step] = _children(root)
+        while todo:
+            step = todo.pop()
+            if isinstance(step, LexborNode):
+                todo += self._visit(step)
+            else:
+                step()
 
-    def _visit(self, node: LexborNode) -> None:
+    def _visit(self, node: LexborNode) -> list[_Step]:
+        """Render the beginning of a node; what is left to do for it comes back, the last first."""
         tag = node.tag or ""
         if tag == "-text":
             self._pieces.append((node.text_content or "").replace("\n", " ").replace("\r", " "))
         elif tag == "a":
-            self._link(node)
+            start = len(self._pieces)
+            return [lambda: self._end_link(node, start), *_children(node)]
         elif tag == "iframe":
             self._frame(node)
         elif tag == "img":
@@ -100,25 +111,22 @@ class _Renderer:
         elif tag == "br":
             self._pieces.append("\n")
         elif tag in {"td", "th"}:
-            self.walk(node)
-            self._pieces.append(" | ")
+            return [lambda: self._pieces.append(" | "), *_children(node)]
         elif tag in _BLOCKS:
-            self._block(node, tag)
+            self._begin_block(tag)
+            return [lambda: self._pieces.append("\n"), *_children(node)]
         elif tag not in _DROPPED and not tag.startswith("-") and not tag.startswith("_"):
-            self.walk(node)
+            return _children(node)
+        return []
 
-    def _block(self, node: LexborNode, tag: str) -> None:
+    def _begin_block(self, tag: str) -> None:
         self._pieces.append("\n")
         if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
             self._pieces.append("# ")
         elif tag == "li":
             self._pieces.append("- ")
-        self.walk(node)
-        self._pieces.append("\n")
 
-    def _link(self, node: LexborNode) -> None:
-        start = len(self._pieces)
-        self.walk(node)
+    def _end_link(self, node: LexborNode, start: int) -> None:
         words = _one_line("".join(self._pieces[start:]))
         del self._pieces[start:]
         url = self._absolute(node.attributes.get("href"))
@@ -142,3 +150,13 @@ class _Renderer:
         except ValueError:  # urljoin refuses addresses such as "http://[": shown as plain words instead
             return None
         return url if url.startswith(_LINKED_SCHEMES) else None
+
+
+def _children(node: LexborNode) -> list[_Step]:
+    """A node's children, the last first."""
+    found: list[_Step] = []
+    child = node.last_child
+    while child is not None:
+        found.append(child)
+        child = child.prev
+    return found

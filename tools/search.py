@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 
 class SearchHit(BaseModel):
@@ -14,6 +14,11 @@ class SearchHit(BaseModel):
     url: str
     title: str = ""
     content: str = ""
+
+    @field_validator("url", "title", "content")
+    @classmethod
+    def _storable(cls, text: str) -> str:
+        return text.replace("\x00", "")
 
 
 class _SearxngAnswer(BaseModel):
@@ -51,6 +56,8 @@ class SearxngSearch:
             raise SearchUnavailableError("timeout") from error
         except httpx2.TransportError as error:
             raise SearchUnavailableError("unreachable") from error
+        except httpx2.DecodingError as error:
+            raise SearchUnavailableError("undecodable") from error
         if response.status_code != httpx2.codes.OK:
             raise SearchUnavailableError(f"http_{response.status_code}")
         try:

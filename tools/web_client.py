@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from domain.hosts import normalized_host
 from tools.page_text import render_page
 from tools.robots import USER_AGENT, Robots
 
@@ -57,9 +58,7 @@ class WebClient:
     def __init__(self, *, proxy: str | None, timeout_s: float, bytes_max: int) -> None:
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
-        transport: httpx2.AsyncBaseTransport = (
-            httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else _PinnedTransport(httpx2.AsyncHTTPTransport())
-        )
+        transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else _PinnedTransport()
         self._client = httpx2.AsyncClient(
             transport=transport,
             timeout=timeout_s,
@@ -159,8 +158,12 @@ def refused_url(url: str) -> str | None:
         return "port"
     if "." not in host.rstrip(".") and ":" not in host:
         return "private_address"  # a bare name, or a whole address written as one number
-    if _is_private_literal(host):
+    # Also as others read it: without a closing dot, with full-width digits as digits, a backslash as a slash.
+    name = normalized_host(url)
+    if any(_is_private_literal(form) for form in (host.rstrip("."), (name or "").strip("[]"))):
         return "private_address"
+    if name is None:
+        return "bad_url"
     return "private_address" if host.rstrip(".").endswith((".local", ".internal", ".localhost")) else None
 
 
@@ -173,6 +176,8 @@ def is_public_address(address: str) -> bool:
             return False
         if ip in ipaddress.ip_network("64:ff9b::/96"):
             return is_public_address(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip not in ipaddress.ip_network("2000::/3"):
+            return False  # all global unicast there is; Python calls site-local and IPv4-compatible addresses global
     return ip.is_global and not ip.is_multicast
 
 
@@ -191,8 +196,9 @@ def _is_private_literal(host: str) -> bool:
 class _PinnedTransport(httpx2.AsyncBaseTransport):
     """Resolves the name once, checks every address and connects to a checked one."""
 
-    def __init__(self, inner: httpx2.AsyncHTTPTransport) -> None:
-        self._inner = inner
+    def __init__(self) -> None:
+        # The pool knows connections by address: kept alive, one would be used for another name of the same machine.
+        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         host = request.url.host
@@ -233,11 +239,15 @@ def _decode(answer: _Answer) -> str:
     for name in (answer.charset, sniffed[1].decode("ascii") if sniffed else None, "utf-8"):
         if name:
             try:
-                # NUL cannot be stored in a Postgres text and means nothing on a page.
-                return answer.body.decode(name, errors="replace").replace("\x00", "")
-            except LookupError:
+                return _storable(answer.body.decode(name, errors="replace"))
+            except (LookupError, UnicodeError):  # no such encoding, or one that is not meant for pages
                 continue
-    return answer.body.decode("utf-8", errors="replace").replace("\x00", "")
+    return _storable(answer.body.decode("utf-8", errors="replace"))
+
+
+def _storable(text: str) -> str:
+    # Postgres takes neither NUL nor half a surrogate pair, and both mean nothing on a page.
+    return text.replace("\x00", "").encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _failed(

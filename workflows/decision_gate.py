@@ -54,13 +54,11 @@ class DecisionGate:
             self.accept(self.parse(raw, request))
         except DecisionError as error:
             given = raw.get("decision_id") if isinstance(raw, dict) else None
-            self._refused.append(
-                RefusedStep(
-                    run_id=request.run_id,
-                    decision_id=str(given)[:_GIVEN_ID_CHARS_MAX] if given else None,
-                    problem=str(error)[:_PROBLEM_CHARS_MAX],
-                )
-            )
+            decision_id = str(given)[:_GIVEN_ID_CHARS_MAX] if given else None
+            problem = str(error)[:_PROBLEM_CHARS_MAX]
+            self._refused.append(RefusedStep(run_id=request.run_id, decision_id=decision_id, problem=problem))
+            if self.question is not None:
+                self.question = self.question.model_copy(update={"problem": problem})
 
     async def record_refused(self) -> None:
         """Write refused answers to the audit trail."""
@@ -101,7 +99,6 @@ class DecisionGate:
             except TimeoutError:
                 continue
             if self._refused:
-                self.question = question = question.model_copy(update={"problem": self._refused[-1].problem})
                 await self.record_refused()
                 on_refused()
             elif self._decision is None and is_settled():

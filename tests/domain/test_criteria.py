@@ -223,7 +223,8 @@ def test_what_is_read_back_to_the_requester_is_what_was_understood() -> None:
 
 @given(
     st.fixed_dictionaries(
-        {}, optional={key: st.just(value) for key, value in EVERY_KEY.items() if key not in {"quantity", "radius_miles"}}
+        {},
+        optional={key: st.just(value) for key, value in EVERY_KEY.items() if key not in {"quantity", "radius_miles"}},
     )
 )
 def test_criteria_survive_storage_unchanged(raw: dict[str, Any]) -> None:

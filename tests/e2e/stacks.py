@@ -73,9 +73,7 @@ async def idle_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @contextmanager
-def running_worker(
-    addresses: StackAddresses, directory: Path, *command: str, **variables: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def running_worker(addresses: StackAddresses, directory: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker of an idle stack, polling; its log is in ``directory``. Drained at the end, which must succeed."""
     ready = directory / "worker.ready"
     ready.unlink(missing_ok=True)
@@ -84,7 +82,7 @@ def running_worker(
     log = directory / "worker.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *(command or ("worker.py",))],
+            [sys.executable, "worker.py"],
             cwd=PROJECT,
             env=environment | {"WORKER_READY_FILE": str(ready)},
             stdin=subprocess.DEVNULL,

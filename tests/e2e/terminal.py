@@ -113,9 +113,11 @@ def finished(process: subprocess.Popen[str], code: int | None = 0, timeout_s: fl
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"{process.args} did not end within {timeout_s:g} s:\n{out}\n{err}") from None
+        raise AssertionError(f"{process.args!r} did not end within {timeout_s:g} s:\n{out}\n{err}") from None
     if code is not None:
-        assert process.returncode == code, f"{process.args} ended with {process.returncode}, not {code}:\n{out}\n{err}"
+        assert process.returncode == code, (
+            f"{process.args!r} ended with {process.returncode}, not {code}:\n{out}\n{err}"
+        )
     return Output(process.returncode, out, err)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,14 @@ def test_an_answer_that_makes_no_sense_is_recorded_and_shown_and_the_run_still_w
 ) -> None:
     run_id, decision_id = asking["run_id"], asking["decision"]["decision_id"]
     refused = "SELECT detail::text FROM audit_events WHERE run_id = %s AND event = 'decision_refused'"
+
+    def is_recorded(count: int) -> bool:
+        return len(stack.rows(refused, run_id)) == count
+
     nonsense = ("yes please", {"decision_id": "decision-9", "action": "accept_partial"}, {"action": "acept_partial"})
     for count, answer in enumerate(nonsense, start=1):
         signal_by_temporal(stack, asking["workflow_id"], answer)
-        wait_until(lambda count=count: len(stack.rows(refused, run_id)) == count, "the refusal is recorded")
+        wait_until(partial(is_recorded, count), "the refusal is recorded")
     status = stack.status(run_id)
     assert status["status"] == "needs_user_decision"
     assert status["decision"]["decision_id"] == decision_id, "it is still the same question"
@@ -91,7 +96,10 @@ def test_f13_a_decision_amends_the_same_run_which_goes_on_and_asks_again(
     assert again["decision"]["decision_id"] == "decision-2"
     assert again["companies"]["ready"] > asking["companies"]["ready"]
     assert again["criteria"] == {"pms": ["Buildium"], "states": ["CO"]}
-    asked, decided = "SELECT criteria_asked FROM runs WHERE run_id = %s", "SELECT actor FROM audit_events WHERE run_id = %s"
+    asked, decided = (
+        "SELECT criteria_asked FROM runs WHERE run_id = %s",
+        "SELECT actor FROM audit_events WHERE run_id = %s",
+    )
     assert stack.one(asked, run_id)["cities"] == ["Denver"], "what was asked for stays on record"
     assert ("the tests",) in stack.rows(decided, run_id)
 

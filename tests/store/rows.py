@@ -78,9 +78,7 @@ async def add_research(
 ) -> None:
     """Store a company's facts, graded unless the agent has not read it yet."""
     icp = grade(facts) if graded else None
-    await companies.save_research(
-        conn, run_id, company_id, facts, (), icp, pages=(), dropped={}, researched=graded
-    )
+    await companies.save_research(conn, run_id, company_id, facts, (), icp, pages=(), dropped={}, researched=graded)
 
 
 async def complete(conn: Connection, company_id: UUID) -> None:

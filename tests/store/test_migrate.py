@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from urllib.parse import urlsplit
 
 import psycopg
@@ -53,15 +53,12 @@ async def test_a_second_time_changes_nothing(database_url: str) -> None:
 
 
 async def test_two_processes_at_once_apply_each_migration_once(empty_database_url: str) -> None:
-    command = [sys.executable, "-c", APPLY, empty_database_url]
-    both = [
-        subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ended = [await asyncio.to_thread(process.communicate, timeout=60) for process in both]
+    command = (sys.executable, "-c", APPLY, empty_database_url)
+    both = [await asyncio.create_subprocess_exec(*command, cwd=PROJECT, stdout=PIPE, stderr=PIPE) for _ in range(2)]
+    ended = await asyncio.gather(*(process.communicate() for process in both))
 
     assert [process.returncode for process in both] == [0, 0], ended
-    assert sorted(out.split() for out, _ in ended) == [[], _all_migrations()]
+    assert sorted(out.decode().split() for out, _ in ended) == [[], _all_migrations()]
     assert _relations(empty_database_url, "r") >= TABLES
 
 

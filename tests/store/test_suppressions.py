@@ -16,6 +16,7 @@ from agents.loop import AgentRunner
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
 from domain.evidence import Evidence
 from domain.places import Place
+from domain.pms import PmsVendor
 from domain.request import RunRequest
 from domain.steps import CompanyRef, CompanyStep, RunStep
 from local.demo.truth import gold_table
@@ -182,7 +183,7 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
 ) -> None:
     portal = Evidence(result_id="r1", url="http://acme.example/", quote="https://acme.managebuilding.com/Resident/")
     facts = facts_in(Place(city="Austin", state="TX")).model_copy(
-        update={"pms_status": "detected", "pms": "Buildium", "pms_slug": "acme", "pms_evidence": portal}
+        update={"pms_status": "detected", "pms": PmsVendor.BUILDIUM, "pms_slug": "acme", "pms_evidence": portal}
     )
     request, company_id = await _complete_company(database, facts)
     assert (await gate.recheck_suppression(RunStep(request=request))).companies == ()
@@ -210,9 +211,7 @@ async def _complete_company(database: Database, facts: CompanyFacts) -> tuple[Ru
     async with database.transaction() as conn:
         request = await add_run(conn)
         company_id = await add_company(conn, request.run_id, "Acme")
-        await companies.set_own_site(
-            conn, company_id, "acme.example", "http://acme.example/", ["acme-old.example"]
-        )
+        await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", ["acme-old.example"])
         await add_research(conn, request.run_id, company_id, facts)
         await complete(conn, company_id)
     return request, company_id

@@ -36,6 +36,7 @@ _STATUS_OF = {
 Ending = ReasonCode | Callable[[RunRequest, int], ReasonCode]
 OK = ReasonCode.COMPLETE
 NO = ReasonCode.UNITS_NOT_MET
+SHORT = ReasonCode.CONTACTS_SHORT
 
 
 def at(task: int, place: int = 0) -> int:
@@ -56,7 +57,9 @@ class Row:
 
 @dataclass
 class Hold:
-    """A step that stops at its beginning until it is released."""
+    """A step that stops until it is released, or cancelled unless it is deaf to that."""
+
+    is_deaf: bool = False
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,6 +94,7 @@ class FakeRun:
         self.bought: list[tuple[str, int, int, int]] = []
         self._holds: dict[tuple[str, int | None], Hold] = {}
         self._failures: dict[tuple[str, int | None], str] = {}
+        self._fails_once: set[tuple[str, int | None]] = set()
         self._seq = 0
 
     def hold(self, name: str, key: int | None = None) -> Hold:
@@ -105,6 +109,11 @@ class FakeRun:
     def fail(self, name: str, key: int | None, failure_type: str) -> None:
         """Have an activity fail for good, until it is mended."""
         self._failures[name, key] = failure_type
+
+    def fail_once(self, name: str, key: int | None, failure_type: str) -> None:
+        """Have an activity fail for good the next time."""
+        self._fails_once.add((name, key))
+        self.fail(name, key, failure_type)
 
     def mend(self) -> None:
         """Nothing fails any more."""
@@ -146,15 +155,27 @@ class FakeRun:
     async def begin(self, name: str, key: int | None, step: Any) -> None:
         """Note that an activity has begun, and let happen what is planned for it."""
         self.calls.append(Call(name, key, step, while_waiting=self.question is not None))
+        await self.pass_hold(name, key)
+        for planned in ((name, key), (name, None)):
+            if planned in self._failures:
+                failure_type = self._failures[planned]
+                if planned in self._fails_once:
+                    del self._failures[planned]
+                raise ApplicationError(f"{name} was planned to fail", type=failure_type, non_retryable=True)
+
+    async def pass_hold(self, name: str, key: int | None) -> None:
+        """Stop here if that is planned."""
         hold = self._holds.get((name, key))
-        if hold is not None:
-            hold.reached.set()
-            while not hold.released.is_set():
-                activity.heartbeat()
+        if hold is None:
+            return
+        hold.reached.set()
+        while not hold.released.is_set():
+            activity.heartbeat()
+            try:
                 await asyncio.sleep(0.02)
-        failure_type = self._failures.get((name, key)) or self._failures.get((name, None))
-        if failure_type is not None:
-            raise ApplicationError(f"{name} was planned to fail", type=failure_type, non_retryable=True)
+            except asyncio.CancelledError:
+                if not hold.is_deaf:
+                    raise
 
     def buy(self, name: str, key: int, retry_round: int, attempt: int = 1) -> Interruption | None:
         """One model call, unless it is stored; or why it may not be bought."""

@@ -20,6 +20,7 @@ from workflows.lead_list import LeadListResult, LeadListWorkflow
 from workflows.names import SIGNAL_DECISION, UPDATE_DECISION
 
 _PATIENCE_S = 20.0
+_END_S = 60.0
 
 
 def request_for(target: int = 2, *, discovery: int = 1, companies: int = 4, **changes: Any) -> RunRequest:
@@ -54,7 +55,7 @@ class LiveRun:
         deadline = time.monotonic() + _PATIENCE_S
         while not is_so(progress := await self.progress()):
             assert time.monotonic() < deadline, f"not so in time: {what}; the run says {progress!r}"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.04)
         return progress
 
     async def question(self, number: int = 1) -> DecisionRequest:
@@ -75,7 +76,7 @@ class LiveRun:
 
     async def result(self) -> LeadListResult:
         """Wait for the end."""
-        return await self.handle.result()
+        return await asyncio.wait_for(self.handle.result(), _END_S)
 
     def child(self, position: int) -> WorkflowHandle[Any, Any]:
         """The workflow of a company."""

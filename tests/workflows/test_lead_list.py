@@ -7,7 +7,7 @@ from domain.failures import MODEL_BAD_REQUEST
 from domain.progress import RunStatus, Stage
 from domain.steps import StateStep
 from tests.workflows.conftest import StartRun
-from tests.workflows.fake_run import NO, OK, FakeRun, at
+from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
 
 
@@ -115,16 +115,24 @@ async def test_companies_of_a_finished_search_are_worked_on_while_another_search
 
 
 async def test_the_stage_is_the_earliest_one_with_work_and_moves_back_to_discovery(start: StartRun) -> None:
-    held = [("qualify_company", at(0, 0)), ("find_contacts", at(0, 0)), ("discover", 1)]
-    run = await start(request_for(2), [OK], [OK], prepare=lambda s: [s.hold(*key) for key in held])
-    seen = []
-    for key in held:
-        await run.stored.hold(*key).reached.wait()
-        wanted = [Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY, Stage.COMPANY_DISCOVERY][len(seen)]
-        progress = await run.until(lambda p, stage=wanted: p.stage is stage, wanted)  # type: ignore[misc]
-        seen.append((progress.open_discovery, progress.open_research, progress.open_contacts))
-        run.stored.hold(*key).release()
-    assert seen == [(0, 1, 0), (0, 0, 1), (1, 0, 0)]
+    def prepare(stored: FakeRun) -> None:
+        for place in (0, 1):
+            stored.hold("qualify_company", at(0, place))
+            stored.hold("find_contacts", at(0, place))
+        stored.hold("discover", 1)
+
+    run = await start(request_for(1), [SHORT, SHORT], [OK], prepare=prepare)
+    progress = await run.until(lambda p: p.stage is Stage.COMPANY_RESEARCH)
+    assert (progress.open_discovery, progress.open_research, progress.open_contacts) == (0, 2, 0)
+    for place in (0, 1):
+        run.stored.hold("qualify_company", at(0, place)).release()
+    progress = await run.until(lambda p: p.stage is Stage.CONTACT_DISCOVERY)
+    assert (progress.open_discovery, progress.open_research, progress.open_contacts) == (0, 0, 2)
+    for place in (0, 1):
+        run.stored.hold("find_contacts", at(0, place)).release()
+    progress = await run.until(lambda p: p.stage is Stage.COMPANY_DISCOVERY)
+    assert progress.open_discovery == 1
+    run.stored.release_all()
     assert (await run.result()).status is RunStatus.COMPLETED
     assert stages(run)[:3] == [Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY, Stage.COMPANY_DISCOVERY]
     assert (await run.progress()).stage is Stage.DONE

@@ -129,7 +129,9 @@ class World:
         reason = run.ending_of(step)
         if reason in {ReasonCode.COMPLETE, ReasonCode.CONTACTS_SHORT}:
             return CompanyOutcome(spend=_ONE_CALL)
-        return run.end(position, reason, spend=_ONE_CALL)
+        outcome = run.end(position, reason, spend=_ONE_CALL)
+        await run.pass_hold("research_company has ended", position)
+        return outcome
 
     @activity.defn
     async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:

@@ -1,0 +1,173 @@
+"""A model's server whose answers a test writes down in order: ``POST /v1/responses`` over a real socket.
+
+It is asked by the production client and loop; what it was sent is kept, so that a test can count what was bought.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import openai
+from pydantic import SecretStr
+
+from agents import company_research
+from agents.loop import AgentAnswer, AgentRunner
+from agents.role import AgentRole
+from settings import Settings
+from store.database import Database
+from tests.conftest import model_client
+from tests.http_server import HttpServer, Reply, Request, json_reply, serving
+from tools.gateway import ToolGateway
+
+INPUT_TOKENS, OUTPUT_TOKENS = 1000, 100
+EMPTY_RESEARCH: dict[str, Any] = {
+    **dict.fromkeys(company_research.ResearchOutput.model_fields),
+    "associations": [],
+    "places_served": [],
+}
+
+
+def says(text: str | dict[str, Any]) -> Reply:
+    """A final answer: prose, or JSON."""
+    written = text if isinstance(text, str) else json.dumps(text)
+    return _response([_message({"type": "output_text", "text": written, "annotations": []})])
+
+
+def refuses() -> Reply:
+    """The model declines."""
+    return _response([_message({"type": "refusal", "refusal": "I cannot help with that."})])
+
+
+def calls(*wanted: tuple[str, dict[str, Any] | str]) -> Reply:
+    """Tool calls, all of one turn."""
+    return _response(
+        [
+            {
+                "type": "function_call",
+                "id": f"fc_{number}",
+                "call_id": f"call_{number}",
+                "name": name,
+                "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
+                "status": "completed",
+            }
+            for number, (name, arguments) in enumerate(wanted)
+        ]
+    )
+
+
+def opens(url: str) -> Reply:
+    """A turn that reads one page."""
+    return calls(("fetch_page", {"url": url}))
+
+
+def fails(status: int, code: str | None = None, **headers: str) -> Reply:
+    """An error as the API reports it."""
+    error = {"message": "no", "type": "error", "param": None, "code": code}
+    return json_reply({"error": error}, status, **{name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def _message(part: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+
+
+def _response(output: list[dict[str, Any]]) -> Reply:
+    usage = {
+        "input_tokens": INPUT_TOKENS,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": OUTPUT_TOKENS,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": INPUT_TOKENS + OUTPUT_TOKENS,
+    }
+    return json_reply(
+        {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1767225600,
+            "model": "scripted",
+            "status": "completed",
+            "output": output,
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": usage,
+        }
+    )
+
+
+@dataclass
+class Model:
+    """A running server and the runners that ask it."""
+
+    server: HttpServer
+    script: list[Reply]
+    _new_runner: Callable[[], AgentRunner] = field(repr=False)
+
+    @property
+    def bought(self) -> int:
+        """Requests that reached the server."""
+        return len(self.server.requests)
+
+    def asked(self, number: int) -> dict[str, Any]:
+        """The body of a request, the first being 0, the last -1."""
+        body: dict[str, Any] = self.server.requests[number].json()
+        return body
+
+    def tool_outputs(self, number: int = -1) -> list[dict[str, Any]]:
+        """What the tool calls of the conversation were answered with, as of a request."""
+        items = self.asked(number)["input"]
+        return [json.loads(item["output"]) for item in items if item.get("type") == "function_call_output"]
+
+    def new_worker(self) -> AgentRunner:
+        """A runner as another worker has it: nothing shared with the first but database and servers."""
+        return self._new_runner()
+
+    async def run(
+        self,
+        run_id: UUID,
+        *,
+        role: AgentRole = company_research.ROLE,
+        runner: AgentRunner | None = None,
+        seen: tuple[str, ...] = (),
+        subject: str = "company 1",
+        **task: Any,
+    ) -> AgentAnswer:
+        """One agent call."""
+        return await (runner or self.new_worker()).run(
+            role, run_id, subject, {"task": role.name, **task}, seen_urls=seen
+        )
+
+
+@asynccontextmanager
+async def scripted(
+    database: Database, gateway: ToolGateway, settings: Settings, *script: Reply
+) -> AsyncIterator[Model]:
+    """Serve the answers in order; a request beyond the last is answered with HTTP 500."""
+    left = list(script)
+
+    def answer(request: Request) -> Reply:
+        assert (request.method, request.target) == ("POST", "/v1/responses")
+        return left.pop(0) if left else fails(500)
+
+    clients: list[openai.AsyncOpenAI] = []
+    async with serving(answer) as server:
+        changed = settings.model_copy(
+            update={
+                "openai_base_url": f"{server.url}/v1",
+                "openai_api_key": SecretStr("scripted"),
+                "openai_model": "scripted",
+                "model_timeout_s": 1.0,
+            }
+        )
+
+        def new_runner() -> AgentRunner:
+            clients.append(model_client(changed))
+            return AgentRunner(clients[-1], gateway, database, changed)
+
+        yield Model(server, left, new_runner)
+        for client in clients:
+            await client.close()

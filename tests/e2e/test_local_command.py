@@ -1,0 +1,112 @@
+"""``starter.py local``: one stack per directory, ports that are said when taken, and data that outlives Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.stacks import STOP_TIMEOUT_S, running_local_command
+from tests.e2e.terminal import PROJECT, Terminal, read_rows, wait_until
+
+COLORADO = {"pms": "Buildium", "state": "CO"}
+
+
+@pytest.fixture
+def aside(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal with a directory of its own, beside the shared stack."""
+    yield Terminal(tmp_path, tmp_path / "local")
+    shutil.rmtree(tmp_path)
+
+
+def test_a_second_stack_in_the_same_directory_is_refused_with_the_first_ones_address(stack: Terminal) -> None:
+    addresses = stack.addresses()
+    refused = stack.run("local", code=2)
+    assert f"a stack already runs in {stack.stack_directory}" in refused.err
+    assert f"process {addresses.pid}" in refused.err
+    assert str(addresses.temporal_ui_url) in refused.err
+    assert stack.addresses() == addresses, "the first is not disturbed"
+
+
+def test_a_port_that_is_taken_is_named_with_its_holder_and_nothing_stays_behind(
+    stack: Terminal, aside: Terminal
+) -> None:
+    port = urlsplit(f"//{stack.addresses().temporal_address}").port
+    refused = aside.run("local", "--temporal-port", str(port), code=2)
+    assert f"port {port} for the Temporal server is in use by temporal" in refused.err
+    assert not (aside.stack_directory / "stack.json").exists()
+
+
+def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_another_stack(
+    stack: Terminal, aside: Terminal
+) -> None:
+    with running_local_command(aside) as first:
+        run_id = aside.start(COLORADO, 5, waits=False)["run_id"]
+        assert [run["run_id"] for run in aside.json("list")["runs"]] == [run_id], "each directory has its own runs"
+        assert run_id not in [run["run_id"] for run in stack.json("list")["runs"]]
+        wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run is in its middle")
+        first.send_signal(signal.SIGINT)
+        assert first.wait(STOP_TIMEOUT_S) == 0
+    assert "stack" in aside.run("status", run_id, code=2).err
+    with running_local_command(aside):
+        done = aside.json("watch", run_id)
+        assert len(read_rows(aside.directory / done["companies_csv"])) == 5
+        assert aside.rows("SELECT tool FROM tool_results GROUP BY tool, args HAVING count(*) > 1") == []
+
+
+def test_a_user_without_rights_gets_the_whole_stack_and_its_list() -> None:
+    with tempfile.TemporaryDirectory(prefix="pm-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        command = command_of_nobody(directory)
+        terminal = Terminal(directory, directory / "local")
+        words = ["start", "--local", "--criteria", '{"pms": "Buildium", "state": "CO"}', "--quantity", "2", "--json"]
+        finished = subprocess.run(
+            [*command, str(PROJECT / "starter.py"), *words],
+            cwd=directory,
+            env=terminal.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=110,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        files = sorted((directory / "exports").iterdir())
+        assert [path.name.split("_")[0] for path in files] == ["companies", "contacts"]
+        assert len(read_rows(files[0])) == 2
+        assert {path.owner() for path in files} == {directory.owner()}
+
+
+def command_of_nobody(directory: Path) -> list[str]:
+    """What runs Python as a user without rights, who gets the directory.
+
+    Root's own interpreter may lie where nobody else gets to; then another of the same version does it, with the same
+    packages. Where the tests' user has no rights, or nobody can run any Python, it is the tests' user with its Python.
+    """
+    if os.geteuid() != 0:
+        return [sys.executable]
+    nobody = pwd.getpwnam("nobody")
+    user = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    twin = directory / "python"
+    for base in (Path(sys.executable).resolve(), Path("/usr/local/bin") / version, Path("/usr/bin") / version):
+        runs = subprocess.run([*user, "/bin/sh", "-c", f"{base} -V"], cwd="/", check=False, capture_output=True)
+        if runs.returncode == 0:
+            break
+    else:
+        return [sys.executable]
+    (twin / "bin").mkdir(parents=True)
+    (twin / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
+    (twin / "bin" / "python").symlink_to(base)
+    (twin / "bin" / "temporal").symlink_to(Path(sys.executable).with_name("temporal"))
+    (twin / "lib").symlink_to(Path(sys.prefix) / "lib")
+    shutil.chown(directory, "nobody")
+    return [*user, str(twin / "bin" / "python")]

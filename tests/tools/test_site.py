@@ -1,0 +1,153 @@
+"""Reading a company's own site on the demo web, checked against the world's own records: what code knows before any model is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from domain.identity import phone_key
+from local.demo.truth import GoldCompany, gold_table
+from local.demo.world import DEFAULT_SEED, generate_world
+from settings import Settings
+from store.database import Database
+from tests.http_server import Reply, html, serving
+from tools.gateway import ToolGateway
+from tools.pms.detect import detect_pms
+from tools.site import final_url, read_site
+from tools.web_client import WebClient
+
+WORLD = generate_world(DEFAULT_SEED)
+GOLD = gold_table(WORLD).companies
+
+
+def some(wanted: Callable[[GoldCompany], bool], count: int = 3) -> list[GoldCompany]:
+    """The first companies of the world of which something holds."""
+    found = [company for company in GOLD if company.domain and wanted(company)][:count]
+    assert found
+    return found
+
+
+def named(company: GoldCompany) -> str:
+    return company.domain or ""
+
+
+def in_state(state: str) -> list[str]:
+    """Websites whose company is in such a state of neglect."""
+    return [company.website or "" for company in GOLD if state in company.traits and company.domain][:2]
+
+
+ALIVE = some(lambda company: company.deliverable, 8)
+
+
+@pytest.mark.parametrize("company", ALIVE, ids=named)
+async def test_an_own_site_gives_domain_office_phone_and_software(gateway: ToolGateway, company: GoldCompany) -> None:
+    reading = await read_site(gateway, str(company.website))
+
+    assert (reading.problem, reading.domain, reading.website) == (None, company.domain, company.website)
+    assert final_url(reading.pages[0]) == reading.website
+    assert (reading.detection.status, reading.detection.vendor) == (company.pms_status, company.pms)
+    (place, evidence) = reading.places()[0]
+    assert (place.city, place.state, place.zip) == (company.city, company.state, company.zip)
+    cited = next(page for page in reading.pages if page.result_id == evidence.result_id)
+    assert " ".join(evidence.quote.split()) in " ".join(cited.text.split())
+    assert phone_key(company.phone) in reading.office_phones
+
+
+@pytest.mark.parametrize("company", ALIVE[:4], ids=named)
+async def test_no_persons_own_number_is_taken_for_the_offices(gateway: ToolGateway, company: GoldCompany) -> None:
+    reading = await read_site(gateway, str(company.website))
+    assert set(reading.office_phones) == {phone_key(company.phone)}
+
+
+async def test_at_most_home_three_likely_pages_and_a_contact_page_are_read(gateway: ToolGateway) -> None:
+    for company in ALIVE:
+        reading = await read_site(gateway, str(company.website))
+        assert 1 <= len(reading.pages) <= 5
+        assert len({page.page_hash for page in reading.pages}) == len(reading.pages), "no page twice"
+
+
+@pytest.mark.parametrize("company", some(lambda company: company.pms_status == "none", 2), ids=named)
+async def test_no_software_is_concluded_only_from_pages_that_were_read(
+    gateway: ToolGateway, company: GoldCompany
+) -> None:
+    reading = await read_site(gateway, str(company.website))
+    assert reading.detection.status == "none"
+    assert len(reading.pages) >= 2
+
+
+@pytest.mark.parametrize("company", some(lambda company: company.pms_status == "conflict", 2), ids=named)
+async def test_two_systems_in_portal_links_are_a_conflict(gateway: ToolGateway, company: GoldCompany) -> None:
+    assert (await read_site(gateway, str(company.website))).detection.status == "conflict"
+
+
+@pytest.mark.parametrize("company", some(lambda company: "alias_redirect" in company.traits, 2), ids=named)
+async def test_f70_a_domain_that_moved_is_an_alias_of_the_one_that_answers(
+    gateway: ToolGateway, company: GoldCompany
+) -> None:
+    for alias in company.alias_domains:
+        reading = await read_site(gateway, f"http://{alias}/")
+        assert (reading.domain, reading.aliases) == (company.domain, (alias,))
+
+
+@pytest.mark.parametrize("website", in_state("parked"))
+async def test_a_parked_domain_is_no_site(gateway: ToolGateway, website: str) -> None:
+    reading = await read_site(gateway, website)
+    assert (reading.problem, reading.detail, reading.pages) == ("no_site", "parked", ())
+
+
+@pytest.mark.parametrize("website", in_state("empty"))
+async def test_f60_a_site_that_answers_with_nothing_is_no_site(gateway: ToolGateway, website: str) -> None:
+    reading = await read_site(gateway, website)
+    assert (reading.problem, reading.detail) == ("no_site", "no_text")
+
+
+@pytest.mark.parametrize("website", in_state("not_found"))
+async def test_a_dead_site_is_no_site_and_its_software_unknown_not_none(gateway: ToolGateway, website: str) -> None:
+    reading = await read_site(gateway, website)
+    assert (reading.problem, reading.detail) == ("no_site", "http_404")
+    assert (reading.detection.status, reading.detection.reason) == ("unknown", "no_site")
+
+
+async def test_f25_a_site_that_never_answers_costs_one_timeout(database: Database, settings: Settings) -> None:
+    web = WebClient(proxy=settings.web_proxy, timeout_s=0.5, bytes_max=100_000)
+    reading = await read_site(ToolGateway(database, web, None, settings), in_state("silent")[0])
+    await web.close()
+    assert (reading.problem, reading.detail) == ("no_site", "timeout")
+
+
+@pytest.mark.parametrize("website", in_state("robots_blocked"))
+async def test_a_site_whose_robots_txt_keeps_us_out_is_blocked_not_dead(gateway: ToolGateway, website: str) -> None:
+    reading = await read_site(gateway, website)
+    assert (reading.problem, reading.detail) == ("blocked", "robots")
+    assert (reading.detection.status, reading.detection.reason) == ("unknown", "blocked")
+
+
+async def test_a_site_that_refuses_us_is_blocked(database: Database, settings: Settings) -> None:
+    async with serving(lambda request: Reply(403)) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
+        reading = await read_site(ToolGateway(database, web, None, settings), "http://acme.example/")
+        await web.close()
+    assert (reading.problem, reading.detail) == ("blocked", "http_403")
+    assert reading.detection == detect_pms([], site_problem="blocked")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_parked"),
+    [
+        ("This domain is for sale!", True),
+        ("Website coming soon", True),
+        ("This account has been suspended.", True),
+        ("We manage homes in Austin.", False),
+        ("Lot coming soon. " + "We manage homes in Austin. " * 5, False),
+        ("Buy this domain? No: we manage homes. " + "Our team looks after your house. " * 60, False),
+    ],
+)
+async def test_a_page_is_parked_when_it_says_little_else(
+    database: Database, settings: Settings, text: str, is_parked: bool
+) -> None:
+    async with serving(lambda request: html(f"<p>{text}</p>")) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
+        reading = await read_site(ToolGateway(database, web, None, settings), "http://acme.example/")
+        await web.close()
+    assert (reading.detail == "parked") is is_parked

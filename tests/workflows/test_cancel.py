@@ -1,0 +1,117 @@
+"""Cancelling a run in any stage, and ending one of its companies alone.
+
+A cancelled run is ``CANCELED`` for Temporal and ``cancelled`` where people query it, leaves no open company behind, and
+keeps what it has found. A company that somebody ends by hand ends as failed, and its run goes on.
+"""
+
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import CancelledError
+
+from domain.company import CompanyStatus
+from domain.progress import RunStatus
+from domain.request import Limits
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import OK, FakeRun, at
+from tests.workflows.live_run import LiveRun, eventually, request_for
+
+
+async def ends_as_cancelled(run: LiveRun) -> None:
+    """Wait for the end of a cancelled run, and see that it is one in every respect."""
+    with pytest.raises(WorkflowFailureError) as raised:
+        await run.result()
+    assert isinstance(raised.value.cause, CancelledError)
+    assert await run.status() is WorkflowExecutionStatus.CANCELED
+    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
+    assert [step.state_key for step in run.stored.steps("notify_requester")][-1] == "cancelled"
+    assert run.stored.steps("export_run") == []
+    progress = await run.progress()
+    assert (progress.status, progress.decision) == (RunStatus.CANCELLED, None)
+    assert WorkflowExecutionStatus.RUNNING not in (await run.children_statuses()).values()
+
+
+async def was_asked_to_cancel(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a workflow has been asked to cancel."""
+    events = (await handle.fetch_history()).events
+    return any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED for event in events)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("plan_run_search", None),
+        ("discover", 0),
+        ("qualify_company", at(0, 1)),
+        ("research_company", at(0, 1)),
+        ("find_contacts", at(0, 1)),
+        ("recheck_suppression", None),
+    ],
+    ids=["planning", "discovery", "qualification", "research", "contacts", "last gate"],
+)
+async def test_a_run_can_be_cancelled_in_every_stage(start: StartRun, name: str, key: int | None) -> None:
+    run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold(name, key))
+    await run.stored.hold(name, key).reached.wait()
+    if key == at(0, 1):
+        await run.until(lambda p: p.companies_ready == 1)
+    await run.handle.cancel()
+    await ends_as_cancelled(run)
+    if key == at(0, 1):
+        assert run.stored.statuses() == {at(0, 0): CompanyStatus.COMPLETE, at(0, 1): CompanyStatus.FOUND}
+
+
+async def test_a_run_can_be_cancelled_while_it_waits_for_a_decision(start: StartRun) -> None:
+    run = await start(request_for(2), [OK])
+    await run.question()
+    await run.handle.cancel()
+    await ends_as_cancelled(run)
+
+
+async def test_a_run_that_waits_with_companies_open_can_be_cancelled(start: StartRun) -> None:
+    run = await start(
+        request_for(2, limits=Limits(stage_timeout_s=1)), [OK], prepare=lambda s: s.hold("research_company", at(0))
+    )
+    await run.question()
+    await run.handle.cancel()
+    await ends_as_cancelled(run)
+    assert await run.children_statuses() == {at(0): WorkflowExecutionStatus.CANCELED}
+
+
+async def test_a_run_cancelled_while_it_stops_what_it_no_longer_needs_is_cancelled(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("research_company", at(0, 1)).is_deaf = True
+
+    run = await start(request_for(1), [OK, OK], prepare=prepare)
+    slow = run.stored.hold("research_company", at(0, 1))
+    await slow.reached.wait()
+    await run.until(lambda p: p.companies_ready == 1)
+    while not await was_asked_to_cancel(run.child(at(0, 1))):
+        pass
+    await run.handle.cancel()
+    while not await was_asked_to_cancel(run.handle):
+        pass
+    slow.release()
+    await ends_as_cancelled(run)
+
+
+@pytest.mark.parametrize("how", ["cancel", "terminate"])
+async def test_a_company_that_somebody_ends_alone_ends_as_failed_and_its_run_goes_on(start: StartRun, how: str) -> None:
+    run = await start(request_for(1), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 0)))
+    await run.stored.hold("research_company", at(0, 0)).reached.wait()
+    await getattr(run.child(at(0, 0)), how)()
+    result = await run.result()
+    assert (result.status, result.companies) == (RunStatus.COMPLETED, 1)
+    assert run.stored.statuses() == {at(0, 0): CompanyStatus.FAILED, at(0, 1): CompanyStatus.COMPLETE}
+
+
+async def test_a_terminated_run_leaves_no_company_running(start: StartRun) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.hold("research_company", at(0)))
+    await run.stored.hold("research_company", at(0)).reached.wait()
+    await run.handle.terminate("by hand")
+    child = run.child(at(0))
+    with pytest.raises(WorkflowFailureError) as raised:
+        await child.result()
+    assert isinstance(raised.value.cause, CancelledError)
+    await eventually(lambda: run.stored.statuses() == {at(0): CompanyStatus.FOUND}, "kept as it was")

@@ -1,0 +1,121 @@
+"""One company: which step follows which, what ends it, and what only interrupts it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from domain.company import CompanyStatus, Interruption, ReasonCode
+from domain.failures import DEPENDENCY_FAILURES, MODEL_BAD_REQUEST
+from domain.request import Limits
+from domain.steps import CompanyOutcome, CompanyStep
+from tests.workflows.conftest import Server, check_payloads, replay
+from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at
+from tests.workflows.live_run import request_for
+from workflows.company import CompanyWorkflow
+from workflows.names import TASK_QUEUE
+
+Work = Callable[[FakeRun], Awaitable[CompanyOutcome]]
+
+EVENTS_PER_COMPANY_MAX = 50
+
+
+@pytest.fixture
+async def work(dev_server: Server) -> AsyncIterator[Work]:
+    """Take a run's first company through its steps."""
+    histories: list[WorkflowHistory] = []
+
+    async def work_on(stored: FakeRun) -> CompanyOutcome:
+        dev_server.world.runs[stored.request.run_id] = stored
+        handle = await dev_server.client.start_workflow(
+            CompanyWorkflow.run,
+            CompanyStep(request=stored.request, company=stored.rows[at(0)].ref),
+            id=f"company-{uuid4()}",
+            task_queue=TASK_QUEUE,
+        )
+        try:
+            return await handle.result()
+        finally:
+            histories.append(await handle.fetch_history())
+
+    yield work_on
+    for history in histories:
+        check_payloads(history)
+        assert len(history.events) <= EVENTS_PER_COMPANY_MAX
+    await replay(histories)
+
+
+def company(ending: Ending, limits: Limits | None = None) -> FakeRun:
+    """A run with one company."""
+    stored = FakeRun(request_for(1, limits=limits or Limits()))
+    stored.store(0, 0, ending)
+    return stored
+
+
+def names(stored: FakeRun) -> list[str]:
+    """The steps in their order."""
+    return [call.name for call in stored.calls]
+
+
+async def test_a_company_is_qualified_researched_and_its_contacts_are_found(work: Work) -> None:
+    stored = company(OK)
+    outcome = await work(stored)
+    assert (outcome.status, outcome.reason, outcome.contacts) == (CompanyStatus.COMPLETE, ReasonCode.COMPLETE, 1)
+    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "settle_contacts"]
+    assert outcome.spend.model_calls == 2
+
+
+@pytest.mark.parametrize("ending", [ReasonCode.DUPLICATE, ReasonCode.SUPPRESSED, ReasonCode.PMS_NOT_MET])
+async def test_a_company_that_code_can_rule_out_costs_no_model_call(work: Work, ending: ReasonCode) -> None:
+    stored = company(ending)
+    assert (await work(stored)).reason is ending
+    assert names(stored) == ["qualify_company"]
+
+
+async def test_f41_nobody_looks_for_contacts_of_a_company_that_research_rules_out(work: Work) -> None:
+    stored = company(NO)
+    assert (await work(stored)).reason is NO
+    assert names(stored) == ["qualify_company", "research_company"]
+
+
+async def test_f12_contacts_are_looked_for_twice_at_the_most(work: Work) -> None:
+    stored = company(SHORT)
+    outcome = await work(stored)
+    assert (outcome.status, outcome.reason) == (CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
+    assert [step.contacts_attempt for step in stored.steps("find_contacts")] == [1, 2]
+    assert outcome.spend.model_calls == 3
+
+
+@pytest.mark.parametrize("calls_max", [0, 1], ids=["research", "contacts"])
+async def test_a_budget_that_is_reached_interrupts_a_company_and_does_not_end_it(work: Work, calls_max: int) -> None:
+    stored = company(OK, Limits(max_model_calls=calls_max))
+    outcome = await work(stored)
+    assert (outcome.interruption, outcome.status) == (Interruption.BUDGET_REACHED, CompanyStatus.FOUND)
+    assert stored.statuses() == {at(0): CompanyStatus.FOUND}
+
+
+@pytest.mark.parametrize("failure_type", sorted(DEPENDENCY_FAILURES))
+async def test_a_dependency_that_is_down_interrupts_a_company_and_does_not_end_it(
+    work: Work, failure_type: str
+) -> None:
+    stored = company(OK)
+    stored.fail("research_company", at(0), failure_type)
+    assert (await work(stored)).interruption is Interruption.DEPENDENCY_DOWN
+    assert stored.steps("end_failed_company") == []
+
+
+@pytest.mark.parametrize("name", ["qualify_company", "research_company", "find_contacts"])
+async def test_a_step_that_fails_for_good_ends_the_company_as_failed(work: Work, name: str) -> None:
+    stored = company(OK)
+    stored.fail(name, at(0), MODEL_BAD_REQUEST)
+    outcome = await work(stored)
+    assert (outcome.status, outcome.reason) == (CompanyStatus.FAILED, ReasonCode.STEP_FAILED)
+    assert stored.statuses() == {at(0): CompanyStatus.FAILED}
+
+
+async def test_an_end_that_was_stored_before_a_worker_died_is_the_end(work: Work) -> None:
+    stored = company(OK)
+    stored.end(at(0), ReasonCode.UNITS_NOT_MET)
+    assert (await work(stored)).reason is ReasonCode.UNITS_NOT_MET
+    assert names(stored) == ["qualify_company"]

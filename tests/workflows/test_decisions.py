@@ -1,0 +1,296 @@
+"""When a run asks, what each answer changes, and that it buys nothing while it waits."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from domain.company import ReasonCode
+from domain.decision import DecisionAction, DecisionReason
+from domain.failures import MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
+from domain.progress import RunStatus
+from domain.request import Limits, OnDecision, RunRequest
+from domain.steps import DecidedStep
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at
+from tests.workflows.live_run import LiveRun, eventually, request_for
+
+
+def applied(run: LiveRun) -> DecidedStep:
+    """The one decision that was applied."""
+    (step,) = run.stored.steps("apply_decision")
+    assert isinstance(step, DecidedStep)
+    return step
+
+
+def unless(is_let_in: Any, reason: ReasonCode) -> Ending:
+    """A company that ends for a reason until the request lets it in."""
+
+    def ending(request: RunRequest, retry_round: int) -> ReasonCode:
+        return OK if is_let_in(request.criteria) else reason
+
+    return ending
+
+
+async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
+    run = await start(request_for(2), [], [])
+    question = await run.question()
+    assert question.reason is DecisionReason.CANDIDATES_EXHAUSTED
+    assert question.message == "0 of 2 companies are complete; all 2 searches are done; 0 companies were judged."
+    assert question.default is DecisionAction.CANCEL
+    assert (await run.progress()).status is RunStatus.NEEDS_USER_DECISION
+
+
+async def test_a_run_asks_after_twelve_searches_in_a_row_that_found_nothing_new(start: StartRun) -> None:
+    run = await start(request_for(2), [NO], *[[]] * 30)
+    question = await run.question()
+    assert question.message.startswith("0 of 2 companies are complete; the last 12 of 13 searches found no new company")
+    assert run.stored.keys("discover") == list(range(13))
+
+
+async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_have_filled_the_target(
+    start: StartRun,
+) -> None:
+    run = await start(request_for(2), [SHORT, SHORT])
+    assert (await run.question()).reason is DecisionReason.CONTACTS_SHORT
+    assert len(run.stored.keys("find_contacts")) == 4, "two attempts for each company, and no more"
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "ending", "changed"),
+    [
+        (
+            "loosen_pms",
+            {"pms_soft": True},
+            unless(lambda c: c.mode_of("pms") == "soft", ReasonCode.PMS_NOT_MET),
+            lambda c: c.modes == {"pms": "soft"},
+        ),
+        (
+            "lower_units",
+            {"units_min": 20},
+            unless(lambda c: c.units_min <= 20, ReasonCode.UNITS_NOT_MET),
+            lambda c: c.units_min == 20,
+        ),
+        (
+            "accept_unknown",
+            {"criteria": ["units"]},
+            unless(lambda c: "units" in c.unknown_accepted, ReasonCode.UNITS_UNKNOWN),
+            lambda c: c.unknown_accepted == ("units",),
+        ),
+    ],
+    ids=["loosen_pms", "lower_units", "accept_unknown"],
+)
+async def test_f13_an_answer_amends_the_same_run_and_the_companies_it_lets_in_are_judged_anew(
+    start: StartRun, action: str, options: dict[str, Any], ending: Ending, changed: Any
+) -> None:
+    run = await start(request_for(2), [OK, ending, ReasonCode.DUPLICATE])
+    await run.question()
+    receipt = await run.decide(1, action, **options)
+    assert receipt == {"decision_id": "decision-1", "action": action}
+    result = await run.result()
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
+    assert changed(applied(run).request.criteria)
+    judged = Counter(run.stored.keys("qualify_company"))
+    assert judged == {at(0, 0): 1, at(0, 1): 2, at(0, 2): 1}, "only what may be let in is judged again"
+    assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.DUPLICATE: 1}
+
+
+async def test_f13_expand_location_searches_on_where_the_run_has_not_been(start: StartRun) -> None:
+    run = await start(request_for(2), [OK], prepare=lambda s: s.tasks_of_expansion.append([OK]))
+    await run.question()
+    await run.decide(1, "expand_location", states=["OK"])
+    assert (await run.result()).companies == 2
+    assert applied(run).request.criteria.states == ("TX", "OK")
+    assert run.stored.keys("discover") == [0, 1]
+
+
+async def test_f13_accept_partial_ends_as_any_run_does_with_what_there_is(start: StartRun) -> None:
+    run = await start(request_for(3), [OK, NO, OK], prepare=lambda s: s.suppressed_late.add(at(0, 0)))
+    assert (await run.question()).default is DecisionAction.ACCEPT_PARTIAL
+    await run.decide(1, "accept_partial")
+    result = await run.result()
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, True)
+    assert result.companies_file == "companies.csv"
+    assert run.stored.complete() == [at(0, 2)], "the last suppression gate holds here too"
+    assert (await run.progress()).note == "partial: 1 of 3, accepted by tester"
+
+
+async def test_cancel_as_an_answer_ends_the_run_and_delivers_nothing(start: StartRun) -> None:
+    run = await start(request_for(3), [OK])
+    await run.question()
+    await run.decide(1, "cancel")
+    result = await run.result()
+    assert (result.status, result.companies_file) == (RunStatus.CANCELLED, None)
+    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
+    assert run.stored.steps("export_run") == []
+
+
+async def test_after_raise_budget_what_was_interrupted_goes_on_and_nothing_is_bought_twice(start: StartRun) -> None:
+    # A search and the research of two companies; then the money is gone.
+    run = await start(request_for(2, limits=Limits(max_model_calls=3)), [OK, OK])
+    question = await run.question()
+    assert question.reason is DecisionReason.BUDGET_REACHED
+    assert "the limit of 3 model calls" in question.message
+    await run.decide(1, "raise_budget", max_model_calls=20)
+    assert (await run.result()).companies == 2
+    assert {step.retry_round for step in run.stored.steps("find_contacts")} == {0}
+    assert len(run.stored.bought) == len(set(run.stored.bought)) == 5
+    assert len(run.stored.steps("put_question")) == 1
+
+
+async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail("discover", 1, "Bug")
+        stored.fail("research_company", at(0, 0), "Bug")
+
+    run = await start(request_for(2), [OK], [OK], prepare=prepare)
+    await run.question()
+    run.stored.mend()
+    await run.decide(1, "retry")
+    assert (await run.result()).companies == 2
+    assert run.stored.keys("discover") == [0, 1, 1]
+    rounds = [step.retry_round for step in run.stored.steps("research_company") if step.company.position == at(0)]
+    assert rounds == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "failure_type"),
+    [("discover", 0, SEARCH_UNAVAILABLE), ("research_company", at(0), MODEL_UNREACHABLE)],
+    ids=["search", "model"],
+)
+async def test_a_dependency_that_stays_down_makes_the_run_ask_instead_of_failing_all_companies(
+    start: StartRun, name: str, key: int, failure_type: str
+) -> None:
+    run = await start(request_for(2), [OK, OK], prepare=lambda s: s.fail(name, key, failure_type))
+    assert (await run.question()).reason is DecisionReason.DEPENDENCY_DOWN
+    run.stored.mend()
+    await run.decide(1, "retry")
+    result = await run.result()
+    assert (result.companies, run.stored.steps("end_failed_company")) == (2, [])
+
+
+async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothing(start: StartRun) -> None:
+    run = await start(
+        request_for(2, limits=Limits(stage_timeout_s=2)),
+        [OK, OK],
+        prepare=lambda s: s.hold("research_company", at(0, 0)),
+    )
+    question = await run.question()
+    assert question.reason is DecisionReason.STAGE_TIMEOUT
+    assert (await run.progress()).open_research == 1, "what was started goes on"
+    await run.decide(1, "retry")
+    run.stored.release_all()
+    assert (await run.result()).companies == 2
+    assert len(run.stored.keys("discover")) == 1
+
+
+async def test_a_target_that_is_filled_while_the_question_is_open_withdraws_the_question(start: StartRun) -> None:
+    run = await start(
+        request_for(1, limits=Limits(stage_timeout_s=1)), [OK], prepare=lambda s: s.hold("settle_contacts", at(0))
+    )
+    await run.question()
+    run.stored.release_all()
+    result = await run.result()
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, False)
+    assert run.stored.steps("apply_decision") == []
+    assert run.stored.question is None, "nor is it left where people query it"
+
+
+async def test_f15_while_a_run_waits_nothing_is_started_and_nothing_is_bought(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail("research_company", at(0, 0), MODEL_UNREACHABLE)
+        stored.hold("qualify_company", at(0, 1))
+
+    run = await start(request_for(3, companies=2), [OK, OK, OK], prepare=prepare)
+    await run.question()
+    bought = list(run.stored.bought)
+    run.stored.release_all()
+    progress = await run.until(lambda p: p.open_research == 0)
+    assert (progress.status, progress.queued) == (RunStatus.NEEDS_USER_DECISION, 3)
+    begun = [call.name for call in run.stored.calls if call.while_waiting]
+    assert "discover" not in begun
+    assert "qualify_company" not in begun
+    assert run.stored.bought == bought
+    run.stored.mend()
+    await run.decide(1, "retry")
+    assert (await run.result()).companies == 3
+
+
+async def test_an_interruption_that_comes_home_after_its_question_was_answered_is_not_asked_again(
+    start: StartRun,
+) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail_once("research_company", at(0, 0), MODEL_UNREACHABLE)
+        stored.fail_once("research_company", at(0, 1), MODEL_UNREACHABLE)
+        stored.hold("research_company", at(0, 1))
+
+    run = await start(request_for(2), [OK, OK], prepare=prepare)
+    await run.question()
+    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.decide(1, "retry")
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    assert (await run.result()).companies == 2
+    assert len(run.stored.steps("put_question")) == 1
+
+
+async def test_a_company_that_an_answer_lets_in_just_before_its_end_has_come_home_is_judged_anew(
+    start: StartRun,
+) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail_once("research_company", at(0, 0), MODEL_UNREACHABLE)
+        stored.hold("research_company has ended", at(0, 1))
+
+    ending = unless(lambda c: c.units_min <= 20, ReasonCode.UNITS_NOT_MET)
+    run = await start(request_for(2), [OK, ending], prepare=prepare)
+    await run.question()
+    await run.stored.hold("research_company has ended", at(0, 1)).reached.wait()
+    await run.decide(1, "lower_units", units_min=20)
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    assert (await run.result()).companies == 2
+
+
+async def test_an_interrupted_search_that_could_still_change_the_selection_goes_on_though_enough_are_complete(
+    start: StartRun,
+) -> None:
+    run = await start(
+        request_for(1, discovery=2, limits=Limits(max_model_calls=3)),
+        [OK],
+        [OK],
+        prepare=lambda s: s.hold("discover", 0),
+    )
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    assert (await run.question()).reason is DecisionReason.BUDGET_REACHED
+    await run.decide(1, "raise_budget", max_model_calls=20)
+    await run.result()
+    assert run.stored.complete() == [at(0)]
+
+
+async def test_without_an_answer_the_deadline_takes_the_default(start_skipping: StartRun) -> None:
+    run = await start_skipping(request_for(2), [OK])
+    result = await run.result()
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, True)
+    decision = applied(run).decision
+    assert (decision.action, decision.decided_by) == (DecisionAction.ACCEPT_PARTIAL, "deadline")
+    started = (await run.handle.describe()).start_time
+    assert applied(run).question.deadline.timestamp() - started.timestamp() == pytest.approx(7 * 24 * 3600, abs=3600)
+
+
+async def test_without_an_answer_a_run_that_has_nothing_is_cancelled(start_skipping: StartRun) -> None:
+    run = await start_skipping(request_for(2), [NO])
+    assert (await run.result()).status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("given", "ends_as"),
+    [(OnDecision.ACCEPT_PARTIAL, RunStatus.COMPLETED), (OnDecision.CANCEL, RunStatus.CANCELLED)],
+)
+async def test_an_answer_given_with_the_request_is_taken_at_once_and_recorded(
+    start: StartRun, given: OnDecision, ends_as: RunStatus
+) -> None:
+    run = await start(request_for(2, on_decision=given), [OK])
+    assert (await run.result()).status is ends_as
+    assert applied(run).decision.decided_by == "the request's --on-decision"
+    await eventually(lambda: len(run.stored.steps("notify_requester")) == 1, "told of the end, not of a question")

@@ -1,0 +1,100 @@
+"""Why a run asks, in words for a person (DESIGN, "Decision"; LESSONS F8, F12, F16)."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.company import CompanyStatus, Interruption
+from domain.criteria import Criteria
+from domain.decision import DecisionReason
+from domain.progress import Stage
+from domain.request import Limits, RunRequest
+from domain.steps import CompanyOutcome, CompanyRef
+from workflows.run_state import DRY_TASKS_MAX, RunState
+from workflows.shortfall import exhausted, interrupted, stage_timed_out
+
+LIMITS = [
+    (Limits(max_cost_usd=2.5), "limit of $2.5 does"),
+    (Limits(max_model_calls=40), "limit of 40 model calls does"),
+    (Limits(max_cost_usd=2.0, max_model_calls=40), "limit of $2 or 40 model calls does"),
+]
+
+
+def state_of(target: int = 5, limits: Limits | None = None, complete: int = 0, **more: int) -> RunState:
+    request = RunRequest(
+        run_id=UUID(int=1), criteria=Criteria(), target_quantity=target, limits=limits or Limits(stage_timeout_s=600)
+    )
+    state = RunState(request=request, **more)
+    for position in range(complete):
+        company = CompanyRef(company_id=UUID(int=position), position=position)
+        state.settle(company, CompanyOutcome(status=CompanyStatus.COMPLETE, contacts=1))
+    return state
+
+
+def test_f16_a_run_that_found_nothing_at_all_asks_too() -> None:
+    shortfall = exhausted(state_of(tasks_done=3))
+    assert shortfall.reason is DecisionReason.CANDIDATES_EXHAUSTED
+    assert shortfall.message == "0 of 5 companies are complete; all 3 searches are done; 0 companies were judged."
+
+
+def test_searches_that_found_nothing_new_are_named() -> None:
+    message = exhausted(state_of(tasks_done=40, dry_tasks=DRY_TASKS_MAX)).message
+    assert f"the last {DRY_TASKS_MAX} of 40 searches found no new company" in message
+    assert "all 39 searches are done" in exhausted(state_of(tasks_done=39, dry_tasks=DRY_TASKS_MAX - 1)).message
+
+
+@pytest.mark.parametrize(
+    ("short", "reason"),
+    [(2, DecisionReason.CONTACTS_SHORT), (1, DecisionReason.CANDIDATES_EXHAUSTED), (3, DecisionReason.CONTACTS_SHORT)],
+)
+def test_f12_contacts_are_the_reason_where_they_alone_would_fill_the_target(short: int, reason: DecisionReason) -> None:
+    state = state_of(complete=3)
+    state.funnel["contacts_short"] = short
+    shortfall = exhausted(state)
+    assert shortfall.reason is reason
+    assert (f"{short} more fit but have too few reachable" in shortfall.message) == (short >= 2)
+
+
+@pytest.mark.parametrize(
+    ("complete", "settled", "reason"),
+    [
+        (1, 20, DecisionReason.LOW_MATCH_RATE),
+        (2, 20, DecisionReason.CANDIDATES_EXHAUSTED),
+        (0, 19, DecisionReason.CANDIDATES_EXHAUSTED),
+        (0, 20, DecisionReason.LOW_MATCH_RATE),
+    ],
+)
+def test_criteria_that_fit_hardly_anyone_are_the_reason_from_twenty_companies_on(
+    complete: int, settled: int, reason: DecisionReason
+) -> None:
+    state = state_of(complete=complete)
+    state.settled = settled
+    shortfall = exhausted(state)
+    assert shortfall.reason is reason
+    assert f"{settled} companies" in shortfall.message
+
+
+@pytest.mark.parametrize(("limits", "said"), LIMITS)
+def test_a_budget_reached_names_the_limit(limits: Limits, said: str) -> None:
+    shortfall = interrupted(Interruption.BUDGET_REACHED, state_of(limits=limits, complete=1))
+    assert shortfall.reason is DecisionReason.BUDGET_REACHED
+    assert said in shortfall.message and "1 of 5 companies are complete" in shortfall.message
+
+
+def test_a_dependency_down_says_what_did_not_answer() -> None:
+    shortfall = interrupted(Interruption.DEPENDENCY_DOWN, state_of())
+    assert shortfall.reason is DecisionReason.DEPENDENCY_DOWN
+    assert "the model, the web search or the database did not answer" in shortfall.message
+
+
+@pytest.mark.parametrize("stage", [Stage.COMPANY_DISCOVERY, Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY])
+def test_a_time_out_names_the_stage_and_its_seconds(stage: Stage) -> None:
+    state = state_of(complete=2)
+    state.stage = stage
+    shortfall = stage_timed_out(state)
+    assert shortfall.reason is DecisionReason.STAGE_TIMEOUT
+    assert f"the stage {stage.value} has taken its 600 seconds" in shortfall.message
+
+
+def test_f8_the_message_counts_what_was_needed_not_what_was_started() -> None:
+    assert "5 of 5 companies" in exhausted(state_of(target=5, complete=8)).message
