@@ -60,32 +60,35 @@ class CompanyActivities:
         facts = _facts_of_site(reading)
         if research is not None and research.researched:
             facts = research.facts  # judged anew after a decision: what was researched stands
+        pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
+        icp = grade(facts) if research is not None and research.researched else None
+        verdicts = judge(step.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
+            # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
+            await companies.lock_run(conn, company.run_id)
             await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
             suppressed = await self._suppression(conn, step, company, reading, facts)
+            owner = None
             if suppressed is None:
                 owner = await companies.claim_identity(
                     conn, company.run_id, company.company_id, _identity(company, reading, facts)
+                )
+            if suppressed is None and owner is None:
+                await companies.save_research(
+                    conn,
+                    company.run_id,
+                    company.company_id,
+                    facts,
+                    verdicts,
+                    icp,
+                    pages=research.pages if research and research.researched else pages,
+                    dropped={},
+                    researched=bool(research and research.researched),
                 )
         if suppressed is not None:
             return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, suppressed)
         if owner is not None:
             return await self._end(company, CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE, str(owner), owner)
-        pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
-        icp = grade(facts) if research is not None and research.researched else None
-        verdicts = judge(step.request.criteria, facts, icp)
-        async with self._database.transaction() as conn:
-            await companies.save_research(
-                conn,
-                company.run_id,
-                company.company_id,
-                facts,
-                verdicts,
-                icp,
-                pages=research.pages if research and research.researched else pages,
-                dropped={},
-                researched=bool(research and research.researched),
-            )
         early = tuple(verdict for verdict in verdicts if verdict.criterion in {"pms", "pms_exclude", "place"})
         decided = decide(step.request.criteria, early, None, final=True)
         return await self._decided(company, decided)

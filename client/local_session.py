@@ -22,6 +22,9 @@ from store.migrate import apply_migrations
 from store.suppressions import Suppression
 
 
+_WORKER_DRAIN_S = 20.0
+
+
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
@@ -33,6 +36,8 @@ def stack_options(
         external_database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         demo_web=settings.searxng_url is None,
         demo_model=settings.openai_api_key is None and settings.openai_base_url is None,
+        # Shorter than the stack waits for a worker (local/stack.py), so that Ctrl-C ends in a drain and not in a kill.
+        extra_env={"WORKER_DRAIN_S": str(min(settings.worker_drain_s, _WORKER_DRAIN_S))},
         demo_seed=DEFAULT_SEED if settings.demo_seed is None else settings.demo_seed,
         **{name: port for name, port in ports.items() if port is not None},
     )

@@ -29,7 +29,7 @@ from local.demo.world import DEFAULT_SEED
 from local.postgres import start_postgres
 from local.processes import Child, ChildSpec
 from settings import Settings
-from store.database import Database
+from store.database import SCHEMA, Database
 from store.migrate import apply_migrations
 from tools.gateway import ToolGateway
 from tools.search import SearxngSearch
@@ -112,14 +112,48 @@ async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
     await _administer(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
+@pytest.fixture(scope="session")
+def spare_databases() -> list[str]:
+    """Databases that earlier tests have left as they got them; emptying one takes a fifth of the time of a copy."""
+    return []
+
+
 @pytest.fixture
-async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterator[str]:
-    """A new database with the whole schema and no rows."""
-    name = f"test_{next(_numbers)}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    await _administer(postgres_url, copy.format(sql.Identifier(name), sql.Identifier(migrated_template)))
+async def database_url(postgres_url: str, migrated_template: str, spare_databases: list[str]) -> AsyncIterator[str]:
+    """A database with the whole schema and no rows, for one test."""
+    if spare_databases:
+        name = spare_databases.pop()
+    else:
+        name = f"test_{next(_numbers)}"
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        await _administer(postgres_url, copy.format(sql.Identifier(name), sql.Identifier(migrated_template)))
     yield database_on(postgres_url, name)
-    await _administer(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    if await _emptied(database_on(postgres_url, name), database_on(postgres_url, migrated_template)):
+        spare_databases.append(name)
+    else:
+        await _administer(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+async def _emptied(url: str, template_url: str) -> bool:
+    """Disconnect everybody else and delete all rows; False when the test has changed the schema."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = await _tables(conn)
+        async with await psycopg.AsyncConnection.connect(template_url) as template:
+            if tables != await _tables(template):
+                return False
+        named = sql.SQL(", ").join(sql.Identifier(SCHEMA, name) for name in tables)
+        await conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(named))
+    return True
+
+
+async def _tables(conn: psycopg.AsyncConnection[tuple[str, ...]]) -> list[str]:
+    cursor = await conn.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename !~ 'yoyo' ORDER BY tablename", (SCHEMA,)
+    )
+    return [row[0] for row in await cursor.fetchall()]
 
 
 @pytest.fixture

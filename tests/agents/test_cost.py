@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.cost import UnknownPriceError, cost_usd, estimate_usd, price_usd
@@ -40,9 +40,9 @@ def test_prices_that_are_set_are_used_also_for_a_listed_model() -> None:
 
 @pytest.mark.parametrize("only", ["model_price_input_usd_per_mtok", "model_price_output_usd_per_mtok"])
 def test_an_unknown_price_is_an_error_that_names_the_settings(only: str) -> None:
-    for settings in (UNLISTED, settings_of("our-own-model", **{only: 1.0})):
+    for chosen in (UNLISTED, settings_of("our-own-model", **{only: 1.0})):
         with pytest.raises(UnknownPriceError, match=r"'our-own-model'.*MODEL_PRICE_INPUT.*MODEL_PRICE_OUTPUT"):
-            price_usd(settings, 1, 1)
+            price_usd(chosen, 1, 1)
 
 
 def test_a_call_of_unknown_price_counts_as_nothing() -> None:
@@ -50,18 +50,20 @@ def test_a_call_of_unknown_price_counts_as_nothing() -> None:
     assert estimate_usd(UNLISTED, 1_000_000) == 0.0
 
 
+@settings(deadline=None)
 @given(TOKENS, TOKENS, TOKENS, TOKENS)
 def test_more_tokens_never_cost_less(input_one: int, output_one: int, input_more: int, output_more: int) -> None:
-    for settings in (LISTED, PRICED):
-        one = cost_usd(settings, input_one, output_one)
-        assert 0 <= one <= cost_usd(settings, input_one + input_more, output_one + output_more) + 1e-9
+    for chosen in (LISTED, PRICED):
+        one = cost_usd(chosen, input_one, output_one)
+        assert 0 <= one <= cost_usd(chosen, input_one + input_more, output_one + output_more) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2_000_000), st.integers(0, 8000))
 def test_the_estimate_is_never_below_the_price_of_the_call(characters: int, output_tokens: int) -> None:
-    for settings in (LISTED, PRICED):
+    for chosen in (LISTED, PRICED):
         in_english = characters // 4
-        assert estimate_usd(settings, characters) >= cost_usd(settings, in_english, output_tokens) - 1e-12
+        assert estimate_usd(chosen, characters) >= cost_usd(chosen, in_english, output_tokens) - 1e-12
 
 
 def test_the_estimate_holds_the_longest_answer_allowed() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.grounding import Grounder, as_found, contains, holds_number, number_forms, without_links
@@ -90,12 +90,14 @@ def test_nothing_looser_is_forgiven(quote: str) -> None:
 WORDS = st.text(st.characters(exclude_categories=["C"], exclude_characters="[]()&"), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS, WORDS)
 def test_whatever_stands_in_a_text_is_found_there(before: str, words: str, after: str) -> None:
     assert contains(f"{before} {words} {after}", words) == bool(words.split())
     assert contains(f"{before} [{words}](https://a.example/(x)) {after}", words) == bool(words.split())
 
 
+@settings(deadline=None)
 @given(st.text("ab c", max_size=12), st.text("abc d", max_size=6))
 def test_nothing_is_found_that_is_not_there(text: str, words: str) -> None:
     assert contains(text, words) == (bool(words.split()) and " ".join(words.split()) in " ".join(text.split()))
@@ -251,6 +253,7 @@ def test_a_part_of_a_longer_number_is_not_that_number(quote: str, value: int) ->
     assert not holds_number(quote, value)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
 def test_a_page_that_states_one_number_holds_that_one_alone(stated: int, claimed: int) -> None:
     for form in number_forms(stated):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.contact import (
@@ -197,6 +197,7 @@ PEOPLE = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PEOPLE, max_size=8), st.integers(1, 3))
 def test_best_level_first_and_never_more_than_asked_for(people: list[Person], contacts_max: int) -> None:
     selected, drops = select_contacts(people, contacts_max)
@@ -208,6 +209,7 @@ def test_best_level_first_and_never_more_than_asked_for(people: list[Person], co
     assert drops.get(ContactDrop.BEYOND_MAXIMUM, 0) == 0 or len(selected) == contacts_max
 
 
+@settings(deadline=None)
 @given(st.lists(PEOPLE, max_size=6, unique_by=lambda one: person_key(one.full_name)).flatmap(
     lambda people: st.tuples(st.just(people), st.permutations(people))
 ))  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company import CompanyType
@@ -113,6 +113,7 @@ def test_line_breaks_tabs_and_typographic_spaces_become_one_space() -> None:
     assert neutralised("one\r\ntwo\tthree\u00a0four\u2028five") == "one two three four five"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT), max_size=5))
 def test_no_cell_of_the_parsed_file_begins_like_a_formula(cells: list[tuple[str, str, str]]) -> None:
     rows = [company(company_name=name, description=text, domain=domain) for name, text, domain in cells]
@@ -124,6 +125,7 @@ def test_no_cell_of_the_parsed_file_begins_like_a_formula(cells: list[tuple[str,
         assert all(char.isprintable() for value in line for char in value)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), max_size=40))
 def test_printable_text_round_trips_save_for_the_apostrophe_before_a_formula(text: str) -> None:
     companies, _ = render_files(RUN_ID, AT, [company(description=text)], [])
@@ -132,6 +134,7 @@ def test_printable_text_round_trips_save_for_the_apostrophe_before_a_formula(tex
     assert shown == (f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="'"), max_size=40))
 def test_neutralising_loses_no_word_and_joins_none(text: str) -> None:
     words = ["".join(char for char in word if char.isprintable()) for word in text.split()]

@@ -6,7 +6,7 @@ More positive evidence never lowers the tier; what is unknown never counts as no
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company import CompanyFacts, CompanyType, IcpFit, IcpTier, TextEvidence, UnitsEvidence
@@ -170,6 +170,7 @@ def test_the_confidence_is_the_known_share_of_the_weight_also_for_equal_weights(
     assert grade(facts(units=units(1)), equal).confidence == 0.2
 
 
+@settings(deadline=None)
 @given(SOME_FACTS)
 def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFacts) -> None:
     result = grade(known)
@@ -178,6 +179,7 @@ def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFact
     assert (result.fit is IcpFit.NO) == bool(result.disqualifiers) == (result.tier is IcpTier.D)
 
 
+@settings(deadline=None)
 @given(SOME_FACTS, st.sampled_from([name for name in SIGNALS if name not in {"company_type", "manages_for_owners"}]))
 def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None:
     less = known.model_copy(update={forgotten: None, **({"pms_status": "unknown"} if forgotten == "pms" else {})})
@@ -186,6 +188,7 @@ def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None
     assert grade(less).confidence <= grade(known).confidence
 
 
+@settings(deadline=None)
 @given(SOME_FACTS)
 def test_forgetting_the_portfolio_never_disqualifies(known: CompanyFacts) -> None:
     less = known.model_copy(update={"company_type": CompanyType.UNKNOWN, "manages_for_owners": None})
@@ -203,6 +206,7 @@ IMPROVEMENTS: list[dict[str, Any]] = [
 ]
 
 
+@settings(deadline=None)
 @given(SOME_FACTS, st.lists(st.sampled_from(IMPROVEMENTS), max_size=4))
 def test_more_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains: list[dict[str, Any]]) -> None:
     better = known
@@ -213,6 +217,7 @@ def test_more_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains
         better = after
 
 
+@settings(deadline=None)
 @given(SOME_FACTS, st.integers(1, 5000), st.integers(1, 5000))
 def test_more_units_never_lower_the_tier(known: CompanyFacts, one: int, other: int) -> None:
     fewer, more = sorted((one, other))
@@ -220,6 +225,7 @@ def test_more_units_never_lower_the_tier(known: CompanyFacts, one: int, other: i
     assert tiers[1] <= tiers[0]
 
 
+@settings(deadline=None)
 @given(st.permutations(list(SIGNALS)), st.data())
 def test_the_order_in_which_facts_become_known_is_irrelevant(order: list[str], data: st.DataObject) -> None:
     drawn = {name: data.draw(SIGNALS[name]) for name in sorted(SIGNALS)} | {"pms_status": "detected"}

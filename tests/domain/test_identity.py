@@ -1,7 +1,7 @@
 """When two companies are the same one (DOMAIN, "Identity"; LESSONS F75)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.identity import IdentityKeys, comparable_name, name_key, phone_key, phones_in, same_name
@@ -45,6 +45,7 @@ def test_letters_of_a_suffix_inside_a_word_stay() -> None:
     assert comparable_name("Incline Colony Homes") == "incline colony homes"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="ascii"), max_size=40))
 def test_comparing_is_stable_and_reflexive(name: str) -> None:
     once = comparable_name(name)
@@ -99,6 +100,7 @@ def test_each_domain_account_and_phone_is_a_claim_of_its_own() -> None:
     assert IdentityKeys(name="Acme").claims() == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["acme.com", "acme.net", "+15125550100"]), unique=True))
 def test_no_value_is_claimed_under_two_kinds(values: list[str]) -> None:
     keys = IdentityKeys(domains=tuple(values), phones=tuple(values), name="Acme")

@@ -7,7 +7,7 @@ nobody out, save the lowest tier asked for.
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company import CompanyFacts, CompanyStatus, CompanyType, ReasonCode, UnitsEvidence
@@ -215,6 +215,7 @@ def test_nothing_below_the_lowest_tier_asked_for_is_delivered_though_the_criteri
     assert decided({"icp_tier_min": "C"}, FIT) == (CompanyStatus.FOUND, None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

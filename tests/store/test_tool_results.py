@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.errors import ForeignKeyViolation
 
@@ -73,6 +73,7 @@ async def test_a_result_cannot_name_a_body_that_was_not_stored(database: Databas
             await tool_results.load_body(conn, "nowhere")
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -7,7 +7,7 @@ import html
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.page_text import PageLink, RenderedPage, render_page
@@ -126,6 +126,7 @@ WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 BLOCK = st.sampled_from(["p", "div", "li", "h2", "footer", "address", "section"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(BLOCK, st.lists(WORD, min_size=1, max_size=4)), max_size=8))
 def test_every_word_shown_is_in_the_text_in_its_order(blocks: list[tuple[str, list[str]]]) -> None:
     page = rendered("".join(f"<{tag}>{' '.join(words)}</{tag}>" for tag, words in blocks))
@@ -133,12 +134,14 @@ def test_every_word_shown_is_in_the_text_in_its_order(blocks: list[tuple[str, li
     assert shown == [word for _, words in blocks for word in words]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["C"]), max_size=40).filter(lambda text: text.strip() != "-"))
 def test_any_text_comes_through_with_its_characters(text: str) -> None:
     page = rendered(f"<p>{html.escape(text)}</p>")
     assert page.text.split() == text.split()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_whatever_is_sent_as_a_page_is_read_without_failing(page: str) -> None:
     assert render_page(page, BASE).text == render_page(page, BASE).text

@@ -76,7 +76,11 @@ class LiveRun:
 
     async def result(self) -> LeadListResult:
         """Wait for the end."""
-        return await asyncio.wait_for(self.handle.result(), _END_S)
+        try:
+            return await asyncio.wait_for(self.handle.result(), _END_S)
+        except TimeoutError:
+            events = [EventType.Name(event.event_type) for event in (await self.handle.fetch_history()).events]
+            raise AssertionError(f"not ended in time: {events[-8:]}; the run says {await self.progress()!r}") from None
 
     def child(self, position: int) -> WorkflowHandle[Any, Any]:
         """The workflow of a company."""

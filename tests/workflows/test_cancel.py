@@ -71,8 +71,9 @@ async def test_a_run_can_be_cancelled_while_it_waits_for_a_decision(start: Start
 
 async def test_a_run_that_waits_with_companies_open_can_be_cancelled(start: StartRun) -> None:
     run = await start(
-        request_for(2, limits=Limits(stage_timeout_s=1)), [OK], prepare=lambda s: s.hold("research_company", at(0))
+        request_for(2, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("research_company", at(0))
     )
+    await run.stored.hold("research_company", at(0)).reached.wait()
     await run.question()
     await run.handle.cancel()
     await ends_as_cancelled(run)

@@ -37,9 +37,8 @@ async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) ->
     assert (first.reason, second.reason) == ("dependency_down", "candidates_exhausted")
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, TASKS, True)
     judged = Counter(run.stored.keys("qualify_company"))
-    assert judged == {
-        at(task, place): 1 + ((task, place) == (3, 3)) for task in range(TASKS) for place in range(per_task)
-    }
+    assert set(judged) == {at(task, place) for task in range(TASKS) for place in range(per_task)}
+    assert judged.total() <= COMPANIES + windows.companies, "those that the first question interrupted, twice"
     assert Counter(run.stored.keys("discover")) == dict.fromkeys(range(TASKS), 1)
     assert before.funnel == {ReasonCode.COMPLETE: TASKS, ReasonCode.PMS_NOT_MET: COMPANIES - TASKS}
     assert before.search_tasks_done == TASKS

@@ -171,23 +171,25 @@ async def test_a_dependency_that_stays_down_makes_the_run_ask_instead_of_failing
 
 async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothing(start: StartRun) -> None:
     run = await start(
-        request_for(2, limits=Limits(stage_timeout_s=2)),
+        request_for(2, limits=Limits(stage_timeout_s=3)),
         [OK, OK],
         prepare=lambda s: s.hold("research_company", at(0, 0)),
     )
+    await run.stored.hold("research_company", at(0, 0)).reached.wait()
     question = await run.question()
     assert question.reason is DecisionReason.STAGE_TIMEOUT
     assert (await run.progress()).open_research == 1, "what was started goes on"
-    await run.decide(1, "retry")
     run.stored.release_all()
+    await run.decide(1, "retry")
     assert (await run.result()).companies == 2
     assert len(run.stored.keys("discover")) == 1
 
 
 async def test_a_target_that_is_filled_while_the_question_is_open_withdraws_the_question(start: StartRun) -> None:
     run = await start(
-        request_for(1, limits=Limits(stage_timeout_s=1)), [OK], prepare=lambda s: s.hold("settle_contacts", at(0))
+        request_for(1, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("settle_contacts", at(0))
     )
+    await run.stored.hold("settle_contacts", at(0)).reached.wait()
     await run.question()
     run.stored.release_all()
     result = await run.result()

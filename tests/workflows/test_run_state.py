@@ -75,6 +75,7 @@ def test_companies_wait_in_line_by_position_and_each_once() -> None:
     assert order == [ref(10), ref(20), ref(30), None]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=30))
 def test_the_line_gives_back_every_company_once_in_order(positions: list[int]) -> None:
     state = state_of(10_000)
