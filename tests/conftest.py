@@ -219,20 +219,38 @@ def settings(plain_environment: None, database_url: str, demo: DemoServers) -> S
     )
 
 
-@pytest.fixture
-async def gateway(database: Database, settings: Settings) -> AsyncIterator[ToolGateway]:
-    """The tools, on the demo's web and search."""
-    web = WebClient(proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max)
-    async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as http:
-        yield ToolGateway(database, web, SearxngSearch(http, settings.searxng_url or ""), settings)
+@pytest.fixture(scope="session")
+async def demo_web(demo: DemoServers) -> AsyncIterator[WebClient]:
+    """The demo's web. One for the session, as a worker has one: its TLS set-up costs more than most tests."""
+    web = WebClient(proxy=demo.web_proxy, timeout_s=5.0, bytes_max=3_000_000)
+    yield web
     await web.close()
 
 
+@pytest.fixture(scope="session")
+async def demo_search(demo: DemoServers) -> AsyncIterator[SearxngSearch]:
+    """The demo's search."""
+    async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as http:
+        yield SearxngSearch(http, demo.searxng_url)
+
+
 @pytest.fixture
-async def runner(database: Database, gateway: ToolGateway, settings: Settings) -> AsyncIterator[AgentRunner]:
+def gateway(database: Database, demo_web: WebClient, demo_search: SearxngSearch, settings: Settings) -> ToolGateway:
+    """The tools, on the demo's web and search, with a cache of the test's own."""
+    return ToolGateway(database, demo_web, demo_search, settings)
+
+
+@pytest.fixture(scope="session")
+async def demo_model(demo: DemoServers) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The demo's model."""
+    async with openai.AsyncOpenAI(api_key="demo", base_url=demo.openai_base_url, timeout=20.0, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def runner(database: Database, gateway: ToolGateway, demo_model: openai.AsyncOpenAI, settings: Settings) -> AgentRunner:
     """The agent loop, on the demo's model."""
-    async with model_client(settings) as client:
-        yield AgentRunner(client, gateway, database, settings)
+    return AgentRunner(demo_model, gateway, database, settings)
 
 
 def model_client(settings: Settings) -> openai.AsyncOpenAI:

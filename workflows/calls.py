@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE
-    from workflows.policies import AGENT, NOTIFY, SITE, STORE
+    from workflows.policies import AGENT, NOTIFY, SETTLE, SITE, STORE
 
 ResultT = TypeVar("ResultT")
 
@@ -74,7 +74,7 @@ async def find_contacts(step: CompanyStep) -> CompanyOutcome:
 
 async def settle_contacts(step: CompanyStep) -> CompanyOutcome:
     """Select the contacts to deliver."""
-    return await _call("settle_contacts", step, CompanyOutcome, STORE, "settle contacts")
+    return await _call("settle_contacts", step, CompanyOutcome, SETTLE, "settle contacts")
 
 
 async def end_failed_company(step: CompanyStep) -> None:

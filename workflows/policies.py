@@ -18,6 +18,10 @@ STORE = ActivityConfig(
     ),
 )
 
+# The write that makes a company complete: when it is cancelled under way, its outcome is waited for, so that a run does not end
+# without a company that becomes complete a moment later.
+SETTLE = ActivityConfig(**STORE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
+
 # Reading one company's site, perhaps after trying a few search results: some two dozen pages of up to 15 s. The
 # heartbeat tells a dead worker from slow sites.
 SITE = ActivityConfig(

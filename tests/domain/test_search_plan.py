@@ -49,6 +49,11 @@ def test_f5_no_query_hunts_what_the_profile_excludes(raw: dict[str, Any]) -> Non
     assert not [task.query for task in plan(raw) if EXCLUDED_BY_ICP.search(task.query)]
 
 
+def test_the_same_query_in_another_spelling_is_the_same_search() -> None:
+    twice = plan({"cities": ["Austin", "austin", "Tulsa"]})
+    assert twice == plan({"cities": ["Austin", "Tulsa"]})
+
+
 def test_an_amended_request_repeats_no_search_it_has_done() -> None:
     before, after = plan({"state": "TX"}), plan({"states": ["TX", "OK"]})
     by_hash = {task.unique_hash: task.query for task in after}

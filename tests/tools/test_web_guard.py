@@ -131,12 +131,12 @@ def test_an_address_is_judged_alike_however_it_is_spelled(address: ipaddress.IPv
         assert refusal == "private_address"
 
 
-@pytest.mark.parametrize("name", PRIVATE_URLS)
-async def test_a_refused_address_is_never_connected_to(name: str) -> None:
+async def test_a_refused_address_is_never_connected_to() -> None:
     client = WebClient(proxy=None, timeout_s=2, bytes_max=1000)
-    page = await client.fetch(PRIVATE_URLS[name])
+    for name, url in PRIVATE_URLS.items():
+        page = await client.fetch(url)
+        assert (page.status, page.reason, page.http_status) == ("blocked", "private_address", None), name
     await client.close()
-    assert (page.status, page.reason, page.http_status) == ("blocked", "private_address", None)
 
 
 class FakeDns:

@@ -19,7 +19,7 @@ from tests.workflows.fake_run import FakeRun
 from workflows.lead_list import LeadListResult, LeadListWorkflow
 from workflows.names import SIGNAL_DECISION, UPDATE_DECISION
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 40.0
 _END_S = 60.0
 
 
@@ -55,7 +55,7 @@ class LiveRun:
         deadline = time.monotonic() + _PATIENCE_S
         while not is_so(progress := await self.progress()):
             assert time.monotonic() < deadline, f"not so in time: {what}; the run says {progress!r}"
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.06)
         return progress
 
     async def question(self, number: int = 1) -> DecisionRequest:
@@ -64,6 +64,14 @@ class LiveRun:
         progress = await self.until(lambda p: p.decision is not None and p.decision.decision_id == wanted, wanted)
         assert progress.decision is not None
         return progress.decision
+
+    async def told(self, state_key: str) -> None:
+        """Wait until the requester was told of a state; of a question, that is when it is open. Asks the run nothing."""
+        await eventually(lambda: state_key in self.told_of(), f"told of {state_key}")
+
+    def told_of(self) -> list[str]:
+        """The states that the requester was told of."""
+        return [step.state_key for step in self.stored.steps("notify_requester")]
 
     async def signal(self, *answer: Any) -> None:
         """Send an answer as the Web UI and the ``temporal`` command do."""

@@ -26,7 +26,7 @@ async def ends_as_cancelled(run: LiveRun) -> None:
     assert isinstance(raised.value.cause, CancelledError)
     assert await run.status() is WorkflowExecutionStatus.CANCELED
     assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
-    assert [step.state_key for step in run.stored.steps("notify_requester")][-1] == "cancelled"
+    assert run.told_of()[-1] == "cancelled"
     assert run.stored.steps("export_run") == []
     progress = await run.progress()
     assert (progress.status, progress.decision) == (RunStatus.CANCELLED, None)

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from domain.company import CompanyStatus, Interruption, ReasonCode
-from domain.failures import DEPENDENCY_FAILURES, MODEL_BAD_REQUEST
+from domain.failures import MODEL_BAD_REQUEST, MODEL_RATE_LIMITED, MODEL_REFUSED_US
 from domain.request import Limits
 from domain.steps import CompanyOutcome, CompanyStep
 from tests.workflows.conftest import Server, check_payloads, replay
@@ -95,7 +95,7 @@ async def test_a_budget_that_is_reached_interrupts_a_company_and_does_not_end_it
     assert stored.statuses() == {at(0): CompanyStatus.FOUND}
 
 
-@pytest.mark.parametrize("failure_type", sorted(DEPENDENCY_FAILURES))
+@pytest.mark.parametrize("failure_type", [MODEL_RATE_LIMITED, MODEL_REFUSED_US, "OperationalError"])
 async def test_a_dependency_that_is_down_interrupts_a_company_and_does_not_end_it(
     work: Work, failure_type: str
 ) -> None:

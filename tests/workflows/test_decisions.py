@@ -13,7 +13,7 @@ from domain.request import Limits, OnDecision, RunRequest
 from domain.steps import DecidedStep
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at
-from tests.workflows.live_run import LiveRun, eventually, request_for
+from tests.workflows.live_run import LiveRun, request_for
 
 
 def applied(run: LiveRun) -> DecidedStep:
@@ -272,6 +272,7 @@ async def test_an_interrupted_search_that_could_still_change_the_selection_goes_
 
 async def test_without_an_answer_the_deadline_takes_the_default(start_skipping: StartRun) -> None:
     run = await start_skipping(request_for(2), [OK])
+    await run.told("decision-1")
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, True)
     decision = applied(run).decision
@@ -282,6 +283,7 @@ async def test_without_an_answer_the_deadline_takes_the_default(start_skipping: 
 
 async def test_without_an_answer_a_run_that_has_nothing_is_cancelled(start_skipping: StartRun) -> None:
     run = await start_skipping(request_for(2), [NO])
+    await run.told("decision-1")
     assert (await run.result()).status is RunStatus.CANCELLED
 
 
@@ -295,4 +297,4 @@ async def test_an_answer_given_with_the_request_is_taken_at_once_and_recorded(
     run = await start(request_for(2, on_decision=given), [OK])
     assert (await run.result()).status is ends_as
     assert applied(run).decision.decided_by == "the request's --on-decision"
-    await eventually(lambda: len(run.stored.steps("notify_requester")) == 1, "told of the end, not of a question")
+    assert run.told_of() == [ends_as], "of the end, not of a question"
