@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     suppression_contacted_days: int = Field(
         default=90, ge=0, description="Contacted within this window: never deliver."
     )
-    decision_deadline_days: float = Field(default=7, gt=0)
+    decision_deadline_days: float = Field(default=7, ge=0.001, le=365)
     discovery_window: int = Field(default=2, ge=1)
     company_window: int = Field(default=8, ge=1)
     agent_slots: int = Field(default=8, ge=1, description="Agent calls that one worker runs at a time.")

@@ -6,7 +6,7 @@ import structlog
 from temporalio import activity
 
 from activities.questions import options_for
-from domain.decision import DecisionAction, DecisionRequest
+from domain.decision import DecisionAction, DecisionReason, DecisionRequest
 from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
 from domain.search_plan import plan_search
@@ -27,6 +27,13 @@ from store import audit, companies, export_rows, runs, search_tasks
 from store.database import Database
 
 log = structlog.get_logger()
+
+
+def _default(step: AskStep) -> DecisionAction:
+    """What is done without an answer: an outage is waited out, a shortfall delivered as it is."""
+    if step.reason is DecisionReason.DEPENDENCY_DOWN:
+        return DecisionAction.RETRY
+    return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
 
 
 class RunActivities:
@@ -76,7 +83,7 @@ class RunActivities:
                 message=step.message,
                 funnel=funnel,
                 options=options,
-                default=DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL,
+                default=_default(step),
                 deadline=datetime.fromisoformat(step.deadline_at),
             )
             await runs.set_question(conn, step.request.run_id, question)
@@ -105,10 +112,11 @@ class RunActivities:
                 detail=decision.model_dump(mode="json", exclude_defaults=True),
             )
             await runs.amend(conn, request)
+            await companies.lock_run(conn, request.run_id)  # new sequence numbers must become visible in order
             reopened = await companies.reopen_for(conn, request.run_id, reasons) if reasons else 0
             if decision.action is DecisionAction.RETRY:
                 await search_tasks.reopen_failed(conn, request.run_id)
-            if decision.action is DecisionAction.EXPAND_LOCATION:
+            if decision.action in {DecisionAction.EXPAND_LOCATION, DecisionAction.LOOSEN_PMS}:
                 await search_tasks.insert_tasks(conn, request.run_id, plan_search(request.criteria))
         log.info("decision_taken", decision_id=decision.decision_id, action=decision.action.value, reopened=reopened)
         return reopened

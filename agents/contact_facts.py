@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from agents.contact_research import ContactsOutput, FoundPerson
-from agents.grounding import Grounder, comparable, contains, without_links
+from agents.grounding import Grounder, comparable, contains, holds_address, without_links
 from domain.contact import (
     FREE_MAIL_DOMAINS,
     EmailStatus,
@@ -88,6 +88,9 @@ def _email(
         return None, None
     evidence = grounder.evidence("email", found.email_citation, values=[found.email], company_domains=company_domains)
     if evidence is None:
+        return None, None
+    if not holds_address(evidence.quote, found.email):
+        grounder.dropped["email:not_whole"] += 1
         return None, None
     if is_role_mailbox(address):
         grounder.dropped["email:role_mailbox"] += 1

@@ -39,6 +39,10 @@ def cost_usd(settings: Settings, input_tokens: int, output_tokens: int) -> float
         return 0.0
 
 
-def estimate_usd(settings: Settings, request_characters: int) -> float:
-    """Upper bound of a call's price before it is made: the request as sent, and the longest answer allowed."""
-    return cost_usd(settings, request_characters // _CHARACTERS_PER_TOKEN, settings.model_output_tokens_max)
+def estimate_usd(settings: Settings, request_characters: int) -> float | None:
+    """Upper bound of a call's price before it is made: the request as sent, and the longest answer allowed. None where
+    no price is known: a run with a cost limit may not buy then."""
+    try:
+        return price_usd(settings, request_characters // _CHARACTERS_PER_TOKEN, settings.model_output_tokens_max)
+    except UnknownPriceError:
+        return None

@@ -111,6 +111,12 @@ def _url(result: ToolResult, quote: str) -> str:
     return ""
 
 
+def holds_address(text: str, address: str) -> bool:
+    """Whether a text holds a mail address as a whole, not as the tail or head of a longer one."""
+    pattern = rf"(?<![\w.+%-]){re.escape(comparable(address))}(?![\w-]|\.\w)"
+    return re.search(pattern, comparable(text), re.IGNORECASE) is not None
+
+
 def number_forms(value: int) -> tuple[str, ...]:
     """How a page may print a number: ``1240`` and ``1,240``."""
     return (str(value), f"{value:,}")

@@ -26,10 +26,11 @@ from agents.strict_schema import strict_schema
 from agents.tool_calls import ToolCalls, definitions
 from domain.company import Interruption
 from domain.steps import Spend
+from domain.storable import storable
 from settings import Settings
 from store import agent_turns
 from store.agent_turns import TurnKey
-from store.database import Database, without_nul
+from store.database import Database
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 
@@ -123,7 +124,7 @@ class AgentRunner:
                 return AgentAnswer(None, "refused", tools.results, spend)
             try:
                 parsed = role.output.model_validate_json(text).model_dump(mode="json")
-                return AgentAnswer(role.output.model_validate(without_nul(parsed)), "answered", tools.results, spend)
+                return AgentAnswer(role.output.model_validate(storable(parsed)), "answered", tools.results, spend)
             except ValidationError as error:
                 log.info("answer_unreadable", role=role.name, problems=error.error_count(), repaired=repaired)
                 if repaired:

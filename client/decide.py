@@ -1,18 +1,21 @@
 """Answering an open question, and cancelling, from the command line or a program."""
 
+from datetime import timedelta
 from typing import Any
 
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.process import UserError
 from client.services import Services
 from domain.decision import DecisionError, parse_decision
-from domain.progress import RunStatus
+from domain.progress import ENDED, RunStatus
 from domain.request import RunRequest
 from store.runs import RunRow
 from workflows.names import UPDATE_DECISION
+
+_ANSWER_TIMEOUT = timedelta(seconds=20)
 
 
 async def send_decision(services: Services, run: RunRow, answer: dict[str, Any]) -> None:
@@ -35,11 +38,17 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
     handle = services.client.get_workflow_handle(run.workflow_id)
     try:
         await handle.execute_update(
-            UPDATE_DECISION, answer, id=f"{run.decision.decision_id}:{answer['action']}", result_type=dict
+            UPDATE_DECISION,
+            answer,
+            id=f"{run.decision.decision_id}:{answer['action']}",
+            result_type=dict,
+            rpc_timeout=_ANSWER_TIMEOUT,
         )
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         raise UserError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise UserError("no worker took the answer within 20 seconds: start one with `python worker.py`") from error
     except RPCError as error:
         raise UserError(_why(error)) from error
 
@@ -50,7 +59,7 @@ async def cancel_run(services: Services, run: RunRow) -> None:
     Raises:
         UserError: it has ended already.
     """
-    if run.status in {RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR}:
+    if run.status in ENDED:
         raise UserError(f"run {str(run.run_id)[:8]} has ended already (it is {run.status.value})")
     try:
         await services.client.get_workflow_handle(run.workflow_id).cancel()

@@ -22,7 +22,7 @@ from agents.cost import UnknownPriceError, price_usd
 from client.process import UserError
 from client.services import Services
 from domain.criteria import CriteriaError, parse_criteria
-from domain.progress import RunStatus, Stage
+from domain.progress import ENDED, RunStatus, Stage
 from domain.request import QUANTITY_MAX, Limits, OnDecision, RunRequest, Windows, workflow_id_of
 from settings import Settings
 from store import runs
@@ -30,6 +30,7 @@ from workflows.lead_list import LeadListInput, LeadListWorkflow
 from workflows.names import PMS, STAGE, STATE, STATUS, TASK_QUEUE
 
 _CONTACTS_MAX = 20
+_STAGE_TIMEOUT_MAX_S = 365 * 24 * 3600
 
 
 class StartOptions(BaseModel):
@@ -57,10 +58,14 @@ def criteria_from_json(text: str) -> object:
     """
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise UserError("criteria are nested too deep: expected a flat object") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f'criteria are not JSON ({error.msg} at character {error.pos + 1}): expected an object such as {{"state": "TX"}}'
         ) from error
+    except ValueError as error:  # a number with more digits than Python reads
+        raise UserError(f"criteria hold a number that cannot be read: {error}") from error
 
 
 def build_request(options: StartOptions, settings: Settings) -> RunRequest:
@@ -80,8 +85,10 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
         )
     if options.contacts_max > _CONTACTS_MAX:
         raise UserError(f"contacts-max must be at most {_CONTACTS_MAX}, not {options.contacts_max}")
-    if options.stage_timeout_s < 1:
-        raise UserError(f"timeout must be at least 1 second, not {options.stage_timeout_s}")
+    if not 1 <= options.stage_timeout_s <= _STAGE_TIMEOUT_MAX_S:
+        raise UserError(
+            f"timeout must be from 1 to {_STAGE_TIMEOUT_MAX_S:,} seconds (a year), not {options.stage_timeout_s:,}"
+        )
     if options.max_model_calls is not None and options.max_model_calls < 1:
         raise UserError(f"max-model-calls must be at least 1, not {options.max_model_calls}")
     if options.max_cost_usd is not None:
@@ -101,7 +108,7 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
         windows=Windows(
             discovery=settings.discovery_window,
             companies=settings.company_window,
-            decision_deadline_s=int(settings.decision_deadline_days * 24 * 3600),
+            decision_deadline_s=round(settings.decision_deadline_days * 24 * 3600),
         ),
         on_decision=options.on_decision,
     )
@@ -109,8 +116,8 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
 
 def _quantity(given: int | str | None, in_criteria: int | None) -> int:
     if isinstance(given, str):
-        if not re.fullmatch(r"[+-]?\d+", given.strip()):
-            raise UserError(f"quantity takes a whole number, not {given!r}")
+        if not re.fullmatch(r"[+-]?\d{1,18}", given.strip()):
+            raise UserError(f"quantity takes a whole number from 1 to {QUANTITY_MAX:,}, not {given[:40]!r}")
         given = int(given)
     if given is not None and in_criteria is not None and given != in_criteria:
         raise UserError(f"quantity is {given} as an option but {in_criteria} in the criteria: give one of them")
@@ -187,9 +194,15 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
     inserted = await runs.insert_run(services.conn, request, workflow_id, notify_email)
     if not inserted:
         existing = await runs.get_run(services.conn, request.run_id)
-        same = existing.criteria_asked == request.criteria and existing.target_quantity == request.target_quantity
+        same = (
+            existing.criteria_asked == request.criteria
+            and existing.target_quantity == request.target_quantity
+            and (existing.contacts_min, existing.contacts_max) == (request.contacts_min, request.contacts_max)
+        )
         if not same:
             raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or ask for the same")
+        if existing.status in ENDED:
+            return False  # Temporal may have forgotten the workflow by now; the run is over all the same
     try:
         await _start_workflow(services.client, request, workflow_id)
     except WorkflowAlreadyStartedError:

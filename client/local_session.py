@@ -21,7 +21,6 @@ from store.database import one_connection
 from store.migrate import apply_migrations
 from store.suppressions import Suppression
 
-
 _WORKER_DRAIN_S = 20.0
 
 

@@ -11,8 +11,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.services import Services
-from domain.decision import DecisionRequest
-from domain.progress import RunProgress, RunStatus, Stage
+from domain.decision import DecisionReason, DecisionRequest
+from domain.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request import OnDecision
 from store import companies, export_rows, runs
 from store.database import Connection
@@ -20,7 +20,6 @@ from store.runs import RunRow
 from workflows.names import AGENT_TASK_QUEUE, QUERY_PROGRESS, TASK_QUEUE
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
-_ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR})
 
 
 class RunView(BaseModel):
@@ -46,13 +45,15 @@ class RunView(BaseModel):
     @property
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.run.status in _ENDED
+        return self.run.status in ENDED
 
     @property
     def waits_for_person(self) -> bool:
         """Whether a question is open that the request itself does not answer (``--on-decision``)."""
-        answers_itself = self.run.on_decision in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
-        return self.run.status is RunStatus.NEEDS_USER_DECISION and self.decision is not None and not answers_itself
+        if self.run.status is not RunStatus.NEEDS_USER_DECISION or self.decision is None:
+            return False
+        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # answered by nobody in advance
+        return outage or self.run.on_decision not in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
 
     @property
     def decision(self) -> DecisionRequest | None:
@@ -99,7 +100,7 @@ def progress_counts(ready: int, target: int) -> dict[str, int]:
 async def view_run(services: Services, run: RunRow) -> RunView:
     """A run as it is now."""
     live, waiting_for_worker = None, False
-    if run.status not in _ENDED:
+    if run.status not in ENDED:
         live = await query_progress(services.client, run)
         waiting_for_worker = live is None or not await has_workers(services.client)
     return await stored_view(services.conn, run, live, waiting_for_worker=waiting_for_worker)

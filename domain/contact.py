@@ -208,8 +208,8 @@ def clean_linkedin(url: str | None) -> str | None:
 
 
 def is_reachable(person: Person) -> bool:
-    """At least one way to reach them that belongs to them."""
-    return bool(person.email or person.linkedin_url or person.phone)
+    """At least one way to reach them that belongs to them and has a column in the contacts file (a phone has none)."""
+    return bool(person.email or person.linkedin_url)
 
 
 def quality_score(person: Person) -> int:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz, process
 
 from domain.company import CompanyType, IcpTier
-from domain.hosts import registrable_domain
+from domain.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
 from domain.places import state_code, state_names, zip_place
 from domain.pms import PmsVendor, canonical_vendor, nearest_vendor
 
@@ -219,6 +219,8 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str) or not item.strip():
             raise CriteriaError(f"{key!r} takes a text or a list of texts, not {_kind(item)} ({item!r})")
+        if not item.strip().replace("\n", " ").isprintable():
+            raise CriteriaError(f"{key!r} holds characters that cannot be shown: {item!r}")
     return tuple(dict.fromkeys(item.strip() for item in items))
 
 
@@ -296,10 +298,11 @@ def _tier(key: str, value: object) -> IcpTier:
 def _domains(key: str, value: object) -> tuple[str, ...]:
     domains: list[str] = []
     for text in _texts(key, value):
-        domain = registrable_domain(text)
-        if domain is None:
+        domain, host = registrable_domain(text), normalized_host(text)
+        if domain is None or host is None:
             raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
-        domains.append(domain)
+        # A portal host names one customer of the vendor; the vendor's domain would name all or none.
+        domains.append(host if is_not_a_lead(domain) is NotALead.VENDOR else domain)
     return tuple(dict.fromkeys(domains))
 
 

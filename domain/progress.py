@@ -28,6 +28,9 @@ class RunStatus(StrEnum):
     ERROR = "error"
 
 
+ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR})
+
+
 class RunProgress(BaseModel):
     """Counts of a run at a moment.
 

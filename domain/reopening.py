@@ -4,7 +4,7 @@ from domain.company import ReasonCode
 from domain.decision import Decision, DecisionAction
 
 _REOPENED: dict[DecisionAction, tuple[ReasonCode, ...]] = {
-    DecisionAction.EXPAND_LOCATION: (ReasonCode.PLACE_NOT_MET,),
+    DecisionAction.EXPAND_LOCATION: (ReasonCode.PLACE_NOT_MET, ReasonCode.PLACE_UNKNOWN),
     DecisionAction.LOOSEN_PMS: (ReasonCode.PMS_NOT_MET, ReasonCode.PMS_UNKNOWN),
     DecisionAction.LOWER_UNITS: (ReasonCode.UNITS_NOT_MET,),
     DecisionAction.RETRY: (

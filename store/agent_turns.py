@@ -7,7 +7,8 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from domain.company import Interruption
-from store.database import Connection, without_nul
+from domain.storable import storable
+from store.database import Connection
 
 
 class TurnKey(BaseModel):
@@ -46,7 +47,7 @@ async def load_turns(conn: Connection, key: TurnKey) -> list[StoredTurn]:
 
 
 async def reserve_turn(
-    conn: Connection, key: TurnKey, turn: int, model: str, estimate_usd: float, task: dict[str, Any] | None
+    conn: Connection, key: TurnKey, turn: int, model: str, estimate_usd: float | None, task: dict[str, Any] | None
 ) -> Interruption | None:
     """Set money aside for one model call, if the run may buy it.
 
@@ -71,7 +72,7 @@ async def reserve_turn(
     spent = await cursor.fetchone() or {"cost_usd": 0.0, "calls": 0}
     limits = run["limits"]
     cost_max, calls_max = limits.get("max_cost_usd"), limits.get("max_model_calls")
-    if cost_max is not None and spent["cost_usd"] + estimate_usd > cost_max:
+    if cost_max is not None and (estimate_usd is None or spent["cost_usd"] + estimate_usd > cost_max):
         return Interruption.BUDGET_REACHED
     if calls_max is not None and spent["calls"] + 1 > calls_max:
         return Interruption.BUDGET_REACHED
@@ -83,7 +84,13 @@ async def reserve_turn(
             DO UPDATE SET model = excluded.model, cost_usd = excluded.cost_usd, task = excluded.task
             WHERE agent_turns.status = 'reserved'
         """,
-        {**key.model_dump(), "turn": turn, "model": model, "cost": estimate_usd, "task": Jsonb(task) if task else None},
+        {
+            **key.model_dump(),
+            "turn": turn,
+            "model": model,
+            "cost": estimate_usd or 0.0,
+            "task": Jsonb(task) if task else None,
+        },
     )
     return None
 
@@ -110,7 +117,7 @@ async def settle_turn(
         {
             **key.model_dump(),
             "turn": turn,
-            "output": Jsonb(without_nul(output)),
+            "output": Jsonb(storable(output)),
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
             "cost": cost_usd,

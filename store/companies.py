@@ -93,9 +93,7 @@ async def insert_candidate(
             (run_id, position, candidate_key, name, url, city, state, phone, discovery_source, evidence, search_task_id)
         VALUES (%(run_id)s, %(position)s, %(key)s, %(name)s, %(url)s, %(city)s, %(state)s, %(phone)s, %(source)s,
                 %(evidence)s, %(task_id)s)
-        ON CONFLICT (run_id, candidate_key)
-            DO UPDATE SET position = least(company_candidates.position, excluded.position)
-        RETURNING (xmax = 0) AS is_new
+        ON CONFLICT (run_id, candidate_key) DO NOTHING
         """,
         {
             "run_id": run_id,
@@ -111,8 +109,7 @@ async def insert_candidate(
             "task_id": task_id,
         },
     )
-    row = await cursor.fetchone()
-    return bool(row and row["is_new"])
+    return cursor.rowcount == 1
 
 
 async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: int) -> tuple[list[CompanyRef], int]:

@@ -70,17 +70,6 @@ async def one_connection(url: str) -> AsyncIterator[Connection]:
         yield connection
 
 
-def without_nul(value: Any) -> Any:
-    """A JSON value without NUL characters, which Postgres stores neither in text nor in jsonb."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, dict):
-        return {without_nul(name): without_nul(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [without_nul(inner) for inner in value]
-    return value
-
-
 def unreachable_message() -> str:
     """What to do when Postgres does not answer. Names no address: it may hold a password."""
     return (

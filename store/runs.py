@@ -119,7 +119,10 @@ async def get_run(conn: Connection, run_id: UUID) -> RunRow:
 async def set_question(conn: Connection, run_id: UUID, question: DecisionRequest) -> None:
     """Store the question that a run waits for."""
     await conn.execute(
-        "UPDATE runs SET status = 'needs_user_decision', decision = %s, updated_at = now() WHERE run_id = %s",
+        """
+        UPDATE runs SET status = 'needs_user_decision', decision = %s, updated_at = now()
+        WHERE run_id = %s AND status IN ('active', 'needs_user_decision')
+        """,
         (_json(question), run_id),
     )
 
@@ -140,7 +143,7 @@ async def amend(conn: Connection, request: RunRequest) -> None:
     await conn.execute(
         """
         UPDATE runs SET criteria = %s, limits = %s, status = 'active', decision = NULL, updated_at = now()
-        WHERE run_id = %s
+        WHERE run_id = %s AND status IN ('active', 'needs_user_decision')
         """,
         (_json(request.criteria), _json(request.limits), request.run_id),
     )

@@ -10,9 +10,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from collections.abc import Callable
 
-    from domain.decision import Decision, DecisionAction, DecisionError, DecisionRequest, parse_decision
+    from domain.decision import Decision, DecisionAction, DecisionError, DecisionReason, DecisionRequest, parse_decision
     from domain.request import OnDecision, RunRequest
     from domain.steps import RefusedStep
+    from domain.storable import storable
     from workflows import calls
 
 _ANSWER_OF_REQUEST = {
@@ -42,7 +43,7 @@ class DecisionGate:
         Raises:
             DecisionError: it makes no sense, or the question has been answered.
         """
-        return parse_decision(raw, self.question if self._decision is None else None, request)
+        return parse_decision(storable(raw), self.question if self._decision is None else None, request)
 
     def accept(self, decision: Decision) -> None:
         """Take an answer."""
@@ -53,7 +54,7 @@ class DecisionGate:
         try:
             self.accept(self.parse(raw, request))
         except DecisionError as error:
-            given = raw.get("decision_id") if isinstance(raw, dict) else None
+            given = storable(raw).get("decision_id") if isinstance(raw, dict) else None
             decision_id = str(given)[:_GIVEN_ID_CHARS_MAX] if given else None
             problem = str(error)[:_PROBLEM_CHARS_MAX]
             self._refused.append(RefusedStep(run_id=request.run_id, decision_id=decision_id, problem=problem))
@@ -107,7 +108,9 @@ class DecisionGate:
 
 
 def answer_given_in_advance(question: DecisionRequest, request: RunRequest) -> Decision | None:
-    """The answer that the request itself gives (``--on-decision``), if it gives one."""
+    """The answer that the request itself gives (``--on-decision``), if it gives one. An outage is no shortfall: it waits."""
+    if question.reason is DecisionReason.DEPENDENCY_DOWN:
+        return None
     action = _ANSWER_OF_REQUEST.get(request.on_decision)
     if action is None:
         return None

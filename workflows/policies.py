@@ -8,13 +8,37 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig
 # Three missed beats (``activities/heartbeats.py`` beats every 5 s): a killed worker's work is taken up within 15 s.
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 
+# A step of ours that fails like this fails alike every time: the run ends as an error instead of trying for ever.
+_PERMANENT = (
+    "AssertionError",
+    "AttributeError",
+    "CheckViolation",
+    "DataError",
+    "ForeignKeyViolation",
+    "KeyError",
+    "LookupError",
+    "NotNullViolation",
+    "ProgrammingError",
+    "SyntaxError",
+    "TypeError",
+    "UndefinedColumn",
+    "UndefinedFunction",
+    "UndefinedTable",
+    "UnicodeEncodeError",
+    "ValidationError",
+    "ValueError",
+)
+
 # Reads and writes of our own database. They are keyed, so they may run again; while Postgres is away the run has nothing
 # better to do than to wait for it, so attempts are not counted. 15 s is far above any statement's time, and short enough
 # for a killed worker's step to be taken up soon.
 STORE = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(
-        initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=30),
+        non_retryable_error_types=list(_PERMANENT),
     ),
 )
 
@@ -40,8 +64,8 @@ AGENT = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=15),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(
-        initial_interval=timedelta(seconds=2),
-        backoff_coefficient=2.0,
+        initial_interval=timedelta(seconds=5),
+        backoff_coefficient=4.0,
         maximum_interval=timedelta(minutes=1),
         maximum_attempts=3,
         # A result above Temporal's payload limit fails alike every time, and would be paid for every time.

@@ -35,7 +35,9 @@ async def test_steps_that_end_well_while_their_run_is_cancelled_are_followed_by_
         model.go_on()
         cancelled = idle_stack.json("watch", run["run_id"], code=5)
 
-    assert idle_stack.one(begun, run["run_id"]) == before >= COMPANIES, "no conversation was begun after the cancellation"
+    assert idle_stack.one(begun, run["run_id"]) == before >= COMPANIES, (
+        "no conversation was begun after the cancellation"
+    )
     paid = idle_stack.one("SELECT count(*) FROM agent_turns WHERE run_id = %s AND status = 'stored'", run["run_id"])
     assert paid == len(model.asked), "what was on its way is stored"
     assert cancelled["funnel"].get("complete", 0) == cancelled["companies"]["ready"], "what is complete can be exported"

@@ -55,8 +55,14 @@ async def _committed(database: Database, run_id: UUID) -> tuple[float, int]:
 )
 async def test_twenty_reservations_at_once_never_exceed_the_budget(database: Database, limits: Limits) -> None:
     run_id = await _run(database, limits)
+    all_connected = asyncio.Barrier(20)
 
-    answers = await asyncio.gather(*(_reserve(database, _key(run_id, f"company {n}")) for n in range(20)))
+    async def reserve(subject: str) -> Interruption | None:
+        async with database.transaction() as conn:
+            await all_connected.wait()
+            return await agent_turns.reserve_turn(conn, _key(run_id, subject), 0, "model", 0.1, TASK)
+
+    answers = await asyncio.gather(*(reserve(f"company {number}") for number in range(20)))
 
     assert sorted(answer or "bought" for answer in answers) == ["bought"] * 7 + [Interruption.BUDGET_REACHED] * 13
     usd, calls = await _committed(database, run_id)

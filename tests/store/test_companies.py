@@ -69,11 +69,13 @@ async def test_f75_of_many_who_claim_one_domain_at_once_exactly_one_owns_it(data
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         rivals = [await add_company(conn, run_id, f"Rival {number}") for number in range(12)]
+    all_connected = asyncio.Barrier(len(rivals))
 
     async def claim(company: UUID) -> UUID | None:
         # Each has a connection of its own, a phone of its own, and the one domain of all.
         keys = IdentityKeys(domains=("acme.example",), phones=(f"+1512555{company.int % 10_000:04}",), name="Acme")
         async with database.transaction() as conn:
+            await all_connected.wait()
             return await companies.claim_identity(conn, run_id, company, keys)
 
     owners = await asyncio.gather(*(claim(company) for company in rivals))

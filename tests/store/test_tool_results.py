@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.errors import ForeignKeyViolation
 
+from domain.storable import storable
 from store import tool_results
-from store.database import Database, without_nul
+from store.database import Database
 from store.tool_results import content_hash
 from tests.store.rows import result
 
@@ -80,9 +81,9 @@ async def test_a_result_cannot_name_a_body_that_was_not_stored(database: Databas
     )
 )
 def test_f26_no_nul_survives_and_nothing_else_is_lost(value: object) -> None:
-    assert _strings(without_nul(value)) <= {text.replace("\x00", "") for text in _strings(value)}
+    assert _strings(storable(value)) <= {text.replace("\x00", "") for text in _strings(value)}
     if not any("\x00" in text for text in _strings(value)):
-        assert without_nul(value) == value
+        assert storable(value) == value
 
 
 def _strings(value: object) -> set[str]:
