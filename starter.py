@@ -32,7 +32,7 @@ from client.pipeline import (
     get_run_progress,
     wait_for_stage_completion,
 )
-from client.process import UserError, leave, run_async
+from client.process import UserError, leave, load_settings, run_async
 from client.render import criteria_table, print_question, progress_panel, run_document, runs_table
 from client.services import Services, open_database, open_services
 from client.status import view_run
@@ -86,7 +86,7 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Start a run and follow it to its end."""
-    settings = Settings()
+    settings = load_settings()
     options = StartOptions(
         criteria=criteria_from_json(criteria),
         quantity=quantity,
@@ -131,7 +131,7 @@ def watch(run: RunArgument, output_dir: DirectoryOption = Path("./exports"), as_
     check_output_dir(output_dir)
 
     async def work() -> int:
-        async with open_services(Settings()) as services:
+        async with open_services(load_settings()) as services:
             row = await find_run(services.conn, run)
             on_decision = OnDecision.WAIT if as_json else OnDecision.ASK
             return await follow_to_end(services, row, output_dir, console, as_json=as_json, on_decision=on_decision)
@@ -145,7 +145,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        async with open_services(Settings()) as services:
+        async with open_services(load_settings()) as services:
             view = await view_run(services, await find_run(services.conn, run))
             if as_json:
                 print_json(view.document())
@@ -168,7 +168,7 @@ def list_command(
     console = _console(as_json)
 
     async def work() -> int:
-        async with open_database(Settings()) as conn:
+        async with open_database(load_settings()) as conn:
             rows = await runs.list_runs(conn, limit)
         if as_json:
             print_json({"runs": [run_document(row) for row in rows]})
@@ -215,7 +215,7 @@ def signal(
     console = _console(as_json)
 
     async def work() -> int:
-        async with open_services(Settings()) as services:
+        async with open_services(load_settings()) as services:
             row = await find_run(services.conn, run)
             await send_decision(services, row, {"action": action, "decided_by": decided_by, **answer})
             if as_json:
@@ -232,7 +232,7 @@ def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        async with open_services(Settings()) as services:
+        async with open_services(load_settings()) as services:
             row = await find_run(services.conn, run)
             await cancel_run(services, row)
             short = str(row.run_id)[:8]
@@ -251,7 +251,7 @@ def export(run: RunArgument, output_dir: DirectoryOption = Path("./exports"), as
     check_output_dir(output_dir)
 
     async def work() -> int:
-        async with open_database(Settings()) as conn:
+        async with open_database(load_settings()) as conn:
             row = await find_run(conn, run)
             files = await export_files(conn, row, output_dir)
         if as_json:
@@ -271,7 +271,7 @@ def setup(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        done = await set_up(Settings())
+        done = await set_up(load_settings())
         if as_json:
             print_json(done)
         for name, items in done.items():
@@ -287,7 +287,7 @@ def doctor(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        findings = await examine(Settings())
+        findings = await examine(load_settings())
         if as_json:
             print_json({"findings": [finding.model_dump() for finding in findings]})
         for finding in findings:
@@ -311,7 +311,7 @@ def local_command(
     from client.local_command import run_local_stack
     from client.local_session import stack_options
 
-    settings = Settings()
+    settings = load_settings()
     configure_logging(settings)
     options = stack_options(
         settings,

@@ -30,7 +30,7 @@ from agents.loop import AgentRunner
 from client.connection import connect, find_endpoints, with_local_stack
 from client.health import serve_health
 from client.logs import configure_logging
-from client.process import UserError, leave, run_async
+from client.process import UserError, leave, load_settings, run_async
 from client.search_attributes import missing_search_attributes
 from settings import Settings
 from store.database import Database, DatabaseUnreachableError
@@ -182,9 +182,9 @@ async def work_until_stopped(settings: Settings) -> None:
 
 def main() -> int:
     """Run a worker; the process's exit code."""
-    settings = with_local_stack(Settings())
-    configure_logging(settings)
     try:
+        settings = with_local_stack(load_settings())
+        configure_logging(settings)
         run_async(work_until_stopped(settings))
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -17,7 +17,7 @@ from domain.hosts import normalized_host, registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
 from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, RunStep, Spend, TakenBack
-from domain.verdicts import Decided, decide, judge
+from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, judge
 from settings import Settings
 from store import audit, companies, suppressions
 from store.companies import CompanyRow, SitePageRef
@@ -89,7 +89,7 @@ class CompanyActivities:
             return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, suppressed)
         if owner is not None:
             return await self._end(company, CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE, str(owner), owner)
-        early = tuple(verdict for verdict in verdicts if verdict.criterion in {"pms", "pms_exclude", "place"})
+        early = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
         decided = decide(step.request.criteria, early, None, final=True)
         return await self._decided(company, decided)
 

@@ -11,7 +11,7 @@ from agents.loop import AgentRunner
 from domain.hosts import is_not_a_lead, registrable_domain
 from domain.identity import name_key, phone_key
 from domain.places import state_code, state_names
-from domain.steps import TaskOutcome, TaskStep
+from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
 from store import companies, search_tasks
 from store.companies import Candidate
 from store.database import Database
@@ -21,7 +21,6 @@ from tools.pms.rules import portal_account
 
 log = structlog.get_logger()
 
-_POSITIONS_PER_TASK = 100_000
 _KNOWN_NAMES_MAX = 300
 
 
@@ -64,7 +63,7 @@ class DiscoveryActivities:
             if candidate is None:
                 continue
             named += 1
-            position = task.ordinal * _POSITIONS_PER_TASK + index
+            position = task.ordinal * POSITIONS_PER_TASK + index
             async with self._database.transaction() as conn:
                 # Sequence numbers must become visible in their order, or the run could read past a company.
                 await companies.lock_run(conn, run_id)

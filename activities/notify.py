@@ -72,7 +72,8 @@ class NotifyActivities:
             message["Subject"] = f"Run {short} is {run.status.value}: {count} of {run.target_quantity} companies"
             body = f"{run.notes}\n\nWrite the files with: python starter.py export {short} --output-dir DIR\n"
         if self._settings.temporal_ui_url:
-            body += f"\n{self._settings.temporal_ui_url.rstrip('/')}/namespaces/{self._settings.temporal_namespace}/workflows/{run.workflow_id}\n"
+            ui, namespace = self._settings.temporal_ui_url.rstrip("/"), self._settings.temporal_namespace
+            body += f"\n{ui}/namespaces/{namespace}/workflows/{run.workflow_id}\n"
         message.set_content(body)
         return message
 

@@ -62,7 +62,8 @@ class RunActivities:
         """Companies stored since the last look."""
         async with self._database.transaction() as conn:
             refs, cursor = await companies.found_after(conn, step.run_id, step.cursor, step.limit)
-        return NewCompanies(companies=tuple(refs), cursor=cursor)
+            remaining = await companies.count_found_after(conn, step.run_id, cursor)
+        return NewCompanies(companies=tuple(refs), cursor=cursor, remaining=remaining)
 
     @activity.defn
     async def record_state(self, step: StateStep) -> None:

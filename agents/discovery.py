@@ -1,7 +1,7 @@
 """The discovery agent: reads the pages behind one search task and names the companies it finds there.
 
 Only the role lives here: what it is told, what it may use and the shape of its answer. How a call runs is in
-``loop.py``; which of the named companies are kept is decided by code in ``activities/companies.py``.
+``loop.py``; which of the named companies are kept is decided by code in ``activities/discovery.py``.
 """
 
 from pydantic import BaseModel, ConfigDict, Field

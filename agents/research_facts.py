@@ -1,5 +1,6 @@
 """From what the research agent states to what is proven: every claim's words are found again, or the claim is dropped."""
 
+import re
 from collections.abc import Mapping
 
 from agents.company_research import CitedNumber, CitedText, ResearchOutput
@@ -11,6 +12,11 @@ from store.tool_results import ToolResult
 UNITS_PER_LISTING = 10  # DOMAIN: "units ≈ 10 × listings, marked as an estimate"
 _UNITS_MAX = 1_000_000
 _EMPLOYEES_MAX = 100_000
+_UNIT_WORDS = re.compile(
+    r"\b(units?|doors?|homes?|houses?|propert(y|ies)|rentals?|residences?|apartments?|condos?|town ?homes?|listings?|dwellings?"
+    r"|rooftops?|keys)\b",
+    re.IGNORECASE,
+)
 
 
 def proven_facts(
@@ -44,8 +50,8 @@ def proven_facts(
     manages_evidence = (
         grounder.evidence("manages_for_owners", manages.citation, company_domains=company_domains) if manages else None
     )
-    stated = number("units", output.units, _UNITS_MAX)
-    listings = number("listings", output.listings, _UNITS_MAX // UNITS_PER_LISTING)
+    stated = number("units", _about(output.units, _UNIT_WORDS), _UNITS_MAX)
+    listings = number("listings", _about(output.listings, _UNIT_WORDS), _UNITS_MAX // UNITS_PER_LISTING)
     employees = number("employees", output.employees, _EMPLOYEES_MAX)
     facts = known.model_copy(
         update={
@@ -63,6 +69,11 @@ def proven_facts(
         }
     )
     return facts, dict(grounder.dropped)
+
+
+def _about(claim: CitedNumber | None, words: re.Pattern[str]) -> CitedNumber | None:
+    """A number whose quote says what it counts; "Founded in 1998" proves no units."""
+    return claim if claim is not None and words.search(claim.citation.quote) else None
 
 
 def _units(stated: tuple[int, Evidence] | None, listings: tuple[int, Evidence] | None) -> UnitsEvidence | None:

@@ -15,8 +15,13 @@ from store.runs import RunRow
 _INTERVAL_S = 0.5
 
 
-async def follow(services: Services, run: RunRow, on_view: Callable[[RunView], None]) -> RunView:
+async def follow(
+    services: Services, run: RunRow, on_view: Callable[[RunView], None], answered: str | None = None
+) -> RunView:
     """Look at a run until it has ended (its files are stored by then) or waits for a decision.
+
+    Args:
+        answered: id of a question that has just been answered; the run takes a moment to go on.
 
     Returns:
         The last view.
@@ -24,7 +29,7 @@ async def follow(services: Services, run: RunRow, on_view: Callable[[RunView], N
     while True:
         view = await view_run(services, run)
         on_view(view)
-        if view.waits_for_person:
+        if view.waits_for_person and view.decision is not None and view.decision.decision_id != answered:
             return view
         if view.has_ended and await _is_closed(services, run):
             return await view_run(services, await runs.get_run(services.conn, run.run_id))
@@ -37,12 +42,15 @@ async def _is_closed(services: Services, run: RunRow) -> bool:
     return description.close_time is not None
 
 
-async def follow_on_console(services: Services, run: RunRow, console: Console) -> RunView:
+async def follow_on_console(services: Services, run: RunRow, console: Console, answered: str | None = None) -> RunView:
     """Follow with a live display on a terminal, or with a line per change elsewhere."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, transient=False) as live:
             return await follow(
-                services, run, lambda view: live.update(progress_panel(view, is_demo=services.endpoints.is_demo))
+                services,
+                run,
+                lambda view: live.update(progress_panel(view, is_demo=services.endpoints.is_demo)),
+                answered,
             )
     last = ""
 
@@ -54,4 +62,4 @@ async def follow_on_console(services: Services, run: RunRow, console: Console) -
             console.print(progress_line(view) + suffix, markup=False, highlight=False, soft_wrap=True)
             last = key
 
-    return await follow(services, run, print_change)
+    return await follow(services, run, print_change, answered)

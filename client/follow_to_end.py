@@ -12,6 +12,7 @@ from rich.console import Console
 from client.decide import send_decision
 from client.files import export_files
 from client.follow import follow, follow_on_console
+from client.process import UserError
 from client.render import counts_line, funnel_line, print_question
 from client.services import Services
 from client.status import RunView
@@ -51,12 +52,13 @@ async def follow_to_end(
         UserError: the files cannot be written.
     """
     may_ask = on_decision is OnDecision.ASK and not as_json and sys.stdin.isatty() and console.is_terminal
+    answered: str | None = None
     while True:
         try:
             if as_json:
-                view = await follow(services, run, lambda _: None)
+                view = await follow(services, run, lambda _: None, answered)
             else:
-                view = await follow_on_console(services, run, console)
+                view = await follow_on_console(services, run, console, answered)
         except asyncio.CancelledError:
             raise Detached(run) from None
         if view.decision is None or not view.waits_for_person:
@@ -69,7 +71,11 @@ async def follow_to_end(
                 print_json(view.document())
             console.print(f"Run {run.run_id} waits for a decision. Answer with one of the commands above.")
             return EXIT_WAITING
-        await send_decision(services, view.run, {**options[number - 1].answer, "decided_by": "terminal"})
+        try:
+            await send_decision(services, view.run, {**options[number - 1].answer, "decided_by": "terminal"})
+        except UserError as error:  # somebody else may have answered meanwhile
+            console.print(str(error), markup=False, soft_wrap=True)
+        answered = view.decision.decision_id
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 from client.files import export_files, rendered_files, write_both
 from client.launch import StartOptions, build_request, check_output_dir, start_run
 from client.lookup import find_run
-from client.process import UserError, run_async
+from client.process import UserError, load_settings, run_async
 from client.services import Services, open_services
 from client.status import RunView, progress_counts, view_run
 from domain.decision import DecisionReason
 from domain.progress import RunStatus, Stage
 from domain.request import OnDecision
-from settings import Settings
 from store import runs
 from store.runs import RunRow
 
@@ -178,7 +177,7 @@ def _export_one(run_id: str, output_dir: str | Path, index: int) -> str:
 
 def _run(work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
     async def connected() -> ResultT:
-        async with open_services(Settings()) as services:
+        async with open_services(load_settings()) as services:
             return await work(services)
 
     return run_async(connected())

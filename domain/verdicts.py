@@ -78,9 +78,8 @@ def decide(criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | N
     return Decided(status=CompanyStatus.FOUND)
 
 
-def settled_before_research(criterion: CriterionKey) -> bool:
-    """Whether code alone settles a criterion from the company's pages, so that research cannot change its verdict."""
-    return criterion in {"pms", "pms_exclude", "place"}
+# Code alone settles these from the company's pages; research cannot change them.
+SETTLED_BEFORE_RESEARCH = frozenset[CriterionKey]({"place", "pms", "pms_exclude"})
 
 
 def _asks_for_type(criteria: Criteria, icp: IcpResult) -> bool:

@@ -128,6 +128,16 @@ async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: in
     return refs, (rows[-1]["seq"] if rows else cursor_seq)
 
 
+async def count_found_after(conn: Connection, run_id: UUID, cursor_seq: int) -> int:
+    """How many companies are stored after a sequence number and have not ended."""
+    cursor = await conn.execute(
+        "SELECT count(*) AS companies FROM company_candidates WHERE run_id = %s AND seq > %s AND status = 'found'",
+        (run_id, cursor_seq),
+    )
+    row = await cursor.fetchone()
+    return int(row["companies"]) if row else 0
+
+
 async def lock_run(conn: Connection, run_id: UUID) -> None:
     """Serialise what must not interleave within one run, until the end of the transaction."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(run_id),))

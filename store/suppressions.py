@@ -36,7 +36,9 @@ async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
             INSERT INTO suppression_domains (entry_key, domain, name_key, state, reason, contacted_at, source)
             VALUES (%s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (entry_key) DO UPDATE
-            SET reason = excluded.reason, contacted_at = greatest(suppression_domains.contacted_at, excluded.contacted_at), source = excluded.source
+            SET reason = excluded.reason,
+                contacted_at = greatest(suppression_domains.contacted_at, excluded.contacted_at),
+                source = excluded.source
             """,
             (
                 f"{entry.reason}:{key}",

@@ -9,6 +9,7 @@ from protego import Protego
 
 USER_AGENT = "pm-pipeline"
 _TTL_S = 24 * 3600.0  # RFC 9309, 2.4: not longer than 24 hours
+_UNREACHABLE_TTL_S = 600.0  # a server error may pass soon
 _ORIGINS_MAX = 10_000
 _SIZE_MAX = 512_000  # RFC 9309, 2.5: at least 500 kibibytes are parsed
 
@@ -50,4 +51,6 @@ class Robots:
         if 200 <= status < 300:
             return _Rules(Protego.parse(text[:_SIZE_MAX]), allows_nothing=False, expires_at=expires_at)
         # RFC 9309, 2.3.1: "unavailable" (4xx) allows everything, "unreachable" (5xx) nothing.
-        return _Rules(None, allows_nothing=status >= 500, expires_at=expires_at)
+        if status >= 500:
+            return _Rules(None, allows_nothing=True, expires_at=time.monotonic() + _UNREACHABLE_TTL_S)
+        return _Rules(None, allows_nothing=False, expires_at=expires_at)

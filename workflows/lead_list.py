@@ -44,10 +44,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.details import render_details
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
     from workflows.open_work import OpenWork
-    from workflows.run_state import DRY_TASKS_MAX, RunState
+    from workflows.run_state import DRY_TASKS_MAX, WAITING_MAX, RunState
     from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
 
 _TASKS_AT_ONCE = 20
+# Asked for these reasons, "retry" has the agents look anew; for the others they go on with the turns that are stored.
+_ANEW = frozenset({DecisionReason.CANDIDATES_EXHAUSTED, DecisionReason.LOW_MATCH_RATE, DecisionReason.CONTACTS_SHORT})
 _ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
 
 
@@ -104,6 +106,8 @@ class LeadListWorkflow:
             return await self._work()
         except (asyncio.CancelledError, FailureError) as error:
             await self._open.stop()
+            if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
+                raise  # it was over already but for telling the requester
             if is_cancelled_exception(error):
                 await self._end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
@@ -202,8 +206,7 @@ class LeadListWorkflow:
 
     async def _wait_for_change(self) -> bool:
         """Wait until something has happened; False when the stage has run out of time."""
-        entered = self._state.stage_entered_at or workflow.now()
-        left = entered + timedelta(seconds=self._state.request.limits.stage_timeout_s) - workflow.now()
+        left = timedelta(seconds=self._state.request.limits.stage_timeout_s) - self._stage_time()
         if left <= timedelta(0):
             return False
         try:
@@ -217,17 +220,22 @@ class LeadListWorkflow:
         self._open.changed = False
         return True
 
+    def _stage_time(self) -> timedelta:
+        """What the present stage has taken, over all the times that the run was in it."""
+        entered = self._state.stage_entered_at or workflow.now()
+        return workflow.now() - entered + timedelta(seconds=self._state.stage_spent_s.get(self._state.stage, 0.0))
+
     async def _load_companies(self) -> None:
-        """Read companies stored since the last look."""
+        """Read companies stored since the last look, as long as the line is not full: the rest waits in the store."""
         state = self._state
-        while self._open.unread:
+        while (self._open.unread or state.unread_companies) and len(state.waiting) < WAITING_MAX:
             self._open.unread = False
             step = NewCompaniesStep(run_id=state.request.run_id, cursor=state.companies_cursor)
             found = await calls.new_companies(step)
             state.companies_cursor = found.cursor
             for ref in found.companies:
                 self._open.company_found(ref)
-            self._open.unread = self._open.unread or bool(found.companies)
+            state.unread_companies = found.remaining
 
     async def _start_work(self) -> None:
         state, windows = self._state, self._state.request.windows
@@ -283,9 +291,13 @@ class LeadListWorkflow:
         self._gate.close()
         self._open.interruption = None
         state.status, state.stage_entered_at = RunStatus.ACTIVE, workflow.now()
+        state.stage_spent_s = {}  # a decision gives every stage its full time again
         if decision is None:
             await self._record_state()
         else:
+            if amend(state.request, decision).criteria != state.request.criteria:
+                # What is open is being judged under the old criteria: it is taken up again under the new ones.
+                await self._open.stop()
             await self._apply(decision, question)
         self._show()
         return decision
@@ -296,8 +308,9 @@ class LeadListWorkflow:
         state.request = amend(state.request, decision)
         state.note = f"{decision.decision_id}: {decision.action.value} by {decision.decided_by}"
         if decision.action is DecisionAction.RETRY:
-            state.retry_round += 1
-            if question.reason is not DecisionReason.STAGE_TIMEOUT and self._open.is_empty:
+            if question.reason in _ANEW:
+                state.retry_round += 1
+            if self._open.is_empty:
                 state.tasks, state.tasks_cursor = [], -1
         if decision.action not in _ENDING:
             state.dry_tasks, state.tasks_left = 0, True
@@ -352,6 +365,7 @@ class LeadListWorkflow:
         """Move to the earliest stage that has open work; written where people query it when it changes."""
         stage = self._open.earliest_stage()
         if stage is not None and stage is not self._state.stage:
+            self._state.stage_spent_s[self._state.stage] = self._stage_time().total_seconds()
             self._state.stage, self._state.stage_entered_at = stage, workflow.now()
             await self._record_state()
         self._show()

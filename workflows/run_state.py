@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from domain.company import CompanyStatus
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
-from domain.steps import CompanyOutcome, CompanyRef, Spend, TaskRef
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskRef
 
-POSITIONS_PER_TASK = 100_000
 # Survival of companies, before it is measured: one in two (DESIGN, "Adaptive oversampling").
 _PRIOR_COMPLETE, _PRIOR_SETTLED = 1, 2
+# Companies in line at the most: 1,000 take 90 kB when a run continues as new, far below the 2 MB that a payload may have.
+WAITING_MAX = 1_000
 # Searches in a row that find nothing new before the run asks instead of searching on.
 DRY_TASKS_MAX = 12
 
@@ -22,7 +23,7 @@ class RunState(BaseModel):
     """Everything a run carries over when it continues as new. Mutable; positions, never personal data.
 
     Attributes:
-        companies_cursor: store sequence number up to which companies were read.
+        companies_cursor: store sequence number up to which companies were read; ``unread_companies`` are stored behind it.
         tasks_cursor: ordinal of the last search task handed out.
         waiting: companies to start (a heap by position).
         tasks: search tasks handed out and not started, in plan order.
@@ -34,6 +35,7 @@ class RunState(BaseModel):
 
     request: RunRequest
     companies_cursor: int = 0
+    unread_companies: int = 0
     tasks_cursor: int = -1
     waiting: list[tuple[int, CompanyRef]] = []
     tasks: list[TaskRef] = []
@@ -50,6 +52,7 @@ class RunState(BaseModel):
     stage: Stage = Stage.COMPANY_DISCOVERY
     status: RunStatus = RunStatus.ACTIVE
     stage_entered_at: datetime | None = None
+    stage_spent_s: dict[Stage, float] = {}
     note: str = ""
 
     @property
@@ -81,7 +84,7 @@ class RunState(BaseModel):
         frontier = self.frontier()
         if frontier is not None and self.tasks and self.tasks[0].ordinal * POSITIONS_PER_TASK < frontier:
             return True
-        return self.needs_company(open_companies + len(self.waiting))
+        return self.needs_company(open_companies + len(self.waiting) + self.unread_companies)
 
     def frontier(self) -> int | None:
         """Position of the last company of the selection; None while the target is not reached."""

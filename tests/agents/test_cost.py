@@ -63,7 +63,9 @@ def test_more_tokens_never_cost_less(input_one: int, output_one: int, input_more
 def test_the_estimate_is_never_below_the_price_of_the_call(characters: int, output_tokens: int) -> None:
     for chosen in (LISTED, PRICED):
         in_english = characters // 4
-        assert estimate_usd(chosen, characters) >= cost_usd(chosen, in_english, output_tokens) - 1e-12
+        estimate = estimate_usd(chosen, characters)
+        assert estimate is not None
+        assert estimate >= cost_usd(chosen, in_english, output_tokens) - 1e-12
 
 
 def test_the_estimate_holds_the_longest_answer_allowed() -> None:

@@ -9,7 +9,6 @@ from domain.places import (
     addresses_in,
     cities_of_state,
     cities_within,
-    is_in_states,
     miles_between,
     place_name,
     state_code,
@@ -136,9 +135,3 @@ def test_f58_a_mention_is_no_address(text: str) -> None:
 def test_each_address_counts_once_in_page_order() -> None:
     text = "Tulsa, OK 74103\nAustin, TX 78701\nFooter: Austin, Texas 78701"
     assert [place.city for place, _ in addresses_in(text)] == ["Tulsa", "Austin"]
-
-
-def test_a_company_with_offices_in_several_states_is_in_each() -> None:
-    offices = [Place(city="Tulsa", state="OK"), Place(city="Austin", state="TX")]
-    assert is_in_states(offices, ["TX", "CA"]) and is_in_states(offices, ["OK"])
-    assert not is_in_states(offices, ["CA"]) and not is_in_states([Place(city="Austin")], ["TX"])

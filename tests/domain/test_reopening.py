@@ -40,7 +40,6 @@ def test_no_decision_brings_back_a_suppressed_duplicate_complete_or_disqualified
     never = {
         ReasonCode.SUPPRESSED,
         ReasonCode.DUPLICATE,
-        ReasonCode.NOT_A_LEAD,
         ReasonCode.COMPLETE,
         ReasonCode.ICP_DISQUALIFIED,
         ReasonCode.NO_OWN_DOMAIN,

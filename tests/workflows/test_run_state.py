@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from domain.company import CompanyStatus, ReasonCode
 from domain.criteria import Criteria
 from domain.request import RunRequest
-from domain.steps import CompanyOutcome, CompanyRef, Spend, TaskRef
-from workflows.run_state import POSITIONS_PER_TASK, RunState
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskRef
+from workflows.run_state import RunState
 
 COMPLETE = CompanyOutcome(status=CompanyStatus.COMPLETE, reason=ReasonCode.COMPLETE, contacts=2)
 REJECTED = CompanyOutcome(status=CompanyStatus.REJECTED, reason=ReasonCode.PMS_NOT_MET)
