@@ -120,7 +120,8 @@ def _near_in(text: str, name: str, email: str) -> bool:
     at = page.find(wanted_email)
     while at >= 0:
         around = page[max(0, at - _NEAR_CHARS) : at + len(wanted_email) + _NEAR_CHARS]
-        if wanted_name in around:
+        # A quote may begin in the middle of a longer address: the page decides where it begins.
+        if wanted_name in around and holds_address(page[max(0, at - 1) : at + len(wanted_email) + 2], email):
             return True
         at = page.find(wanted_email, at + 1)
     return False

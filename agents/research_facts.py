@@ -25,11 +25,16 @@ def proven_facts(
     """Facts of the site plus those of the agent's claims that hold, and the count of dropped claims by field."""
     grounder = Grounder(results)
 
-    def number(field: str, claim: CitedNumber | None, maximum: int) -> tuple[int, Evidence] | None:
+    def number(
+        field: str, claim: CitedNumber | None, maximum: int, about: re.Pattern[str] | None = None
+    ) -> tuple[int, Evidence] | None:
         if claim is None:
             return None
         if not 0 < claim.value <= maximum or not holds_number(claim.citation.quote, claim.value):
             grounder.dropped[f"{field}:value_not_in_quote"] += 1
+            return None
+        if about is not None and not about.search(claim.citation.quote):
+            grounder.dropped[f"{field}:counts_something_else"] += 1  # "Founded in 1998" proves no units
             return None
         evidence = grounder.evidence(field, claim.citation, company_domains=company_domains)
         return (claim.value, evidence) if evidence else None
@@ -50,8 +55,8 @@ def proven_facts(
     manages_evidence = (
         grounder.evidence("manages_for_owners", manages.citation, company_domains=company_domains) if manages else None
     )
-    stated = number("units", _about(output.units, _UNIT_WORDS), _UNITS_MAX)
-    listings = number("listings", _about(output.listings, _UNIT_WORDS), _UNITS_MAX // UNITS_PER_LISTING)
+    stated = number("units", output.units, _UNITS_MAX, _UNIT_WORDS)
+    listings = number("listings", output.listings, _UNITS_MAX // UNITS_PER_LISTING, _UNIT_WORDS)
     employees = number("employees", output.employees, _EMPLOYEES_MAX)
     facts = known.model_copy(
         update={
@@ -69,11 +74,6 @@ def proven_facts(
         }
     )
     return facts, dict(grounder.dropped)
-
-
-def _about(claim: CitedNumber | None, words: re.Pattern[str]) -> CitedNumber | None:
-    """A number whose quote says what it counts; "Founded in 1998" proves no units."""
-    return claim if claim is not None and words.search(claim.citation.quote) else None
 
 
 def _units(stated: tuple[int, Evidence] | None, listings: tuple[int, Evidence] | None) -> UnitsEvidence | None:

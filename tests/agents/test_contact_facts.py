@@ -120,6 +120,8 @@ def test_f57_free_mail_counts_where_the_companys_own_page_publishes_it_for_the_p
         ("ceo@acme.example", "[Email Bob](mailto:ceo@acme.example)", "value_not_in_quote"),
         ("info@acme.example", "info@acme.example", "role_mailbox"),
         ("farther@acme.example", "farther@acme.example", "not_next_to_name"),
+        ("ther@acme.example", "farther@acme.example", "not_whole"),
+        ("ane@acme.example", "ane@acme.example", "not_next_to_name"),
         ("jane at acme", "jane at acme", "bad_syntax"),
     ],
 )

@@ -45,9 +45,9 @@ def test_an_unknown_price_is_an_error_that_names_the_settings(only: str) -> None
             price_usd(chosen, 1, 1)
 
 
-def test_a_call_of_unknown_price_counts_as_nothing() -> None:
+def test_a_call_of_unknown_price_counts_as_nothing_but_is_never_estimated_as_free() -> None:
     assert cost_usd(UNLISTED, 1_000_000, 1_000_000) == 0.0
-    assert estimate_usd(UNLISTED, 1_000_000) == 0.0
+    assert estimate_usd(UNLISTED, 1_000_000) is None
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.grounding import Grounder, as_found, contains, holds_number, number_forms, without_links
+from agents.grounding import Grounder, as_found, contains, holds_address, holds_number, number_forms, without_links
 from domain.evidence import Citation
 from store.tool_results import ToolResult
 
@@ -211,6 +211,21 @@ def test_a_search_result_is_no_page_of_the_company() -> None:
 def test_a_search_result_is_cited_by_the_hit_that_holds_the_words(quote: str, url: str) -> None:
     evidence = grounder(SEARCH).evidence("company", cite(quote))
     assert evidence is not None and evidence.url == url
+
+
+@pytest.mark.parametrize(
+    ("quote", "holds"),
+    [
+        ("Jane jane@acme.example.", True),
+        ("[Jane](mailto:JANE@acme.example)", True),
+        ("mary-jane@acme.example", False),
+        ("x.jane@acme.example", False),
+        ("jane@acme.example.com", False),
+        ("jane@acme.examples", False),
+    ],
+)
+def test_an_address_is_found_whole_or_not_at_all(quote: str, holds: bool) -> None:
+    assert holds_address(quote, "jane@acme.example") == holds
 
 
 @pytest.mark.parametrize(

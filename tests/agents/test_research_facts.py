@@ -96,6 +96,8 @@ def test_f58_what_nobody_states_stays_unknown_and_what_code_found_stays() -> Non
         ("units", 240, "manages 1,240 single family homes", "value_not_in_quote"),
         ("units", 1240, "Acme manages", "value_not_in_quote"),
         ("units", 9999, "manages 9,999 single family homes", "quote_not_found"),
+        ("units", 12, "A team of 12 people", "counts_something_else"),
+        ("listings", 12, "A team of 12 people", "counts_something_else"),
         ("units", 0, "0", "value_not_in_quote"),
         ("units", -1240, "-1240", "value_not_in_quote"),
         ("units", 1_000_001, "1,000,001 homes", "value_not_in_quote"),
@@ -139,8 +141,8 @@ def test_units_are_estimated_from_listings_where_only_those_are_known_and_marked
 
 def test_stated_units_win_over_listings_unless_they_are_unproven() -> None:
     listings = claim(36, "36 homes for rent")
-    both, _ = proven(units=claim(1240, "manages 1,240 single"), listings=listings)
-    unproven, dropped = proven(units=claim(5000, "manages 5,000"), listings=listings)
+    both, _ = proven(units=claim(1240, "manages 1,240 single family homes"), listings=listings)
+    unproven, dropped = proven(units=claim(5000, "manages 5,000 homes"), listings=listings)
     assert both.units is not None and both.units.basis == "stated"
     assert unproven.units is not None and unproven.units.basis == "estimated"
     assert dropped == {"units:quote_not_found": 1}

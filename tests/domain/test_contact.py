@@ -169,7 +169,7 @@ def test_f57_only_a_persons_linkedin_profile_counts(url: str | None, kept: bool)
 def test_one_way_to_reach_them_is_needed_and_enough() -> None:
     assert not is_reachable(person(email=None))
     assert is_reachable(person())
-    assert is_reachable(person(email=None, phone="+15125550100"))
+    assert not is_reachable(person(email=None, phone="+15125550100"))  # the contacts file has no column for it
     assert is_reachable(person(email=None, linkedin_url="https://linkedin.com/in/jane"))
 
 
@@ -217,6 +217,11 @@ def test_the_selection_does_not_depend_on_the_order_in_which_people_were_found(
     both: tuple[list[Person], list[Person]],
 ) -> None:
     assert select_contacts(both[0], 2) == select_contacts(both[1], 2)
+
+
+def test_equals_come_by_name() -> None:
+    people = [person("John Roe"), person("Ann Lee"), person("Jane Doe")]
+    assert [chosen.full_name for chosen in select_contacts(people, 2)[0]] == ["Ann Lee", "Jane Doe"]
 
 
 def test_everyone_left_out_is_counted_with_the_reason() -> None:

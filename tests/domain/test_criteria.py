@@ -152,6 +152,8 @@ BAD_INPUTS: list[tuple[object, str]] = [
     ({"suppress_domains": ["not a domain"]}, "not a domain name"),
     ({"suppress_domains": ["com"]}, "not a domain name"),
     ({"notes": 5}, "takes a text"),
+    ({"notes": "a\x00b"}, "cannot be shown"),
+    ({"city": "Aus\u202etin"}, "cannot be shown"),
     ({"quantity": "five"}, "whole number"),
     ({"quantity": True}, "whole number"),
     ({"quantity": {"value": 5, "mode": "hard"}}, "whole number"),
@@ -216,6 +218,11 @@ def test_only_what_is_asked_is_judged(raw: object, asked: set[str]) -> None:
 def test_a_list_keeps_its_order_and_names_nothing_twice() -> None:
     assert understood({"states": ["OK", "TX", "Oklahoma"]}).states == ("OK", "TX")
     assert understood({"cities": ["Tulsa", " Austin", "Tulsa"]}).cities == ("Tulsa", "Austin")
+
+
+def test_a_portal_host_is_suppressed_as_the_one_customer_it_names() -> None:
+    given_domains = ["https://acme.managebuilding.com/Resident", "www.acme.co.uk"]
+    assert understood({"suppress_domains": given_domains}).suppress_domains == ("acme.managebuilding.com", "acme.co.uk")
 
 
 def test_what_is_read_back_to_the_requester_is_what_was_understood() -> None:

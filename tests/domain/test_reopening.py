@@ -8,7 +8,7 @@ from domain.decision import Decision, DecisionAction
 from domain.reopening import reopened_reasons
 
 REOPENED = {
-    DecisionAction.EXPAND_LOCATION: {"place_not_met"},
+    DecisionAction.EXPAND_LOCATION: {"place_not_met", "place_unknown"},
     DecisionAction.LOOSEN_PMS: {"pms_not_met", "pms_unknown"},
     DecisionAction.LOWER_UNITS: {"units_not_met"},
     DecisionAction.RETRY: {"step_failed", "no_research", "contacts_short", "site_dead", "site_blocked"},

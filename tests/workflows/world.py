@@ -107,7 +107,11 @@ class World:
         run = await self._begin("new_companies", step.run_id, step)
         fresh = [r for r in run.rows.values() if r.seq > step.cursor and r.status is CompanyStatus.FOUND]
         page = sorted(fresh, key=lambda row: row.seq)[: step.limit]
-        return NewCompanies(companies=tuple(row.ref for row in page), cursor=page[-1].seq if page else step.cursor)
+        return NewCompanies(
+            companies=tuple(row.ref for row in page),
+            cursor=page[-1].seq if page else step.cursor,
+            remaining=len(fresh) - len(page),
+        )
 
     @activity.defn
     async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
