@@ -38,5 +38,6 @@ constraints:
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages (once, a minute or two) …"
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
 	touch $@

@@ -109,7 +109,7 @@ def start(
         async with _services(settings, local=local, console=console) as services:
             console.print(criteria_table(request))
             if services.endpoints.is_demo:
-                console.print("DEMO: the companies are fictional; web, search or model are the local stack's own.")
+                console.print("DEMO: the companies are fictional (no model or web search of your own is set).")
             started = await start_run(services, request, checked_email(notify_email))
             run = await runs.get_run(services.conn, request.run_id)
             short = str(run.run_id)[:8]

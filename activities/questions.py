@@ -52,8 +52,8 @@ async def options_for(
 
 
 _RETRY_TEXT: dict[DecisionReason, str] = {
-    DecisionReason.CANDIDATES_EXHAUSTED: "search on: the remaining searches, and companies whose step failed, again",
-    DecisionReason.LOW_MATCH_RATE: "search on: the remaining searches, and companies whose step failed, again",
+    DecisionReason.CANDIDATES_EXHAUSTED: "try again: searches that are left, and companies that failed or were short of contacts",
+    DecisionReason.LOW_MATCH_RATE: "try again: searches that are left, and companies that failed or were short of contacts",
     DecisionReason.CONTACTS_SHORT: "look for contacts again at the companies that came short",
     DecisionReason.STAGE_TIMEOUT: "go on for another stage time-out",
     DecisionReason.DEPENDENCY_DOWN: "try again now",

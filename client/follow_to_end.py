@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Detached(BaseException):
     def __init__(self, run: RunRow) -> None:
         short = str(run.run_id)[:8]
         super().__init__(
-            f"Detached; run {short} goes on as long as a worker runs (after --local: start `python starter.py local`). "
+            f"Detached; run {short} goes on as long as a worker runs; a stack of this command's own (--local) stops with it: "
+            f"start it again with `python starter.py local`. "
             f"Come back with: python starter.py watch {short}"
         )
 
@@ -65,7 +67,10 @@ async def follow_to_end(
             return await _finish(services, view, output_dir, console, as_json=as_json)
         print_question(console, view.run, view.decision, services.link(run.workflow_id))
         options = view.decision.options
-        number = await _asked(len(options)) if may_ask else 0
+        try:
+            number = await _asked(len(options)) if may_ask else 0
+        except asyncio.CancelledError:
+            raise Detached(run) from None
         if number == 0:
             if as_json:
                 print_json(view.document())
@@ -85,9 +90,29 @@ def print_json(document: dict[str, Any]) -> None:
 
 async def _asked(options: int) -> int:
     while True:
-        number: int = await asyncio.to_thread(typer.prompt, "Which option (0 to leave it waiting)", type=int)
+        number: int = await _prompted("Which option (0 to leave it waiting)")
         if 0 <= number <= options:
             return number
+
+
+async def _prompted(text: str) -> int:
+    """A number typed at the terminal. Ctrl-C leaves at once: the thread that reads is a daemon, so nothing waits for it."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[int] = loop.create_future()
+
+    def put(number: int | None) -> None:
+        if not answer.done():
+            answer.cancel() if number is None else answer.set_result(number)
+
+    def read() -> None:
+        try:
+            number: int | None = typer.prompt(text, type=int)
+        except (typer.Abort, EOFError):
+            number = None
+        loop.call_soon_threadsafe(put, number)
+
+    threading.Thread(target=read, name="prompt", daemon=True).start()
+    return await answer
 
 
 async def _finish(services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool) -> int:

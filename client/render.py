@@ -57,7 +57,7 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
     if view.waiting_for_worker:
         parts.append(Text("waiting for a worker: start one with `python worker.py`", style="yellow"))
     if is_demo:
-        parts.append(Text("DEMO: fictional companies, demo web and demo model as far as none are set", style="magenta"))
+        parts.append(Text("DEMO: the companies are fictional", style="magenta"))
     return Group(*parts)
 
 

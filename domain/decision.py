@@ -267,12 +267,16 @@ def _unknown_accepted(criteria: Criteria, decision: Decision) -> Criteria:
 def _raised(limits: Limits, decision: Decision) -> Limits:
     update: dict[str, Any] = {}
     if decision.max_cost_usd is not None:
-        if limits.max_cost_usd is None or decision.max_cost_usd <= limits.max_cost_usd:
-            raise DecisionError(f"max_cost_usd must be above the present {limits.max_cost_usd or 'no limit'}")
+        if limits.max_cost_usd is None:
+            raise DecisionError("the run has no max_cost_usd to raise")
+        if decision.max_cost_usd <= limits.max_cost_usd:
+            raise DecisionError(f"max_cost_usd must be above the present {limits.max_cost_usd}")
         update["max_cost_usd"] = decision.max_cost_usd
     if decision.max_model_calls is not None:
-        if limits.max_model_calls is None or decision.max_model_calls <= limits.max_model_calls:
-            raise DecisionError(f"max_model_calls must be above the present {limits.max_model_calls or 'no limit'}")
+        if limits.max_model_calls is None:
+            raise DecisionError("the run has no max_model_calls to raise")
+        if decision.max_model_calls <= limits.max_model_calls:
+            raise DecisionError(f"max_model_calls must be above the present {limits.max_model_calls}")
         update["max_model_calls"] = decision.max_model_calls
     return limits.model_copy(update=update)
 

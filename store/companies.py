@@ -79,8 +79,7 @@ class ResearchRow(BaseModel):
 async def insert_candidate(
     conn: Connection, run_id: UUID, task_id: UUID | None, position: int, candidate: Candidate
 ) -> bool:
-    """Store a candidate the moment it is found; found again by an earlier task, it moves forward in
-    the selection, so that the selection does not depend on which of two tasks was quicker.
+    """Store a candidate the moment it is found; one that the run has already keeps the position under which it was read.
 
     The caller holds the run's lock (``lock_run``), so that sequence numbers become visible in their order.
 

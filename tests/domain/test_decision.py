@@ -167,7 +167,7 @@ def test_f4_an_action_amends_its_own_criterion_alone(action: str, options: dict[
         ("accept_unknown", {"criteria": ["unitz"]}, "not understood"),
         ("raise_budget", {}, "needs max_cost_usd or max_model_calls"),
         ("raise_budget", {"max_cost_usd": 0}, "not understood"),
-        ("raise_budget", {"max_cost_usd": 5}, "must be above the present no limit"),
+        ("raise_budget", {"max_cost_usd": 5}, "the run has no max_cost_usd to raise"),
         ("retry", {"units_min": 0}, "retry takes no units_min"),
         ("retry", {"states": ["OK"]}, "retry takes no states"),
         ("accept_partial", {"max_cost_usd": 5}, "accept_partial takes no max_cost_usd"),

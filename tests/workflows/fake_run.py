@@ -44,6 +44,15 @@ def at(task: int, place: int = 0) -> int:
     return task * POSITIONS_PER_TASK + place
 
 
+def unless(is_let_in: Any, reason: ReasonCode) -> Ending:
+    """A company that ends for a reason until the request lets it in."""
+
+    def ending(request: RunRequest, retry_round: int) -> ReasonCode:
+        return OK if is_let_in(request.criteria) else reason
+
+    return ending
+
+
 @dataclass
 class Row:
     """A company as stored."""
