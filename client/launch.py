@@ -117,7 +117,7 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
 def _quantity(given: int | str | None, in_criteria: int | None) -> int:
     if isinstance(given, str):
         if not re.fullmatch(r"[+-]?\d{1,18}", given.strip()):
-            raise UserError(f"quantity takes a whole number from 1 to {QUANTITY_MAX:,}, not {given[:40]!r}")
+            raise UserError(f"quantity takes a whole number, not {given[:40]!r}")
         given = int(given)
     if given is not None and in_criteria is not None and given != in_criteria:
         raise UserError(f"quantity is {given} as an option but {in_criteria} in the criteria: give one of them")

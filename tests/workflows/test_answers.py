@@ -44,7 +44,7 @@ SENSELESS: dict[str, tuple[tuple[Any, ...], str]] = {
     "no options": (({"decision_id": "decision-1", "action": "loosen_pms"},), "loosen_pms needs pms or pms_soft"),
     "no limit to raise": (
         ({"decision_id": "decision-1", "action": "raise_budget", "max_model_calls": 5},),
-        "max_model_calls must be above the present no limit",
+        "no max_model_calls to raise",
     ),
 }
 
