@@ -13,7 +13,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/install_browser.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 check: $(STAMP)
 	$(BIN)/ruff format --check -q .
