@@ -231,7 +231,8 @@ async def test_only_the_wanted_parts_of_the_demo_are_started_and_announced(
             at = urlsplit(environment[name])
             _, writer = await asyncio.open_connection(at.hostname, at.port)
             writer.close()
-    assert set(environment) == variables | {"TEMPORAL_ADDRESS", "DATABASE_URL"}
+    prices = {"MODEL_PRICE_INPUT_USD_PER_MTOK", "MODEL_PRICE_OUTPUT_USD_PER_MTOK"} if demo_model else set()
+    assert set(environment) == variables | prices | {"TEMPORAL_ADDRESS", "DATABASE_URL"}
     assert environment["DEMO_SEED"] == "7"
 
 
