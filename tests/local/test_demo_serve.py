@@ -105,10 +105,9 @@ async def test_https_is_refused_at_once(demo: dict[str, str]) -> None:
     address = urlsplit(demo["web_proxy"])
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(b"CONNECT acme.example:443 HTTP/1.1\r\nHost: acme.example:443\r\n\r\n")
-    raw = await asyncio.wait_for(reader.read(4096), 5)
+    raw = await asyncio.wait_for(reader.readuntil(b"no CONNECT (acme.example)"), 30)
     writer.close()
     assert raw.startswith(b"HTTP/1.1 501")
-    assert b"no CONNECT (acme.example)" in raw
 
 
 async def test_dead_sites_are_dead_in_their_own_way(demo: dict[str, str]) -> None:

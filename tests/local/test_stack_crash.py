@@ -36,7 +36,7 @@ from tests.local.stack_helpers import (
     set_permissions,
 )
 
-STRANGER = (sys.executable, "-c", "import time; time.sleep(60)")
+STRANGER = (sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="concerns a stack that is started by root")
 
 
@@ -60,10 +60,12 @@ def supervisor(directory: Path, *worker: str, python: str = sys.executable, **po
 
 
 @contextmanager
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is no child of a stack."""
-    with subprocess.Popen(STRANGER) as process:
+def stranger() -> Iterator[subprocess.Popen[str]]:
+    """A process that is no child of a stack, once it runs: while it is being executed it shows no command line."""
+    with subprocess.Popen(STRANGER, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
             yield process
         finally:
             process.kill()
@@ -141,7 +143,7 @@ async def test_a_process_that_got_the_number_of_a_child_is_left_alone() -> None:
         await stop_leftover(itself.model_copy(update={"command": ("temporal", "server", "start-dev")}))
         assert process.poll() is None
         await stop_leftover(itself)
-        assert process.wait(timeout=2) == -signal.SIGTERM
+        assert process.wait(timeout=30) == -signal.SIGTERM
 
 
 def test_a_reused_number_of_a_supervisor_is_no_running_stack(tmp_path: Path) -> None:
