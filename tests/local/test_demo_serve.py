@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -230,18 +229,6 @@ async def test_site_restricts_to_a_host_and_lifts_the_limit_per_host(demo: dict[
     body = (await search(demo, q=f"site:{host} property managers", format="json")).json()
     assert len(body["results"]) > 2
     assert {urlsplit(r["url"]).hostname for r in body["results"]} == {host}
-
-
-async def test_queries_are_quick(demo: dict[str, str]) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
-        took_ms = []
-        for city in ("Austin", "Dallas", "Houston", "Denver", "Tampa", "Mesa", "Akron", "Cary", "Macon"):
-            params = {"q": f"Buildium property management companies {city}", "format": "json"}
-            start = time.perf_counter()
-            (await http.get(f"{demo['searxng_url']}/search", params=params)).raise_for_status()
-            took_ms.append(1000 * (time.perf_counter() - start))
-    # The aim is 20 ms; a loaded two-core machine gets three times that before this is called a fault.
-    assert sorted(took_ms)[len(took_ms) // 2] < 60, took_ms
 
 
 def test_it_stops_cleanly_while_a_silent_connection_is_held(tmp_path: Path) -> None:

