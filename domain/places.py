@@ -137,6 +137,17 @@ def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
     return tuple(sorted(near, key=lambda city: (-city.population, city.name)))
 
 
+def city_in(text: str, state: str) -> str | None:
+    """The city of a state that a text names, the longest name first; None where it names none of the data set."""
+    words = f" {' '.join(re.findall(r'[a-z]+', place_name(text)))} "
+    named = [
+        city.name
+        for city in cities_of_state(state)
+        if f" {' '.join(re.findall(r'[a-z]+', place_name(city.name)))} " in words
+    ]
+    return max(named, key=len, default=None)
+
+
 @cache
 def _address_pattern() -> re.Pattern[str]:
     names = "|".join(re.escape(name) for name in sorted(state_names().values(), key=len, reverse=True))

@@ -111,6 +111,20 @@ async def insert_candidate(
     return cursor.rowcount == 1
 
 
+async def next_position(conn: Connection, task_id: UUID, first: int) -> int:
+    """The position for the next company of a search task, ``first`` for its first.
+
+    Counted from what is stored, so that a task run again never gives one position to two companies. The caller holds
+    the run's lock.
+    """
+    cursor = await conn.execute(
+        "SELECT coalesce(max(position) + 1, %s) AS position FROM company_candidates WHERE search_task_id = %s",
+        (first, task_id),
+    )
+    row = await cursor.fetchone()
+    return int(row["position"]) if row else first
+
+
 async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
     """Companies stored after a sequence number, and the sequence number to go on from."""
     rows = await (
@@ -148,8 +162,12 @@ async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
     return CompanyRow.model_validate(await cursor.fetchone())
 
 
-async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
-    """Names already found in a run for a state (or anywhere), newest first: what an agent need not name again."""
+async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int | None) -> list[str]:
+    """Names already found in a run for a state (or anywhere), newest first: what an agent need not name again.
+
+    Args:
+        limit: at the most; None for all.
+    """
     cursor = await conn.execute(
         """
         SELECT name FROM company_candidates

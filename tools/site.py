@@ -64,7 +64,7 @@ async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
     domain = registrable_domain(final)
     start = registrable_domain(website)
     aliases = tuple(alias for alias in (start,) if alias and alias != domain)
-    if home.status != "ok" or _is_parked(home.text):
+    if home.status != "ok" or is_parked(home.text):
         problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
         detail = "parked" if home.status == "ok" else home.reason or home.status
         return SiteReading(problem, detail, domain, final, aliases, (), detect_pms([], site_problem=problem))
@@ -108,7 +108,8 @@ def _root(url: str) -> str:
     return f"{scheme}://{rest.split('/', 1)[0]}/"
 
 
-def _is_parked(text: str) -> bool:
+def is_parked(text: str) -> bool:
+    """Whether a page's text is that of a domain for sale, or of a site that is not there (yet or any more)."""
     return len(text) <= _PARKED_TEXT_MAX and _PARKED.search(text) is not None
 
 

@@ -52,6 +52,11 @@ async def discover(step: TaskStep) -> TaskOutcome:
     return await _call("discover", step, TaskOutcome, AGENT, step.task.label[:150])
 
 
+async def end_failed_search_task(step: TaskStep) -> None:
+    """End a search task that failed for good."""
+    await _call("end_failed_search_task", step, type(None), STORE, "search failed")
+
+
 async def new_companies(step: NewCompaniesStep) -> NewCompanies:
     """Load companies found since the last look."""
     return await _call("new_companies", step, NewCompanies, STORE)
@@ -126,6 +131,7 @@ ACTIVITIES = (
     plan_run_search,
     next_search_tasks,
     discover,
+    end_failed_search_task,
     new_companies,
     qualify_company,
     research_company,

@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.details import render_details
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
     from workflows.open_work import OpenWork
-    from workflows.run_state import DRY_TASKS_MAX, WAITING_MAX, RunState
+    from workflows.run_state import WAITING_MAX, RunState
     from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
 
 _TASKS_AT_ONCE = 20
@@ -128,6 +128,8 @@ class LeadListWorkflow:
             contacts_ready=state.contacts_ready,
             contacts_gap=max(0, wanted - state.ready * state.request.contacts_min),
             funnel=state.funnel,
+            named=state.named,
+            dried_up=state.dried_up,
             open_discovery=len(self._open.tasks),
             open_research=len(self._open.companies) - self._open.in_contacts,
             open_contacts=self._open.in_contacts,
@@ -244,12 +246,15 @@ class LeadListWorkflow:
             if ref is None:
                 break
             self._open.start_company(ref)
-        while len(self._open.tasks) < windows.discovery and state.dry_tasks < DRY_TASKS_MAX:
+        while len(self._open.tasks) < windows.discovery:
             if not state.needs_task(len(self._open.companies)):
                 break
             if not state.tasks and state.tasks_left:
                 step = NextTasksStep(
-                    run_id=state.request.run_id, after_ordinal=state.tasks_cursor, limit=_TASKS_AT_ONCE
+                    run_id=state.request.run_id,
+                    after_ordinal=state.tasks_cursor,
+                    limit=_TASKS_AT_ONCE,
+                    dried_up=state.dried_up,
                 )
                 state.tasks = list((await calls.next_search_tasks(step)).tasks)
                 state.tasks_left = bool(state.tasks)
@@ -313,7 +318,7 @@ class LeadListWorkflow:
             if self._open.is_empty:
                 state.tasks, state.tasks_cursor = [], -1
         if decision.action not in _ENDING:
-            state.dry_tasks, state.tasks_left = 0, True
+            state.new_by_kind, state.tasks_left = {}, True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True

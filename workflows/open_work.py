@@ -116,8 +116,9 @@ class OpenWork:
     async def _run_task(self, task: TaskRef) -> None:
         state = self._state
         decisions = state.decisions
+        step = TaskStep(request=state.request, task=task, retry_round=state.retry_round)
         try:
-            outcome = await calls.discover(TaskStep(request=state.request, task=task, retry_round=state.retry_round))
+            outcome = await calls.discover(step)
         except ActivityError as error:
             if self._stopping and is_cancelled_exception(error):
                 state.put_back(task)
@@ -126,6 +127,7 @@ class OpenWork:
                 state.put_back(task)
             else:
                 workflow.logger.error("search task failed for good", exc_info=error)
+                await calls.end_failed_search_task(step)
                 state.tasks_done += 1
         except asyncio.CancelledError:
             state.put_back(task)
@@ -135,9 +137,7 @@ class OpenWork:
                 self._interrupt(outcome.interruption, decisions)
                 state.put_back(task)
             else:
-                state.tasks_done += 1
-                state.dry_tasks = 0 if outcome.new else state.dry_tasks + 1
-                state.spend = state.spend.plus(outcome.spend)
+                state.task_done(task, outcome)
         finally:
             del self._tasks[task.ordinal]
             self.unread = self.changed = True

@@ -15,6 +15,7 @@ from domain.request import Limits, workflow_id_of
 from domain.search_plan import plan_search
 from store import audit, runs, search_tasks
 from store.database import Database
+from store.search_tasks import TaskYield
 from tests.store.rows import add_company, add_run, run_request
 
 QUESTION = DecisionRequest(
@@ -144,8 +145,8 @@ async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_ag
         first, second = await search_tasks.next_open(conn, run_id, -1, 10)
         await search_tasks.start_task(conn, first.task_id)
         running = await search_tasks.next_open(conn, run_id, -1, 10)
-        await search_tasks.finish_task(conn, first.task_id, "failed", 0, 0.01)
-        await search_tasks.finish_task(conn, second.task_id, "done", 3, 0.02)
+        await search_tasks.fail_task(conn, first.task_id)
+        await search_tasks.finish_task(conn, second.task_id, TaskYield(named=3, cost_usd=0.02))
         left = await search_tasks.next_open(conn, run_id, -1, 10)
 
         assert await search_tasks.reopen_failed(conn, run_id) == 1

@@ -12,7 +12,7 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from domain.failures import MODEL_BAD_REQUEST
 from settings import Settings
 from tests.workflows.conftest import StartRun
-from tests.workflows.fake_run import OK, at
+from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for
 from worker import open_activities
 from workflows import calls
@@ -40,7 +40,11 @@ async def registered(
 
 async def scheduled_by_a_run(start: StartRun) -> Scheduled:
     """Every activity as a run with all kinds of turns has scheduled it."""
-    run = await start(request_for(3), [OK, OK], prepare=lambda s: s.fail("research_company", at(0), MODEL_BAD_REQUEST))
+    def prepare(stored: FakeRun) -> None:
+        stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
+        stored.fail("discover", 1, MODEL_BAD_REQUEST)
+
+    run = await start(request_for(3), [OK, OK], [], prepare=prepare)
     await run.question()
     await run.signal("nonsense")
     await run.until(lambda p: p.decision is not None and p.decision.problem is not None)
