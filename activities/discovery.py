@@ -70,6 +70,11 @@ class DiscoveryActivities:
         run_id = step.request.run_id
         async with self._database.transaction() as conn:
             shown = await companies.names_found(conn, run_id, task.state, _KNOWN_NAMES_MAX)
+
+        async def claim_page(url: str) -> bool:
+            async with self._database.transaction() as conn:
+                return await search_tasks.claim_page(conn, run_id, task.task_id, url)
+
         with heartbeating() as on_turn:
             answer = await self._runner.run(
                 discovery.ROLE,
@@ -77,6 +82,7 @@ class DiscoveryActivities:
                 f"task {task.task_id} round {step.retry_round}",
                 task_input(step, task, shown),
                 on_turn=on_turn,
+                claim_page=claim_page,
             )
             if answer.interruption is not None:
                 return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
@@ -84,7 +90,11 @@ class DiscoveryActivities:
             async with self._database.transaction() as conn:
                 known = await companies.names_found(conn, run_id, None, None)
             lists = await read_lists_whole(
-                self._gateway, answer.results.values(), [*known, *(company.name for company in found)], task.state
+                self._gateway,
+                answer.results.values(),
+                [*known, *(company.name for company in found)],
+                task.state,
+                claim_page,
             )
         candidates, dropped = _checked(answer, lists)
         await self._store(run_id, task, candidates)

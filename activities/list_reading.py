@@ -11,6 +11,7 @@ import structlog
 
 from agents.discovery import FoundCompany
 from agents.grounding import contains, page_url, without_links
+from agents.tool_calls import ClaimPage
 from domain.evidence import Citation
 from domain.identity import comparable_name
 from domain.places import city_in
@@ -48,25 +49,36 @@ class ListReadings:
 
 
 async def read_lists_whole(
-    gateway: ToolGateway, results: Iterable[ToolResult], known_names: Iterable[str], state: str | None
+    gateway: ToolGateway,
+    results: Iterable[ToolResult],
+    known_names: Iterable[str],
+    state: str | None,
+    claim_page: ClaimPage,
 ) -> ListReadings:
     """Check every list page among the results and complete what was left out.
 
     Args:
         known_names: what the agent named, and what the run had found before, which an agent need not name again.
         state: of the search task; cities in the entries are understood as its cities.
+        claim_page: whether a page is this task's to read, or another's.
     """
     readings = ListReadings()
     known = {comparable_name(name) for name in known_names}
     pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
     read = {normalised_url(url) for page in pages for url in (page_url(page), str(page.args.get("url", "")))}
     for page in pages:
-        await _check(gateway, page, readings, known, read, state)
+        await _check(gateway, page, readings, known, read, state, claim_page)
     return readings
 
 
 async def _check(
-    gateway: ToolGateway, page: ToolResult, readings: ListReadings, known: set[str], read: set[str], state: str | None
+    gateway: ToolGateway,
+    page: ToolResult,
+    readings: ListReadings,
+    known: set[str],
+    read: set[str],
+    state: str | None,
+    claim_page: ClaimPage,
 ) -> None:
     list_ = read_list(await gateway.page_body(page), page_url(page))
     if len(list_.entries) < LIST_ENTRIES_MIN:
@@ -82,6 +94,8 @@ async def _check(
         if following is None or normalised_url(following) in read:
             return
         read.add(normalised_url(following))
+        if not await claim_page(normalised_url(following)):
+            return
         more = await gateway.fetch_page(following)
         if more.status != "ok":
             return

@@ -1,7 +1,7 @@
 """The tools as the model sees them: definitions, and one call from arguments to the JSON that it reads."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from openai.types.responses import FunctionToolParam
@@ -14,6 +14,10 @@ from tools.gateway import ToolGateway, normalised_url
 from tools.mcp.answers import McpTool, addresses_in
 
 _TEXT_MAX = 20_000  # characters of a page shown to the model; more is said to be cut
+
+
+ClaimPage = Callable[[str], Awaitable[bool]]
+"""Given an address in the form it is cached under: whether this conversation is the one to read it."""
 
 
 class SearchWebArgs(BaseModel):
@@ -93,9 +97,12 @@ class ToolCalls:
         calls_max: int,
         seen_urls: set[str],
         mcp_tools: Iterable[McpTool] = (),
+        claim_page: ClaimPage | None = None,
     ) -> None:
+        """``claim_page``: whether a page is this conversation's to read; None where it shares its pages with nobody."""
         self._gateway = gateway
         self._names = names
+        self._claim_page = claim_page
         self._mcp_tools = {tool.function: tool for tool in mcp_tools}
         self._calls_left = calls_max
         self._seen = {normalised_url(url) for url in seen_urls}
@@ -122,6 +129,8 @@ class ToolCalls:
             return _refusal("bad_arguments", "; ".join(problem["msg"] for problem in error.errors()))
         if not self._may_open(url):
             return _refusal("address_not_seen", "only addresses from results or pages already read can be opened")
+        if self._claim_page is not None and not await self._claim_page(normalised_url(url)):
+            return _refusal("read_by_another_search", "what it names is known already; go on with other pages")
         return self._shown_page(await self._gateway.fetch_page(url))
 
     async def _call_mcp(self, tool: McpTool, arguments: str) -> str:

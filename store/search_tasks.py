@@ -100,6 +100,20 @@ class TaskYield(BaseModel):
     cost_usd: float = 0.0
 
 
+async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
+    """Whether a page is this task's to read: the first task of a run to ask for it has it, for good unless it fails."""
+    cursor = await conn.execute(
+        """
+        INSERT INTO search_task_pages (run_id, url, task_id) VALUES (%(run_id)s, %(url)s, %(task_id)s)
+        ON CONFLICT (run_id, url) DO UPDATE SET task_id = excluded.task_id
+        WHERE search_task_pages.task_id = excluded.task_id
+           OR (SELECT status FROM search_tasks t WHERE t.task_id = search_task_pages.task_id) = 'failed'
+        """,
+        {"run_id": run_id, "url": url, "task_id": task_id},
+    )
+    return cursor.rowcount == 1
+
+
 async def fail_task(conn: Connection, task_id: UUID) -> None:
     """End a task whose step failed for good; ``retry`` opens it again."""
     await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))

@@ -57,9 +57,19 @@ class SiteReading:
         return [(place, evidence) for place, evidence, _ in ranked]
 
 
+class HostBusyError(Exception):
+    """The site's turn did not come in time, because we ourselves ask so much of it: nothing is known about it yet."""
+
+
 async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
-    """Read the home page and up to three likely pages, and detect the property management software."""
+    """Read the home page and up to three likely pages, and detect the property management software.
+
+    Raises:
+        HostBusyError: our own pace left no time for it; the step is to be tried again.
+    """
     home = await gateway.fetch_page(website)
+    if home.reason == "paced_out":
+        raise HostBusyError(f"{registrable_domain(website)} is being asked too often by us; the step is tried again")
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)

@@ -43,7 +43,7 @@ def interrupted(interruption: Interruption, state: RunState) -> Shortfall:
     """A step was not allowed or not able to go on."""
     have = f"{state.ready} of {state.target} companies are complete"
     if interruption is Interruption.DEPENDENCY_DOWN:
-        message = f"{have}; the model, the web search or the database did not answer after several attempts."
+        message = f"{have}; the model, the web search, the CRM or the database did not answer after several attempts."
         return Shortfall(DecisionReason.DEPENDENCY_DOWN, message)
     limits = state.request.limits
     caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []

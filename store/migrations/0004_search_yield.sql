@@ -3,6 +3,14 @@ ALTER TABLE search_tasks
     ADD COLUMN listed     integer NOT NULL DEFAULT 0,   -- companies standing on the list pages that were read
     ADD COLUMN poor_reads integer NOT NULL DEFAULT 0;   -- list pages of which the agent named too few
 
+-- Which search of a run reads a page: two searches that find the same list name its companies once (LESSONS F51).
+CREATE TABLE search_task_pages (
+    run_id  uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    url     text NOT NULL,                               -- in the form it is cached under
+    task_id uuid NOT NULL REFERENCES search_tasks ON DELETE CASCADE,
+    PRIMARY KEY (run_id, url)
+);
+
 -- Where the companies of a run ended, and what each kind of search brought.
 CREATE VIEW v_funnel AS
 SELECT run_id, CASE WHEN status = 'found' THEN 'open' ELSE coalesce(reason, status) END AS ended_as, count(*) AS companies

@@ -40,6 +40,7 @@ async def registered(
 
 async def scheduled_by_a_run(start: StartRun) -> Scheduled:
     """Every activity as a run with all kinds of turns has scheduled it."""
+
     def prepare(stored: FakeRun) -> None:
         stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
         stored.fail("discover", 1, MODEL_BAD_REQUEST)

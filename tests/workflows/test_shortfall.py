@@ -88,7 +88,7 @@ def test_a_budget_reached_names_the_limit(limits: Limits, said: str) -> None:
 def test_a_dependency_down_says_what_did_not_answer() -> None:
     shortfall = interrupted(Interruption.DEPENDENCY_DOWN, state_of())
     assert shortfall.reason is DecisionReason.DEPENDENCY_DOWN
-    assert "the model, the web search or the database did not answer" in shortfall.message
+    assert "the model, the web search, the CRM or the database did not answer" in shortfall.message
 
 
 @pytest.mark.parametrize("stage", [Stage.COMPANY_DISCOVERY, Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY])
