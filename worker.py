@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -38,14 +38,14 @@ from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
 from tools import hubspot
 from tools.gateway import ToolGateway
-from tools.mcp.config import McpSetupError
-from tools.mcp.pool import McpPool, open_pool
-from tools.mcp.session import McpLimits
 from tools.search import CHOICES, chosen_backend, make_backend
 from tools.shared_web import shared_web
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
+
+if TYPE_CHECKING:
+    from tools.mcp.pool import McpPool
 
 log = structlog.get_logger()
 
@@ -122,10 +122,15 @@ async def open_activities(
         )
 
 
-async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> McpPool | None:
+async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "McpPool | None":
     # A worker that lacks tools it was given would find less and not say so (LESSONS F59), so it does not start.
     if settings.mcp_config is None:
         return None
+    # Here, for the protocol's library takes more than a second to import, and few workers need it.
+    from tools.mcp.config import McpSetupError
+    from tools.mcp.pool import open_pool
+    from tools.mcp.session import McpLimits
+
     pool = open_pool(settings.mcp_config, environment_variables(), ROLE_NAMES, McpLimits.of(settings))
     try:
         return await stack.enter_async_context(pool)

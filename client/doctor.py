@@ -7,18 +7,14 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from agents.role import ROLE_NAMES
 from client.connection import Endpoints, ServerUnreachableError, connect, find_endpoints
 from client.process import UserError
 from client.search_attributes import missing_search_attributes, register_search_attributes
 from client.status import has_workers
-from settings import Settings, environment_variables
+from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
 from tools import hubspot
-from tools.mcp.config import McpServer, McpSetupError
-from tools.mcp.pool import opened, read_servers
-from tools.mcp.session import McpLimits
 from tools.search import CHOICES, chosen_backend
 
 _TIMEOUT_S = 5.0
@@ -139,21 +135,13 @@ async def _search(settings: Settings, endpoints: Endpoints) -> Finding:
 async def _mcp_servers(settings: Settings) -> list[Finding]:
     if settings.mcp_config is None:
         return []
-    try:
-        servers = read_servers(settings.mcp_config, environment_variables(), ROLE_NAMES)
-    except McpSetupError as error:
-        return [Finding(part="mcp", ok=False, detail=str(error))]
-    return list(await asyncio.gather(*(_mcp_server(server, McpLimits.of(settings)) for server in servers)))
+    # Here, for the protocol's library takes more than a second to import.
+    from client.mcp_servers import answering_servers
 
-
-async def _mcp_server(server: McpServer, limits: McpLimits) -> Finding:
-    part = f"mcp {server.name}"
-    try:
-        async with opened([server], limits) as pool:
-            count = len(pool.tools_for(server.roles[0]))
-    except McpSetupError as error:
-        return Finding(part=part, ok=False, detail=str(error))
-    return Finding(part=part, ok=True, detail=f"answers, {count} tools for {', '.join(server.roles)}")
+    return [
+        Finding(part=f"mcp {name}".strip(), ok=ok, detail=detail)
+        for name, ok, detail in await answering_servers(settings, settings.mcp_config)
+    ]
 
 
 async def _crm(settings: Settings) -> Finding:

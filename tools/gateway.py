@@ -5,7 +5,7 @@ before anyone reads them, so that what a model was shown can be quoted and found
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urldefrag, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -17,11 +17,17 @@ from store import tool_results
 from store.database import Database
 from store.tool_results import ResultStatus, ToolResult
 from tools.call_once import Call, CallOnce, args_hash
-from tools.mcp.answers import TRANSIENT_REASONS, sources
-from tools.mcp.pool import McpPool
+from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
 from tools.page_text import render_page
 from tools.search import CHOICES, SearchBackend, SearchUnavailableError
 from tools.web_client import KnownPage, WebClient
+
+
+class McpCaller(Protocol):
+    """What the gateway needs of the MCP servers' pool, which is imported only where servers are configured."""
+
+    async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
+        """Call a tool; a server's failure is an answer."""
 
 
 class ToolGateway:
@@ -33,7 +39,7 @@ class ToolGateway:
         web: WebClient,
         search: SearchBackend | None,
         settings: Settings,
-        mcp: McpPool | None = None,
+        mcp: McpCaller | None = None,
     ) -> None:
         self._database = database
         self._web = web
@@ -151,7 +157,7 @@ async def _searched(search: SearchBackend, args: dict[str, Any]) -> tuple[ToolRe
     return _result("search_web", args, "ok", None, payload={"results": results}, text=text), None
 
 
-async def _called(pool: McpPool, server: str, tool: str, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
+async def _called(pool: McpCaller, server: str, tool: str, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
     answer = await pool.call(server, tool, args)
     payload = {"results": sources(answer.text, args)} if answer.status == "ok" else {}
     return _result(f"mcp:{server}:{tool}", args, answer.status, answer.reason, payload=payload, text=answer.text), None

@@ -19,7 +19,8 @@ from mcp_types import (
     Tool,
 )
 
-from tools.mcp.answers import McpAnswer, addresses_in, offered_tool, read_answer, sources
+from tools.mcp.answers import McpAnswer, addresses_in, sources
+from tools.mcp.protocol import offered_tool, read_answer
 
 PICTURE = ImageContent(type="image", data="AAAA", mime_type="image/png")
 

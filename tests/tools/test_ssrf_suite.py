@@ -286,7 +286,9 @@ async def test_control_without_the_guard_the_trick_reaches_the_victim(
     assert set_once.victim_connections > 0
 
 
-@pytest.mark.parametrize("answers", [[["127.0.0.1"]], [[PUBLIC], ["127.0.0.1"]], [["::1"]]], ids=["private", "public then private", "IPv6"])
+@pytest.mark.parametrize(
+    "answers", [[["127.0.0.1"]], [[PUBLIC], ["127.0.0.1"]], [["::1"]]], ids=["private", "public then private", "IPv6"]
+)
 async def test_control_without_the_guard_a_name_server_leads_to_the_victim(
     set_once: Trap, monkeypatch: pytest.MonkeyPatch, answers: list[list[str]], request: pytest.FixtureRequest
 ) -> None:

@@ -14,8 +14,9 @@ import structlog
 from mcp_types import Tool
 from pydantic import JsonValue
 
-from tools.mcp.answers import McpAnswer, McpTool, offered_tool, read_answer
+from tools.mcp.answers import McpAnswer, McpTool
 from tools.mcp.config import McpServer, McpSetupError, parse_servers
+from tools.mcp.protocol import offered_tool, read_answer
 from tools.mcp.session import McpCallError, McpLimits, McpLostError, McpUnavailableError, Session
 
 log = structlog.get_logger()

@@ -6,7 +6,6 @@ from pydantic import SecretStr
 from settings import SearchBackendName, Settings
 from tools.search.backend import SearchBackend
 from tools.search.brave import BraveSearch
-from tools.search.hosted import HostedSearch
 from tools.search.searxng import SearxngSearch
 from tools.search.serper import SerperSearch
 from tools.search.tavily import TavilySearch
@@ -45,6 +44,8 @@ def make_backend(settings: Settings, http: httpx2.AsyncClient) -> SearchBackend 
         case "brave":
             return BraveSearch(http, settings.brave_base_url, _key(settings.brave_api_key))
         case "openai":
+            from tools.search.hosted import HostedSearch  # the model's client takes half a second to import
+
             return HostedSearch(
                 http,
                 settings.openai_base_url or _OPENAI_BASE_URL,
