@@ -6,18 +6,19 @@ They prove nothing by being at hand: each is qualified on its own site like ever
 from datetime import UTC, datetime
 from uuid import UUID
 
-from activities.discovery_candidates import candidate_key
 from domain.criteria import Criteria
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
 from domain.identity import phone_key
-from domain.places import zip_place
+from domain.places import cities_within, zip_place
+from domain.pms import PmsVendor, PortalAccount
 from domain.search_plan import TaskKind
 from store import sources, tool_results
 from store.companies import Candidate
 from store.database import Connection
 from store.sources import KnownCompany, Seed, Wanted
 from store.tool_results import ToolResult
+from tools.pms.accounts import portal_address
 
 AT_HAND_MAX = 10_000
 """As many as a run may want companies."""
@@ -26,9 +27,13 @@ _KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
 
 def wanted_of(criteria: Criteria) -> Wanted:
     """What a company at hand has to fit to be tried for these criteria."""
+    vendors = criteria.pms if criteria.mode_of("pms") == "hard" else ()
+    if criteria.mode_of("place") != "hard":
+        return Wanted(vendors=tuple(vendor.value for vendor in vendors))
+    near = {city.state for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)}
     place = zip_place(criteria.zip) if criteria.zip else None
-    states = criteria.states or ((place.state,) if place and place.state else ())
-    return Wanted(vendors=tuple(vendor.value for vendor in criteria.pms), states=states, cities=criteria.cities)
+    states = criteria.states or tuple(sorted(near | ({place.state} if place and place.state else set())))
+    return Wanted(vendors=tuple(vendor.value for vendor in vendors), states=states, cities=criteria.cities)
 
 
 async def candidates_at_hand(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
@@ -53,19 +58,18 @@ def _of_known(known: KnownCompany) -> Candidate:
 
 
 async def _of_seed(conn: Connection, seed: Seed) -> Candidate:
-    # An import gives a domain; whoever only answers by https redirects to it.
-    url = f"http://{seed.website}/" if seed.website else seed.portal_url
+    account = PortalAccount(vendor=PmsVendor(seed.vendor), slug=seed.slug)
     evidence = await _kept_as_evidence(conn, seed)
-    domain = registrable_domain(url) if url else None
+    domain = registrable_domain(seed.website) if seed.website else None
     return Candidate(
         name=seed.company_name,
-        url=url,
+        url=seed.website or portal_address(account),
         city=seed.city,
         state=seed.state,
         phone=phone_key(seed.phone),
         discovery_source=f"import:{seed.source}",
         evidence=evidence,
-        candidate_key=candidate_key(seed.company_name, seed.city, seed.state, url, domain),
+        candidate_key=f"domain:{domain}" if domain else f"portal:{account.vendor}:{account.slug}",
     )
 
 

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
@@ -14,7 +13,6 @@ from agents.company_research import ResearchOutput
 from agents.loop import AgentRunner
 from agents.research_facts import proven_facts
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.failures import HUBSPOT_REFUSED_US
 from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
@@ -171,19 +169,14 @@ class CompanyActivities:
         async with self._database.transaction() as conn:
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
             loaded = [await self._known(conn, company_id) for company_id in selected]
-        try:
+        with heartbeating():
             await self._gate.prepare([known for _, known in loaded])
-        except ApplicationError as error:
-            if error.type != HUBSPOT_REFUSED_US:
-                raise
-            # Ending the run would throw away what it has found: the delivery waits until the token is mended.
-            raise ApplicationError(error.message, type=error.type) from error
-        for company, known in loaded:
-            async with self._database.transaction() as conn:
-                reason = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
-            if reason is not None:
-                await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
-                removed.append(CompanyRef(company_id=company.company_id, position=company.position))
+            for company, known in loaded:
+                async with self._database.transaction() as conn:
+                    reason = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
+                if reason is not None:
+                    await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
+                    removed.append(CompanyRef(company_id=company.company_id, position=company.position))
         return TakenBack(companies=tuple(removed))
 
     async def _known(self, conn: Connection, company_id: UUID) -> tuple[CompanyRow, KnownAs]:

@@ -27,6 +27,9 @@ from tools.gateway import ToolGateway
 log = structlog.get_logger()
 
 _KNOWN_NAMES_MAX = 300
+_STORED_AT_ONCE = (
+    100  # companies a transaction: the run's lock is held, and others wait for it, a few tenths of a second
+)
 
 
 class DiscoveryActivities:
@@ -61,9 +64,10 @@ class DiscoveryActivities:
 
     async def _take_at_hand(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
         run_id = step.request.run_id
-        async with self._database.transaction() as conn:
-            found = await candidates_at_hand(conn, run_id, task.kind, step.request.criteria)
-        await self._store(run_id, task, found)
+        with heartbeating():
+            async with self._database.transaction() as conn:
+                found = await candidates_at_hand(conn, run_id, task.kind, step.request.criteria)
+            await self._store(run_id, task, found)
         return await self._finish(task, TaskYield(named=len(found)), TaskOutcome(named=len(found)))
 
     async def _search(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
@@ -88,16 +92,16 @@ class DiscoveryActivities:
                 return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
             found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
             async with self._database.transaction() as conn:
-                known = await companies.names_found(conn, run_id, None, None)
+                known = await companies.mentions(conn, run_id)
             lists = await read_lists_whole(
                 self._gateway,
                 answer.results.values(),
-                [*known, *(company.name for company in found)],
+                [*known, *((company.name, company.url) for company in found)],
                 task.state,
                 claim_page,
             )
-        candidates, dropped = _checked(answer, lists)
-        await self._store(run_id, task, candidates)
+            candidates, dropped = _checked(answer, lists)
+            await self._store(run_id, task, candidates)
         found_by_task = TaskYield(
             named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
         )
@@ -113,12 +117,14 @@ class DiscoveryActivities:
         return outcome
 
     async def _store(self, run_id: UUID, task: SearchTaskRow, found: Sequence[Candidate]) -> None:
-        for candidate in found:
+        for start in range(0, len(found), _STORED_AT_ONCE):
             async with self._database.transaction() as conn:
                 # Sequence numbers must become visible in their order, or the run could read past a company.
                 await companies.lock_run(conn, run_id)
                 position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
-                await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
+                for candidate in found[start : start + _STORED_AT_ONCE]:
+                    is_new = await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
+                    position += is_new
 
     async def _finish(self, task: SearchTaskRow, found: TaskYield, outcome: TaskOutcome) -> TaskOutcome:
         async with self._database.transaction() as conn:

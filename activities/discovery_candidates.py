@@ -1,7 +1,7 @@
 """A company as a source names it, made a candidate: unproven fields are left out, and what cannot be a lead is dropped."""
 
 from agents.discovery import FoundCompany
-from agents.grounding import Grounder, contains, page_url
+from agents.grounding import Grounder, page_url
 from domain.hosts import is_not_a_lead, registrable_domain
 from domain.identity import name_key, phone_key
 from domain.places import state_code
@@ -33,13 +33,14 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
     if domain is not None and domain == source_domain:
         url, domain = None, None  # a profile page on the directory it was named on is not the company's own site
     state = state_code(company.state) if company.state else None
-    city = company.city if company.city and contains(source.text, company.city) else None
+    words = grounder.haystack(source)
+    city = company.city if company.city and words.contains(company.city) else None
     return Candidate(
         name=" ".join(company.name.split()),
         url=url,
         city=city,
         state=state,
-        phone=phone_key(company.phone) if company.phone and contains(source.text, company.phone) else None,
+        phone=phone_key(company.phone) if company.phone and words.contains(company.phone) else None,
         discovery_source=page_url(source) if source.tool == "fetch_page" else evidence.url,
         evidence=evidence,
         candidate_key=candidate_key(company.name, city, state, url, domain),

@@ -10,19 +10,22 @@ from dataclasses import dataclass, field
 import structlog
 
 from agents.discovery import FoundCompany
-from agents.grounding import contains, page_url, without_links
+from agents.grounding import Haystack, comparable, page_url
 from agents.tool_calls import ClaimPage
 from domain.evidence import Citation
+from domain.hosts import registrable_domain
 from domain.identity import comparable_name
 from domain.places import city_in
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway, normalised_url
-from tools.list_page import LIST_ENTRIES_MIN, ListEntry, read_list
+from tools.list_page import LIST_ENTRIES_MIN, ListEntry, ListReading, read_list
+from tools.pms.rules import portal_account
 
 log = structlog.get_logger()
 
 POOR_READ_SHARE = 0.5
-"""A list of which less than this is named has been read poorly: half, so that a list of another trade is left alone."""
+"""A list of which less than this is named has been read poorly. An agent that names half or more has read the page, and what
+it passed over was its judgement."""
 _PAGES_MORE_MAX = 20  # of one list; 20 pages of 25 are far more than a city or association has
 _QUOTE_MAX = 300
 
@@ -37,7 +40,6 @@ class ListReadings:
         pages_more: pages of lists that the agent had not read.
         companies: those that were missing, in page order, as an agent would name them.
         results: the pages that were read in addition, by result id.
-        taken: name and link of each of ``companies``: two firms of one name differ in their link.
     """
 
     listed: int = 0
@@ -45,89 +47,122 @@ class ListReadings:
     pages_more: int = 0
     companies: list[FoundCompany] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)
-    taken: set[tuple[str, str | None]] = field(default_factory=set)
+
+
+class _Known:
+    """Who need not be named again: by the link's site, and by name where one of the two has no link.
+
+    Two firms of one name, each with a site of its own, are two.
+    """
+
+    def __init__(self, mentions: Iterable[tuple[str, str | None]]) -> None:
+        self._sites: set[str] = set()
+        self._names: set[str] = set()
+        self._names_without_site: set[str] = set()
+        for name, url in mentions:
+            self.add(name, url)
+
+    def add(self, name: str, url: str | None) -> None:
+        site = _site(url)
+        self._names.add(comparable_name(name))
+        if site is None:
+            self._names_without_site.add(comparable_name(name))
+        else:
+            self._sites.add(site)
+
+    def holds(self, entry: ListEntry) -> bool:
+        site = _site(entry.url)
+        if site is not None:
+            return site in self._sites or comparable_name(entry.name) in self._names_without_site
+        return comparable_name(entry.name) in self._names
+
+
+def _site(url: str | None) -> str | None:
+    account = portal_account(url) if url else None
+    return f"{account.vendor}:{account.slug}" if account else registrable_domain(url) if url else None
 
 
 async def read_lists_whole(
     gateway: ToolGateway,
     results: Iterable[ToolResult],
-    known_names: Iterable[str],
+    mentions: Iterable[tuple[str, str | None]],
     state: str | None,
     claim_page: ClaimPage,
 ) -> ListReadings:
     """Check every list page among the results and complete what was left out.
 
     Args:
-        known_names: what the agent named, and what the run had found before, which an agent need not name again.
+        mentions: name and link of what the agent named, and of what the run had found before, which an agent need not
+            name again.
         state: of the search task; cities in the entries are understood as its cities.
         claim_page: whether a page is this task's to read, or another's.
     """
-    readings = ListReadings()
-    known = {comparable_name(name) for name in known_names}
+    readings, known = ListReadings(), _Known(mentions)
     pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
     read = {normalised_url(url) for page in pages for url in (page_url(page), str(page.args.get("url", "")))}
     for page in pages:
-        await _check(gateway, page, readings, known, read, state, claim_page)
+        following = await _check(gateway, page, readings, known, state)
+        for _ in range(_PAGES_MORE_MAX):
+            if following is None or normalised_url(following) in read:
+                break
+            read.add(normalised_url(following))
+            more = await gateway.fetch_page(following)
+            if more.status != "ok" or not await claim_page(normalised_url(following)):
+                break
+            readings.pages_more += 1
+            readings.results[more.result_id] = more
+            list_ = read_list(await gateway.page_body(more), page_url(more))
+            readings.listed += len(list_.entries)
+            _take(more, list_.entries if list_.is_of_trade else _of_trade(list_), readings, known, state)
+            following = list_.next_url
     return readings
 
 
 async def _check(
-    gateway: ToolGateway,
-    page: ToolResult,
-    readings: ListReadings,
-    known: set[str],
-    read: set[str],
-    state: str | None,
-    claim_page: ClaimPage,
-) -> None:
+    gateway: ToolGateway, page: ToolResult, readings: ListReadings, known: _Known, state: str | None
+) -> str | None:
+    """Hold one page against what is known; the address where its list goes on, if it is one."""
     list_ = read_list(await gateway.page_body(page), page_url(page))
     if len(list_.entries) < LIST_ENTRIES_MIN:
-        return
-    readings.listed += len(list_.entries)
-    missing = [entry for entry in list_.entries if comparable_name(entry.name) not in known]
-    if len(missing) > (1 - POOR_READ_SHARE) * len(list_.entries):
+        return None
+    # Of a list of another trade (a chamber's members) only those count whose own name says that they manage homes.
+    entries = list_.entries if list_.is_of_trade else _of_trade(list_)
+    readings.listed += len(entries)
+    missing = [entry for entry in entries if not known.holds(entry)]
+    if len(missing) > (1 - POOR_READ_SHARE) * len(entries):
         readings.poor_reads += 1
-        log.warning("list_read_poorly", result_id=page.result_id, listed=len(list_.entries), missing=len(missing))
+        log.warning("list_read_poorly", result_id=page.result_id, listed=len(entries), missing=len(missing))
         _take(page, missing, readings, known, state)
-    following = list_.next_url
-    for _ in range(_PAGES_MORE_MAX):
-        if following is None or normalised_url(following) in read:
-            return
-        read.add(normalised_url(following))
-        if not await claim_page(normalised_url(following)):
-            return
-        more = await gateway.fetch_page(following)
-        if more.status != "ok":
-            return
-        readings.pages_more += 1
-        readings.results[more.result_id] = more
-        list_ = read_list(await gateway.page_body(more), page_url(more))
-        readings.listed += len(list_.entries)
-        _take(more, list_.entries, readings, known, state)
-        following = list_.next_url
+    return list_.next_url
+
+
+def _of_trade(list_: ListReading) -> tuple[ListEntry, ...]:
+    return tuple(entry for entry in list_.entries if entry.is_of_trade)
 
 
 def _take(
-    page: ToolResult, entries: Iterable[ListEntry], readings: ListReadings, known: set[str], state: str | None
+    page: ToolResult, entries: Iterable[ListEntry], readings: ListReadings, known: _Known, state: str | None
 ) -> None:
+    lines = [(line, Haystack(line)) for line in page.text.split("\n")]
     for entry in entries:
-        if comparable_name(entry.name) in known or (entry.name, entry.url) in readings.taken:
+        if known.holds(entry):
             continue
-        readings.taken.add((entry.name, entry.url))
+        known.add(entry.name, entry.url)
         readings.companies.append(
             FoundCompany(
                 name=entry.name,
                 url=entry.url,
-                city=city_in(entry.text.replace(entry.name, " "), state) if state else None,
+                city=city_in(entry.text.replace(entry.name, " ").strip(), state) if state else None,
                 state=None,  # that of the task is what was asked for, not what the page says
                 phone=entry.phone,
-                citation=Citation(result_id=page.result_id, quote=_quote(page, entry)),
+                citation=Citation(result_id=page.result_id, quote=_quote(lines, entry)),
             )
         )
 
 
-def _quote(page: ToolResult, entry: ListEntry) -> str:
-    for line in page.text.split("\n"):
-        if contains(line, entry.name):
-            return line if len(line) <= _QUOTE_MAX else entry.name
-    return without_links(entry.name)
+def _quote(lines: list[tuple[str, Haystack]], entry: ListEntry) -> str:
+    wanted = comparable(entry.name)
+    for line, words in lines:
+        if words.holds(wanted) and len(line) <= _QUOTE_MAX:
+            return line
+    return entry.name

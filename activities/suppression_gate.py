@@ -14,12 +14,13 @@ from temporalio.exceptions import ApplicationError
 from domain.company import CompanyFacts
 from domain.failures import HUBSPOT_REFUSED_US, HUBSPOT_UNAVAILABLE
 from domain.hosts import is_not_a_lead, normalized_host, registrable_domain
+from domain.pms import PortalAccount
 from settings import Settings
 from store import suppressions
 from store.companies import CompanyRow
 from store.database import Connection
 from tools.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
-from tools.pms.accounts import is_account_host
+from tools.pms.accounts import is_account_host, portal_address
 
 _RETRY_DELAY_MAX_S = 300.0
 
@@ -44,13 +45,22 @@ def known_as(company: CompanyRow, facts: CompanyFacts, more_domains: Sequence[st
     portal_host = normalized_host(company.url) if company.url else None
     # Of the software's portal: the page's own words hold its address.
     proven_host = normalized_host(facts.pms_evidence.quote) if facts.pms_evidence else None
-    domains = {company.domain, *company.aliases, *more_domains, portal_host, proven_host}
+    domains = {company.domain, *company.aliases, *more_domains, portal_host, proven_host, _account_host(facts)}
     states = {company.state, *(place.state for place in facts.places)}
     return KnownAs(
         name=company.name,
         domains=tuple(sorted(domain for domain in domains if domain)),
         states=tuple(sorted(state for state in states if state)),
     )
+
+
+def _account_host(facts: CompanyFacts) -> str | None:
+    """The host of the company's own portal, also where the proof is a script's words and no address."""
+    if facts.pms is None or facts.pms_slug is None:
+        return None
+    address = portal_address(PortalAccount(vendor=facts.pms, slug=facts.pms_slug))
+    host = normalized_host(address) if address else None
+    return host if host and is_account_host(host) else None
 
 
 class SuppressionGate:

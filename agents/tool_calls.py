@@ -129,9 +129,11 @@ class ToolCalls:
             return _refusal("bad_arguments", "; ".join(problem["msg"] for problem in error.errors()))
         if not self._may_open(url):
             return _refusal("address_not_seen", "only addresses from results or pages already read can be opened")
-        if self._claim_page is not None and not await self._claim_page(normalised_url(url)):
+        page = await self._gateway.fetch_page(url)
+        # Only a page that could be read is anyone's: what failed for one search may be tried by the next.
+        if page.status == "ok" and self._claim_page is not None and not await self._claim_page(normalised_url(url)):
             return _refusal("read_by_another_search", "what it names is known already; go on with other pages")
-        return self._shown_page(await self._gateway.fetch_page(url))
+        return self._shown_page(page)
 
     async def _call_mcp(self, tool: McpTool, arguments: str) -> str:
         args = _OBJECT.validate_json(arguments or "{}")

@@ -97,14 +97,19 @@ _FIGURES: tuple[tuple[str, str, Callable[[Measures], str], Callable[[Measures], 
 
 def main(
     seeds: Annotated[list[int] | None, typer.Argument(metavar="[SEED…]", help="Worlds; by default five.")] = None,
-    into: Annotated[Path | None, typer.Option(help="A document with the marks between which the tables go.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, writable=True, help="A document with the marks between which the tables go."
+        ),
+    ] = None,
 ) -> None:
     """Run the benchmark and print its tables as Markdown."""
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)  # the demo alone is measured, whatever the caller has set
     measured: list[Measures] = []
     if into is not None:
-        _put(into, "")  # that it can be done is known before an hour of work
+        _around(into)  # that it can be done is known before an hour of work
     for seed in seeds or SEEDS:
         sys.stderr.write(f"seed {seed} …\n")
         with tempfile.TemporaryDirectory(prefix="pm-bench-", ignore_cleanup_errors=True) as directory:
@@ -119,11 +124,17 @@ def main(
 
 
 def _put(document: Path, tables: str) -> None:
+    before, after = _around(document)
+    document.write_text(f"{before}{_BEGIN}\n{tables}{_END}{after}", encoding="utf-8")
+
+
+def _around(document: Path) -> tuple[str, str]:
+    """What stands before and after the marks."""
     before, begin, rest = document.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise typer.BadParameter(f"{document} lacks the lines {_BEGIN} and {_END}")
-    document.write_text(f"{before}{begin}\n{tables}{end}{after}", encoding="utf-8")
+    return before, after
 
 
 def report(measured: list[Measures]) -> str:

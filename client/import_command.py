@@ -5,7 +5,7 @@ size takes the memory of a few rows. What the columns mean is in ``domain/import
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,10 @@ from tools.pms.accounts import find_account, is_account_host, portal_address
 
 _CHUNK_BYTES = 1 << 20
 _BAD_SHOWN_MAX = 20  # of a file that is refused: enough to see what is wrong with it
+_NOBODY_REMOVED = (
+    "bad rows are left out, and one of them may hold a customer whom another row says has left: nobody is taken off the list; "
+    "mend the bad rows and import the whole file to have it done"
+)
 _BAD_LISTED_MAX = 1000  # of a file that is imported without them: they have to be looked at one by one
 
 RowT = TypeVar("RowT", ListedRow, Seed)
@@ -50,9 +54,9 @@ class ImportReport(BaseModel):
         columns: what is imported → the headers it is read from; ``unused_columns`` are read from nowhere.
         rows: all that are not empty; of them ``bad`` cannot be imported, ``not_listed`` list nobody (a box not ticked, a
             customer who has left).
-        counts: entries by what became of them, or, where nothing was imported, would become.
+        counts: companies by what became of them, or, where nothing was imported, would become.
         imported: whether the database was changed accordingly.
-        notices: what was guessed.
+        notices: what was guessed, and what was left undone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -130,7 +134,7 @@ async def import_file(
         table = open_table(text_lines(_chunks(path), encoding), COLUMNS[kind], given)
         reading = _Reading(table, _BAD_LISTED_MAX if skip_bad_rows else _BAD_SHOWN_MAX)
         async with conn.transaction():
-            counts = await _stage_and_merge(conn, kind, reading, path.name)
+            counts = await _stage_and_merge(conn, kind, reading, path.name, skip_bad_rows=skip_bad_rows)
             keep = not dry_run and (reading.bad == 0 or (skip_bad_rows and reading.bad < reading.rows))
             if not keep:
                 raise Rollback
@@ -138,7 +142,10 @@ async def import_file(
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    return _report(kind, path, encoding, reading, counts, dry_run=dry_run, imported=keep)
+    notices = [encoding.notice] if encoding.notice else []
+    if kind is ImportKind.CUSTOMERS and skip_bad_rows and reading.bad:
+        notices.append(_NOBODY_REMOVED)
+    return _report(kind, path, encoding, reading, counts, notices, dry_run=dry_run, imported=keep)
 
 
 class _Reading:
@@ -179,7 +186,9 @@ class _Reading:
             self.bad_rows.append(BadRowShown(line=line, problem=problem))
 
 
-async def _stage_and_merge(conn: Connection, kind: ImportKind, reading: _Reading, source: str) -> ImportCounts:
+async def _stage_and_merge(
+    conn: Connection, kind: ImportKind, reading: _Reading, source: str, *, skip_bad_rows: bool
+) -> ImportCounts:
     match kind:
         case ImportKind.SUPPRESSIONS:
             listed = partial(suppression_row, source=source, is_account_host=is_account_host)
@@ -188,7 +197,7 @@ async def _stage_and_merge(conn: Connection, kind: ImportKind, reading: _Reading
         case ImportKind.CUSTOMERS:
             customers = partial(customer_row, source=source, is_account_host=is_account_host, now=datetime.now(UTC))
             await suppressions.stage(conn, reading.parsed(customers))
-            return await suppressions.merge_staged(conn)
+            return await suppressions.merge_staged(conn, may_remove=not (skip_bad_rows and reading.bad))
         case ImportKind.SEEDS:
             accounts = partial(seed_row, find_account=find_account, portal_address=portal_address)
             await seeds.stage(conn, reading.parsed(accounts), source)
@@ -223,6 +232,7 @@ def _report(
     encoding: Encoding,
     reading: _Reading,
     counts: ImportCounts,
+    notices: Sequence[str],
     *,
     dry_run: bool,
     imported: bool,
@@ -242,7 +252,7 @@ def _report(
         bad_rows=tuple(reading.bad_rows),
         dry_run=dry_run,
         imported=imported,
-        notices=(encoding.notice,) if encoding.notice else (),
+        notices=tuple(notices),
     )
 
 

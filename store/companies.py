@@ -162,12 +162,8 @@ async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
     return CompanyRow.model_validate(await cursor.fetchone())
 
 
-async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int | None) -> list[str]:
-    """Names already found in a run for a state (or anywhere), newest first: what an agent need not name again.
-
-    Args:
-        limit: at the most; None for all.
-    """
+async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
+    """Names already found in a run for a state (or anywhere), newest first: what an agent need not name again."""
     cursor = await conn.execute(
         """
         SELECT name FROM company_candidates
@@ -177,6 +173,12 @@ async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: 
         {"run_id": run_id, "state": state, "limit": limit},
     )
     return [row["name"] for row in await cursor.fetchall()]
+
+
+async def mentions(conn: Connection, run_id: UUID) -> list[tuple[str, str | None]]:
+    """Name and link of every company found in a run."""
+    cursor = await conn.execute("SELECT name, url FROM company_candidates WHERE run_id = %s", (run_id,))
+    return [(row["name"], row["url"]) for row in await cursor.fetchall()]
 
 
 async def set_own_site(conn: Connection, company_id: UUID, domain: str, website: str, aliases: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ImportCounts(BaseModel):
-    """Entries by what became of them; an entry given twice counts once."""
+    """Entries, or for suppressions and customers companies, by what became of them; an entry given twice counts once."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -60,6 +60,7 @@ _KNOWN = """
     CROSS JOIN LATERAL (SELECT r.facts->'places'->0 AS place) AS office
     WHERE c.run_id <> %(run_id)s AND c.domain IS NOT NULL AND c.website IS NOT NULL
       AND c.status IN ('complete', 'rejected', 'needs_review')
+      AND c.reason IS DISTINCT FROM 'icp_disqualified'     -- proven to be no customer, whatever is asked
       AND (cardinality(%(vendors)s::text[]) = 0 OR r.facts->>'pms' = ANY(%(vendors)s))
       AND (cardinality(%(states)s::text[]) = 0 OR place->>'state' = ANY(%(states)s))
       AND (cardinality(%(cities)s::text[]) = 0 OR lower(place->>'city') = ANY(%(cities)s))

@@ -95,10 +95,13 @@ class HubSpotCompanies:
         wanted = tuple(dict.fromkeys(domains))
         async with self._asking:
             now = time.monotonic()
-            missing = [domain for domain in wanted if domain not in self._kept or self._kept[domain][0] <= now]
+            kept = ((domain, self._kept.get(domain)) for domain in wanted)
+            # This look-up's own answers: what is kept makes room for others while it asks.
+            answers = {domain: answer[1] for domain, answer in kept if answer is not None and answer[0] > now}
+            missing = [domain for domain in wanted if domain not in answers]
             for start in range(0, len(missing), _DOMAINS_PER_REQUEST):
-                await self._ask(missing[start : start + _DOMAINS_PER_REQUEST])
-            found = {company.hubspot_id: company for domain in wanted for company in self._kept[domain][1]}
+                answers |= await self._ask(missing[start : start + _DOMAINS_PER_REQUEST])
+            found = {company.hubspot_id: company for domain in wanted for company in answers[domain]}
         return tuple(found.values())
 
     async def reason(self, domains: Sequence[str], contacted_days: int) -> CrmReason | None:
@@ -114,7 +117,8 @@ class HubSpotCompanies:
         contacted = (company.last_contacted_at for company in companies if company.last_contacted_at)
         return "contacted" if any(at > since for at in contacted) else None
 
-    async def _ask(self, domains: list[str]) -> None:
+    async def _ask(self, domains: list[str]) -> dict[str, tuple[HubSpotCompany, ...]]:
+        """The companies of each domain, from HubSpot; kept for the next ten minutes."""
         groups: list[dict[str, Any]] = [{"propertyName": "domain", "operator": "IN", "values": domains}]
         groups += [
             {"propertyName": "hs_additional_domains", "operator": "CONTAINS_TOKEN", "value": domain}
@@ -137,13 +141,20 @@ class HubSpotCompanies:
             if after in seen:
                 raise HubSpotUnavailableError("its paging goes in circles")
             seen.add(after)
-        until = time.monotonic() + _KEPT_S
-        if len(self._kept) + len(domains) > _KEPT_MAX:
-            self._kept.clear()
-        for domain in domains:
-            # The search also takes parts of a name for it: only a company that lists the very domain counts.
-            self._kept[domain] = (until, tuple(company for company in companies if domain in company.domains))
         log.info("hubspot_asked", domains=len(domains), companies=len(companies))
+        # The search also takes parts of a name for it: only a company that lists the very domain counts.
+        answers = {domain: tuple(company for company in companies if domain in company.domains) for domain in domains}
+        self._keep(answers)
+        return answers
+
+    def _keep(self, answers: dict[str, tuple[HubSpotCompany, ...]]) -> None:
+        """Answers go last, so those kept are in the order in which they expire; of too many, the first go."""
+        until = time.monotonic() + _KEPT_S
+        for domain, companies in answers.items():
+            self._kept.pop(domain, None)
+            self._kept[domain] = (until, companies)
+        while len(self._kept) > _KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
 
     async def _page(self, search: dict[str, Any]) -> "_SearchPage":
         await asyncio.sleep(self._pause_s)

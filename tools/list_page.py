@@ -7,12 +7,13 @@ read poorly (LESSONS F53, F57b); it judges nobody. What an entry is worth is set
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from domain.hosts import is_not_a_lead, registrable_domain
-from domain.identity import phones_in
+from domain.hosts import NotALead, is_not_a_lead, registrable_domain
+from domain.identity import first_phone
+from tools.pms.rules import portal_account
 
 LIST_ENTRIES_MIN = 5
 """Fewer blocks alike are a menu or a handful of links as often as a list."""
@@ -30,6 +31,11 @@ _TRADE_WORD = re.compile(
     r"|group|associates|partners|services|company|llc|inc|lp|ltd|corp)\b",
     re.IGNORECASE,
 )
+_TRADE_NAME = re.compile(
+    r"\b(property|properties|management|managers?|pm|realty|realtors?|rentals?|residential|homes?|leasing)\b",
+    re.IGNORECASE,
+)
+_PAGE_NUMBER = re.compile(r"/(?:page|p)?/?\d+/?$", re.IGNORECASE)
 _NEXT = re.compile(r"^\W*(?:next(?: page)?|older(?: posts)?|more results|show more)\W*$|^[»›→]+$", re.IGNORECASE)
 
 
@@ -40,7 +46,7 @@ class ListEntry:
     Attributes:
         name: as the page prints it, without its number.
         url: the block's link to a site of its own, unchanged; None where it links only within the list's site.
-        phone: E.164.
+        phone: as the page prints it.
         text: all words of the block, for its place.
     """
 
@@ -49,6 +55,11 @@ class ListEntry:
     phone: str | None
     text: str
 
+    @property
+    def is_of_trade(self) -> bool:
+        """Whether the name itself says that homes are managed."""
+        return _TRADE_NAME.search(self.name) is not None
+
 
 @dataclass(frozen=True)
 class ListReading:
@@ -56,6 +67,11 @@ class ListReading:
 
     entries: tuple[ListEntry, ...]
     next_url: str | None
+
+    @property
+    def is_of_trade(self) -> bool:
+        """Whether it lists property managers, and not, say, the members of a chamber of commerce."""
+        return sum(entry.is_of_trade for entry in self.entries) >= _PROVEN_SHARE_MIN * max(1, len(self.entries))
 
 
 def read_list(html: str, page_url: str) -> ListReading:
@@ -109,8 +125,7 @@ def _entry(block: list[LexborNode], page_url: str) -> ListEntry | None:
     name = _name(block)
     if name is None or len(text) > _BLOCK_TEXT_MAX:
         return None
-    phones = phones_in(text)
-    return ListEntry(name=name, url=_own_link(block, page_url), phone=phones[0] if phones else None, text=text)
+    return ListEntry(name=name, url=_own_link(block, page_url), phone=first_phone(text), text=text)
 
 
 def _name(block: list[LexborNode]) -> str | None:
@@ -138,8 +153,10 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
         links = [node] if node.tag == "a" else node.css("a[href]")
         for link in links:
             url = _absolute(page_url, link.attributes.get("href"))
-            # A portal host is no lead either, but it leads to one.
-            if url and registrable_domain(url) not in (None, registrable_domain(page_url)):
+            if url is None or registrable_domain(url) in (None, registrable_domain(page_url)):
+                continue
+            # Maps and networks lead to nobody's site; a portal host is no lead either, but it leads to one.
+            if is_not_a_lead(url) in (None, NotALead.FREE_HOST) or portal_account(url) is not None:
                 return url
     return None
 
@@ -168,9 +185,15 @@ def _next_page(tree: LexborHTMLParser, page_url: str) -> str | None:
     for node in tree.css('link[rel="next"], a[rel="next"], a[href]'):
         named = node.attributes.get("rel") == "next" or _NEXT.match(_one_line(node.text(separator=" ")))
         url = _absolute(page_url, node.attributes.get("href")) if named else None
-        if url and url != urldefrag(page_url).url and registrable_domain(url) == registrable_domain(page_url):
+        if url and url != urldefrag(page_url).url and _without_number(url) == _without_number(page_url):
             return url
     return None
+
+
+def _without_number(url: str) -> tuple[str, str]:
+    """Host and path without a page's number: a list goes on under its own address, the next article of a blog does not."""
+    parts = urlsplit(url)
+    return parts.netloc.lower(), _PAGE_NUMBER.sub("", parts.path).rstrip("/")
 
 
 def _absolute(page_url: str, reference: str | None) -> str | None:

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
+
+from temporalio.exceptions import ApplicationError
 
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
@@ -23,6 +26,9 @@ _PARKED = re.compile(
 )
 _PARKED_TEXT_MAX = 1500  # a parked page says little else; a long page may mention the words in passing
 _CONTACT_LINK = re.compile(r"contact|location|office", re.IGNORECASE)
+# A turn is refused when the queue before it is longer than PACE_WAIT_MAX_S (120 s): seconds later it still is, a minute
+# later half of it is gone.
+_BUSY_RETRY_DELAY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,28 @@ class SiteReading:
         return [(place, evidence) for place, evidence, _ in ranked]
 
 
-class HostBusyError(Exception):
-    """The site's turn did not come in time, because we ourselves ask so much of it: nothing is known about it yet."""
+class HostBusyError(ApplicationError):
+    """The turn of one of the site's pages did not come in time, because we ourselves ask so much of its host.
+
+    Nothing follows from it about the site. It reaches Temporal as it is, with its own delay before the next attempt;
+    pages that were read before come from the store then.
+    """
+
+    def __init__(self, site: str | None) -> None:
+        super().__init__(
+            f"{site} is being asked too often by us; the step is tried again",
+            type="HostBusyError",
+            next_retry_delay=_BUSY_RETRY_DELAY,
+        )
 
 
 async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
     """Read the home page and up to three likely pages, and detect the property management software.
 
     Raises:
-        HostBusyError: our own pace left no time for it; the step is to be tried again.
+        HostBusyError: our own pace left no time for one of these pages; the step is to be tried again.
     """
-    home = await gateway.fetch_page(website)
-    if home.reason == "paced_out":
-        raise HostBusyError(f"{registrable_domain(website)} is being asked too often by us; the step is tried again")
+    home = await _fetch(gateway, website)
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)
@@ -81,7 +96,7 @@ async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
     home_html = await gateway.page_body(home)
     pages = [home]
     for url in likely_pages(home_html, final):
-        page = await gateway.fetch_page(url)
+        page = await _fetch(gateway, url)
         if page.status == "ok" and all(page.page_hash != other.page_hash for other in pages):
             pages.append(page)
     if not any(addresses_in(page.text) for page in pages):
@@ -105,10 +120,17 @@ def final_url(page: ToolResult) -> str:
     return str(page.payload.get("final_url") or page.args.get("url") or "")
 
 
+async def _fetch(gateway: ToolGateway, url: str) -> ToolResult:
+    page = await gateway.fetch_page(url)
+    if page.reason == "paced_out":  # left out, it would turn "not read" into "no software found"
+        raise HostBusyError(registrable_domain(final_url(page)))
+    return page
+
+
 async def _contact_page(gateway: ToolGateway, home: ToolResult, domain: str | None) -> list[ToolResult]:
     for words, url in re.findall(r"\[([^\]]*)\]\((https?://[^)\s]+)\)", home.text):
         if _CONTACT_LINK.search(f"{words} {url}") and registrable_domain(url) == domain:
-            page = await gateway.fetch_page(url)
+            page = await _fetch(gateway, url)
             return [page] if page.status == "ok" else []
     return []
 

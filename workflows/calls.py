@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE
-    from workflows.policies import AGENT, NOTIFY, SETTLE, SITE, STORE
+    from workflows.policies import AGENT, GATE, NOTIFY, SETTLE, SITE, STORE
 
 ResultT = TypeVar("ResultT")
 
@@ -109,7 +109,7 @@ async def record_refused_decision(step: RefusedStep) -> None:
 
 async def recheck_suppression(step: RunStep) -> TakenBack:
     """Ask the suppression gate again just before the delivery."""
-    return await _call("recheck_suppression", step, TakenBack, STORE, "suppression, once more")
+    return await _call("recheck_suppression", step, TakenBack, GATE, "suppression, once more")
 
 
 async def finish_run(step: FinishStep) -> Finished:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from temporalio.exceptions import ActivityError, ApplicationError
+
 from domain.company import Interruption
 from domain.decision import DecisionReason
+from domain.failures import DEPENDENCY_FAILURES
 from domain.search_plan import YIELD_WINDOW
 from workflows.run_state import RunState
 
@@ -50,6 +53,11 @@ def interrupted(interruption: Interruption, state: RunState) -> Shortfall:
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
     message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
     return Shortfall(DecisionReason.BUDGET_REACHED, message)
+
+
+def is_dependency_failure(error: ActivityError) -> bool:
+    """Whether a step failed since something that the run depends on is down: the next one would fail the same way."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES
 
 
 def stage_timed_out(state: RunState) -> Shortfall:

@@ -70,22 +70,19 @@ PortalAddress = Callable[[PortalAccount], str | None]
 
 def suppression_row(row: Row, source: str, is_account_host: IsAccountHost) -> ListedRow | None:
     """A row of a do-not-contact or contacted list; None where its "do not contact" column says no and nothing else speaks.
+    Of several such columns one yes is enough, and of several dates of contact the latest counts.
 
     Raises:
         RowError: a value cannot be used, or no company is named.
     """
-    flag, stated = row.first("do_not_contact"), row.first("reason")
-    contacted_at = _time(row, "contacted_at")
+    flags, stated = row.all("do_not_contact"), row.first("reason")
+    contacted_at = max(_times(row, "contacted_at"), default=None)
     reason = _reason(stated) if stated else None
-    if flag is not None:
+    for flag in flags:
         if header_key(flag) not in _YES | _NO:
             raise RowError(f"do_not_contact is {_shown(flag)}; expected yes or no")
-        if header_key(flag) in _YES:
-            reason = "do_not_contact"
-        elif reason is None:
-            if contacted_at is None:
-                return None
-            reason = "contacted"
+    if any(header_key(flag) in _YES for flag in flags):
+        reason = "do_not_contact"
     elif "do_not_contact" in row.cells and reason is None:
         if contacted_at is None:
             return None  # the box of a list of all companies is not ticked
@@ -95,20 +92,17 @@ def suppression_row(row: Row, source: str, is_account_host: IsAccountHost) -> Li
 
 def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: datetime) -> ListedRow:
     """A row of a customer list. A customer counts as churned only when nothing in the row says otherwise (fails closed):
-    status and date, as far as given, must both say so, and a date to come is a customer still.
+    every status and every date given must say so, and a date to come is a customer still.
 
     Raises:
         RowError: a value cannot be used, or no company is named.
     """
-    status, churned_at = row.first("status"), _time(row, "churned_at")
-    said_churned: list[bool] = []
-    if status is not None:
+    said_churned = [churned_at <= now for churned_at in _times(row, "churned_at")]
+    for status in row.all("status"):
         key = header_key(status)
         if key not in _CHURNED | _CURRENT:
             raise RowError(f"status is {_shown(status)}; expected one of {', '.join(sorted(_CURRENT | _CHURNED))}")
         said_churned.append(key in _CHURNED)
-    if churned_at is not None:
-        said_churned.append(churned_at <= now)
     entries = _entries(row, "customer", None, source, is_account_host)
     return ListedRow(entries=entries, is_listed=not (said_churned and all(said_churned)))
 
@@ -230,11 +224,12 @@ def _reason(text: str) -> SuppressionReason:
     raise RowError(f"reason is {_shown(text)}; expected one of {', '.join(get_args(SuppressionReason))}")
 
 
-def _time(row: Row, column: str) -> datetime | None:
+def _times(row: Row, column: str) -> tuple[datetime, ...]:
+    return tuple(_time(column, text) for text in row.all(column))
+
+
+def _time(column: str, text: str) -> datetime:
     """A date or time: ISO 8601, or as US spreadsheets write it. Without a zone it is UTC."""
-    text = row.first(column)
-    if text is None:
-        return None
     at = None
     for parse in (datetime.fromisoformat, _us_date):
         try:

@@ -3,6 +3,9 @@ ALTER TABLE search_tasks
     ADD COLUMN listed     integer NOT NULL DEFAULT 0,   -- companies standing on the list pages that were read
     ADD COLUMN poor_reads integer NOT NULL DEFAULT 0;   -- list pages of which the agent named too few
 
+-- The next position of a search is asked for with every company that it finds.
+CREATE INDEX company_candidates_of_task ON company_candidates (search_task_id, position);
+
 -- Which search of a run reads a page: two searches that find the same list name its companies once (LESSONS F51).
 CREATE TABLE search_task_pages (
     run_id  uuid NOT NULL REFERENCES runs ON DELETE CASCADE,

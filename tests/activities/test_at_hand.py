@@ -49,7 +49,7 @@ async def add_known(conn: Connection, name: str, *, state: str = "TX", vendor: s
 async def test_imported_accounts_of_the_asked_software_and_place_become_candidates(database: Database) -> None:
     async with database.transaction() as conn:
         await add_seed(conn, "acme")
-        await add_seed(conn, "birch", website="birchhomes.com", phone="+15125550100")
+        await add_seed(conn, "birch", website="http://birchhomes.com", phone="+15125550100")
         await add_seed(conn, "elsewhere", state="OH", city="Akron")
         await add_seed(conn, "anywhere", state=None, city=None)
         await add_seed(conn, "nameless", company_name=None)
@@ -57,7 +57,7 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
         found = await candidates_at_hand(conn, uuid4(), "seeds", criteria())
     assert [(c.name, c.url) for c in found] == [
         ("Acme Homes", "https://acme.managebuilding.com/"),
-        ("Birch Homes", "http://birchhomes.com/"),
+        ("Birch Homes", "http://birchhomes.com"),
         ("Anywhere Homes", "https://anywhere.managebuilding.com/"),
     ]
     assert found[0].candidate_key == "portal:Buildium:acme" and found[1].phone == "+15125550100"

@@ -22,9 +22,11 @@ from temporalio.exceptions import ApplicationError
 from activities.companies import CompanyActivities
 from activities.suppression_gate import KnownAs, SuppressionGate, known_as
 from agents.loop import AgentRunner
+from domain.company import CompanyFacts
 from domain.evidence import Evidence
 from domain.failures import DEPENDENCY_FAILURES
 from domain.places import Place
+from domain.pms import PmsVendor
 from domain.request import RunRequest
 from domain.steps import RunStep
 from domain.suppression import Suppression, SuppressionReason
@@ -155,6 +157,30 @@ async def test_f70_a_company_is_asked_for_by_all_that_it_is_known_by(database: D
     assert known.states == ("OK", "TX")
 
 
+@pytest.mark.parametrize(
+    ("vendor", "slug", "quote", "host"),
+    [
+        (PmsVendor.APPFOLIO, "acmepm", "Appfolio.Listing({hostUrl: 'acmepm.appfolio.com', theme: 1", "acmepm.appfolio.com"),
+        (PmsVendor.BUILDIUM, "acme", "//acme.managebuilding.com/x.js", "acme.managebuilding.com"),
+        (PmsVendor.PROPERTYWARE, "acme", "a script", None),
+        (PmsVendor.BUILDIUM, None, "a script", None),
+    ],
+    ids=["call", "script", "shared_host", "no_account"],
+)  # fmt: skip
+async def test_f70_a_company_is_known_by_its_own_portal_whatever_proves_it(
+    database: Database, vendor: PmsVendor, slug: str | None, quote: str, host: str | None
+) -> None:
+    evidence = Evidence(result_id="r1", url="http://acme.example/", quote=quote)
+    facts = CompanyFacts(pms_status="detected", pms=vendor, pms_slug=slug, pms_evidence=evidence)
+    async with database.transaction() as conn:
+        request = await add_run(conn)
+        company = await companies.get_company(conn, await add_company(conn, request.run_id, "Acme"))
+
+    known = known_as(company, facts)
+
+    assert set(known.domains) - {company.domain} == ({host} if host else set())
+
+
 ACME = KnownAs(
     name="Acme",
     domains=("acme.com", "acme.managebuilding.com", "app.propertyware.com", "www.acme.com", "www.facebook.com"),
@@ -239,7 +265,7 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
 
 
 @pytest.mark.parametrize("status", [401, 503])
-async def test_a_delivery_waits_while_hubspot_refuses_us_or_cannot_be_read(
+async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
     settings: Settings, database: Database, gateway: ToolGateway, runner: AgentRunner, status: int
 ) -> None:
     request = await _complete(database, "a.com")
@@ -247,8 +273,9 @@ async def test_a_delivery_waits_while_hubspot_refuses_us_or_cannot_be_read(
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
             await activities.recheck_suppression(RunStep(request=request))
-    # Tried again until it is mended: what the run has found is worth the wait.
-    assert caught.value.non_retryable is False
+    # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.
+    assert caught.value.type in DEPENDENCY_FAILURES
+    assert caught.value.non_retryable is (status == 401)
 
 
 async def _complete(database: Database, *domains: str) -> RunRequest:

@@ -265,6 +265,32 @@ def test_the_reason_is_do_not_contact_unless_the_row_says_otherwise(text: str, r
     assert (found.entries[0].reason if found else None) == reason
 
 
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ("no,yes,", "do_not_contact"),
+        ("yes,no,", "do_not_contact"),
+        (",x,", "do_not_contact"),
+        ("no,no,", None),
+        ("no,no,contacted", "contacted"),
+    ],
+)
+def test_of_several_boxes_one_ticked_is_enough(cells: str, reason: str | None) -> None:
+    found = listed(f"Domain,Do not contact,Opted out,Reason\na.com,{cells}\n")
+    assert (found.entries[0].reason if found else None) == reason
+
+
+def test_of_several_boxes_none_may_be_unclear() -> None:
+    with pytest.raises(RowError, match="do_not_contact is 'maybe'"):
+        listed("Domain,Do not contact,Opted out\na.com,yes,maybe\n")
+
+
+@pytest.mark.parametrize("cells", ["2026-01-05,11/01/2026", "2026-11-01,2026-01-05", ",2026-11-01"])
+def test_of_several_dates_of_contact_the_latest_counts(cells: str) -> None:
+    found = listed(f"Domain,Reason,Last contacted,Last activity date\na.com,contacted,{cells}\n")
+    assert found is not None and found.entries[0].contacted_at == datetime(2026, 11, 1, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("text", ["2026-11-01", "2026-11-01T00:00:00Z", "11/1/2026", "2026-11-01 00:00"])
 def test_dates_are_read_as_iso_or_as_us_spreadsheets_write_them(text: str) -> None:
     found = listed(f"Domain,Reason,Contacted at\na.com,contacted,{text}\n")
@@ -290,6 +316,22 @@ def test_a_customer_counts_as_churned_only_when_nothing_says_otherwise(
 ) -> None:
     found = listed(f"Domain,Status,Churn date\na.com,{status},{churned_at}\n", C)
     assert found is not None and (found.is_listed, found.entries[0].reason) == (is_listed, "customer")
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_listed"),
+    [
+        ("churned,active,,", True),
+        ("active,churned,,", True),
+        ("churned,lost,,", False),
+        (",,2026-01-31,2027-01-31", True),
+        (",,2027-01-31,2026-01-31", True),
+        ("churned,,2026-01-31,2026-02-28", False),
+    ],
+)
+def test_of_several_columns_every_one_given_must_say_churned(cells: str, is_listed: bool) -> None:
+    found = listed(f"Domain,Status,Subscription status,Churn date,End date\na.com,{cells}\n", C)
+    assert found is not None and found.is_listed is is_listed
 
 
 def test_an_unknown_status_is_refused_and_not_taken_for_either() -> None:

@@ -103,7 +103,7 @@ async def test_bad_rows_can_be_skipped_and_are_listed(conn: Connection, imported
     report = await imported(GOOD + "gmail.com,,,\n" * 25, skip_bad_rows=True)
 
     assert (report.counts.new, report.imported, len(report.bad_rows)) == (2, True, 25)
-    assert len(await _entries(conn)) == 2
+    assert len(await _entries(conn)) == 3  # a domain, the name beside it, and a name alone
 
 
 async def test_a_file_that_breaks_off_in_the_middle_leaves_nothing_behind(conn: Connection, imported: Files) -> None:
@@ -132,6 +132,25 @@ async def test_a_customer_who_has_left_is_taken_off_the_list_unless_listed_other
     # b.com has another contract, and Pine is listed by its domain: neither is known to have left.
     assert found == {"a.com": None, "b.com": "customer", "c.com": "customer", "dnc.com": "do_not_contact"}
     assert await _match(conn, "Oak", ["TX"]) is None
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_with_bad_rows_skipped_no_customer_is_taken_off_the_list(
+    conn: Connection, imported: Files, dry_run: bool
+) -> None:
+    await imported("Domain\na.com\n", C)
+    text = "Domain,Status\na.com,churned\nb.com,active\n"
+
+    # The bad row may be that of a.com's other contract.
+    report = await imported(text + "a.com,gone fishing\n", C, skip_bad_rows=True, dry_run=dry_run)
+
+    assert (report.counts, report.bad, report.not_listed) == (ImportCounts(new=1), 1, 1)
+    assert "nobody is taken off the list" in report.notices[0]
+    assert await _match(conn, "x", [], "a.com") == "customer"
+
+    report = await imported(text, C, skip_bad_rows=True)
+    assert (report.counts.removed, report.notices) == (1, ())
+    assert await _match(conn, "x", [], "a.com") is None
 
 
 async def test_seeds_are_kept_by_vendor_and_account(conn: Connection, imported: Files) -> None:

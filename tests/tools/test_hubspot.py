@@ -146,6 +146,19 @@ async def test_one_domain_is_asked_for_once_within_minutes_also_by_many_at_a_tim
     assert server.requests[1].json()["filterGroups"][0]["filters"][0]["values"] == ["c.com"]
 
 
+async def test_a_look_up_has_its_own_answers_when_the_kept_ones_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.hubspot._KEPT_MAX", 4)
+    first, *others = (f"company{number}.com" for number in range(11))
+    async with hubspot(lambda _: found(company(first, lifecyclestage="customer"))) as (crm, server):
+        assert await crm.reason([first], 90) == "customer"
+        assert await crm.reason([first, *others], 90) == "customer"
+        assert len(server.requests) == 4
+        await crm.look_up(others[-4:])
+        assert len(server.requests) == 4, "the last answers are kept"
+        assert await crm.reason([first], 90) == "customer"
+    assert len(server.requests) == 5
+
+
 async def test_f66_an_error_is_not_kept_and_never_taken_for_an_empty_answer() -> None:
     replies = [Reply(500), found(company("acme.com", lifecyclestage="customer"))]
     async with hubspot(lambda _: replies.pop(0)) as (crm, _):

@@ -72,7 +72,7 @@ def test_a_portal_is_a_link_too_since_it_leads_to_its_company() -> None:
 
 def test_phone_and_words_of_the_block_are_kept() -> None:
     first = read_list(MARKUPS["bold names"], PAGE).entries[0]
-    assert (first.phone, first.text) == ("+15125550110", "Acme Property Management (512) 555-0110 manages homes")
+    assert (first.phone, first.text) == ("(512) 555-0110", "Acme Property Management (512) 555-0110 manages homes")
 
 
 @pytest.mark.parametrize(

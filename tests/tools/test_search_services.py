@@ -44,6 +44,16 @@ async def test_searxng_is_asked_for_a_page_as_json(http: httpx2.AsyncClient) -> 
     assert (request.method, request.target) == ("GET", "/search?q=a+%26+b&format=json&pageno=3")
 
 
+async def test_f60_searxng_whose_engines_are_blocked_has_not_found_nothing(http: httpx2.AsyncClient) -> None:
+    silent = [["google", "CAPTCHA"], ["brave", "Suspended: too many requests"], ["duckduckgo", "timeout"]]
+    blocked = {"query": "q", "number_of_results": 0, "results": [], "unresponsive_engines": silent}
+    error = await problem(http, SEARXNG, lambda request: json_reply(blocked))
+    assert (error.reason, error.non_retryable) == ("engines_unresponsive", False)
+    hits = await hits_of(http, SEARXNG, {**blocked, "results": [{"url": ACME}]})
+    assert [hit.url for hit in hits] == [ACME], "one engine that answers is enough"
+    assert await hits_of(http, SEARXNG, {**blocked, "unresponsive_engines": []}) == []
+
+
 async def test_serper_is_asked_for_a_page_of_the_united_states(http: httpx2.AsyncClient) -> None:
     (request,) = await asked(http, SERPER, "a & b", 3)
     assert (request.method, request.target) == ("POST", "/search")

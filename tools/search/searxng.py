@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from settings import SearchBackendName
-from tools.search.backend import SearchHit
+from tools.search.backend import SearchHit, SearchUnavailableError
 from tools.search.service import body_of, parsed, web_hits
 
 
@@ -15,6 +15,11 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     results: list[SearchHit]
+    unresponsive_engines: list[JsonValue] = []  # names with reasons: CAPTCHA, timeout, too many requests
+
+
+# One engine is away now and then, and behind the last page there is nothing; with two away, "nothing" is not to be trusted.
+_BLOCKED_ENGINES_MIN = 2
 
 
 @dataclass(frozen=True)
@@ -31,4 +36,8 @@ class SearxngSearch:
         params: dict[str, str | int] = {"q": query, "format": "json", "pageno": page}
         call = self.client.get(f"{self.base_url.rstrip('/')}/search", params=params)
         body = await body_of(call, "SEARXNG_URL", refused=lambda response: None)
-        return web_hits(parsed(_Answer, body, self.name).results)
+        answer = parsed(_Answer, body, self.name)
+        if not answer.results and len(answer.unresponsive_engines) >= _BLOCKED_ENGINES_MIN and page == 1:
+            # A 200 also when every engine blocks the server; which engines did answer, it does not say.
+            raise SearchUnavailableError("engines_unresponsive", advice="see the engines of the SearXNG server")
+        return web_hits(answer.results)
