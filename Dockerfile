@@ -4,7 +4,9 @@
 ARG PYTHON_IMAGE=python:3.11.16-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+# The cache is named, so that it does not depend on whose home the build runs in.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_CACHE_DIR=/var/cache/pip
 WORKDIR /build
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
@@ -12,7 +14,7 @@ COPY pyproject.toml constraints.txt ./
 # Only the dependencies, at the pinned versions: the source is run from /app, so that a change of it rebuilds no layer
 # here and no second copy of it lies in site-packages.
 RUN python -c "import pathlib, tomllib; print(*tomllib.loads(pathlib.Path('pyproject.toml').read_text())['project']['dependencies'], sep='\n')" > requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install --only-binary=:all: --constraint constraints.txt --requirement requirements.txt && pip check
 
 FROM ${PYTHON_IMAGE} AS runtime
