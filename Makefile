@@ -13,7 +13,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/install_browser.sh
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check -q .
@@ -29,7 +29,7 @@ format: $(STAMP)
 clean:
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 
-# Pin anew: the newest versions that the ranges in pyproject.toml allow.
+# Pin anew: the newest versions that the ranges in pyproject.toml allow. Take PYTHON=the oldest 3.11 at hand: some need a later one.
 constraints:
 	$(PYTHON) -m venv $(VENV)-pin
 	$(VENV)-pin/bin/pip install -q '.[local,dev]'

@@ -4,11 +4,23 @@ Temporal's own settings (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORA
 Temporal's environment configuration in ``client/connection.py``, the same as its own command line reads them.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+SearchBackendName = Literal["searxng", "serper", "tavily", "brave", "openai"]
+
+_SETTING_OF_SEARCH: dict[SearchBackendName, str] = {
+    "searxng": "searxng_url",
+    "serper": "serper_api_key",
+    "tavily": "tavily_api_key",
+    "brave": "brave_api_key",
+    "openai": "openai_api_key",
+}
 
 
 class Settings(BaseSettings):
@@ -31,15 +43,49 @@ class Settings(BaseSettings):
     model_price_output_usd_per_mtok: float | None = Field(default=None, ge=0)
 
     searxng_url: str | None = None
+    serper_api_key: SecretStr | None = None
+    serper_base_url: str = "https://google.serper.dev"
+    tavily_api_key: SecretStr | None = None
+    tavily_base_url: str = "https://api.tavily.com"
+    brave_api_key: SecretStr | None = None
+    brave_base_url: str = "https://api.search.brave.com"
+    search_backend: SearchBackendName | None = Field(
+        default=None, description="Not set: the first above whose address or key is set (docs/search.md)."
+    )
     web_proxy: str | None = None
     page_timeout_s: float = Field(default=15.0, gt=0)
+    host_pace_s: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Least seconds between the starts of two requests to one site, of all workers; 0: as fast as can be.",
+    )
+    crawl_delay_max_s: float = Field(
+        default=10.0, ge=0, allow_inf_nan=False, description="The most that a site's Crawl-delay can ask for."
+    )
+    pace_wait_max_s: float = Field(
+        default=120.0, ge=0, le=240, description="How long one request queues for its site at most."
+    )
     page_bytes_max: int = Field(default=3_000_000, gt=0)
     page_ttl_hours: float = Field(default=24 * 7, ge=0)
     search_ttl_hours: float = Field(default=24, ge=0)
+    mcp_config: Path | None = Field(default=None, description="An mcpServers JSON file (docs/mcp.md).")
+    mcp_ttl_hours: float = Field(default=24, ge=0)
+    mcp_start_timeout_s: float = Field(default=60.0, gt=0, description="npx and the like may first have to download.")
+    mcp_call_timeout_s: float = Field(default=60.0, gt=0)
+    mcp_calls_max: int = Field(default=4, ge=1, description="Calls that one server works on at a time, per worker.")
+    mcp_restarts_per_minute_max: int = Field(default=3, ge=0, description="Of a server that was lost, per worker.")
     failure_ttl_minutes: float = Field(default=30, ge=0, description="How long a failed look-up is not tried again.")
 
     suppression_contacted_days: int = Field(
         default=90, ge=0, description="Contacted within this window: never deliver."
+    )
+    hubspot_token: SecretStr | None = Field(
+        default=None, description="Also ask HubSpot before a company is delivered (docs/imports.md)."
+    )
+    hubspot_base_url: str = "https://api.hubapi.com"
+    hubspot_churned_stages: str = Field(
+        default="", description="Lifecycle stages of customers who have left, separated by commas: they may return."
     )
     decision_deadline_days: float = Field(default=7, ge=0.001, le=365)
     discovery_window: int = Field(default=2, ge=1)
@@ -62,3 +108,22 @@ class Settings(BaseSettings):
     local_dir: Path = Path(".local")
     local_workers: int = Field(default=1, ge=1)
     demo_seed: int | None = None
+
+    @field_validator("search_backend")
+    @classmethod
+    def _search_backend_has_its_key(
+        cls, name: SearchBackendName | None, info: ValidationInfo
+    ) -> SearchBackendName | None:
+        # Only the settings declared above it are known here; one that was itself not usable is reported first.
+        setting = _SETTING_OF_SEARCH[name] if name else None
+        if setting in info.data and info.data[setting] is None:
+            raise PydanticCustomError("search_setting_missing", "it needs {setting}", {"setting": setting.upper()})
+        return name
+
+
+def environment_variables() -> dict[str, str]:
+    """The variables of this process over those of ``.env``: what ``${NAME}`` in a configuration file may mean."""
+    from_file = DotEnvSettingsSource(
+        Settings, env_file=Settings.model_config.get("env_file"), case_sensitive=True
+    ).env_vars
+    return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)

@@ -19,6 +19,7 @@ from client.decide import cancel_run, send_decision
 from client.doctor import examine, set_up
 from client.files import export_files
 from client.follow_to_end import Detached, follow_to_end, print_json
+from client.import_command import import_command
 from client.launch import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
 from client.logs import configure_logging
 from client.lookup import find_run
@@ -33,7 +34,9 @@ from client.pipeline import (
     wait_for_stage_completion,
 )
 from client.process import UserError, leave, load_settings, run_async
+from client.redetect_command import redetect_command
 from client.render import criteria_table, print_question, progress_panel, run_document, runs_table
+from client.report import print_report
 from client.services import Services, open_database, open_services
 from client.status import view_run
 from domain.decision import DecisionAction
@@ -151,6 +154,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
                 print_json(view.document())
             console.print(f"Run {view.run.run_id}")
             console.print(progress_panel(view, is_demo=services.endpoints.is_demo))
+            print_report(console, view)
             if view.run.notes:
                 console.print(view.run.notes, markup=False)
             if view.decision is not None:
@@ -263,6 +267,10 @@ def export(run: RunArgument, output_dir: DirectoryOption = Path("./exports"), as
         return 0
 
     _exit(work())
+
+
+app.command("import")(import_command)
+app.command("redetect")(redetect_command)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -27,20 +27,25 @@ from activities.export import ExportActivities
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
 from agents.loop import AgentRunner
+from agents.role import ROLE_NAMES
 from client.connection import connect, find_endpoints, with_local_stack
 from client.health import serve_health
 from client.logs import configure_logging
 from client.process import UserError, leave, load_settings, run_async
 from client.search_attributes import missing_search_attributes
-from settings import Settings
+from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
+from tools import hubspot
 from tools.gateway import ToolGateway
-from tools.search import SearxngSearch
-from tools.web_client import WebClient
+from tools.search import CHOICES, chosen_backend, make_backend
+from tools.shared_web import shared_web
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
+
+if TYPE_CHECKING:
+    from tools.mcp.pool import McpPool
 
 log = structlog.get_logger()
 
@@ -61,7 +66,7 @@ async def open_activities(
     """The activities with their clients, as (all but agent calls, agent calls); closed at the end.
 
     Raises:
-        UserError: the database does not answer, or lacks migrations.
+        UserError: the database does not answer, or lacks migrations; or an MCP server cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -73,12 +78,10 @@ async def open_activities(
         except DatabaseUnreachableError as error:
             raise UserError(str(error)) from error
         stack.push_async_callback(database.close)
-        web = WebClient(proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max)
+        web = shared_web(database, settings)
         stack.push_async_callback(web.close)
-        search = None
-        if settings.searxng_url:
-            http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_SEARCH_TIMEOUT_S, trust_env=False))
-            search = SearxngSearch(http, settings.searxng_url)
+        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_SEARCH_TIMEOUT_S, trust_env=False))
+        search = make_backend(settings, http)
         model = await stack.enter_async_context(
             openai.AsyncOpenAI(
                 api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else _NO_KEY,
@@ -87,11 +90,15 @@ async def open_activities(
                 max_retries=0,  # Temporal retries, so that every attempt shows in the history
             )
         )
-        gateway = ToolGateway(database, web, search, settings)
-        runner = AgentRunner(model, gateway, database, settings)
+        mcp = await _opened_mcp(stack, settings)
+        gateway = ToolGateway(database, web, search, settings, mcp)
+        mcp_tools = {role: mcp.tools_for(role) for role in ROLE_NAMES} if mcp else None
+        runner = AgentRunner(model, gateway, database, settings, mcp_tools)
         runs = RunActivities(database)
-        discovery = DiscoveryActivities(database, runner)
-        companies = CompanyActivities(database, gateway, runner, settings)
+        discovery = DiscoveryActivities(database, gateway, runner)
+        hubspot_http = await stack.enter_async_context(hubspot.http_client())
+        crm = hubspot.hubspot_client(settings, hubspot_http)
+        companies = CompanyActivities(database, gateway, runner, settings, crm)
         contacts = ContactActivities(database, gateway, runner)
         yield (
             [
@@ -103,6 +110,7 @@ async def open_activities(
                 runs.apply_decision,
                 runs.record_refused_decision,
                 runs.finish_run,
+                discovery.end_failed_search_task,
                 companies.qualify_company,
                 companies.end_failed_company,
                 companies.recheck_suppression,
@@ -112,6 +120,22 @@ async def open_activities(
             ],
             [discovery.discover, companies.research_company, contacts.find_contacts],
         )
+
+
+async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "McpPool | None":
+    # A worker that lacks tools it was given would find less and not say so (LESSONS F59), so it does not start.
+    if settings.mcp_config is None:
+        return None
+    # Here, for the protocol's library takes more than a second to import, and few workers need it.
+    from tools.mcp.config import McpSetupError
+    from tools.mcp.pool import open_pool
+    from tools.mcp.session import McpLimits
+
+    pool = open_pool(settings.mcp_config, environment_variables(), ROLE_NAMES, McpLimits.of(settings))
+    try:
+        return await stack.enter_async_context(pool)
+    except McpSetupError as error:
+        raise UserError(str(error)) from error
 
 
 def build_workers(
@@ -147,8 +171,8 @@ def check_settings(settings: Settings) -> None:
     """
     if settings.openai_api_key is None and settings.openai_base_url is None:
         raise UserError("no model is set: set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)")
-    if settings.searxng_url is None:
-        raise UserError("no web search is set: set SEARXNG_URL to a SearXNG server that answers in JSON")
+    if chosen_backend(settings) is None:
+        raise UserError(f"no web search is set: set {CHOICES} (docs/search.md)")
 
 
 async def work_until_stopped(settings: Settings) -> None:
@@ -174,7 +198,12 @@ async def work_until_stopped(settings: Settings) -> None:
             stack.enter_context(serve_health(settings.worker_health_port))
         if settings.worker_ready_file is not None:
             await asyncio.to_thread(settings.worker_ready_file.write_text, "ready\n")
-        log.info("worker_started", task_queues=[TASK_QUEUE, AGENT_TASK_QUEUE], model=settings.openai_model)
+        log.info(
+            "worker_started",
+            task_queues=[TASK_QUEUE, AGENT_TASK_QUEUE],
+            model=settings.openai_model,
+            search=chosen_backend(settings),
+        )
         await stop.wait()
         log.info("worker_draining", seconds=settings.worker_drain_s)
     log.info("worker_stopped")

@@ -7,22 +7,24 @@ from temporalio import activity
 
 from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
+from activities.suppression_gate import KnownAs, SuppressionGate, known_as
 from agents import company_research
 from agents.company_research import ResearchOutput
 from agents.loop import AgentRunner
 from agents.research_facts import proven_facts
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.evidence import Evidence
-from domain.hosts import normalized_host, registrable_domain
+from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
 from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, RunStep, Spend, TakenBack
 from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, judge
 from settings import Settings
-from store import audit, companies, suppressions
+from store import audit, companies
 from store.companies import CompanyRow, SitePageRef
 from store.database import Connection, Database
 from tools.gateway import ToolGateway
+from tools.hubspot import HubSpotCompanies
+from tools.pms.facts import ReadPage, with_pms
 from tools.site import SiteReading, final_url
 
 log = structlog.get_logger()
@@ -31,11 +33,18 @@ log = structlog.get_logger()
 class CompanyActivities:
     """One company at a time. Every step reads its input from the database and leaves its result there."""
 
-    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        gateway: ToolGateway,
+        runner: AgentRunner,
+        settings: Settings,
+        hubspot: HubSpotCompanies | None = None,
+    ) -> None:
         self._database = database
         self._gateway = gateway
         self._runner = runner
-        self._settings = settings
+        self._gate = SuppressionGate(settings, hubspot)
 
     @activity.defn
     async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
@@ -60,6 +69,9 @@ class CompanyActivities:
         facts = _facts_of_site(reading)
         if research is not None and research.researched:
             facts = research.facts  # judged anew after a decision: what was researched stands
+        known = known_as(company, facts, _site_domains(reading))
+        with heartbeating():
+            await self._gate.prepare([known])
         pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
         icp = grade(facts) if research is not None and research.researched else None
         verdicts = judge(step.request.criteria, facts, icp)
@@ -67,7 +79,7 @@ class CompanyActivities:
             # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
             await companies.lock_run(conn, company.run_id)
             await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
-            suppressed = await self._suppression(conn, step, company, reading, facts)
+            suppressed = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
             owner = None
             if suppressed is None:
                 owner = await companies.claim_identity(
@@ -156,43 +168,21 @@ class CompanyActivities:
         removed: list[CompanyRef] = []
         async with self._database.transaction() as conn:
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
-        for company_id in selected:
-            async with self._database.transaction() as conn:
-                company = await companies.get_company(conn, company_id)
-                research = await companies.get_research(conn, company_id)
-                facts = research.facts if research else CompanyFacts()
-                reason = await self._gate(conn, step.request.criteria.suppress_domains, company, facts, ())
-            if reason is not None:
-                await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
-                removed.append(CompanyRef(company_id=company_id, position=company.position))
+            loaded = [await self._known(conn, company_id) for company_id in selected]
+        with heartbeating():
+            await self._gate.prepare([known for _, known in loaded])
+            for company, known in loaded:
+                async with self._database.transaction() as conn:
+                    reason = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
+                if reason is not None:
+                    await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
+                    removed.append(CompanyRef(company_id=company.company_id, position=company.position))
         return TakenBack(companies=tuple(removed))
 
-    async def _suppression(
-        self, conn: Connection, step: CompanyStep, company: CompanyRow, reading: SiteReading, facts: CompanyFacts
-    ) -> str | None:
-        site_domains = (reading.domain or "", *reading.aliases)
-        hosts = tuple(signal.host for signal in reading.detection.signals)
-        return await self._gate(conn, step.request.criteria.suppress_domains, company, facts, (*site_domains, *hosts))
-
-    async def _gate(
-        self,
-        conn: Connection,
-        requested: tuple[str, ...],
-        company: CompanyRow,
-        facts: CompanyFacts,
-        more_domains: tuple[str, ...],
-    ) -> str | None:
-        listed = {company.domain, *company.aliases, *more_domains}
-        portal_host = normalized_host(company.url) if company.url else None
-        # Of the software's portal: the page's own words hold its address.
-        proven_host = normalized_host(facts.pms_evidence.quote) if facts.pms_evidence else None
-        domains = sorted({domain for domain in (*listed, portal_host, proven_host) if domain})
-        if set(domains) & set(requested):
-            return "request"
-        states = sorted({state for state in (company.state, *(place.state for place in facts.places)) if state})
-        return await suppressions.find_match(
-            conn, domains, company.name, states, self._settings.suppression_contacted_days
-        )
+    async def _known(self, conn: Connection, company_id: UUID) -> tuple[CompanyRow, KnownAs]:
+        company = await companies.get_company(conn, company_id)
+        research = await companies.get_research(conn, company_id)
+        return company, known_as(company, research.facts if research else CompanyFacts())
 
     async def _decided(self, company: CompanyRow, decided: Decided, spend: Spend | None = None) -> CompanyOutcome:
         if decided.status is CompanyStatus.FOUND:
@@ -249,23 +239,19 @@ def company_input(company: CompanyRow) -> dict[str, object]:
     }
 
 
+def _site_domains(reading: SiteReading) -> tuple[str, ...]:
+    """Every host that a site shows to be the company's: its own domains, and those of its software."""
+    hosts = (signal.host for signal in reading.detection.signals)
+    return (reading.domain or "", *reading.aliases, *hosts)
+
+
 def _facts_of_site(reading: SiteReading) -> CompanyFacts:
     places = reading.places()
-    detection = reading.detection
-    proof = next((signal for signal in detection.signals if signal.vendor == detection.vendor), None)
-    page = next((page for page in reading.pages if proof and page.payload["url"] == proof.page_url), None)
-    page = page or (next((p for p in reading.pages if proof and final_url(p) == proof.page_url), None))
-    return CompanyFacts(
-        places=tuple(place for place, _ in places),
-        place_evidence=tuple(evidence for _, evidence in places),
-        pms_status=detection.status,
-        pms=detection.vendor,
-        pms_slug=detection.slug,
-        pms_reason=detection.reason,
-        pms_evidence=Evidence(result_id=page.result_id, url=proof.page_url, quote=proof.evidence)
-        if proof and page
-        else None,
+    facts = CompanyFacts(
+        places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
     )
+    pages = [ReadPage(page.result_id, str(page.payload["url"]), final_url(page)) for page in reading.pages]
+    return with_pms(facts, reading.detection, pages)
 
 
 def _identity(company: CompanyRow, reading: SiteReading, facts: CompanyFacts) -> IdentityKeys:

@@ -33,7 +33,8 @@ class ContactActivities:
         """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``), or our own pace left no time for
+                the site (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -55,15 +56,15 @@ class ContactActivities:
                 seen_urls=[page.url for page in pages],
                 on_turn=on_turn,
             )
-        if answer.interruption is not None:
-            return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
-        people: list[Person] = []
-        dropped: dict[str, int] = {}
-        if isinstance(answer.output, ContactsOutput):
-            reading = await read_site(self._gateway, company.website or "")
-            people, dropped = proven_people(
-                answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
-            )
+            if answer.interruption is not None:
+                return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
+            people: list[Person] = []
+            dropped: dict[str, int] = {}
+            if isinstance(answer.output, ContactsOutput):
+                reading = await read_site(self._gateway, company.website or "")
+                people, dropped = proven_people(
+                    answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
+                )
         async with self._database.transaction() as conn:
             await contacts.save_people(conn, company.run_id, company.company_id, people)
         log.info(

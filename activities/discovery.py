@@ -1,34 +1,43 @@
-"""Run one search task: the agent reads, code checks every named company and stores it."""
+"""Run one search task: what is at hand is taken by code, the rest is read by an agent; every company is checked and stored."""
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from temporalio import activity
 
+from activities.at_hand import candidates_at_hand
+from activities.discovery_candidates import checked_candidate
 from activities.heartbeats import heartbeating
+from activities.list_reading import ListReadings, read_lists_whole
 from agents import discovery
-from agents.discovery import DiscoveryOutput, FoundCompany
-from agents.grounding import Grounder, contains, page_url
-from agents.loop import AgentRunner
-from domain.hosts import is_not_a_lead, registrable_domain
-from domain.identity import name_key, phone_key
-from domain.places import state_code, state_names
+from agents.discovery import DiscoveryOutput
+from agents.grounding import Grounder
+from agents.loop import AgentAnswer, AgentRunner
+from domain.places import state_names
+from domain.search_plan import WITHOUT_MODEL
 from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
 from store import companies, search_tasks
 from store.companies import Candidate
 from store.database import Database
-from store.search_tasks import SearchTaskRow
-from store.tool_results import ToolResult
-from tools.pms.rules import portal_account
+from store.search_tasks import SearchTaskRow, TaskYield
+from tools.gateway import ToolGateway
 
 log = structlog.get_logger()
 
 _KNOWN_NAMES_MAX = 300
+_STORED_AT_ONCE = (
+    100  # companies a transaction: the run's lock is held, and others wait for it, a few tenths of a second
+)
 
 
 class DiscoveryActivities:
     """Search tasks."""
 
-    def __init__(self, database: Database, runner: AgentRunner) -> None:
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner) -> None:
         self._database = database
+        self._gateway = gateway
         self._runner = runner
 
     @activity.defn
@@ -40,45 +49,104 @@ class DiscoveryActivities:
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``).
         """
-        run_id = step.request.run_id
         async with self._database.transaction() as conn:
             task = await search_tasks.get_task(conn, step.task.task_id)
             await search_tasks.start_task(conn, task.task_id)
-            known = await companies.names_found(conn, run_id, task.state, _KNOWN_NAMES_MAX)
+        if task.kind in WITHOUT_MODEL:
+            return await self._take_at_hand(step, task)
+        return await self._search(step, task)
+
+    @activity.defn
+    async def end_failed_search_task(self, step: TaskStep) -> None:
+        """Mark a task whose step failed for good, so that the run goes on without it and ``retry`` finds it."""
+        async with self._database.transaction() as conn:
+            await search_tasks.fail_task(conn, step.task.task_id)
+
+    async def _take_at_hand(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
+        run_id = step.request.run_id
+        with heartbeating():
+            async with self._database.transaction() as conn:
+                found = await candidates_at_hand(conn, run_id, task.kind, step.request.criteria)
+            await self._store(run_id, task, found)
+        return await self._finish(task, TaskYield(named=len(found)), TaskOutcome(named=len(found)))
+
+    async def _search(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
+        run_id = step.request.run_id
+        async with self._database.transaction() as conn:
+            shown = await companies.names_found(conn, run_id, task.state, _KNOWN_NAMES_MAX)
+
+        async def claim_page(url: str) -> bool:
+            async with self._database.transaction() as conn:
+                return await search_tasks.claim_page(conn, run_id, task.task_id, url)
+
         with heartbeating() as on_turn:
             answer = await self._runner.run(
                 discovery.ROLE,
                 run_id,
                 f"task {task.task_id} round {step.retry_round}",
-                _task_input(step, task, known),
+                task_input(step, task, shown),
                 on_turn=on_turn,
+                claim_page=claim_page,
             )
-        if answer.interruption is not None:
-            return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
-        named = 0
-        found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
-        grounder = Grounder(answer.results)
-        for index, company in enumerate(found):
-            candidate = checked_candidate(company, grounder, answer.results)
-            if candidate is None:
-                continue
-            named += 1
-            position = task.ordinal * POSITIONS_PER_TASK + index
+            if answer.interruption is not None:
+                return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
+            found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
+            async with self._database.transaction() as conn:
+                known = await companies.mentions(conn, run_id)
+            lists = await read_lists_whole(
+                self._gateway,
+                answer.results.values(),
+                [*known, *((company.name, company.url) for company in found)],
+                task.state,
+                claim_page,
+            )
+            candidates, dropped = _checked(answer, lists)
+            await self._store(run_id, task, candidates)
+        found_by_task = TaskYield(
+            named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
+        )
+        outcome = await self._finish(task, found_by_task, TaskOutcome(named=len(candidates), spend=answer.spend))
+        log.info(
+            "search_task_done",
+            stop=answer.stop,
+            new=outcome.new,
+            dropped=dict(dropped),
+            pages_more=lists.pages_more,
+            **found_by_task.model_dump(),
+        )
+        return outcome
+
+    async def _store(self, run_id: UUID, task: SearchTaskRow, found: Sequence[Candidate]) -> None:
+        for start in range(0, len(found), _STORED_AT_ONCE):
             async with self._database.transaction() as conn:
                 # Sequence numbers must become visible in their order, or the run could read past a company.
                 await companies.lock_run(conn, run_id)
-                await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
+                position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
+                for candidate in found[start : start + _STORED_AT_ONCE]:
+                    is_new = await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
+                    position += is_new
+
+    async def _finish(self, task: SearchTaskRow, found: TaskYield, outcome: TaskOutcome) -> TaskOutcome:
         async with self._database.transaction() as conn:
-            new = await search_tasks.finish_task(conn, task.task_id, "done", named, answer.spend.cost_usd)
-        log.info("search_task_done", stop=answer.stop, named=named, new=new, dropped=dict(grounder.dropped))
-        return TaskOutcome(named=named, new=new, spend=answer.spend)
+            new = await search_tasks.finish_task(conn, task.task_id, found)
+        return outcome.model_copy(update={"new": new})
 
 
-def _task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
+def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate], Counter[str]]:
+    """What the agent named, then what stood on its lists besides, as far as the sources bear it out."""
+    results = {**answer.results, **lists.results}
+    grounder = Grounder(results)
+    named = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
+    checked = [checked_candidate(company, grounder, results) for company in (*named, *lists.companies)]
+    return [candidate for candidate in checked if candidate is not None], grounder.dropped
+
+
+def task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
+    """What the agent is told: its own task, and the names that need not be found again."""
     criteria = step.request.criteria
     return {
         "task": "discovery",
-        "kind": task.kind,
+        "kind": "list_pages" if task.kind == "list_pages" else "individual",
         "query": task.query,
         "place": {
             "city": task.city,
@@ -90,46 +158,3 @@ def _task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[s
         "notes": criteria.notes,
         "already_known": known,
     }
-
-
-def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]) -> Candidate | None:
-    """A named company as a candidate, or None when it is unproven or cannot be a lead.
-
-    Of the optional fields only what stands in the cited source is kept; a link must be one that the source shows.
-    """
-    evidence = grounder.evidence("company", company.citation, values=[company.name])
-    if evidence is None:
-        return None
-    source = results[company.citation.result_id]
-    url = company.url if company.url and company.url in source.text else None
-    if source.tool == "search_web" and url is None:
-        url = evidence.url or None
-    if company.url and url is None:
-        grounder.dropped["url:not_in_source"] += 1
-    domain = registrable_domain(url) if url else None
-    is_portal = url is not None and portal_account(url) is not None
-    if domain is not None and not is_portal and is_not_a_lead(domain) is not None:
-        grounder.dropped["company:not_a_lead"] += 1
-        return None
-    source_domain = registrable_domain(page_url(source)) if source.tool == "fetch_page" else None
-    if domain is not None and domain == source_domain:
-        url, domain = None, None  # a profile page on the directory it was named on is not the company's own site
-    state = state_code(company.state) if company.state else None
-    city = company.city if company.city and contains(source.text, company.city) else None
-    return Candidate(
-        name=" ".join(company.name.split()),
-        url=url,
-        city=city,
-        state=state,
-        phone=phone_key(company.phone) if company.phone and contains(source.text, company.phone) else None,
-        discovery_source=page_url(source) if source.tool == "fetch_page" else evidence.url,
-        evidence=evidence,
-        candidate_key=_candidate_key(company.name, city, state, url, domain),
-    )
-
-
-def _candidate_key(name: str, city: str | None, state: str | None, url: str | None, domain: str | None) -> str:
-    account = portal_account(url) if url else None
-    if account is not None:
-        return f"portal:{account.vendor}:{account.slug}"
-    return f"domain:{domain}" if domain else f"name:{name_key(name, city, state)}"

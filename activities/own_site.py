@@ -4,7 +4,7 @@ A portal host is evidence, never identity (DOMAIN, "Identity"): the site found m
 name, otherwise the company has no own domain.
 """
 
-from domain.hosts import is_not_a_lead, registrable_domain
+from domain.hosts import NotALead, is_not_a_lead, registrable_domain
 from domain.identity import comparable_name, phones_in
 from domain.places import place_name
 from store.companies import CompanyRow
@@ -19,7 +19,9 @@ async def find_own_site(gateway: ToolGateway, company: CompanyRow) -> SiteReadin
     """The company's own site as read (perhaps with a problem), or None when none can be found."""
     account = portal_account(company.url) if company.url else None
     if company.url and account is None:
-        reading = await read_site(gateway, company.url)
+        # A list may link deep into a site; its portal links stand on the home page.
+        is_shared_host = is_not_a_lead(company.url) is NotALead.FREE_HOST
+        reading = await read_site(gateway, company.url if is_shared_host else _root(company.url))
         moved_to = reading.domain
         if moved_to is not None and is_not_a_lead(moved_to) is None and portal_account(reading.website) is None:
             return reading

@@ -5,10 +5,12 @@ from datetime import datetime
 import structlog
 from temporalio import activity
 
+from activities.at_hand import wanted_of
 from activities.questions import options_for
 from domain.decision import DecisionAction, DecisionReason, DecisionRequest
 from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
+from domain.request import RunRequest
 from domain.search_plan import plan_search
 from domain.steps import (
     AskStep,
@@ -23,8 +25,8 @@ from domain.steps import (
     RunStep,
     StateStep,
 )
-from store import audit, companies, export_rows, runs, search_tasks
-from store.database import Database
+from store import audit, companies, export_rows, runs, search_tasks, sources
+from store.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -34,6 +36,11 @@ def _default(step: AskStep) -> DecisionAction:
     if step.reason is DecisionReason.DEPENDENCY_DOWN:
         return DecisionAction.RETRY
     return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
+
+
+async def _plan(conn: Connection, request: RunRequest) -> int:
+    at_hand = await sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
+    return await search_tasks.insert_tasks(conn, request.run_id, plan_search(request.criteria, at_hand))
 
 
 class RunActivities:
@@ -46,7 +53,7 @@ class RunActivities:
     async def plan_run_search(self, step: RunStep) -> int:
         """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
         async with self._database.transaction() as conn:
-            added = await search_tasks.insert_tasks(conn, step.request.run_id, plan_search(step.request.criteria))
+            added = await _plan(conn, step.request)
             await audit.record(conn, step.request.run_id, "run_started", "1")
         return added
 
@@ -54,7 +61,7 @@ class RunActivities:
     async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
         """The next open search tasks in plan order."""
         async with self._database.transaction() as conn:
-            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit)
+            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit, step.dried_up)
         return NextTasks(tasks=tuple(tasks))
 
     @activity.defn
@@ -118,7 +125,7 @@ class RunActivities:
             if decision.action is DecisionAction.RETRY:
                 await search_tasks.reopen_failed(conn, request.run_id)
             if decision.action in {DecisionAction.EXPAND_LOCATION, DecisionAction.LOOSEN_PMS}:
-                await search_tasks.insert_tasks(conn, request.run_id, plan_search(request.criteria))
+                await _plan(conn, request)
         log.info("decision_taken", decision_id=decision.decision_id, action=decision.action.value, reopened=reopened)
         return reopened
 

@@ -37,11 +37,31 @@ def contains(text: str, words: str) -> bool:
 def as_found(text: str, words: str) -> str | None:
     """The words as they stand in a text: with their link markup, or without it where only the words are there (an
     address in the markup is then unproven); None when they do not stand there."""
-    for form, source in ((words, text), (without_links(words), without_links(text))):
-        wanted = comparable(form)
-        if wanted and wanted in comparable(source):
-            return form
-    return None
+    return Haystack(text).as_found(words)
+
+
+class Haystack:
+    """A text in which many words are looked for: made comparable once, since that takes long for a long page."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._with_links, self._without_links = comparable(text), comparable(without_links(text))
+
+    def as_found(self, words: str) -> str | None:
+        """As the function of this name."""
+        for form, source in ((words, self._with_links), (without_links(words), self._without_links)):
+            wanted = comparable(form)
+            if wanted and wanted in source:
+                return form
+        return None
+
+    def contains(self, words: str) -> bool:
+        """As the function of this name."""
+        return self.as_found(words) is not None
+
+    def holds(self, wanted: str) -> bool:
+        """Whether words that are comparable already stand in the text."""
+        return wanted in self._without_links or wanted in self._with_links
 
 
 class Grounder:
@@ -49,7 +69,14 @@ class Grounder:
 
     def __init__(self, results: Mapping[str, ToolResult]) -> None:
         self._results = results
+        self._haystacks: dict[str, Haystack] = {}
         self.dropped: Counter[str] = Counter()
+
+    def haystack(self, result: ToolResult) -> Haystack:
+        """A result's text to look for words in."""
+        if result.result_id not in self._haystacks:
+            self._haystacks[result.result_id] = Haystack(result.text)
+        return self._haystacks[result.result_id]
 
     def evidence(
         self,
@@ -71,7 +98,7 @@ class Grounder:
             self.dropped[f"{field}:{problem or 'no_citation'}"] += 1
             return None
         result = self._results[citation.result_id]
-        quote = as_found(result.text, citation.quote) or ""
+        quote = self.haystack(result).as_found(citation.quote) or ""
         return Evidence(result_id=result.result_id, url=_url(result, quote), quote=" ".join(quote.split()))
 
     def _problem(
@@ -88,7 +115,7 @@ class Grounder:
             result.tool != "fetch_page" or registrable_domain(page_url(result)) not in company_domains
         ):
             return "other_source"
-        found = as_found(result.text, citation.quote)
+        found = self.haystack(result).as_found(citation.quote)
         if found is None:
             return "quote_not_found"
         quote = comparable(found).casefold()

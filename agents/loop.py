@@ -8,7 +8,7 @@ what the answer is worth: that is ``grounding.py`` and the domain's rules.
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -21,9 +21,9 @@ from pydantic import BaseModel, ValidationError
 
 from agents.cost import cost_usd, estimate_usd
 from agents.errors import translated
-from agents.role import AgentRole
+from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
-from agents.tool_calls import ToolCalls, definitions
+from agents.tool_calls import ClaimPage, ToolCalls, definitions
 from domain.company import Interruption
 from domain.steps import Spend
 from domain.storable import storable
@@ -33,6 +33,7 @@ from store.agent_turns import TurnKey
 from store.database import Database
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
+from tools.mcp.answers import McpTool
 
 log = structlog.get_logger()
 
@@ -65,12 +66,19 @@ class AgentRunner:
     """Runs agent calls with one model client, gateway and database."""
 
     def __init__(
-        self, client: openai.AsyncOpenAI, gateway: ToolGateway, database: Database, settings: Settings
+        self,
+        client: openai.AsyncOpenAI,
+        gateway: ToolGateway,
+        database: Database,
+        settings: Settings,
+        mcp_tools: Mapping[RoleName, tuple[McpTool, ...]] | None = None,
     ) -> None:
         self._client = client
         self._gateway = gateway
         self._database = database
         self._settings = settings
+        # Not a part of a conversation's key: a worker that offers other tools goes on with what was bought.
+        self._mcp_tools = mcp_tools or {}
 
     async def run(
         self,
@@ -81,6 +89,7 @@ class AgentRunner:
         *,
         seen_urls: Iterable[str] = (),
         on_turn: Callable[[int], None] = lambda turn: None,
+        claim_page: ClaimPage | None = None,
     ) -> AgentAnswer:
         """Run one agent call to its end.
 
@@ -89,6 +98,7 @@ class AgentRunner:
             task: the input for the model, JSON values only.
             seen_urls: addresses that may be opened from the start, with the sites they belong to.
             on_turn: told the number of each turn as it begins, for heartbeats.
+            claim_page: whether a page is this call's to read; asked before each fetch.
 
         Raises:
             ApplicationError: the model's service failed; typed and classified by ``errors.translated``.
@@ -96,7 +106,14 @@ class AgentRunner:
         key = TurnKey(run_id=run_id, subject=subject, role=role.name, input_hash=self._input_hash(role, task))
         async with self._database.transaction() as conn:
             stored = await agent_turns.load_turns(conn, key)
-        tools = ToolCalls(self._gateway, role.tools, calls_max=role.tool_calls_max, seen_urls=set(seen_urls))
+        tools = ToolCalls(
+            self._gateway,
+            role.tools,
+            calls_max=role.tool_calls_max,
+            seen_urls=set(seen_urls),
+            mcp_tools=self._mcp_tools.get(role.name, ()),
+            claim_page=claim_page,
+        )
         first_input = stored[0].task if stored and stored[0].task else task
         items: list[dict[str, Any]] = [_user(json.dumps(first_input, ensure_ascii=False))]
         spend = Spend()
@@ -182,7 +199,7 @@ class AgentRunner:
                 model=self._settings.openai_model,
                 instructions=role.instructions,
                 input=cast(ResponseInputParam, items),  # the API's own JSON, echoed back
-                tools=definitions(role.tools) if offer_tools else openai.omit,
+                tools=definitions(role.tools, self._mcp_tools.get(role.name, ())) if offer_tools else openai.omit,
                 parallel_tool_calls=True if offer_tools else openai.omit,
                 text=_text_format(role),
                 max_output_tokens=self._settings.model_output_tokens_max,

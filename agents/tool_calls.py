@@ -1,17 +1,23 @@
 """The tools as the model sees them: definitions, and one call from arguments to the JSON that it reads."""
 
 import json
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from openai.types.responses import FunctionToolParam
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from agents.role import ToolName
 from domain.hosts import registrable_domain
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway, normalised_url
+from tools.mcp.answers import McpTool, addresses_in
 
 _TEXT_MAX = 20_000  # characters of a page shown to the model; more is said to be cut
+
+
+ClaimPage = Callable[[str], Awaitable[bool]]
+"""Given an address in the form it is cached under: whether this conversation is the one to read it."""
 
 
 class SearchWebArgs(BaseModel):
@@ -62,19 +68,42 @@ _DEFINITIONS: dict[ToolName, FunctionToolParam] = {
 }
 
 
-def definitions(names: tuple[ToolName, ...]) -> list[FunctionToolParam]:
-    """The definitions of the tools that a role may use."""
-    return [_DEFINITIONS[name] for name in names]
+_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+
+
+def definitions(names: tuple[ToolName, ...], mcp_tools: Iterable[McpTool] = ()) -> list[FunctionToolParam]:
+    """The definitions of the tools that a role may use: ours, and those that MCP servers offer it."""
+    return [*(_DEFINITIONS[name] for name in names), *map(_mcp_definition, mcp_tools)]
+
+
+def _mcp_definition(tool: McpTool) -> FunctionToolParam:
+    return {
+        "type": "function",
+        "name": tool.function,
+        "description": tool.description,
+        "strict": False,  # a foreign schema rarely keeps the rules of strict ones
+        "parameters": tool.input_schema,
+    }
 
 
 class ToolCalls:
     """The tool calls of one conversation: what may be opened, what was shown."""
 
     def __init__(
-        self, gateway: ToolGateway, names: tuple[ToolName, ...], *, calls_max: int, seen_urls: set[str]
+        self,
+        gateway: ToolGateway,
+        names: tuple[ToolName, ...],
+        *,
+        calls_max: int,
+        seen_urls: set[str],
+        mcp_tools: Iterable[McpTool] = (),
+        claim_page: ClaimPage | None = None,
     ) -> None:
+        """``claim_page``: whether a page is this conversation's to read; None where it shares its pages with nobody."""
         self._gateway = gateway
         self._names = names
+        self._claim_page = claim_page
+        self._mcp_tools = {tool.function: tool for tool in mcp_tools}
         self._calls_left = calls_max
         self._seen = {normalised_url(url) for url in seen_urls}
         # An address without a registrable domain opens itself only, not everything else that has none.
@@ -83,12 +112,15 @@ class ToolCalls:
 
     async def call(self, name: str, arguments: str) -> str:
         """Run one call and return the JSON for the model. A call that makes no sense is answered, not raised."""
-        if name not in self._names:
-            return _refusal("no_such_tool", f"tools: {', '.join(self._names)}")
+        mcp_tool = self._mcp_tools.get(name)
+        if mcp_tool is None and name not in self._names:
+            return _refusal("no_such_tool", f"tools: {', '.join((*self._names, *self._mcp_tools))}")
         if self._calls_left <= 0:
             return _refusal("limit reached", "answer now with what you have")
         self._calls_left -= 1
         try:
+            if mcp_tool is not None:
+                return await self._call_mcp(mcp_tool, arguments)
             if name == "search_web":
                 search = SearchWebArgs.model_validate_json(arguments)
                 return self._shown_search(await self._gateway.search_web(search.query, search.page))
@@ -97,7 +129,22 @@ class ToolCalls:
             return _refusal("bad_arguments", "; ".join(problem["msg"] for problem in error.errors()))
         if not self._may_open(url):
             return _refusal("address_not_seen", "only addresses from results or pages already read can be opened")
-        return self._shown_page(await self._gateway.fetch_page(url))
+        page = await self._gateway.fetch_page(url)
+        # Only a page that could be read is anyone's: what failed for one search may be tried by the next.
+        if page.status == "ok" and self._claim_page is not None and not await self._claim_page(normalised_url(url)):
+            return _refusal("read_by_another_search", "what it names is known already; go on with other pages")
+        return self._shown_page(page)
+
+    async def _call_mcp(self, tool: McpTool, arguments: str) -> str:
+        args = _OBJECT.validate_json(arguments or "{}")
+        try:
+            json.dumps(args, allow_nan=False)
+        except ValueError:
+            return _refusal("bad_arguments", "a number must be finite")
+        result = await self._gateway.call_mcp(tool.server, tool.tool, args)
+        self.results[result.result_id] = result
+        self._seen.update(normalised_url(url) for url in addresses_in(result.text))
+        return _json(result, {"text": result.text[:_TEXT_MAX], "truncated": len(result.text) > _TEXT_MAX})
 
     def _may_open(self, url: str) -> bool:
         return normalised_url(url) in self._seen or registrable_domain(url) in self._sites

@@ -14,6 +14,8 @@ from client.status import has_workers
 from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
+from tools import hubspot
+from tools.search import CHOICES, chosen_backend
 
 _TIMEOUT_S = 5.0
 
@@ -51,6 +53,8 @@ async def examine(settings: Settings) -> list[Finding]:
         *await _temporal(endpoints),
         await _model(settings, endpoints),
         await _search(settings, endpoints),
+        await _crm(settings),
+        *await _mcp_servers(settings),
         Finding(
             part="mail",
             ok=True,
@@ -111,13 +115,45 @@ async def _model(settings: Settings, endpoints: Endpoints) -> Finding:
 
 
 async def _search(settings: Settings, endpoints: Endpoints) -> Finding:
-    if settings.searxng_url is None:
-        if endpoints.is_demo:
+    match chosen_backend(settings):
+        case None if endpoints.is_demo:
             return Finding(part="web search", ok=True, detail="the local stack's demo web")
-        return Finding(part="web search", ok=False, detail="set SEARXNG_URL to a SearXNG server that answers in JSON")
-    answers = await _answers(settings.searxng_url)
-    detail = "answers" if answers else "does not answer: check SEARXNG_URL"
-    return Finding(part="web search", ok=answers, detail=f"SEARXNG_URL {detail}")
+        case None:
+            return Finding(part="web search", ok=False, detail=f"set {CHOICES}")
+        case "searxng":
+            answers = await _answers(settings.searxng_url or "")
+            detail = "answers" if answers else "does not answer: check SEARXNG_URL"
+            return Finding(part="web search", ok=answers, detail=f"SEARXNG_URL {detail}")
+        case "openai":
+            detail = f"OpenAI's hosted search, {settings.openai_model} (not called by this check); a run's cost limit"
+            return Finding(part="web search", ok=True, detail=f"{detail} does not count it (docs/search.md)")
+        case name:
+            detail = f"{name}, its key is set (not called by this check: a search costs a credit)"
+            return Finding(part="web search", ok=True, detail=detail)
+
+
+async def _mcp_servers(settings: Settings) -> list[Finding]:
+    if settings.mcp_config is None:
+        return []
+    # Here, for the protocol's library takes more than a second to import.
+    from client.mcp_servers import answering_servers
+
+    return [
+        Finding(part=f"mcp {name}".strip(), ok=ok, detail=detail)
+        for name, ok, detail in await answering_servers(settings, settings.mcp_config)
+    ]
+
+
+async def _crm(settings: Settings) -> Finding:
+    async with hubspot.http_client() as http:
+        crm = hubspot.hubspot_client(settings, http)
+        if crm is None:
+            return Finding(part="CRM", ok=True, detail="HUBSPOT_TOKEN is not set: only imported lists are asked")
+        try:
+            await crm.look_up(["pm-pipeline.example"])  # nobody's domain: the answer is empty, but it is one
+        except (hubspot.HubSpotUnavailableError, hubspot.HubSpotRefusedError) as error:
+            return Finding(part="CRM", ok=False, detail=str(error))
+    return Finding(part="CRM", ok=True, detail="HubSpot answers")
 
 
 async def _answers(url: str) -> bool:

@@ -26,7 +26,8 @@ from domain.progress import ENDED, RunStatus, Stage
 from domain.request import QUANTITY_MAX, Limits, OnDecision, RunRequest, Windows, workflow_id_of
 from settings import Settings
 from store import runs
-from workflows.lead_list import LeadListInput, LeadListWorkflow
+from workflows.lead_list import LeadListWorkflow
+from workflows.messages import LeadListInput
 from workflows.names import PMS, STAGE, STATE, STATUS, TASK_QUEUE
 
 _CONTACTS_MAX = 20

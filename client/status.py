@@ -12,11 +12,13 @@ from temporalio.service import RPCError
 
 from client.services import Services
 from domain.decision import DecisionReason, DecisionRequest
+from domain.funnel import FunnelStep, funnel_steps
 from domain.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request import OnDecision
-from store import companies, export_rows, runs
+from store import companies, export_rows, runs, search_tasks
 from store.database import Connection
 from store.runs import RunRow
+from store.search_tasks import SourceYield
 from workflows.names import AGENT_TASK_QUEUE, QUERY_PROGRESS, TASK_QUEUE
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
@@ -37,10 +39,16 @@ class RunView(BaseModel):
     companies_ready: int
     contacts_ready: int
     funnel: dict[str, int]
+    sources: list[SourceYield]
     cost_usd: float
     model_calls: int
     live: RunProgress | None = None
     waiting_for_worker: bool = False
+
+    @property
+    def funnel_steps(self) -> tuple[FunnelStep, ...]:
+        """Where companies were lost, step by step."""
+        return funnel_steps(sum(source.named for source in self.sources), self.funnel)
 
     @property
     def has_ended(self) -> bool:
@@ -82,6 +90,9 @@ class RunView(BaseModel):
                 "max_per_company": run.contacts_max,
             },
             "funnel": self.funnel,
+            "funnel_steps": [step.model_dump() for step in self.funnel_steps],
+            "sources": [source.model_dump() for source in self.sources],
+            "dried_up": list(self.live.dried_up) if self.live else [],
             "cost_usd": round(self.cost_usd, 6),
             "model_calls": self.model_calls,
             "decision": run.decision.model_dump(mode="json") if run.decision else None,
@@ -121,6 +132,7 @@ async def stored_view(
         companies_ready=len(ids),
         contacts_ready=await export_rows.contacts_selected(conn, ids),
         funnel=await companies.funnel(conn, run.run_id),
+        sources=await search_tasks.yield_by_kind(conn, run.run_id),
         cost_usd=spend["cost_usd"],
         model_calls=spend["model_calls"],
         live=live,

@@ -6,6 +6,8 @@ MODEL_SERVER_ERROR = "ModelServerError"
 MODEL_REFUSED_US = "ModelRefusedUs"
 MODEL_BAD_REQUEST = "ModelBadRequest"
 SEARCH_UNAVAILABLE = "SearchUnavailableError"
+HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
+HUBSPOT_REFUSED_US = "HubSpotRefusedError"
 # psycopg's own names, as they reach Temporal when Postgres is gone.
 _DATABASE_GONE = ("OperationalError", "PoolTimeout", "AdminShutdown", "CrashShutdown", "CannotConnectNow")
 
@@ -17,6 +19,8 @@ DEPENDENCY_FAILURES = frozenset(
         MODEL_SERVER_ERROR,
         MODEL_REFUSED_US,
         SEARCH_UNAVAILABLE,
+        HUBSPOT_UNAVAILABLE,
+        HUBSPOT_REFUSED_US,
         *_DATABASE_GONE,
     }
 )

@@ -77,6 +77,11 @@ def phone_key(text: str | None) -> str | None:
 _PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)")
 
 
+def first_phone(text: str) -> str | None:
+    """The first US phone number in a text, as it is printed there."""
+    return next((match[0] for match in _PHONE.finditer(text) if phone_key(match[0])), None)
+
+
 def phones_in(text: str) -> tuple[str, ...]:
     """Every US phone number in a text in E.164 form, in order, each once."""
     keys = (phone_key(match[0]) for match in _PHONE.finditer(text))

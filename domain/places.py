@@ -137,6 +137,24 @@ def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
     return tuple(sorted(near, key=lambda city: (-city.population, city.name)))
 
 
+def city_in(text: str, state: str) -> str | None:
+    """The city of a state that an entry names as its place, the longest name first; None where it names none.
+
+    As a place stand: the beginning, or what follows a comma, dash, bracket or "in", up to the next mark, number or the
+    state. A word that only happens to be a city's name ("contact Allen today") is none.
+    """
+    named = [match[0] for match in _city_pattern(state).finditer(text)]
+    return max(named, key=len, default=None)
+
+
+@cache
+def _city_pattern(state: str) -> re.Pattern[str]:
+    names = "|".join(re.escape(city.name) for city in sorted(cities_of_state(state), key=lambda city: -len(city.name)))
+    before = "|".join(rf"(?<={mark})" for mark in ("[,;|–—(-]", "[,;|–—(-] ", r"\bin "))
+    after = rf"(?=\s*(?:$|[,;.|–—)(-]|\d|{state}\b|{re.escape(state_names()[state])}\b))"
+    return re.compile(rf"(?:^|{before})(?:{names or '(?!)'}){after}")
+
+
 @cache
 def _address_pattern() -> re.Pattern[str]:
     names = "|".join(re.escape(name) for name in sorted(state_names().values(), key=len, reverse=True))

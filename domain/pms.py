@@ -203,7 +203,11 @@ _CATEGORIES: dict[type[Product], ProductCategory] = {
 
 
 def verdict(
-    signals: Iterable[PmsSignal], pages_read_cleanly: int, *, site_problem: SiteProblem | None = None
+    signals: Iterable[PmsSignal],
+    pages_read_cleanly: int,
+    *,
+    site_problem: SiteProblem | None = None,
+    claimed_in_words: bool = False,
 ) -> PmsDetection:
     """The verdict on all signals of one site, whatever order they come in.
 
@@ -211,11 +215,13 @@ def verdict(
     - Otherwise the vendor of the strongest kind of signal, if that kind can prove and a second page or a second kind
       agrees: ``detected``. Else ``unknown``, ``unconfirmed``.
     - No PMS signal: ``none`` after two pages read cleanly and no trouble with the site, else ``unknown`` with the
-      reason.
+      reason. A page that says in words that it uses one is no proof of which, but "none" would be a false fact: it is
+      ``unknown``, ``unconfirmed``.
 
     Args:
         pages_read_cleanly: distinct pages of the company's own site that showed their content.
         site_problem: why the site, or part of it, could not be read.
+        claimed_in_words: a page says that it uses a PMS ("rent is paid through Buildium"), without any address of it.
     """
     ordered = sorted(set(signals), key=_order)
     pms = [(vendor, signal) for signal in ordered if isinstance(vendor := signal.vendor, PmsVendor)]
@@ -225,6 +231,8 @@ def verdict(
         "addons": tuple(signal for signal in ordered if signal.category == "add_on"),
     }
     if not pms:
+        if claimed_in_words and site_problem is None:
+            return PmsDetection(status="unknown", reason="unconfirmed", **sightings)
         if pages_read_cleanly >= _PAGES_FOR_NONE and site_problem is None:
             return PmsDetection(status="none", **sightings)
         return PmsDetection(status="unknown", reason=site_problem or "no_portal_link", **sightings)

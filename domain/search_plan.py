@@ -1,11 +1,12 @@
 """Where to look: a run's criteria expanded into disjoint search tasks, cheapest kind first. Pure.
 
-A task is one query for one place. Tasks of a run never repeat a query (each has a hash that is unique in the run), and
-none hunts what the ideal customer profile excludes (LESSONS F5, F51).
+A task is one source asked for one place. Tasks of a run never repeat a query (each has a hash that is unique in the run),
+and none hunts what the ideal customer profile excludes (LESSONS F5, F51). The plan is an upper bound: it is worked off lazily,
+largest cities first, until the target is filled, and a kind whose marginal yield has dried up is left.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,17 @@ from pydantic import BaseModel, ConfigDict
 from domain.criteria import Criteria
 from domain.places import City, Place, cities_of_state, cities_within, state_names, states_by_population, zip_place
 
-TaskKind = Literal["list_pages", "individual"]
+TaskKind = Literal["seeds", "known_companies", "list_pages", "individual", "software"]
+"""Where companies come from, cheapest first: accounts that were imported, companies that earlier runs have proven, pages that
+list many, a place's companies one by one, and those that name the software."""
+WITHOUT_MODEL: frozenset[TaskKind] = frozenset({"seeds", "known_companies"})
+
+YIELD_WINDOW = 12
+"""Searches of one kind that are looked back at."""
+MARGINAL_YIELD_MIN = 0.1
+"""New companies per search, over that window: a kind that brings fewer has dried up. One in 120 pages of results is worth a
+question to a person, not another search: with an agent call at about $0.01, a company found so costs 10 cents before
+anything is known of it. To be measured again on real requests."""
 
 # Cities beyond this many per state add few companies of their own (a city of the data set has 15,000 people or more).
 _CITIES_PER_STATE_MAX = 80
@@ -28,8 +39,23 @@ _CITY_LIST_QUERIES = ("list of property management companies in {city}, {state}"
 _CITY_INDIVIDUAL_QUERIES = ("property management {city} {state}",)
 
 
+def has_dried_up(new_per_search: Sequence[int]) -> bool:
+    """Whether a kind of search has stopped yielding: new companies of its searches so far, the latest last."""
+    window = new_per_search[-YIELD_WINDOW:]
+    return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
+
+
+class StoredSources(BaseModel):
+    """How many companies that fit software and place are at hand without any search."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seeds: int = 0
+    known_companies: int = 0
+
+
 class SearchTask(BaseModel):
-    """One query for one place.
+    """One query for one place. Of the kinds without a model, ``query`` only says what is looked up.
 
     Attributes:
         ordinal: position in the plan; companies found by earlier tasks are preferred in the selection.
@@ -46,14 +72,14 @@ class SearchTask(BaseModel):
     unique_hash: str
 
 
-def plan_search(criteria: Criteria) -> tuple[SearchTask, ...]:
+def plan_search(criteria: Criteria, stored: StoredSources = StoredSources()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
     """All search tasks for the criteria, in the order to run them.
 
-    List pages of whole states come first (many companies a page), then per city, largest first, its list pages and its
-    individual search.
+    What is at hand comes first, then list pages of whole states (many companies a page), then per city, largest first,
+    its list pages, its individual search and its search by software.
     """
     tasks: dict[str, SearchTask] = {}
-    for kind, query, city, state in _queries(criteria):
+    for kind, query, city, state in (*_stored(criteria, stored), *_queries(criteria)):
         digest = hashlib.sha256(" ".join(query.lower().split()).encode()).hexdigest()[:16]
         if digest not in tasks:
             tasks[digest] = SearchTask(
@@ -78,7 +104,7 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
                 yield "list_pages", template.format(state_name=names[state]) + hint, None, state
             for vendor in criteria.pms:
                 query = f"{vendor.value} property management companies {names[state]}"
-                yield "individual", query + hint, None, state
+                yield "software", query + hint, None, state
         places = [_place(city) for city in _largest_first(states)]
     for place in places:
         for template in _CITY_LIST_QUERIES:
@@ -87,7 +113,16 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
             yield "individual", _filled(template, place) + hint, place.city, place.state
         for vendor in criteria.pms:
             query = f"{vendor.value} property management {place.city} {place.state or ''}".rstrip()
-            yield "individual", query + hint, place.city, place.state
+            yield "software", query + hint, place.city, place.state
+
+
+def _stored(criteria: Criteria, stored: StoredSources) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
+    vendors = " or ".join(vendor.value for vendor in criteria.pms) or "any software"
+    place = ", ".join((*criteria.cities, *criteria.states)) or criteria.zip or "anywhere"
+    if stored.seeds:
+        yield "seeds", f"imported accounts: {vendors}, {place}", None, None
+    if stored.known_companies:
+        yield "known_companies", f"companies proven by earlier runs: {vendors}, {place}", None, None
 
 
 def _phrase(words: str) -> str:

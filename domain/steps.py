@@ -9,6 +9,7 @@ from domain.company import CompanyStatus, Interruption, ReasonCode
 from domain.decision import Decision, DecisionReason, DecisionRequest
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
+from domain.search_plan import TaskKind
 
 POSITIONS_PER_TASK = 100_000  # far above the companies that one search names
 
@@ -42,6 +43,7 @@ class TaskRef(Step):
     task_id: UUID
     ordinal: int
     label: str
+    kind: TaskKind = "individual"
 
 
 class NextTasks(Step):
@@ -59,7 +61,7 @@ class TaskStep(Step):
 
 
 class TaskOutcome(Step):
-    """How a search task ended."""
+    """How a search task ended: companies named with proof, and how many of them were new to the run."""
 
     named: int = 0
     new: int = 0
@@ -121,11 +123,12 @@ class NewCompaniesStep(Step):
 
 
 class NextTasksStep(Step):
-    """Hand out the next open search tasks of a run."""
+    """Hand out the next open search tasks of a run, but none of the kinds that have dried up."""
 
     run_id: UUID
     after_ordinal: int
     limit: int
+    dried_up: tuple[TaskKind, ...] = ()
 
 
 class StateStep(Step):

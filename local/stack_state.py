@@ -43,6 +43,7 @@ class StackAddresses(BaseModel, frozen=True):
             "TEMPORAL_ADDRESS": self.temporal_address,
             "DATABASE_URL": self.database_url,
             "WEB_PROXY": self.web_proxy,
+            "HOST_PACE_S": "0" if self.web_proxy else None,  # the demo's own web minds no haste
             "SEARXNG_URL": self.searxng_url,
             "OPENAI_BASE_URL": self.openai_base_url,
             "OPENAI_API_KEY": "demo" if self.openai_base_url else None,

@@ -111,6 +111,20 @@ async def insert_candidate(
     return cursor.rowcount == 1
 
 
+async def next_position(conn: Connection, task_id: UUID, first: int) -> int:
+    """The position for the next company of a search task, ``first`` for its first.
+
+    Counted from what is stored, so that a task run again never gives one position to two companies. The caller holds
+    the run's lock.
+    """
+    cursor = await conn.execute(
+        "SELECT coalesce(max(position) + 1, %s) AS position FROM company_candidates WHERE search_task_id = %s",
+        (first, task_id),
+    )
+    row = await cursor.fetchone()
+    return int(row["position"]) if row else first
+
+
 async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
     """Companies stored after a sequence number, and the sequence number to go on from."""
     rows = await (
@@ -159,6 +173,12 @@ async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: 
         {"run_id": run_id, "state": state, "limit": limit},
     )
     return [row["name"] for row in await cursor.fetchall()]
+
+
+async def mentions(conn: Connection, run_id: UUID) -> list[tuple[str, str | None]]:
+    """Name and link of every company found in a run."""
+    cursor = await conn.execute("SELECT name, url FROM company_candidates WHERE run_id = %s", (run_id,))
+    return [(row["name"], row["url"]) for row in await cursor.fetchall()]
 
 
 async def set_own_site(conn: Connection, company_id: UUID, domain: str, website: str, aliases: Sequence[str]) -> None:

@@ -1,10 +1,11 @@
 """Search tasks of a run. Table ``search_tasks``."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.search_plan import SearchTask
+from domain.search_plan import SearchTask, TaskKind
 from domain.steps import TaskRef
 from store.database import Connection
 
@@ -17,7 +18,7 @@ class SearchTaskRow(BaseModel):
     task_id: UUID
     run_id: UUID
     ordinal: int
-    kind: str
+    kind: TaskKind
     query: str
     city: str | None
     state: str | None
@@ -51,15 +52,17 @@ async def insert_tasks(conn: Connection, run_id: UUID, tasks: tuple[SearchTask, 
     return len(fresh)
 
 
-async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[TaskRef]:
-    """The next tasks of a run in plan order."""
+async def next_open(
+    conn: Connection, run_id: UUID, after_ordinal: int, limit: int, dried_up: Sequence[TaskKind] = ()
+) -> list[TaskRef]:
+    """The next tasks of a run in plan order, without those of kinds that have dried up."""
     cursor = await conn.execute(
         """
-        SELECT task_id, ordinal, query AS label FROM search_tasks
-        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running')
+        SELECT task_id, ordinal, query AS label, kind FROM search_tasks
+        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running') AND NOT kind = ANY(%s)
         ORDER BY ordinal LIMIT %s
         """,
-        (run_id, after_ordinal, limit),
+        (run_id, after_ordinal, list(dried_up), limit),
     )
     return [TaskRef.model_validate(row) for row in await cursor.fetchall()]
 
@@ -81,7 +84,42 @@ async def start_task(conn: Connection, task_id: UUID) -> None:
     )
 
 
-async def finish_task(conn: Connection, task_id: UUID, status: str, named: int, cost_usd: float) -> int:
+class TaskYield(BaseModel):
+    """What a search task came to.
+
+    Attributes:
+        named: companies named with proof.
+        listed: companies standing on the list pages that it read; ``poor_reads`` pages of which the agent named too few.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    named: int = 0
+    listed: int = 0
+    poor_reads: int = 0
+    cost_usd: float = 0.0
+
+
+async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
+    """Whether a page is this task's to read: the first task of a run to ask for it has it, for good unless it fails."""
+    cursor = await conn.execute(
+        """
+        INSERT INTO search_task_pages (run_id, url, task_id) VALUES (%(run_id)s, %(url)s, %(task_id)s)
+        ON CONFLICT (run_id, url) DO UPDATE SET task_id = excluded.task_id
+        WHERE search_task_pages.task_id = excluded.task_id
+           OR (SELECT status FROM search_tasks t WHERE t.task_id = search_task_pages.task_id) = 'failed'
+        """,
+        {"run_id": run_id, "url": url, "task_id": task_id},
+    )
+    return cursor.rowcount == 1
+
+
+async def fail_task(conn: Connection, task_id: UUID) -> None:
+    """End a task whose step failed for good; ``retry`` opens it again."""
+    await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
+
+
+async def finish_task(conn: Connection, task_id: UUID, found: TaskYield) -> int:
     """End a task with what it yielded; ``new`` is counted from the companies that it was first to find.
 
     Returns:
@@ -90,12 +128,13 @@ async def finish_task(conn: Connection, task_id: UUID, status: str, named: int, 
     cursor = await conn.execute(
         """
         UPDATE search_tasks t
-        SET status = %(status)s, named = %(named)s, cost_usd = %(cost)s, finished_at = now(),
+        SET status = 'done', named = %(named)s, listed = %(listed)s, poor_reads = %(poor_reads)s,
+            cost_usd = %(cost_usd)s, finished_at = now(),
             new = (SELECT count(*) FROM company_candidates c WHERE c.search_task_id = t.task_id)
         WHERE task_id = %(task_id)s
         RETURNING new
         """,
-        {"task_id": task_id, "status": status, "named": named, "cost": cost_usd},
+        {"task_id": task_id, **found.model_dump()},
     )
     row = await cursor.fetchone()
     return int(row["new"]) if row else 0
@@ -107,3 +146,35 @@ async def reopen_failed(conn: Connection, run_id: UUID) -> int:
         "UPDATE search_tasks SET status = 'open' WHERE run_id = %s AND status = 'failed'", (run_id,)
     )
     return cursor.rowcount
+
+
+class SourceYield(BaseModel):
+    """What one kind of search came to in a run. ``named`` of those ``new``; ``cost_usd`` of the model; seconds of work."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: TaskKind
+    planned: int
+    done: int
+    failed: int
+    named: int
+    new: int
+    listed: int
+    poor_reads: int
+    cost_usd: float
+    seconds: float
+
+
+async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
+    """The yield of each kind of search of a run, in the order of the plan."""
+    cursor = await conn.execute(
+        """
+        SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
+               count(*) FILTER (WHERE status = 'failed') AS failed, sum(named) AS named, sum(new) AS new,
+               sum(listed) AS listed, sum(poor_reads) AS poor_reads, sum(cost_usd)::float8 AS cost_usd,
+               coalesce(sum(extract(epoch FROM finished_at - started_at)), 0)::float8 AS seconds
+        FROM search_tasks WHERE run_id = %s GROUP BY kind ORDER BY min(ordinal)
+        """,
+        (run_id,),
+    )
+    return [SourceYield.model_validate(row) for row in await cursor.fetchall()]

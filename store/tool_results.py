@@ -20,7 +20,7 @@ class ToolResult(BaseModel):
     """One stored result.
 
     Attributes:
-        payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``title``.
+        payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``.
         text: the words that can be quoted.
         page_hash: key of the stored page body, where there is one.
     """
@@ -43,6 +43,21 @@ async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult 
     cursor = await conn.execute(
         """
         SELECT * FROM tool_results WHERE tool = %s AND args_hash = %s AND expires_at > now()
+        ORDER BY fetched_at DESC LIMIT 1
+        """,
+        (tool, args_hash),
+    )
+    row = await cursor.fetchone()
+    return ToolResult.model_validate(row) if row else None
+
+
+async def find_changeable_page(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
+    """The newest page read for these arguments, however old, whose server said how to ask whether it has changed."""
+    cursor = await conn.execute(
+        """
+        SELECT * FROM tool_results
+        WHERE tool = %s AND args_hash = %s AND status = 'ok' AND page_hash IS NOT NULL
+              AND payload -> 'headers' ?| ARRAY['etag', 'last-modified']
         ORDER BY fetched_at DESC LIMIT 1
         """,
         (tool, args_hash),

@@ -41,6 +41,19 @@ _TEMPLATE = "migrated"
 _numbers = count(1)
 
 
+# Whole-job tests that share the stacks of tests/e2e/stacks.py; the others bring what they need.
+_ON_SHARED_STACKS = ("tests/browser/", "tests/e2e/")
+_WITH_STACKS_OF_THEIR_OWN = ("test_import_command.py", "test_local_command.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under xdist, a file stays in one process, and all who share a stack in the same one: a stack costs ten seconds."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        shares = file.startswith(_ON_SHARED_STACKS) and not file.endswith(_WITH_STACKS_OF_THEIR_OWN)
+        item.add_marker(pytest.mark.xdist_group("stacks" if shares else file))
+
+
 class DemoServers(BaseModel):
     """Where the demo answers."""
 

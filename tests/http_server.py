@@ -120,5 +120,7 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
 
 def _written(reply: Reply) -> bytes:
     headers = {"content-length": str(len(reply.body)), **reply.headers}
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]
+    # Some services have statuses of their own, which no standard has a phrase for.
+    phrase = HTTPStatus(reply.status).phrase if reply.status in set(HTTPStatus) else "Own Status"
+    lines = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + reply.body

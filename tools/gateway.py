@@ -4,37 +4,49 @@ A result is ``ok``, ``empty``, ``blocked`` or ``error``; an HTTP 200 with nothin
 before anyone reads them, so that what a model was shown can be quoted and found again.
 """
 
-import asyncio
-import hashlib
-import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urldefrag, urlsplit, urlunsplit
 from uuid import uuid4
 
-import structlog
+from pydantic import JsonValue
 
+from domain.storable import storable
 from settings import Settings
 from store import tool_results
 from store.database import Database
 from store.tool_results import ResultStatus, ToolResult
+from tools.call_once import Call, CallOnce, args_hash
+from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
 from tools.page_text import render_page
-from tools.search import SearchUnavailableError, SearxngSearch
-from tools.web_client import WebClient
+from tools.search import CHOICES, SearchBackend, SearchUnavailableError
+from tools.web_client import KnownPage, WebClient
 
-log = structlog.get_logger()
+
+class McpCaller(Protocol):
+    """What the gateway needs of the MCP servers' pool, which is imported only where servers are configured."""
+
+    async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
+        """Call a tool; a server's failure is an answer."""
 
 
 class ToolGateway:
     """Search and page fetches for one worker."""
 
-    def __init__(self, database: Database, web: WebClient, search: SearxngSearch | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        web: WebClient,
+        search: SearchBackend | None,
+        settings: Settings,
+        mcp: McpCaller | None = None,
+    ) -> None:
         self._database = database
         self._web = web
         self._search = search
         self._settings = settings
-        self._in_flight: dict[str, asyncio.Task[ToolResult]] = {}
+        self._mcp = mcp
+        self._calls = CallOnce(database)
 
     async def search_web(self, query: str, page: int = 1) -> ToolResult:
         """One page of search results; ``payload["results"]`` holds url, title and snippet of each.
@@ -43,13 +55,30 @@ class ToolGateway:
             SearchUnavailableError: the back end is down or missing. That is no result: "nothing found" must not be
                 concluded from it.
         """
-        args = {"query": " ".join(query.replace("\x00", " ").split()), "page": max(1, page)}
-        return await self._cached("search_web", args, lambda: self._search_now(args))
+        if self._search is None:
+            raise SearchUnavailableError("no_search_back_end", advice=f"set {CHOICES}", permanent=True)
+        # With the back end's name: what one has found is not another's answer.
+        search = self._search
+        words = " ".join(query.replace("\x00", " ").split())
+        args = {"backend": search.name, "query": words, "page": max(1, page)}
+        return await self._cached("search_web", args, lambda: _searched(search, args))
 
     async def fetch_page(self, url: str) -> ToolResult:
         """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read."""
         args = {"url": normalised_url(url)}
         return await self._cached("fetch_page", args, lambda: self._fetch_now(args))
+
+    async def call_mcp(self, server: str, tool: str, args: dict[str, JsonValue]) -> ToolResult:
+        """A call of an MCP server's tool, stored as tool ``mcp:<server>:<tool>``; ``payload["results"]`` holds the addresses that
+        its words belong to, where that is plain. A server that is away or hangs is an ``error``, not an exception.
+
+        Raises:
+            LookupError: no such server or tool is configured.
+        """
+        if self._mcp is None:
+            raise LookupError("no MCP servers are configured (MCP_CONFIG)")
+        pool, plain = self._mcp, storable(args)
+        return await self._cached(f"mcp:{server}:{tool}", plain, lambda: _called(pool, server, tool, plain))
 
     async def page_body(self, result: ToolResult) -> str:
         """The stored body behind an ``ok`` page result."""
@@ -58,62 +87,45 @@ class ToolGateway:
         async with self._database.transaction() as conn:
             return await tool_results.load_body(conn, result.page_hash)
 
-    async def _cached(
-        self, tool: str, args: dict[str, Any], call: Callable[[], Awaitable[tuple[ToolResult, str | None]]]
-    ) -> ToolResult:
-        key = hashlib.sha256(json.dumps([tool, args], sort_keys=True).encode()).hexdigest()
-        task = self._in_flight.get(key)
-        if task is None:
-            task = asyncio.create_task(self._look_up(tool, key, call))
-            self._in_flight[key] = task
-            task.add_done_callback(lambda _: self._in_flight.pop(key, None))
-        # A cancelled caller must not take the fetch away from others that wait for it.
-        return await asyncio.shield(task)
+    async def _cached(self, tool: str, args: dict[str, Any], call: Call) -> ToolResult:
+        return await self._calls.result(tool, args, call, self._ttl_s)
 
-    async def _look_up(
-        self, tool: str, key: str, call: Callable[[], Awaitable[tuple[ToolResult, str | None]]]
-    ) -> ToolResult:
-        async with self._database.transaction() as conn:
-            cached = await tool_results.find_fresh(conn, tool, key)
-        if cached is not None:
-            return cached
-        result, body = await call()
-        log.info("tool_called", tool=tool, status=result.status, reason=result.reason)
-        async with self._database.transaction() as conn:
-            await tool_results.save_result(conn, result, key, self._ttl_s(tool, result.status), body)
-        return result
-
-    def _ttl_s(self, tool: str, status: ResultStatus) -> float:
-        if status != "ok":
+    def _ttl_s(self, result: ToolResult) -> float:
+        if result.reason == "paced_out":
+            return 0.0  # says nothing about the page: others were queueing for its site
+        if result.tool.startswith("mcp:"):
+            if result.reason in TRANSIENT_REASONS:
+                return 0.0  # says nothing about the question: the server was away (LESSONS F61)
+            if result.status == "ok":
+                return self._settings.mcp_ttl_hours * 3600
+        if result.status != "ok":
             return self._settings.failure_ttl_minutes * 60
-        hours = self._settings.search_ttl_hours if tool == "search_web" else self._settings.page_ttl_hours
+        hours = self._settings.search_ttl_hours if result.tool == "search_web" else self._settings.page_ttl_hours
         return hours * 3600
 
-    async def _search_now(self, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
-        if self._search is None:
-            raise SearchUnavailableError("no search back end is set (SEARXNG_URL)")
-        hits = await self._search.search(args["query"], args["page"])
-        if not hits:
-            return _result("search_web", args, "empty", "no_results"), None
-        results = [{"url": hit.url, "title": hit.title, "snippet": hit.content} for hit in hits]
-        text = "\n".join(f"{hit.title}\n{hit.content}\n{hit.url}" for hit in hits)
-        return _result("search_web", args, "ok", None, payload={"results": results}, text=text), None
-
     async def _fetch_now(self, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
-        page = await self._web.fetch(args["url"])
+        async with self._database.transaction() as conn:
+            earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
+        url = args["url"]
+        page = await (self._web.fetch_again(url, _known(earlier)) if earlier else self._web.fetch(url))
         payload: dict[str, Any] = {
             "url": page.url,
             "final_url": page.final_url,
             "http_status": page.http_status,
             "redirects": list(page.redirects),
+            "headers": page.headers,
             "title": "",
         }
         if page.status != "ok":
             return _result("fetch_page", args, page.status, page.reason, payload=payload), None
-        rendered = render_page(page.body, page.final_url)
+        body = page.body
+        if page.unchanged and earlier is not None:
+            body = await self.page_body(earlier)
+            payload["headers"] = earlier.payload["headers"] | page.headers  # a 304 repeats only some
+        rendered = render_page(body, page.final_url)
         payload["title"] = rendered.title
         result = _result("fetch_page", args, "ok", None, payload=payload, text=rendered.text)
-        return result.model_copy(update={"page_hash": tool_results.content_hash(page.body)}), page.body
+        return result.model_copy(update={"page_hash": tool_results.content_hash(body)}), body
 
 
 def normalised_url(url: str) -> str:
@@ -129,6 +141,26 @@ def normalised_url(url: str) -> str:
     if port is not None and (parts.scheme, port) not in {("http", 80), ("https", 443)}:
         host = f"{host}:{port}"
     return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
+
+
+def _known(earlier: ToolResult) -> KnownPage:
+    headers = earlier.payload["headers"]
+    return KnownPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))
+
+
+async def _searched(search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
+    hits = await search.search(args["query"], args["page"])
+    if not hits:
+        return _result("search_web", args, "empty", "no_results"), None
+    results = [{"url": hit.url, "title": hit.title, "snippet": hit.content} for hit in hits]
+    text = "\n".join(f"{hit.title}\n{hit.content}\n{hit.url}" for hit in hits)
+    return _result("search_web", args, "ok", None, payload={"results": results}, text=text), None
+
+
+async def _called(pool: McpCaller, server: str, tool: str, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
+    answer = await pool.call(server, tool, args)
+    payload = {"results": sources(answer.text, args)} if answer.status == "ok" else {}
+    return _result(f"mcp:{server}:{tool}", args, answer.status, answer.reason, payload=payload, text=answer.text), None
 
 
 def _result(

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
+
+from temporalio.exceptions import ApplicationError
 
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
@@ -23,6 +26,9 @@ _PARKED = re.compile(
 )
 _PARKED_TEXT_MAX = 1500  # a parked page says little else; a long page may mention the words in passing
 _CONTACT_LINK = re.compile(r"contact|location|office", re.IGNORECASE)
+# A turn is refused when the queue before it is longer than PACE_WAIT_MAX_S (120 s): seconds later it still is, a minute
+# later half of it is gone.
+_BUSY_RETRY_DELAY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -57,21 +63,40 @@ class SiteReading:
         return [(place, evidence) for place, evidence, _ in ranked]
 
 
+class HostBusyError(ApplicationError):
+    """The turn of one of the site's pages did not come in time, because we ourselves ask so much of its host.
+
+    Nothing follows from it about the site. It reaches Temporal as it is, with its own delay before the next attempt;
+    pages that were read before come from the store then.
+    """
+
+    def __init__(self, site: str | None) -> None:
+        super().__init__(
+            f"{site} is being asked too often by us; the step is tried again",
+            type="HostBusyError",
+            next_retry_delay=_BUSY_RETRY_DELAY,
+        )
+
+
 async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
-    """Read the home page and up to three likely pages, and detect the property management software."""
-    home = await gateway.fetch_page(website)
+    """Read the home page and up to three likely pages, and detect the property management software.
+
+    Raises:
+        HostBusyError: our own pace left no time for one of these pages; the step is to be tried again.
+    """
+    home = await _fetch(gateway, website)
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)
     aliases = tuple(alias for alias in (start,) if alias and alias != domain)
-    if home.status != "ok" or _is_parked(home.text):
+    if home.status != "ok" or is_parked(home.text):
         problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
         detail = "parked" if home.status == "ok" else home.reason or home.status
         return SiteReading(problem, detail, domain, final, aliases, (), detect_pms([], site_problem=problem))
     home_html = await gateway.page_body(home)
     pages = [home]
     for url in likely_pages(home_html, final):
-        page = await gateway.fetch_page(url)
+        page = await _fetch(gateway, url)
         if page.status == "ok" and all(page.page_hash != other.page_hash for other in pages):
             pages.append(page)
     if not any(addresses_in(page.text) for page in pages):
@@ -95,10 +120,17 @@ def final_url(page: ToolResult) -> str:
     return str(page.payload.get("final_url") or page.args.get("url") or "")
 
 
+async def _fetch(gateway: ToolGateway, url: str) -> ToolResult:
+    page = await gateway.fetch_page(url)
+    if page.reason == "paced_out":  # left out, it would turn "not read" into "no software found"
+        raise HostBusyError(registrable_domain(final_url(page)))
+    return page
+
+
 async def _contact_page(gateway: ToolGateway, home: ToolResult, domain: str | None) -> list[ToolResult]:
     for words, url in re.findall(r"\[([^\]]*)\]\((https?://[^)\s]+)\)", home.text):
         if _CONTACT_LINK.search(f"{words} {url}") and registrable_domain(url) == domain:
-            page = await gateway.fetch_page(url)
+            page = await _fetch(gateway, url)
             return [page] if page.status == "ok" else []
     return []
 
@@ -108,7 +140,8 @@ def _root(url: str) -> str:
     return f"{scheme}://{rest.split('/', 1)[0]}/"
 
 
-def _is_parked(text: str) -> bool:
+def is_parked(text: str) -> bool:
+    """Whether a page's text is that of a domain for sale, or of a site that is not there (yet or any more)."""
     return len(text) <= _PARKED_TEXT_MAX and _PARKED.search(text) is not None
 
 

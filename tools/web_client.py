@@ -1,34 +1,44 @@
-"""Fetching a page from the public web, safely: time, size and redirect limits, and never a private address.
+"""Fetching a page from the public web, safely: time, size and redirect limits, robots.txt, pace, never a private address.
 
-The guard looks at every hop: the scheme, an address literal in the URL, and, where this process resolves the name
-itself, every address it resolves to; it then connects to just the address that it has checked, so that a second DNS
-answer cannot differ. Through a proxy the name is resolved by the proxy, and the guard looks at the URL alone.
+What may be opened at all is in ``web_guard.py``, how often a site is asked in ``pace.py``.
 """
 
 import asyncio
-import ipaddress
 import re
-import socket
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx2
 
-from domain.hosts import normalized_host
+from domain.storable import storable
+from tools.pace import PacedOutError
 from tools.page_text import render_page
-from tools.robots import USER_AGENT, Robots
+from tools.robots import SIZE_MAX as ROBOTS_SIZE_MAX
+from tools.robots import USER_AGENT, Robots, SharedAnswers
+from tools.web_guard import AddressRefusedError, PinnedTransport, refused_url
 
 _REDIRECTS_MAX = 5
 _USER_AGENT = f"{USER_AGENT}/0.1 (business directory research; respects robots.txt)"
 _META_CHARSET = re.compile(rb"""<meta[^>]+charset=["']?([\w-]+)""", re.IGNORECASE)
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+_HEADERS_KEPT = ("content-type", "etag", "last-modified", "server")
+_HEADER_LENGTH_MAX = 500
 
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
+WaitTurn = Callable[[str, float | None], Awaitable[None]]
+"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostPace.wait_turn``."""
 
 
-class AddressRefusedError(httpx2.TransportError):
-    """The URL leads to an address that is not on the public web."""
+@dataclass(frozen=True)
+class KnownPage:
+    """A page as it was read before, to ask whether it has changed (RFC 9110, section 13.1)."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,12 @@ class FetchedPage:
 
     Attributes:
         status: ``ok``; ``empty`` (an answer without text); ``blocked`` (refused to us, or by us); ``error``.
-        reason: why not ``ok``, as a short code such as ``http_404``, ``timeout`` or ``private_address``.
+        reason: why not ``ok``, as a short code such as ``http_404``, ``timeout``, ``private_address`` or ``paced_out``.
         final_url: where redirects led; equal to ``url`` without any.
         redirects: every address on the way, the first included, the last not.
-        body: the decoded page; empty unless ``ok``.
+        body: the decoded page; empty unless ``ok``, and empty when ``unchanged``.
+        headers: those of the answer that say what was read, from when it is and what served it.
+        unchanged: the page is still the known one (304); its body is wherever the known one's is.
     """
 
     url: str
@@ -50,15 +62,30 @@ class FetchedPage:
     http_status: int | None
     redirects: tuple[str, ...]
     body: str
+    headers: dict[str, str] = field(default_factory=dict)
+    unchanged: bool = False
 
 
 class WebClient:
     """One pooled HTTP client per worker."""
 
-    def __init__(self, *, proxy: str | None, timeout_s: float, bytes_max: int) -> None:
+    def __init__(
+        self,
+        *,
+        proxy: str | None,
+        timeout_s: float,
+        bytes_max: int,
+        wait_turn: WaitTurn | None = None,
+        shared_robots: SharedAnswers | None = None,
+    ) -> None:
+        """``timeout_s`` is what a page may take, redirects included; waiting for its turn and robots.txt come on top.
+
+        Without ``wait_turn`` requests are not spaced out, without ``shared_robots`` each client reads robots.txt itself.
+        """
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
-        transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else _PinnedTransport()
+        self._wait_turn = wait_turn
+        transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
         self._client = httpx2.AsyncClient(
             transport=transport,
             timeout=timeout_s,
@@ -66,7 +93,7 @@ class WebClient:
             follow_redirects=False,
             trust_env=False,
         )
-        self._robots = Robots(self._robots_text)
+        self._robots = Robots(self._robots_text, shared_robots)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -74,25 +101,37 @@ class WebClient:
 
     async def fetch(self, url: str) -> FetchedPage:
         """Fetch one page within the limits. Failures of the other side are results, not exceptions."""
+        return await self._fetch(url, None)
+
+    async def fetch_again(self, url: str, known: KnownPage) -> FetchedPage:
+        """Fetch a page that was read before; where redirects still lead to it, only if it has changed."""
+        return await self._fetch(url, known)
+
+    async def _fetch(self, url: str, known: KnownPage | None) -> FetchedPage:
         hops: list[str] = []
         current = url
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as limit:
                 while True:
                     refusal = refused_url(current)
                     if refusal is not None:
                         return _failed(url, "blocked", refusal, current, hops)
-                    if not await self._robots.allows(current):
+                    async with _not_counted(limit):  # has the same time for itself
+                        rules = await self._robots.rules(current)
+                    if not rules.allow(current):
                         return _failed(url, "blocked", "robots", current, hops)
-                    answer = await self._get(current)
+                    conditions = _conditions(known, current)
+                    answer = await self._get(current, limit, self._bytes_max, rules.crawl_delay_s, conditions)
                     if answer.location is None:
-                        return _read(url, answer, current, hops)
+                        return _read(url, answer, current, hops, asked_if_changed=bool(conditions))
                     hops.append(current)
                     if len(hops) > _REDIRECTS_MAX:
                         return _failed(url, "error", "too_many_redirects", current, hops)
                     current = urljoin(current, answer.location)
         except (TimeoutError, httpx2.TimeoutException):
             return _failed(url, "error", "timeout", current, hops)
+        except PacedOutError:
+            return _failed(url, "error", "paced_out", current, hops)
         except AddressRefusedError:
             return _failed(url, "blocked", "private_address", current, hops)
         except httpx2.DecodingError:
@@ -103,135 +142,102 @@ class WebClient:
     async def _robots_text(self, url: str) -> tuple[int, str]:
         """Status and text of a robots.txt; a redirect is followed within the same limits."""
         current = url
-        for _ in range(_REDIRECTS_MAX):
-            if refused_url(current) is not None:
-                return 404, ""
-            answer = await self._get(current)
-            if answer.location is None:
-                return answer.http_status, _decode(answer)
-            current = urljoin(current, answer.location)
+        async with asyncio.timeout(self._timeout_s) as limit:
+            for _ in range(_REDIRECTS_MAX + 1):
+                if refused_url(current) is not None:
+                    return 404, ""
+                answer = await self._get(current, limit, ROBOTS_SIZE_MAX)
+                if answer.location is None:
+                    return answer.http_status, _decode(answer)
+                current = urljoin(current, answer.location)
         return 404, ""
 
-    async def _get(self, url: str) -> "_Answer":
-        async with self._client.stream("GET", url) as response:
+    async def _get(
+        self,
+        url: str,
+        limit: asyncio.Timeout,
+        bytes_max: int,
+        crawl_delay_s: float | None = None,
+        conditions: dict[str, str] | None = None,
+    ) -> "_Answer":
+        """One request when its turn has come; of a body above the limit, what is within it."""
+        if self._wait_turn is not None:
+            async with _not_counted(limit):
+                await self._wait_turn(url, crawl_delay_s)
+        async with self._client.stream("GET", url, headers=conditions) as response:
             location = response.headers.get("location") if response.is_redirect else None
             chunks: list[bytes] = []
             size = 0
             if location is None:
                 async for chunk in response.aiter_bytes():
+                    chunks.append(chunk[: bytes_max - size])
                     size += len(chunk)
-                    if size > self._bytes_max:
+                    if size > bytes_max:
                         break
-                    chunks.append(chunk)
             return _Answer(
                 http_status=response.status_code,
-                content_type=response.headers.get("content-type", "").lower(),
+                headers={
+                    name: storable(response.headers[name])[:_HEADER_LENGTH_MAX]
+                    for name in _HEADERS_KEPT
+                    if name in response.headers
+                },
                 charset=response.charset_encoding,
                 location=location,
                 body=b"".join(chunks),
-                too_large=size > self._bytes_max,
+                too_large=size > bytes_max,
             )
+
+
+@asynccontextmanager
+async def _not_counted(limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """What we wait for by ourselves does not use up the time that a server has for its answer."""
+    loop = asyncio.get_running_loop()
+    deadline = limit.when()
+    left_s = (deadline if deadline is not None else loop.time()) - loop.time()
+    limit.reschedule(None)
+    yield
+    limit.reschedule(loop.time() + left_s)
+
+
+def _conditions(known: KnownPage | None, url: str) -> dict[str, str]:
+    if known is None or known.url != url:
+        return {}
+    wanted = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    # What was cut, or cannot go back over the wire as it came, would never match.
+    return {
+        name: value
+        for name, value in wanted.items()
+        if value and value.isascii() and value.isprintable() and len(value) < _HEADER_LENGTH_MAX
+    }
 
 
 @dataclass(frozen=True)
 class _Answer:
     http_status: int
-    content_type: str
+    headers: dict[str, str]
     charset: str | None
     location: str | None
     body: bytes
     too_large: bool
 
 
-def refused_url(url: str) -> str | None:
-    """Why a URL is not opened, as a short code, or None. Looks at the URL alone, not at DNS."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "bad_url"
-    if parts.scheme not in {"http", "https"}:
-        return "scheme"
-    if not host or parts.username or parts.password:
-        return "bad_url"
-    if port is not None and port not in {80, 443, 8080, 8443}:
-        return "port"
-    if "." not in host.rstrip(".") and ":" not in host:
-        return "private_address"  # a bare name, or a whole address written as one number
-    # Also as others read it: without a closing dot, with full-width digits as digits, a backslash as a slash.
-    name = normalized_host(url)
-    if any(_is_private_literal(form) for form in (host.rstrip("."), (name or "").strip("[]"))):
-        return "private_address"
-    if name is None:
-        return "bad_url"
-    return "private_address" if host.rstrip(".").endswith((".local", ".internal", ".localhost")) else None
-
-
-def is_public_address(address: str) -> bool:
-    """Whether an IP address is on the public internet, also behind an IPv6 form of an IPv4 address."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is not None and not is_public_address(str(inner)):
-            return False
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            return is_public_address(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-        if ip not in ipaddress.ip_network("2000::/3"):
-            return False  # all global unicast there is; Python calls site-local and IPv4-compatible addresses global
-    return ip.is_global and not ip.is_multicast
-
-
-def _is_private_literal(host: str) -> bool:
-    try:
-        return not is_public_address(host)
-    except ValueError:
-        pass  # not a plain address: perhaps one in an old form
-    try:
-        # inet_aton takes the forms that resolvers take: octal, hexadecimal and shortened addresses.
-        return not is_public_address(socket.inet_ntoa(socket.inet_aton(host)))
-    except OSError:
-        return False
-
-
-class _PinnedTransport(httpx2.AsyncBaseTransport):
-    """Resolves the name once, checks every address and connects to a checked one."""
-
-    def __init__(self) -> None:
-        # The pool knows connections by address: kept alive, one would be used for another name of the same machine.
-        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        host = request.url.host
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpx2.ConnectError(f"{host} does not resolve") from error
-        addresses = [str(answer[4][0]) for answer in answers]
-        if not addresses or not all(is_public_address(address) for address in addresses):
-            raise AddressRefusedError(f"{host} leads to an address that is not public")
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=addresses[0])
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def _read(url: str, answer: _Answer, final_url: str, hops: list[str]) -> FetchedPage:
+def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, asked_if_changed: bool) -> FetchedPage:
     status = answer.http_status
+    if status == 304 and asked_if_changed:
+        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), "", answer.headers, unchanged=True)
     if status in {401, 403, 407, 429, 451}:
-        return _failed(url, "blocked", f"http_{status}", final_url, hops, status)
-    if status >= 400 or status < 200:
-        return _failed(url, "error", f"http_{status}", final_url, hops, status)
+        return _failed(url, "blocked", f"http_{status}", final_url, hops, answer)
+    if status >= 400 or status < 200 or status == 304:
+        return _failed(url, "error", f"http_{status}", final_url, hops, answer)
     if answer.too_large:
-        return _failed(url, "error", "too_large", final_url, hops, status)
-    if answer.content_type and not answer.content_type.startswith(_HTML_TYPES):
-        return _failed(url, "error", "not_html", final_url, hops, status)
+        return _failed(url, "error", "too_large", final_url, hops, answer)
+    content_type = answer.headers.get("content-type", "").lower()
+    if content_type and not content_type.startswith(_HTML_TYPES):
+        return _failed(url, "error", "not_html", final_url, hops, answer)
     body = _decode(answer)
     if not render_page(body, final_url).text.strip():
-        return _failed(url, "empty", "no_text", final_url, hops, status)
-    return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body)
+        return _failed(url, "empty", "no_text", final_url, hops, answer)
+    return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)
 
 
 def _decode(answer: _Answer) -> str:
@@ -251,6 +257,7 @@ def _storable(text: str) -> str:
 
 
 def _failed(
-    url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str], http_status: int | None = None
+    url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str], answer: _Answer | None = None
 ) -> FetchedPage:
-    return FetchedPage(url, status, reason, final_url, http_status, tuple(hops), "")
+    http_status, headers = (answer.http_status, answer.headers) if answer else (None, {})
+    return FetchedPage(url, status, reason, final_url, http_status, tuple(hops), "", headers)

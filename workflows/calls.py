@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE
-    from workflows.policies import AGENT, NOTIFY, SETTLE, SITE, STORE
+    from workflows.policies import AGENT, GATE, NOTIFY, SETTLE, SITE, STORE
 
 ResultT = TypeVar("ResultT")
 
@@ -50,6 +50,11 @@ async def next_search_tasks(step: NextTasksStep) -> NextTasks:
 async def discover(step: TaskStep) -> TaskOutcome:
     """Run one search task."""
     return await _call("discover", step, TaskOutcome, AGENT, step.task.label[:150])
+
+
+async def end_failed_search_task(step: TaskStep) -> None:
+    """End a search task that failed for good."""
+    await _call("end_failed_search_task", step, type(None), STORE, "search failed")
 
 
 async def new_companies(step: NewCompaniesStep) -> NewCompanies:
@@ -104,7 +109,7 @@ async def record_refused_decision(step: RefusedStep) -> None:
 
 async def recheck_suppression(step: RunStep) -> TakenBack:
     """Ask the suppression gate again just before the delivery."""
-    return await _call("recheck_suppression", step, TakenBack, STORE, "suppression, once more")
+    return await _call("recheck_suppression", step, TakenBack, GATE, "suppression, once more")
 
 
 async def finish_run(step: FinishStep) -> Finished:
@@ -126,6 +131,7 @@ ACTIVITIES = (
     plan_run_search,
     next_search_tasks,
     discover,
+    end_failed_search_task,
     new_companies,
     qualify_company,
     research_company,

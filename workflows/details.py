@@ -3,6 +3,7 @@
 import json
 
 from domain.decision import DecisionRequest
+from domain.funnel import funnel_steps
 from domain.progress import RunProgress
 from workflows.names import SIGNAL_DECISION
 
@@ -19,9 +20,15 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
     ]
     if progress.note:
         lines += ["", progress.note]
+    if progress.dried_up:
+        kinds = ", ".join(kind.replace("_", " ") for kind in progress.dried_up)
+        lines += ["", f"Given up, since they hardly find anything new: {kinds}."]
     if progress.funnel:
-        lines += ["", "| ended as | companies |", "|---|---|"]
-        lines += [f"| {reason} | {count} |" for reason, count in sorted(progress.funnel.items())]
+        open_ = progress.open_research + progress.open_contacts + progress.queued
+        lines += ["", "| step | companies | lost |", "|---|---|---|"]
+        for step in funnel_steps(progress.named, {**progress.funnel, "open": open_}):
+            lost = ", ".join(f"{count} {reason}" for reason, count in step.lost.items())
+            lines.append(f"| {step.name} | {step.companies} | {lost} |")
     if progress.decision is not None:
         lines += ["", *_question(progress.decision, workflow_id)]
     return "\n".join(lines)

@@ -14,8 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ConfigDict
-
+    from domain.company import Interruption
     from domain.decision import (
         Decision,
         DecisionAction,
@@ -26,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.progress import RunProgress, RunStatus, Stage
     from domain.reopening import reopened_reasons
-    from domain.request import RunRequest
     from domain.steps import (
         AskStep,
         DecidedStep,
@@ -42,46 +40,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.company import REACHED_CONTACTS
     from workflows.decision_gate import DecisionGate, answer_given_in_advance
     from workflows.details import render_details
+    from workflows.messages import DecisionReceipt, LeadListInput, LeadListResult
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
     from workflows.open_work import OpenWork
-    from workflows.run_state import DRY_TASKS_MAX, WAITING_MAX, RunState
-    from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
+    from workflows.run_state import WAITING_MAX, RunState
+    from workflows.shortfall import Shortfall, exhausted, interrupted, is_dependency_failure, stage_timed_out
 
 _TASKS_AT_ONCE = 20
 # Asked for these reasons, "retry" has the agents look anew; for the others they go on with the turns that are stored.
 _ANEW = frozenset({DecisionReason.CANDIDATES_EXHAUSTED, DecisionReason.LOW_MATCH_RATE, DecisionReason.CONTACTS_SHORT})
 _ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
-
-
-class LeadListInput(BaseModel):
-    """A request, or also the state of a run that continues as new."""
-
-    model_config = ConfigDict(frozen=True)
-
-    request: RunRequest
-    state: RunState | None = None
-
-
-class DecisionReceipt(BaseModel):
-    """What the sender of a decision is told."""
-
-    model_config = ConfigDict(frozen=True)
-
-    decision_id: str
-    action: DecisionAction
-
-
-class LeadListResult(BaseModel):
-    """How a run ended."""
-
-    model_config = ConfigDict(frozen=True)
-
-    status: RunStatus
-    companies: int
-    contacts: int
-    partial: bool
-    companies_file: str | None = None
-    contacts_file: str | None = None
 
 
 @workflow.defn
@@ -128,6 +96,8 @@ class LeadListWorkflow:
             contacts_ready=state.contacts_ready,
             contacts_gap=max(0, wanted - state.ready * state.request.contacts_min),
             funnel=state.funnel,
+            named=state.named,
+            dried_up=state.dried_up,
             open_discovery=len(self._open.tasks),
             open_research=len(self._open.companies) - self._open.in_contacts,
             open_contacts=self._open.in_contacts,
@@ -165,17 +135,26 @@ class LeadListWorkflow:
         self._open.company_reached_contacts(position)
 
     async def _work(self) -> LeadListResult:
+        accepted: Decision | None = None  # a person takes the list as it is
         while True:
-            shortfall = await self._fill_target()
+            shortfall = await self._fill_target() if accepted is None else None
+            is_at_gate = shortfall is None
             if shortfall is None:
                 await self._open.stop()
-                if await self._passes_last_gate():
-                    return await self._deliver("")
-                continue
-            decision = await self._decide(shortfall)
-            if decision is not None and decision.action in _ENDING:
+                try:
+                    if await self._passes_last_gate():
+                        return await self._deliver(accepted)
+                    continue  # the next complete company takes the place of one that was taken out, and passes it too
+                except ActivityError as error:
+                    if is_cancelled_exception(error) or not is_dependency_failure(error):
+                        raise
+                    shortfall = interrupted(Interruption.DEPENDENCY_DOWN, self._state)  # nothing is delivered unasked
+            decision = await self._decide(shortfall, may_be_withdrawn=not is_at_gate)
+            if decision is not None and decision.action is DecisionAction.CANCEL:
                 await self._open.stop()
-                return await self._finish_as_decided(decision)
+                return await self._cancelled(decision)
+            if decision is not None and decision.action is not DecisionAction.RETRY:
+                accepted = decision if decision.action is DecisionAction.ACCEPT_PARTIAL else None
 
     async def _fill_target(self) -> Shortfall | None:
         """Work until the selection is settled (None) or a person has to decide (why)."""
@@ -244,20 +223,27 @@ class LeadListWorkflow:
             if ref is None:
                 break
             self._open.start_company(ref)
-        while len(self._open.tasks) < windows.discovery and state.dry_tasks < DRY_TASKS_MAX:
+        while len(self._open.tasks) < windows.discovery:
             if not state.needs_task(len(self._open.companies)):
                 break
             if not state.tasks and state.tasks_left:
-                step = NextTasksStep(
-                    run_id=state.request.run_id, after_ordinal=state.tasks_cursor, limit=_TASKS_AT_ONCE
-                )
-                state.tasks = list((await calls.next_search_tasks(step)).tasks)
-                state.tasks_left = bool(state.tasks)
+                await self._load_tasks()
             if not state.tasks:
                 break
             task = state.tasks.pop(0)
             state.tasks_cursor = max(state.tasks_cursor, task.ordinal)
             self._open.start_task(task)
+
+    async def _load_tasks(self) -> None:
+        state = self._state
+        step = NextTasksStep(
+            run_id=state.request.run_id,
+            after_ordinal=state.tasks_cursor,
+            limit=_TASKS_AT_ONCE,
+            dried_up=state.dried_up,
+        )
+        state.tasks = list((await calls.next_search_tasks(step)).tasks)
+        state.tasks_left = bool(state.tasks)
 
     def _history_is_long(self) -> bool:
         info, events_max = workflow.info(), self._state.request.windows.history_events_max
@@ -265,8 +251,8 @@ class LeadListWorkflow:
             return True
         return info.is_continue_as_new_suggested()
 
-    async def _decide(self, shortfall: Shortfall) -> Decision | None:
-        """Put the question, wait for its answer and apply it; None when the target was filled in the meantime."""
+    async def _decide(self, shortfall: Shortfall, *, may_be_withdrawn: bool) -> Decision | None:
+        """Put the question, wait for its answer and apply it; None when it was withdrawn, the target being filled."""
         state, windows = self._state, self._state.request.windows
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
@@ -287,7 +273,7 @@ class LeadListWorkflow:
         decision = answer_given_in_advance(question, state.request)
         if decision is None:
             await self._notify(question.decision_id)
-            decision = await self._gate.wait(self._is_filled, self._show)
+            decision = await self._gate.wait(lambda: may_be_withdrawn and self._is_filled(), self._show)
         self._gate.close()
         self._open.interruption = None
         state.status, state.stage_entered_at = RunStatus.ACTIVE, workflow.now()
@@ -307,16 +293,17 @@ class LeadListWorkflow:
         state = self._state
         state.request = amend(state.request, decision)
         state.note = f"{decision.decision_id}: {decision.action.value} by {decision.decided_by}"
-        if decision.action is DecisionAction.RETRY:
-            if question.reason in _ANEW:
-                state.retry_round += 1
-            if self._open.is_empty:
-                state.tasks, state.tasks_cursor = [], -1
+        if decision.action is DecisionAction.RETRY and question.reason in _ANEW:
+            state.retry_round += 1
         if decision.action not in _ENDING:
-            state.dry_tasks, state.tasks_left = 0, True
+            state.new_by_kind, state.tasks_left = {}, True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True
+        if decision.action not in _ENDING and self._open.is_empty:
+            # Kinds that were given up are taken up again, and failed searches too: from the first that is not done.
+            state.tasks, state.tasks_cursor = [], -1
+            await self._load_tasks()
 
     async def _passes_last_gate(self) -> bool:
         """Whether every company about to be delivered passes the suppression gate once more; others are taken out."""
@@ -325,19 +312,17 @@ class LeadListWorkflow:
             self._state.take_back(ref)
         return not taken_back.companies
 
-    async def _finish_as_decided(self, decision: Decision) -> LeadListResult:
-        state = self._state
-        if decision.action is DecisionAction.CANCEL:
-            ended = await self._end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
-            await self._notify(RunStatus.CANCELLED.value)
-            return LeadListResult(
-                status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
-            )
-        while not await self._passes_last_gate():
-            pass  # a company that is taken out lets the next complete one in, which passes the gate too
-        return await self._deliver(f"partial: {state.ready} of {state.target}, accepted by {decision.decided_by}")
+    async def _cancelled(self, decision: Decision) -> LeadListResult:
+        ended = await self._end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
+        await self._notify(RunStatus.CANCELLED.value)
+        return LeadListResult(
+            status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
+        )
 
-    async def _deliver(self, note: str) -> LeadListResult:
+    async def _deliver(self, accepted: Decision | None) -> LeadListResult:
+        state, note = self._state, ""
+        if accepted is not None and state.ready < state.target:
+            note = f"partial: {state.ready} of {state.target}, accepted by {accepted.decided_by}"
         ended = await self._end(RunStatus.COMPLETED, note)
         files = await calls.export_run(RunStep(request=self._state.request))
         await self._notify(RunStatus.COMPLETED.value)

@@ -5,7 +5,6 @@ import asyncio
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
@@ -13,12 +12,12 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from domain.company import CompanyStatus, Interruption, ReasonCode
-    from domain.failures import DEPENDENCY_FAILURES
     from domain.progress import Stage
     from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, TaskRef, TaskStep
     from workflows import calls
     from workflows.company import CompanyWorkflow
     from workflows.run_state import RunState
+    from workflows.shortfall import is_dependency_failure
 
 
 class OpenWork:
@@ -114,19 +113,27 @@ class OpenWork:
             self.interruption = interruption
 
     async def _run_task(self, task: TaskRef) -> None:
+        try:
+            await self._search(task)
+        finally:
+            del self._tasks[task.ordinal]
+            self.unread = self.changed = True
+
+    async def _search(self, task: TaskRef) -> None:
         state = self._state
         decisions = state.decisions
+        step = TaskStep(request=state.request, task=task, retry_round=state.retry_round)
         try:
-            outcome = await calls.discover(TaskStep(request=state.request, task=task, retry_round=state.retry_round))
+            outcome = await calls.discover(step)
         except ActivityError as error:
             if self._stopping and is_cancelled_exception(error):
                 state.put_back(task)
-            elif isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES:
+                return
+            if is_dependency_failure(error):
                 self._interrupt(Interruption.DEPENDENCY_DOWN, decisions)
                 state.put_back(task)
-            else:
-                workflow.logger.error("search task failed for good", exc_info=error)
-                state.tasks_done += 1
+                return
+            workflow.logger.error("search task failed for good", exc_info=error)
         except asyncio.CancelledError:
             state.put_back(task)
             raise
@@ -135,12 +142,14 @@ class OpenWork:
                 self._interrupt(outcome.interruption, decisions)
                 state.put_back(task)
             else:
-                state.tasks_done += 1
-                state.dry_tasks = 0 if outcome.new else state.dry_tasks + 1
-                state.spend = state.spend.plus(outcome.spend)
-        finally:
-            del self._tasks[task.ordinal]
-            self.unread = self.changed = True
+                state.task_done(task, outcome)
+            return
+        state.tasks_done += 1
+        try:
+            await calls.end_failed_search_task(step)
+        except ActivityError as error:
+            # A note for people and for ``retry``: the run itself goes on without it.
+            workflow.logger.error("the failed search was not noted", exc_info=error)
 
     async def _run_company(self, ref: CompanyRef) -> None:
         state = self._state

@@ -46,8 +46,25 @@ STORE = ActivityConfig(
 # without a company that becomes complete a moment later.
 SETTLE = ActivityConfig(**STORE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
 
-# Reading one company's site, perhaps after trying a few search results: some two dozen pages of up to 15 s. The
-# heartbeat tells a dead worker from slow sites.
+# The suppression gate over a whole list, before it is delivered: perhaps a minute of questions to a CRM, which beats. Ten
+# attempts take about three minutes of pauses; then the run asks, for a list that cannot be read delivers nothing.
+GATE = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=10,
+        non_retryable_error_types=list(_PERMANENT),
+    ),
+)
+
+# Reading one company's site, perhaps after trying a few search results: some two dozen pages of up to 15 s, which
+# fit. Time in the queue of a site that all workers ask (PACE_WAIT_MAX_S) comes on top: up to 120 s for each request, also for
+# robots.txt and each redirect. A few such waits fit; a crowded site may need another attempt, which finds the pages read
+# so far in the store. Where the queue is longer still, the attempt ends at once and the next one is a minute later
+# (HostBusyError in tools/site.py, instead of the intervals below). The heartbeat tells a dead worker from slow sites.
 SITE = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=8),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,

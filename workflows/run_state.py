@@ -9,14 +9,13 @@ from pydantic import BaseModel
 from domain.company import CompanyStatus
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
-from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskRef
+from domain.search_plan import YIELD_WINDOW, TaskKind, has_dried_up
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskOutcome, TaskRef
 
 # Survival of companies, before it is measured: one in two (DESIGN, "Adaptive oversampling").
 _PRIOR_COMPLETE, _PRIOR_SETTLED = 1, 2
 # Companies in line at the most: 1,000 take 90 kB when a run continues as new, far below the 2 MB that a payload may have.
 WAITING_MAX = 1_000
-# Searches in a row that find nothing new before the run asks instead of searching on.
-DRY_TASKS_MAX = 12
 
 
 class RunState(BaseModel):
@@ -29,7 +28,8 @@ class RunState(BaseModel):
         tasks: search tasks handed out and not started, in plan order.
         complete: positions of complete companies, sorted; ``contacts_of`` has the contacts of each.
         settled: companies that have ended, whatever the end.
-        dry_tasks: searches in a row that found nothing new.
+        named: mentions of companies by all searches; the funnel begins with them.
+        new_by_kind: new companies of the latest searches of each kind, the last one last.
         decisions: questions put so far; numbers them.
     """
 
@@ -46,7 +46,8 @@ class RunState(BaseModel):
     funnel: dict[str, int] = {}
     spend: Spend = Spend()
     tasks_done: int = 0
-    dry_tasks: int = 0
+    named: int = 0
+    new_by_kind: dict[TaskKind, list[int]] = {}
     decisions: int = 0
     retry_round: int = 0
     stage: Stage = Stage.COMPANY_DISCOVERY
@@ -69,6 +70,21 @@ class RunState(BaseModel):
     def contacts_ready(self) -> int:
         """Contacts of the companies that count."""
         return sum(self.contacts_of[position] for position in self.complete[: self.target])
+
+    @property
+    def dried_up(self) -> tuple[TaskKind, ...]:
+        """Kinds of search whose marginal yield is too low to go on with them."""
+        return tuple(kind for kind, new in sorted(self.new_by_kind.items()) if has_dried_up(new))
+
+    def task_done(self, task: TaskRef, outcome: TaskOutcome) -> None:
+        """Count a search; when its kind has dried up, what is in line of that kind is left."""
+        self.tasks_done += 1
+        self.named += outcome.named
+        self.spend = self.spend.plus(outcome.spend)
+        latest = [*self.new_by_kind.get(task.kind, []), outcome.new]
+        self.new_by_kind[task.kind] = latest[-YIELD_WINDOW:]
+        dried_up = self.dried_up
+        self.tasks = [waiting for waiting in self.tasks if waiting.kind not in dried_up]
 
     def survival_rate(self) -> float:
         """Share of settled companies that are complete, as measured so far."""

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+from temporalio.exceptions import ActivityError, ApplicationError
+
 from domain.company import Interruption
 from domain.decision import DecisionReason
-from workflows.run_state import DRY_TASKS_MAX, RunState
+from domain.failures import DEPENDENCY_FAILURES
+from domain.search_plan import YIELD_WINDOW
+from workflows.run_state import RunState
 
 # From this many settled companies on, a survival below one in ten says that the criteria fit hardly anyone.
 _SETTLED_MIN, _MATCH_RATE_MIN = 20, 0.1
@@ -22,10 +26,13 @@ def exhausted(state: RunState) -> Shortfall:
     """Nothing is left to try: every search is done or brings nothing new, and every company has ended."""
     have = f"{state.ready} of {state.target} companies are complete"
     short_of_contacts = state.funnel.get("contacts_short", 0)
-    if state.dry_tasks >= DRY_TASKS_MAX:
-        searched = f"the last {state.dry_tasks} of {state.tasks_done} searches found no new company"
-    else:
-        searched = f"all {state.tasks_done} searches are done"
+    searched = f"all {state.tasks_done} searches are done"
+    if state.dried_up:
+        kinds = ", ".join(kind.replace("_", " ") for kind in state.dried_up)
+        searched = (
+            f"{state.tasks_done} searches are done; further ones ({kinds}) were left, "
+            f"since the last {YIELD_WINDOW} of their kind found hardly any new company"
+        )
     if short_of_contacts >= max(1, state.target - state.ready):
         message = f"{have}; {short_of_contacts} more fit but have too few reachable decision makers; {searched}."
         return Shortfall(DecisionReason.CONTACTS_SHORT, message)
@@ -39,13 +46,18 @@ def interrupted(interruption: Interruption, state: RunState) -> Shortfall:
     """A step was not allowed or not able to go on."""
     have = f"{state.ready} of {state.target} companies are complete"
     if interruption is Interruption.DEPENDENCY_DOWN:
-        message = f"{have}; the model, the web search or the database did not answer after several attempts."
+        message = f"{have}; the model, the web search, the CRM or the database did not answer after several attempts."
         return Shortfall(DecisionReason.DEPENDENCY_DOWN, message)
     limits = state.request.limits
     caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
     message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
     return Shortfall(DecisionReason.BUDGET_REACHED, message)
+
+
+def is_dependency_failure(error: ActivityError) -> bool:
+    """Whether a step failed since something that the run depends on is down: the next one would fail the same way."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES
 
 
 def stage_timed_out(state: RunState) -> Shortfall:

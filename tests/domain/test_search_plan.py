@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from domain.criteria import parse_criteria
 from domain.places import cities_of_state, cities_within, state_names, states_by_population
-from domain.search_plan import SearchTask, plan_search
+from domain.search_plan import (
+    MARGINAL_YIELD_MIN,
+    YIELD_WINDOW,
+    SearchTask,
+    StoredSources,
+    TaskKind,
+    has_dried_up,
+    plan_search,
+)
 
 EXCLUDED_BY_ICP = re.compile(
     r"\b(hoa|homeowners?|condo\w*|multi-?family|apartments?|commercial|vacation|short.term|airbnb|brokers?|brokerage"
@@ -77,7 +85,7 @@ def test_in_every_place_list_pages_come_before_individual_search(raw: dict[str, 
     for task in plan(raw):
         of_place.setdefault((task.city, task.state), []).append(task.kind)
     for kinds in of_place.values():
-        assert kinds[0] == "list_pages" and kinds == sorted(kinds, key=["list_pages", "individual"].index)
+        assert kinds[0] == "list_pages" and kinds == sorted(kinds, key=["list_pages", "individual", "software"].index)
 
 
 def test_cities_of_several_states_are_taken_largest_first_across_them() -> None:
@@ -142,3 +150,38 @@ def test_keywords_are_hints_in_every_query_and_an_excluded_phrase_is_excluded_as
 def test_notes_and_suppressed_domains_are_never_sent_to_a_search_engine() -> None:
     tasks = plan({"city": "Austin", "notes": "secretword", "suppress_domains": ["secretword.com"]})
     assert not [task for task in tasks if "secretword" in task.query]
+
+
+@pytest.mark.parametrize(
+    ("stored", "first"),
+    [
+        (StoredSources(), ["list_pages"]),
+        (StoredSources(seeds=3), ["seeds", "list_pages"]),
+        (StoredSources(known_companies=9), ["known_companies", "list_pages"]),
+        (StoredSources(seeds=1, known_companies=1), ["seeds", "known_companies", "list_pages"]),
+    ],
+    ids=["nothing", "seeds", "known", "both"],
+)
+def test_f57b_what_is_at_hand_is_taken_before_anything_is_searched(
+    stored: StoredSources, first: list[TaskKind]
+) -> None:
+    tasks = plan_search(parse_criteria({"pms": "Buildium", "state": "TX"}).criteria, stored)
+    assert [task.kind for task in tasks[: len(first)]] == first
+
+
+def test_without_software_in_the_request_no_search_names_one() -> None:
+    assert {task.kind for task in plan({"state": "TX"})} == {"list_pages", "individual"}
+    assert "software" in {task.kind for task in plan({"state": "TX", "pms": "Buildium"})}
+
+
+@given(st.lists(st.integers(0, 3), max_size=40))
+def test_a_kind_dries_up_by_its_latest_searches_alone(new: list[int]) -> None:
+    assert has_dried_up(new) == has_dried_up(new[-YIELD_WINDOW:])
+    assert not has_dried_up([*new, YIELD_WINDOW])
+
+
+def test_a_kind_dries_up_when_a_whole_window_brings_less_than_the_bound() -> None:
+    assert not has_dried_up([0] * (YIELD_WINDOW - 1)), "too few to tell"
+    assert has_dried_up([5] * 20 + [0] * YIELD_WINDOW)
+    enough = -(-MARGINAL_YIELD_MIN * YIELD_WINDOW // 1)
+    assert not has_dried_up([0] * (YIELD_WINDOW - 1) + [int(enough)])

@@ -44,14 +44,8 @@ async def test_steps_that_end_well_while_their_run_is_cancelled_are_followed_by_
 
 
 def everything_waits_for(model: ModelServer) -> None:
-    """Wait until every company in work, and no other step, waits for the model's answer."""
-    seen = [0] * 10  # the last second
-
-    def still() -> bool:
-        seen.append(len(model.asked))
-        return seen[-1] == seen[-10] and model.unanswered >= COMPANIES
-
-    wait_until(lambda: model.paused.is_set() and still(), "the run is in mid-work")
+    """Wait until the whole window of companies and the one search wait for the model's answer: nothing else can begin."""
+    wait_until(lambda: model.paused.is_set() and model.unanswered >= COMPANIES + 1, "the run is in mid-work")
 
 
 async def cancelled_companies(handle: WorkflowHandle[object, object]) -> int:

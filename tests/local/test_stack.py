@@ -213,12 +213,16 @@ async def test_a_part_with_an_external_address_is_not_started(tmp_path: Path) ->
     assert addresses.temporal_ui_url is None
 
 
+_DEMO_WEB = {"WEB_PROXY", "HOST_PACE_S", "SEARXNG_URL", "DEMO_SEED"}
+_DEMO_MODEL = {"OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "DEMO_SEED"}
+
+
 @pytest.mark.parametrize(
     ("demo_web", "demo_model", "variables"),
     [
-        (True, True, {"WEB_PROXY", "SEARXNG_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "DEMO_SEED"}),
-        (True, False, {"WEB_PROXY", "SEARXNG_URL", "DEMO_SEED"}),
-        (False, True, {"OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "DEMO_SEED"}),
+        (True, True, _DEMO_WEB | _DEMO_MODEL),
+        (True, False, _DEMO_WEB),
+        (False, True, _DEMO_MODEL),
     ],
 )
 async def test_only_the_wanted_parts_of_the_demo_are_started_and_announced(

@@ -35,7 +35,14 @@ TABLES = {
     "run_artifacts",
     "notifications",
 }
-VIEWS = {"v_company_gap", "v_contact_gap", "v_contact_gap_per_company", "v_blocked_domains"}
+VIEWS = {
+    "v_company_gap",
+    "v_contact_gap",
+    "v_contact_gap_per_company",
+    "v_blocked_domains",
+    "v_funnel",
+    "v_search_yield",
+}
 APPLY = "import sys; from store.migrate import apply_migrations; print(*apply_migrations(sys.argv[1]))"
 
 

@@ -15,6 +15,7 @@ from domain.request import Limits, workflow_id_of
 from domain.search_plan import plan_search
 from store import audit, runs, search_tasks
 from store.database import Database
+from store.search_tasks import TaskYield
 from tests.store.rows import add_company, add_run, run_request
 
 QUESTION = DecisionRequest(
@@ -144,8 +145,8 @@ async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_ag
         first, second = await search_tasks.next_open(conn, run_id, -1, 10)
         await search_tasks.start_task(conn, first.task_id)
         running = await search_tasks.next_open(conn, run_id, -1, 10)
-        await search_tasks.finish_task(conn, first.task_id, "failed", 0, 0.01)
-        await search_tasks.finish_task(conn, second.task_id, "done", 3, 0.02)
+        await search_tasks.fail_task(conn, first.task_id)
+        await search_tasks.finish_task(conn, second.task_id, TaskYield(named=3, cost_usd=0.02))
         left = await search_tasks.next_open(conn, run_id, -1, 10)
 
         assert await search_tasks.reopen_failed(conn, run_id) == 1
@@ -154,6 +155,27 @@ async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_ag
     assert running == [first, second], "a task whose worker died is handed out again"
     assert left == []
     assert again == [first]
+
+
+async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_that_one_failed(
+    database: Database,
+) -> None:
+    async with database.transaction() as conn:
+        run_id = (await add_run(conn)).run_id
+        other_run = (await add_run(conn)).run_id
+        for run in (run_id, other_run):
+            await search_tasks.insert_tasks(conn, run, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
+        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
+        elsewhere = (await search_tasks.next_open(conn, other_run, -1, 10))[0].task_id
+        asked = [
+            await search_tasks.claim_page(conn, run, task, "http://list.example/")
+            for run, task in ((run_id, first), (run_id, second), (run_id, first), (other_run, elsewhere))
+        ]
+        await search_tasks.fail_task(conn, first)
+        inherited = await search_tasks.claim_page(conn, run_id, second, "http://list.example/")
+
+    assert asked == [True, False, True, True]
+    assert inherited
 
 
 async def test_f45_the_same_event_told_twice_is_one_event(database: Database) -> None:

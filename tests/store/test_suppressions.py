@@ -15,6 +15,7 @@ from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
 from domain.evidence import Evidence
+from domain.imports.rows import ListedRow
 from domain.places import Place
 from domain.pms import PmsVendor
 from domain.request import RunRequest
@@ -23,7 +24,8 @@ from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store import companies, suppressions
-from store.database import Database
+from store.database import Connection, Database
+from store.imported import ImportCounts
 from store.suppressions import Suppression, SuppressionReason
 from tests.store.rows import add_company, add_research, add_run, candidate, complete, facts_in
 from tools.gateway import ToolGateway
@@ -106,6 +108,70 @@ async def test_f72_an_entry_imported_again_is_updated_and_another_reason_stands_
         await suppressions.upsert(conn, [on_list("acme.example", reason="customer")])
         rows = await (await conn.execute("SELECT reason, contacted_at FROM suppression_domains ORDER BY 1")).fetchall()
     assert [(row["reason"], row["contacted_at"]) for row in rows] == [("contacted", new), ("customer", None)]
+
+
+@pytest.mark.parametrize("is_one_file", [True, False], ids=["one_file", "two_files"])
+@pytest.mark.parametrize("is_undated_first", [True, False], ids=["undated_first", "dated_first"])
+@pytest.mark.parametrize("company", ["domain", "name_and_state"])
+async def test_f73_contacted_without_a_date_wins_over_any_date(
+    database: Database, company: str, is_undated_first: bool, is_one_file: bool
+) -> None:
+    old = NOW - timedelta(days=400)
+    domain, name, state = ("acme.example", None, None) if company == "domain" else (None, "Acme", "TX")
+    given = [on_list(domain, name=name, state=state, reason="contacted", contacted_at=at) for at in (None, old)]
+    entries = given if is_undated_first else given[::-1]
+    async with database.transaction() as conn:
+        for file in [entries] if is_one_file else [[entry] for entry in entries]:
+            await suppressions.upsert(conn, file)
+        assert await suppressions.find_match(conn, ["acme.example"], "Acme", ["TX"], 90) == "contacted"
+        await suppressions.stage(conn, [ListedRow(entries=tuple(entries))])
+        assert await suppressions.merge_staged(conn) == ImportCounts(unchanged=1)
+
+
+async def _matches(conn: Connection) -> tuple[str | None, ...]:
+    asked = [(["zed.example"], "x", []), ([], "Zed East", ["TX"]), ([], "Zed West", ["CO"]), ([], "Zed East", ["CO"])]
+    return tuple([await suppressions.find_match(conn, *company, 90) for company in asked])
+
+
+async def test_f70_every_name_of_a_domain_is_listed_and_a_company_counts_once(database: Database) -> None:
+    east, west = (
+        ListedRow(entries=(on_list("zed.example", name=name, state=state, reason="customer"),))
+        for name, state in (("Zed East", "TX"), ("Zed West", "CO"))
+    )
+    async with database.transaction() as conn:
+        for rows, counts in [
+            ([east], ImportCounts(new=1)),
+            ([west], ImportCounts(updated=1)),
+            ([east, west], ImportCounts(unchanged=1)),
+        ]:
+            await suppressions.stage(conn, rows)
+            assert await suppressions.merge_staged(conn) == counts
+        assert await _matches(conn) == ("customer", "customer", "customer", None)
+    async with database.transaction() as conn:
+        await conn.execute("DELETE FROM suppression_domains")
+        await suppressions.stage(conn, [east, west])
+        assert await suppressions.merge_staged(conn) == ImportCounts(new=1)
+        assert await _matches(conn) == ("customer", "customer", "customer", None)
+
+
+@pytest.mark.parametrize("may_remove", [True, False], ids=["whole_file", "rows_left_out"])
+async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_left_out(
+    database: Database, may_remove: bool
+) -> None:
+    names = (("Zed East", "TX"), ("Zed West", "CO"))
+    entries = [on_list("zed.example", name=name, state=state, reason="customer") for name, state in names]
+    other = on_list("other.example", name="Zed East", state="TX", reason="customer")
+    async with database.transaction() as conn:
+        await suppressions.upsert(conn, entries)
+        await suppressions.stage(conn, [ListedRow(entries=(entry,), is_listed=False) for entry in entries])
+        counts = await suppressions.merge_staged(conn, may_remove=may_remove)
+        assert counts == ImportCounts(removed=1 if may_remove else 0)
+        assert await _matches(conn) == ((None,) * 4 if may_remove else ("customer", "customer", "customer", None))
+        # Another company of that name keeps it.
+        await suppressions.upsert(conn, [*entries, other])
+        await suppressions.stage(conn, [ListedRow(entries=(entry,), is_listed=False) for entry in entries])
+        await suppressions.merge_staged(conn)
+        assert await _matches(conn) == (None, "customer", None, None)
 
 
 @pytest.mark.parametrize("listed", ["domain", "portal_host", "name_and_state", "request"])

@@ -54,6 +54,22 @@ def test_two_vendors_in_portal_links_conflict() -> None:
     assert (found.status, found.vendor) == ("conflict", None)
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("Rent is paid online through Buildium; ask us for your invitation.", "unknown"),
+        ("Questions on your AppFolio portal? Call us.", "unknown"),
+        ("Why we left AppFolio", "none"),
+        ("Talk to your rent manager, or use the drop box; we use Buildings only.", "none"),
+    ],
+    ids=["paid through it", "its portal", "left it", "other words"],
+)
+def test_words_prove_no_software_but_what_says_it_uses_one_is_not_none(words: str, status: str) -> None:
+    found = detect_pms([page("/", f"<p>{words}</p>"), page("/about")])
+    assert (found.status, found.signals) == (status, ())
+    assert found.reason == ("unconfirmed" if status == "unknown" else None)
+
+
 def test_none_only_after_two_clean_pages() -> None:
     assert detect_pms([page("/"), page("/about")]).status == "none"
     one = detect_pms([page("/")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -14,7 +15,8 @@ from store.database import Database
 from tests.http_server import Reply, html, serving
 from tools.gateway import ToolGateway
 from tools.pms.detect import detect_pms
-from tools.site import final_url, read_site
+from tools.shared_web import shared_web
+from tools.site import HostBusyError, final_url, read_site
 from tools.web_client import WebClient
 
 WORLD = generate_world(DEFAULT_SEED)
@@ -130,6 +132,36 @@ async def test_a_site_that_refuses_us_is_blocked(database: Database, settings: S
         await web.close()
     assert (reading.problem, reading.detail) == ("blocked", "http_403")
     assert reading.detection == detect_pms([], site_problem="blocked")
+
+
+@pytest.mark.parametrize(
+    ("is_home_known", "link"),
+    [(False, ""), (True, '<a href="/owners">Owners</a>'), (True, '<a href="/contact">Contact us</a>')],
+    ids=["home", "likely_page", "contact_page"],
+)
+async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_and_is_no_verdict(
+    database: Database, settings: Settings, is_home_known: bool, link: str
+) -> None:
+    website = "http://acme.example/"
+    async with serving(lambda request: html(f"<p>We manage homes. {request.target}</p>{link}")) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
+        unpaced = ToolGateway(database, web, None, settings)
+        if is_home_known:
+            await unpaced.fetch_page(website)
+        crowded = settings.model_copy(update={"web_proxy": proxy.url, "host_pace_s": 3600.0, "pace_wait_max_s": 0.0})
+        slow_web = shared_web(database, crowded)  # robots.txt takes the one start of this hour
+        with pytest.raises(HostBusyError, match=r"acme\.example") as caught:
+            await read_site(ToolGateway(database, slow_web, None, crowded), website)
+        reading = await read_site(unpaced, website)
+        await slow_web.close()
+        await web.close()
+    error = caught.value
+    assert (error.type, error.non_retryable, error.next_retry_delay) == (
+        "HostBusyError",
+        False,
+        timedelta(seconds=60),
+    )
+    assert (reading.problem, len(reading.pages)) == (None, 2 if link else 1)
 
 
 @pytest.mark.parametrize(

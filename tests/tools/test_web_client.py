@@ -38,7 +38,8 @@ def without_robots(handler: Handler) -> Handler:
 
 async def test_a_page_is_ok_with_its_body_and_where_it_was_read() -> None:
     page = await fetch(lambda request: html("<h1>Acme</h1>"))
-    assert page == FetchedPage(PAGE, "ok", None, PAGE, 200, (), "<h1>Acme</h1>")
+    headers = {"content-type": "text/html; charset=utf-8"}
+    assert page == FetchedPage(PAGE, "ok", None, PAGE, 200, (), "<h1>Acme</h1>", headers)
 
 
 async def test_a_client_says_who_it_is() -> None:

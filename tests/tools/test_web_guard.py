@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.http_server import html, serving
-from tools import web_client
-from tools.web_client import WebClient, is_public_address, refused_url
+from tools import web_guard
+from tools.web_client import WebClient
+from tools.web_guard import is_public_address, refused_url
 
 PRIVATE_URLS = {
     "plain loopback": "http://127.0.0.1/",
@@ -178,7 +179,7 @@ async def test_a_public_name_that_leads_to_a_private_address_is_refused(
 def public_machine(monkeypatch: pytest.MonkeyPatch) -> str:
     """An address of this machine that, for the test, is the only public one there is."""
     address = f"127.77.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"
-    monkeypatch.setattr(web_client, "is_public_address", lambda asked: str(ipaddress.ip_address(asked)) == address)
+    monkeypatch.setattr(web_guard, "is_public_address", lambda asked: str(ipaddress.ip_address(asked)) == address)
     return address
 
 

@@ -30,7 +30,8 @@ from tests.workflows.live_run import LiveRun
 from tests.workflows.world import World
 from worker import sandboxed_runner
 from workflows.company import CompanyWorkflow
-from workflows.lead_list import LeadListInput, LeadListWorkflow
+from workflows.lead_list import LeadListWorkflow
+from workflows.messages import LeadListInput
 from workflows.names import AGENT_TASK_QUEUE, SEARCH_ATTRIBUTES, TASK_QUEUE
 
 PAYLOAD_BYTES_MAX = 64_000

@@ -98,6 +98,7 @@ class FakeRun:
         self.suppressed_late: set[int] = set()
         self.rows: dict[int, Row] = {}
         self.done_tasks: set[int] = set()
+        self.failed_tasks: set[int] = set()
         self.question: DecisionRequest | None = None
         self.calls: list[Call] = []
         self.bought: list[tuple[str, int, int, int]] = []

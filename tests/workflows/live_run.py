@@ -16,7 +16,8 @@ from domain.pms import PmsVendor
 from domain.progress import RunProgress
 from domain.request import RunRequest, Windows
 from tests.workflows.fake_run import FakeRun
-from workflows.lead_list import LeadListResult, LeadListWorkflow
+from workflows.lead_list import LeadListWorkflow
+from workflows.messages import LeadListResult
 from workflows.names import SIGNAL_DECISION, UPDATE_DECISION
 
 _PATIENCE_S = 40.0

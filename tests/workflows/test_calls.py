@@ -12,7 +12,7 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from domain.failures import MODEL_BAD_REQUEST
 from settings import Settings
 from tests.workflows.conftest import StartRun
-from tests.workflows.fake_run import OK, at
+from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for
 from worker import open_activities
 from workflows import calls
@@ -40,7 +40,12 @@ async def registered(
 
 async def scheduled_by_a_run(start: StartRun) -> Scheduled:
     """Every activity as a run with all kinds of turns has scheduled it."""
-    run = await start(request_for(3), [OK, OK], prepare=lambda s: s.fail("research_company", at(0), MODEL_BAD_REQUEST))
+
+    def prepare(stored: FakeRun) -> None:
+        stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
+        stored.fail("discover", 1, MODEL_BAD_REQUEST)
+
+    run = await start(request_for(3), [OK, OK], [], prepare=prepare)
     await run.question()
     await run.signal("nonsense")
     await run.until(lambda p: p.decision is not None and p.decision.problem is not None)
@@ -77,4 +82,6 @@ async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_an
             assert 0 < heartbeat_s <= 60, name
             assert "PayloadsTooLarge" in attributes.retry_policy.non_retryable_error_types, name
     bounded = {name for name, attributes in scheduled.items() if attributes.retry_policy.maximum_attempts}
-    assert bounded == {*AGENT_CALLS, "qualify_company", "notify_requester"}, "the database is waited for"
+    assert bounded == {*AGENT_CALLS, "qualify_company", "recheck_suppression", "notify_requester"}, (
+        "the database is waited for"
+    )

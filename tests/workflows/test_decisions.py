@@ -32,11 +32,12 @@ async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
     assert (await run.progress()).status is RunStatus.NEEDS_USER_DECISION
 
 
-async def test_a_run_asks_after_twelve_searches_in_a_row_that_found_nothing_new(start: StartRun) -> None:
-    run = await start(request_for(2), [NO], *[[]] * 30)
+async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: StartRun) -> None:
+    run = await start(request_for(2), [NO, NO], *[[]] * 30)
     question = await run.question()
-    assert question.message.startswith("0 of 2 companies are complete; the last 12 of 13 searches found no new company")
+    assert question.message.startswith("0 of 2 companies are complete; 13 searches are done; further ones (individual)")
     assert run.stored.keys("discover") == list(range(13))
+    assert (await run.progress()).dried_up == ("individual",)
 
 
 async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_have_filled_the_target(

@@ -75,9 +75,17 @@ def test_progress_is_shown_at_a_glance() -> None:
     assert "Model calls 42, cost $1.50." in text
 
 
-def test_the_funnel_is_a_table_of_ends() -> None:
-    assert "| ended as | companies |\n|---|---|\n| complete | 3 |\n| pms_not_met | 4 |" in shown()
-    assert "| ended as |" not in shown(funnel={})
+def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
+    text = shown(named=30)
+    assert "| step | companies | lost |\n|---|---|---|\n| found | 30 |  |\n| new | 23 | 7 named_before |" in text
+    assert "| judged | 7 | 16 open |" in text
+    assert "| software proven | 3 | 4 pms_not_met |\n| complete | 3 |  |" in text
+    assert "| step |" not in shown(funnel={})
+
+
+def test_searches_that_were_given_up_are_named() -> None:
+    assert "hardly find anything new: list pages, software." in shown(dried_up=("list_pages", "software"))
+    assert "Given up" not in shown()
 
 
 def test_the_note_is_shown() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from domain.company import CompanyStatus, ReasonCode
 from domain.criteria import Criteria
 from domain.request import RunRequest
-from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskRef
+from domain.search_plan import YIELD_WINDOW, TaskKind
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskOutcome, TaskRef
 from workflows.run_state import RunState
 
 COMPLETE = CompanyOutcome(status=CompanyStatus.COMPLETE, reason=ReasonCode.COMPLETE, contacts=2)
@@ -296,3 +297,30 @@ def test_the_state_survives_continuing_as_new() -> None:
     again = RunState.model_validate_json(state.model_dump_json())
     assert again == state
     assert [again.next_waiting(0), again.next_waiting(0)] == [ref(1), ref(3)]
+
+
+# Searching
+
+
+def search_of(kind: TaskKind, ordinal: int) -> TaskRef:
+    return TaskRef(task_id=UUID(int=ordinal + 1), ordinal=ordinal, label="query", kind=kind)
+
+
+def test_a_kind_of_search_that_has_dried_up_is_left_and_the_others_go_on() -> None:
+    state = state_of(5)
+    state.tasks = [search_of("list_pages", 90), search_of("individual", 91)]
+    for ordinal in range(YIELD_WINDOW):
+        assert state.dried_up == ()
+        state.task_done(search_of("list_pages", ordinal), TaskOutcome(named=2))
+        state.task_done(search_of("individual", 50 + ordinal), TaskOutcome(named=2, new=1))
+    assert state.dried_up == ("list_pages",)
+    assert [task.kind for task in state.tasks] == ["individual"]
+    assert state.named == 4 * YIELD_WINDOW and state.tasks_done == 2 * YIELD_WINDOW
+
+
+def test_a_new_company_in_time_keeps_a_kind_going() -> None:
+    state = state_of(5)
+    for ordinal in range(3 * YIELD_WINDOW):
+        state.task_done(search_of("individual", ordinal), TaskOutcome(new=2 if ordinal % YIELD_WINDOW == 0 else 0))
+    assert state.dried_up == ()
+    assert all(len(latest) <= YIELD_WINDOW for latest in state.new_by_kind.values()), "what is carried over stays small"

@@ -9,8 +9,9 @@ from domain.criteria import Criteria
 from domain.decision import DecisionReason
 from domain.progress import Stage
 from domain.request import Limits, RunRequest
+from domain.search_plan import YIELD_WINDOW
 from domain.steps import CompanyOutcome, CompanyRef
-from workflows.run_state import DRY_TASKS_MAX, RunState
+from workflows.run_state import RunState
 from workflows.shortfall import exhausted, interrupted, stage_timed_out
 
 LIMITS = [
@@ -37,10 +38,13 @@ def test_f16_a_run_that_found_nothing_at_all_asks_too() -> None:
     assert shortfall.message == "0 of 5 companies are complete; all 3 searches are done; 0 companies were judged."
 
 
-def test_searches_that_found_nothing_new_are_named() -> None:
-    message = exhausted(state_of(tasks_done=40, dry_tasks=DRY_TASKS_MAX)).message
-    assert f"the last {DRY_TASKS_MAX} of 40 searches found no new company" in message
-    assert "all 39 searches are done" in exhausted(state_of(tasks_done=39, dry_tasks=DRY_TASKS_MAX - 1)).message
+def test_kinds_of_search_that_were_given_up_are_named() -> None:
+    state = state_of(tasks_done=40)
+    state.new_by_kind = {"list_pages": [0] * YIELD_WINDOW, "individual": [0] * (YIELD_WINDOW - 1)}
+    message = exhausted(state).message
+    assert "40 searches are done; further ones (list pages) were left" in message
+    state.new_by_kind["list_pages"] = [0] * (YIELD_WINDOW - 1)
+    assert "all 40 searches are done" in exhausted(state).message
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_a_budget_reached_names_the_limit(limits: Limits, said: str) -> None:
 def test_a_dependency_down_says_what_did_not_answer() -> None:
     shortfall = interrupted(Interruption.DEPENDENCY_DOWN, state_of())
     assert shortfall.reason is DecisionReason.DEPENDENCY_DOWN
-    assert "the model, the web search or the database did not answer" in shortfall.message
+    assert "the model, the web search, the CRM or the database did not answer" in shortfall.message
 
 
 @pytest.mark.parametrize("stage", [Stage.COMPANY_DISCOVERY, Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY])

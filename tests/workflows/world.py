@@ -81,7 +81,10 @@ class World:
     @activity.defn
     async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
         run = await self._begin("next_search_tasks", step.run_id, step)
-        ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in run.done_tasks]
+        if "individual" in step.dried_up:
+            return NextTasks()  # all searches here are of the one kind
+        ended = run.done_tasks | run.failed_tasks
+        ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in ended]
         return NextTasks(
             tasks=tuple(
                 TaskRef(task_id=uuid5(step.run_id, f"task {o}"), ordinal=o, label=f"search {o}")
@@ -101,6 +104,11 @@ class World:
             run.store(ordinal, place, ending)
         run.done_tasks.add(ordinal)
         return TaskOutcome(named=len(run.tasks[ordinal]), new=len(run.rows) - before, spend=_ONE_CALL)
+
+    @activity.defn
+    async def end_failed_search_task(self, step: TaskStep) -> None:
+        run = await self._begin("end_failed_search_task", step.request.run_id, step, step.task.ordinal)
+        run.failed_tasks.add(step.task.ordinal)
 
     @activity.defn
     async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
@@ -189,6 +197,8 @@ class World:
         run.request, run.question = step.request, None
         if step.decision.action is DecisionAction.EXPAND_LOCATION:
             run.tasks += run.tasks_of_expansion
+        if step.decision.action is DecisionAction.RETRY:
+            run.failed_tasks.clear()
         return run.reopen(reopened_reasons(step.decision))
 
     @activity.defn

@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from domain.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain, same_site
 from domain.pms import PmsDetection, PmsSignal, SitePage, SiteProblem, page_key, verdict
 from tools.pms.rules import rule_table
-from tools.pms.signals import read_page, redirect_signals
+from tools.pms.signals import PageReading, read_page, redirect_signals
 
 LIKELY_WORDS = (
     "resident", "tenant", "owner", "portal", "pay", "login", "apply", "rentals", "available", "listings", "about",
@@ -74,17 +74,22 @@ def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = 
                 own[page.html] = page
     clean: set[str] = set()
     challenges = 0
+    readings: list[PageReading] = []
     for page in own.values():
         reading = read_page(page.html, page.final_url)
         signals.extend(reading.signals)
         challenges += reading.is_challenge
+        readings.append(reading)
         if reading.is_clean:
             clean.add(page_key(page.final_url))
     if site_problem is None and not clean and challenges:
         site_problem = "blocked"
     if site_problem is None and not own:
         site_problem = "no_site"
-    return verdict(signals, len(clean), site_problem=site_problem)
+    # Words are asked only where they matter: they cost a tenth of the whole reading.
+    is_seen = any(signal.category == "pms" for signal in signals)
+    claimed = not is_seen and any(reading.claims_a_pms() for reading in readings)
+    return verdict(signals, len(clean), site_problem=site_problem, claimed_in_words=claimed)
 
 
 _NOT_A_PAGE = re.compile(

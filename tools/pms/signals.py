@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser
 
-from domain.pms import AddOn, PmsSignal, SignalKind, SitePage
+from domain.pms import AddOn, PmsSignal, PmsVendor, SignalKind, SitePage
 from tools.pms.rules import Match, Place, rule_table
 
 MAX_EVIDENCE_LENGTH = 500
@@ -31,11 +31,21 @@ class PageReading:
         is_clean: the page showed content: it has a link and is no challenge. A script shell or an empty answer has
             none.
         is_challenge: a bot check or block page stands where the page should be.
+        text: the words that a visitor sees.
     """
 
     signals: tuple[PmsSignal, ...]
     is_clean: bool
     is_challenge: bool
+    text: str = field(default="", repr=False)
+
+    def claims_a_pms(self) -> bool:
+        """Whether it says in words that it uses a PMS ("rent is paid through Buildium").
+
+        No signal: words name no account and may be wrong, but they speak against "none".
+        """
+        # A cheap way out for almost every text; it decides nothing, the pattern does.
+        return any(vendor.value in self.text for vendor in PmsVendor) and _CLAIM.search(self.text) is not None
 
 
 def read_page(html: str | bytes, page_url: str) -> PageReading:
@@ -75,10 +85,11 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
         page.add_words(script, "script")
     # A script shell may hold one link, on how to turn scripts on.
     has_link = len(tree.css("a[href]")) > len(tree.css("noscript a[href]"))
-    page.add_words(_visible_text(tree), "text")
+    text = _visible_text(tree)
+    page.add_words(text, "text")
     title = tree.css_first("title")
     is_challenge = title is not None and bool(_CHALLENGE.match(title.text().strip()))
-    return PageReading(page.signals(), has_link and not is_challenge, is_challenge)
+    return PageReading(page.signals(), has_link and not is_challenge, is_challenge, text)
 
 
 def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
@@ -101,6 +112,12 @@ _ATTRIBUTES: dict[str | None, tuple[Place, tuple[str, ...]]] = {
     "script": ("loaded", _SOURCES),
     "link": ("loaded", ("href",)),
 }
+_NAMES = "|".join(re.escape(vendor.value) for vendor in PmsVendor)
+# "Paid through Buildium", "our AppFolio portal". Names as their vendors write them: a "rent manager" is also a job.
+_CLAIM = re.compile(
+    rf"\b(?:(?:through|via|using|uses?|powered by|sign in to|log ?in to|logging in to)\s+(?:our\s+|the\s+)?(?:{_NAMES})"
+    rf"|(?:{_NAMES})(?:\s+(?:online|owner|resident|tenant))?\s+(?:portal|account|login|app))\b"
+)
 # Titles of the common bot checks and block pages (Cloudflare, Sucuri, Akamai, Imperva, DDoS-Guard).
 _CHALLENGE = re.compile(
     r"just a moment|attention required! \| cloudflare|access denied|ddos-guard|sucuri website firewall"

@@ -1,0 +1,1 @@
+DROP TABLE host_pace, tool_calls_in_flight;

@@ -1,0 +1,108 @@
+"""One call of a tool for all who ask for the same at the same time: in this process, and in every other on the database.
+
+A result is looked for in the store; if there is none, one worker claims the call and makes it, the others wait for its
+result to be stored. Nobody holds a database connection while waiting for the network or for another worker. A claim is
+a row that its worker renews; when the worker is killed, it ends by time and another makes the call.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+
+from store import tool_calls
+from store.database import Database
+from store.tool_results import ToolResult, find_fresh, save_result
+from tools.single_flight import SingleFlight
+
+log = structlog.get_logger()
+
+Call = Callable[[], Awaitable[tuple[ToolResult, str | None]]]
+"""Makes the call: the result, and for a page its body."""
+
+CLAIM_S = 15.0  # a killed worker's call is made by another within this
+_RENEWAL_S = CLAIM_S / 3
+# A call that lasts longer than any limit of ours allows (pace, robots.txt and page together) keeps nobody waiting.
+_RENEWALS_MAX = int(600 / _RENEWAL_S)
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5  # how often one who waits looks for the result: soon, then twice a second
+
+
+class CallOnce:
+    """Makes and shares the calls of one worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._in_process: SingleFlight[ToolResult] = SingleFlight()
+
+    async def result(
+        self, tool: str, args: dict[str, Any], call: Call, ttl_s: Callable[[ToolResult], float]
+    ) -> ToolResult:
+        """The fresh stored result for these arguments, or that of one new call.
+
+        An error of ``call`` is no result: nothing is stored, all in this process who wait get the error, and a worker
+        elsewhere that waits makes the call itself.
+        """
+        key = args_hash(tool, args)
+        return await self._in_process.run(f"{tool} {key}", lambda: self._look_up(tool, key, call, ttl_s))
+
+    async def _look_up(self, tool: str, key: str, call: Call, ttl_s: Callable[[ToolResult], float]) -> ToolResult:
+        claim_id = uuid4()
+        look_s = _FIRST_LOOK_S
+        while True:
+            async with self._database.transaction() as conn:
+                stored = await find_fresh(conn, tool, key)
+                if stored is None and await tool_calls.claim(conn, tool, key, claim_id, CLAIM_S):
+                    # Another may have stored its result and given its claim back since the first look.
+                    stored = await find_fresh(conn, tool, key)
+                    if stored is None:
+                        break
+                    await tool_calls.release(conn, tool, key, claim_id)
+            if stored is not None:
+                return stored
+            await asyncio.sleep(look_s)
+            look_s = min(look_s * 2, _LAST_LOOK_S)
+        async with self._claimed(tool, key, claim_id):
+            result, body = await call()
+            log.info("tool_called", tool=tool, status=result.status, reason=result.reason)
+            async with self._database.transaction() as conn:
+                await save_result(conn, result, key, ttl_s(result), body)
+        return result
+
+    @contextlib.asynccontextmanager
+    async def _claimed(self, tool: str, key: str, claim_id: UUID) -> AsyncIterator[None]:
+        over = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(tool, key, claim_id, over))
+        try:
+            yield
+        finally:
+            over.set()
+            await renewal
+            try:
+                async with self._database.transaction() as conn:
+                    await tool_calls.release(conn, tool, key, claim_id)
+            except psycopg.OperationalError as error:  # the result or the error of the call matters more
+                log.warning("claim_not_released", tool=tool, error=type(error).__name__, ends_in_s=CLAIM_S)
+
+    async def _renew(self, tool: str, key: str, claim_id: UUID, over: asyncio.Event) -> None:
+        for _ in range(_RENEWALS_MAX):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RENEWAL_S):
+                    await over.wait()
+            if over.is_set():
+                return
+            try:
+                async with self._database.transaction() as conn:
+                    await tool_calls.renew(conn, tool, key, claim_id, CLAIM_S)
+            except psycopg.OperationalError as error:  # without a renewal the call may be made twice, no worse
+                log.warning("claim_not_renewed", tool=tool, error=type(error).__name__)
+
+
+def args_hash(tool: str, args: dict[str, Any]) -> str:
+    """The key of a call's result."""
+    return hashlib.sha256(json.dumps([tool, args], sort_keys=True).encode()).hexdigest()

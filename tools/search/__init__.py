@@ -1,0 +1,18 @@
+"""Web search: one protocol, five back ends, chosen by settings. What each costs and its limits: ``docs/search.md``.
+
+Not here: cache, storage and the model's view of a result (``tools/gateway.py``, ``agents/tool_calls.py``).
+"""
+
+from tools.search.backend import SearchBackend, SearchHit, SearchUnavailableError
+from tools.search.choice import CHOICES, chosen_backend, make_backend
+from tools.search.searxng import SearxngSearch
+
+__all__ = [
+    "CHOICES",
+    "SearchBackend",
+    "SearchHit",
+    "SearchUnavailableError",
+    "SearxngSearch",
+    "chosen_backend",
+    "make_backend",
+]
