@@ -120,6 +120,22 @@ class Settings(BaseSettings):
             raise PydanticCustomError("search_setting_missing", "it needs {setting}", {"setting": setting.upper()})
         return name
 
+    @property
+    def chosen_search(self) -> SearchBackendName | None:
+        """The search back end: the one that ``SEARCH_BACKEND`` names, else the first whose address or key is set.
+
+        OpenAI's is chosen by its name only: its key is set for the model, and does not say that searches may cost money too.
+        """
+        if self.search_backend is not None:
+            return self.search_backend
+        given: tuple[tuple[SearchBackendName, object], ...] = (
+            ("searxng", self.searxng_url),
+            ("serper", self.serper_api_key),
+            ("tavily", self.tavily_api_key),
+            ("brave", self.brave_api_key),
+        )
+        return next((name for name, value in given if value is not None), None)
+
 
 def environment_variables() -> dict[str, str]:
     """The variables of this process over those of ``.env``: what ``${NAME}`` in a configuration file may mean."""

@@ -16,7 +16,6 @@ import typer
 from rich.console import Console
 
 from client.decide import cancel_run, send_decision
-from client.doctor import examine, set_up
 from client.files import export_files
 from client.follow_to_end import Detached, follow_to_end, print_json
 from client.import_command import import_command
@@ -279,6 +278,8 @@ def setup(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
+        from client.doctor import set_up
+
         done = await set_up(load_settings())
         if as_json:
             print_json(done)
@@ -295,6 +296,8 @@ def doctor(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
+        from client.doctor import examine  # what it asks, no other command needs
+
         findings = await examine(load_settings())
         if as_json:
             print_json({"findings": [finding.model_dump() for finding in findings]})

@@ -38,7 +38,7 @@ from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
 from tools import hubspot
 from tools.gateway import ToolGateway
-from tools.search import CHOICES, chosen_backend, make_backend
+from tools.search import CHOICES, make_backend
 from tools.shared_web import shared_web
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
@@ -171,7 +171,7 @@ def check_settings(settings: Settings) -> None:
     """
     if settings.openai_api_key is None and settings.openai_base_url is None:
         raise UserError("no model is set: set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)")
-    if chosen_backend(settings) is None:
+    if settings.chosen_search is None:
         raise UserError(f"no web search is set: set {CHOICES} (docs/search.md)")
 
 
@@ -202,7 +202,7 @@ async def work_until_stopped(settings: Settings) -> None:
             "worker_started",
             task_queues=[TASK_QUEUE, AGENT_TASK_QUEUE],
             model=settings.openai_model,
-            search=chosen_backend(settings),
+            search=settings.chosen_search,
         )
         await stop.wait()
         log.info("worker_draining", seconds=settings.worker_drain_s)

@@ -1,7 +1,5 @@
 """What a model call costs: list prices by ``genai-prices``, or the prices set for a model that has none."""
 
-from genai_prices import Usage, calc_price
-
 from settings import Settings
 
 _CHARACTERS_PER_TOKEN = 3  # cautious: English text has about 4, JSON and addresses fewer
@@ -21,6 +19,8 @@ def price_usd(settings: Settings, input_tokens: int, output_tokens: int) -> floa
     given_input, given_output = settings.model_price_input_usd_per_mtok, settings.model_price_output_usd_per_mtok
     if given_input is not None and given_output is not None:
         return (input_tokens * given_input + output_tokens * given_output) / 1_000_000
+    from genai_prices import Usage, calc_price  # its price list is read at import; most commands buy nothing
+
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     try:
         return float(calc_price(usage, settings.openai_model, provider_id="openai").total_price)

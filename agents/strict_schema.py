@@ -1,15 +1,17 @@
 """A pydantic model as the JSON schema that structured outputs take (every field required, no others allowed)."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
 
+@cache  # asked for at every model turn
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The model's JSON schema in strict form.
 
     OpenAI's structured outputs want ``additionalProperties: false`` and every property required, and take no ``default`` or
-    ``title``; the rest of pydantic's schema is within what they support.
+    ``title``; the rest of pydantic's schema is within what they support. One dict per model, shared: not to be changed.
     """
     schema: dict[str, Any] = _strict(model.model_json_schema())
     return schema

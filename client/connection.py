@@ -12,7 +12,6 @@ from temporalio.service import RPCError
 
 from client.process import UserError
 from settings import Settings
-from tools.search import chosen_backend
 
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 
@@ -74,7 +73,7 @@ def with_local_stack(settings: Settings) -> Settings:
     offered = {name.lower(): value for name, value in stack.environment().items()}
     if settings.openai_api_key is not None or settings.openai_base_url is not None:
         offered = {name: value for name, value in offered.items() if not name.startswith(("openai_", "model_price_"))}
-    if chosen_backend(settings) is not None:
+    if settings.chosen_search is not None:
         offered = {
             name: value for name, value in offered.items() if name not in {"searxng_url", "web_proxy", "host_pace_s"}
         }

@@ -15,7 +15,7 @@ from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
 from tools import hubspot
-from tools.search import CHOICES, chosen_backend
+from tools.search import CHOICES
 
 _TIMEOUT_S = 5.0
 
@@ -115,7 +115,7 @@ async def _model(settings: Settings, endpoints: Endpoints) -> Finding:
 
 
 async def _search(settings: Settings, endpoints: Endpoints) -> Finding:
-    match chosen_backend(settings):
+    match settings.chosen_search:
         case None if endpoints.is_demo:
             return Finding(part="web search", ok=True, detail="the local stack's demo web")
         case None:

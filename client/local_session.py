@@ -20,7 +20,6 @@ from store import suppressions
 from store.database import one_connection
 from store.migrate import apply_migrations
 from store.suppressions import Suppression
-from tools.search import chosen_backend
 
 _WORKER_DRAIN_S = 20.0
 
@@ -34,7 +33,7 @@ def stack_options(
         workers=settings.local_workers if workers is None else workers,
         external_temporal_address=settings.temporal_address,
         external_database_url=settings.database_url.get_secret_value() if settings.database_url else None,
-        demo_web=chosen_backend(settings) is None,
+        demo_web=settings.chosen_search is None,
         demo_model=settings.openai_api_key is None and settings.openai_base_url is None,
         # Shorter than the stack waits for a worker (local/stack.py), so that Ctrl-C ends in a drain and not in a kill.
         extra_env={"WORKER_DRAIN_S": str(min(settings.worker_drain_s, _WORKER_DRAIN_S))},

@@ -95,25 +95,27 @@ def states_by_population() -> tuple[str, ...]:
     )
 
 
-@cache
 def zip_position(zip_code: str) -> tuple[float, float] | None:
     """Latitude and longitude of a five-digit ZIP code, or None when there is no such code."""
-    rows = _zip_rows(zip_code)
-    return (float(rows[0]["lat"]), float(rows[0]["long"])) if rows else None
+    row = _zip_row(zip_code)
+    return (float(row["lat"]), float(row["long"])) if row else None
+
+
+def zip_place(zip_code: str) -> Place | None:
+    """City and state of a five-digit ZIP code, or None when there is no such code."""
+    row = _zip_row(zip_code)
+    return Place(city=row["city"], state=row["state"], zip=zip_code) if row else None
+
+
+def _zip_row(zip_code: str) -> dict[str, Any] | None:
+    return _zip_area(zip_code[:3]).get(zip_code) if re.fullmatch(r"\d{5}", zip_code, re.ASCII) else None
 
 
 @cache
-def zip_place(zip_code: str) -> Place | None:
-    """City and state of a five-digit ZIP code, or None when there is no such code."""
-    rows = _zip_rows(zip_code)
-    return Place(city=rows[0]["city"], state=rows[0]["state"], zip=zip_code) if rows else None
-
-
-def _zip_rows(zip_code: str) -> list[dict[str, Any]]:
-    if not re.fullmatch(r"\d{5}", zip_code):
-        return []
-    rows: list[dict[str, Any]] = zipcodes.matching(zip_code)  # type: ignore[no-untyped-call]  # ships no types
-    return rows
+def _zip_area(prefix: str) -> dict[str, dict[str, Any]]:
+    """The ZIP codes of a three-digit area. The library reads all 42,000 to find one: an area has some fifty, read once."""
+    rows = zipcodes.similar_to(prefix)  # type: ignore[no-untyped-call]  # ships no types
+    return {row["zip_code"]: row for row in rows}
 
 
 def miles_between(first: tuple[float, float], second: tuple[float, float]) -> float:

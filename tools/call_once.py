@@ -67,15 +67,22 @@ class CallOnce:
                 return stored
             await asyncio.sleep(look_s)
             look_s = min(look_s * 2, _LAST_LOOK_S)
-        async with self._claimed(tool, key, claim_id):
-            result, body = await call()
+        released = False
+        try:
+            async with self._renewed(tool, key, claim_id):
+                result, body = await call()
             log.info("tool_called", tool=tool, status=result.status, reason=result.reason)
             async with self._database.transaction() as conn:
                 await save_result(conn, result, key, ttl_s(result), body)
+                await tool_calls.release(conn, tool, key, claim_id)
+            released = True
+        finally:
+            if not released:
+                await self._release(tool, key, claim_id)
         return result
 
     @contextlib.asynccontextmanager
-    async def _claimed(self, tool: str, key: str, claim_id: UUID) -> AsyncIterator[None]:
+    async def _renewed(self, tool: str, key: str, claim_id: UUID) -> AsyncIterator[None]:
         over = asyncio.Event()
         renewal = asyncio.create_task(self._renew(tool, key, claim_id, over))
         try:
@@ -83,11 +90,13 @@ class CallOnce:
         finally:
             over.set()
             await renewal
-            try:
-                async with self._database.transaction() as conn:
-                    await tool_calls.release(conn, tool, key, claim_id)
-            except psycopg.OperationalError as error:  # the result or the error of the call matters more
-                log.warning("claim_not_released", tool=tool, error=type(error).__name__, ends_in_s=CLAIM_S)
+
+    async def _release(self, tool: str, key: str, claim_id: UUID) -> None:
+        try:
+            async with self._database.transaction() as conn:
+                await tool_calls.release(conn, tool, key, claim_id)
+        except psycopg.OperationalError as error:  # the error of the call matters more
+            log.warning("claim_not_released", tool=tool, error=type(error).__name__, ends_in_s=CLAIM_S)
 
     async def _renew(self, tool: str, key: str, claim_id: UUID, over: asyncio.Event) -> None:
         for _ in range(_RENEWALS_MAX):

@@ -26,7 +26,7 @@ PATIENCE_MS = 30_000
 @pytest.fixture(scope="module")
 def asking(stack: Terminal) -> dict[str, Any]:
     """The document of a run that waits for a decision."""
-    return stack.start(DENVER, 50, code=3)
+    return stack.start(DENVER, 3, code=3)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ async def test_the_current_details_hold_the_question_and_each_answer_as_it_is_to
     shown = [json.loads(line) for line in text.splitlines() if line.startswith('{"')]
     assert shown == [option["answer"] for option in asking["decision"]["options"]]
     summary = page.frame_locator("iframe").first.locator("body")
-    await expect(summary).to_contain_text("50 companies on Buildium in Denver, CO")
+    await expect(summary).to_contain_text("3 companies on Buildium in Denver, CO")
     await page.screenshot(path=tmp_path / "details.png")
 
 

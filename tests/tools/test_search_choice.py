@@ -20,7 +20,7 @@ from settings import Settings
 from store.database import Database
 from tests.http_server import HttpServer, json_reply, serving
 from tools.gateway import ToolGateway
-from tools.search import CHOICES, chosen_backend, make_backend
+from tools.search import CHOICES, make_backend
 from tools.web_client import WebClient
 
 ALL_SET = {
@@ -47,7 +47,7 @@ async def test_the_first_whose_address_or_key_is_set_is_used_and_the_models_key_
     left_out: int, chosen: str | None
 ) -> None:
     settings = settings_with(**dict(list(ALL_SET.items())[left_out:]))
-    assert chosen_backend(settings) == chosen
+    assert settings.chosen_search == chosen
     async with httpx2.AsyncClient() as http:
         backend = make_backend(settings, http)
     assert (backend.name if backend else None) == chosen
@@ -60,7 +60,7 @@ async def test_the_one_that_is_named_is_used_whatever_else_is_set(name: str) -> 
     async with httpx2.AsyncClient() as http:
         backend = make_backend(settings, http)
     assert backend is not None
-    assert (backend.name, chosen_backend(settings)) == (name, name)
+    assert (backend.name, settings.chosen_search) == (name, name)
 
 
 @pytest.mark.usefixtures("plain_environment")

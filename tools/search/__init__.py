@@ -4,7 +4,7 @@ Not here: cache, storage and the model's view of a result (``tools/gateway.py``,
 """
 
 from tools.search.backend import SearchBackend, SearchHit, SearchUnavailableError
-from tools.search.choice import CHOICES, chosen_backend, make_backend
+from tools.search.choice import CHOICES, make_backend
 from tools.search.searxng import SearxngSearch
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "SearchHit",
     "SearchUnavailableError",
     "SearxngSearch",
-    "chosen_backend",
     "make_backend",
 ]

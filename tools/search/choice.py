@@ -1,9 +1,9 @@
-"""Which back end is used: the one that ``SEARCH_BACKEND`` names, else the first whose address or key is set."""
+"""The back end that the settings choose (``Settings.chosen_search``), made."""
 
 import httpx2
 from pydantic import SecretStr
 
-from settings import SearchBackendName, Settings
+from settings import Settings
 from tools.search.backend import SearchBackend
 from tools.search.brave import BraveSearch
 from tools.search.searxng import SearxngSearch
@@ -16,25 +16,9 @@ CHOICES = "SEARXNG_URL, SERPER_API_KEY, TAVILY_API_KEY, BRAVE_API_KEY or SEARCH_
 _OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 
-def chosen_backend(settings: Settings) -> SearchBackendName | None:
-    """The back end that the settings choose; None where they choose none.
-
-    OpenAI's is chosen by its name only: its key is set for the model, and does not say that searches may cost money too.
-    """
-    if settings.search_backend is not None:
-        return settings.search_backend
-    given: tuple[tuple[SearchBackendName, object], ...] = (
-        ("searxng", settings.searxng_url),
-        ("serper", settings.serper_api_key),
-        ("tavily", settings.tavily_api_key),
-        ("brave", settings.brave_api_key),
-    )
-    return next((name for name, value in given if value is not None), None)
-
-
 def make_backend(settings: Settings, http: httpx2.AsyncClient) -> SearchBackend | None:
     """The chosen back end on this client; None where none is chosen."""
-    match chosen_backend(settings):
+    match settings.chosen_search:
         case "searxng":
             return SearxngSearch(http, settings.searxng_url or "")
         case "serper":
