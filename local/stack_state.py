@@ -117,8 +117,8 @@ class StackDirectory:
         os.close(self._lock)
 
     def _prepare(self) -> None:
-        # Only a directory that is ours gets our permissions: somebody may name their project directory.
-        is_ours = not self.path.exists() or (self.path / LOCK_FILE).exists() or not any(self.path.iterdir())
+        # Only a directory that is ours gets our permissions, at the first start: somebody may name their project directory.
+        is_ours = not self.path.exists() or not any(self.path.iterdir())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_ours:
             self.path.chmod(0o700)

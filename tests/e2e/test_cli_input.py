@@ -87,7 +87,7 @@ def refusals(stack: Terminal, waiting_runs: None) -> dict[str, Output]:
     """Every refused command, run once, with proof that none of them left anything behind."""
     (stack.directory / "in-the-way").write_text("a file")
     before = left_behind(stack)
-    refused = {case: stack.run_here(*words, code=2) for case, (words, _) in REFUSED.items()}
+    refused = {case: stack.run(*words, code=2) for case, (words, _) in REFUSED.items()}
     assert left_behind(stack) == before
     return refused
 
@@ -118,8 +118,9 @@ def test_it_is_refused_in_one_sentence_and_leaves_nothing_when(refusals: dict[st
 def test_with_json_the_same_sentence_is_the_only_thing_on_standard_output(
     stack: Terminal, refusals: dict[str, Output], case: str
 ) -> None:
-    document = stack.json(*REFUSED[case][0], code=2)
-    assert document == {"error": refusals[case].err.removeprefix("error: ").rstrip("\n")}
+    output = stack.process(*REFUSED[case][0], "--json", code=2)
+    assert output.err == ""
+    assert output.document() == {"error": refusals[case].err.removeprefix("error: ").rstrip("\n")}
 
 
 def test_a_temporal_server_that_does_not_answer_is_named_with_how_to_start_it(stack: Terminal) -> None:
@@ -150,6 +151,6 @@ def test_without_any_stack_the_command_says_how_to_start_one(tmp_path: Path) -> 
 
 
 def test_a_program_reads_the_list_of_runs(stack: Terminal, waiting_runs: None) -> None:
-    document = stack.json("list")
+    document = stack.process("list", "--json").document()
     assert list(document) == ["runs"]
     assert {UUID(run["run_id"]) for run in document["runs"]} >= {UUID(GIVEN_ID), UUID(TWIN_ID)}

@@ -46,7 +46,7 @@ def test_a_request_that_cannot_be_filled_exits_3_and_asks(stack: Terminal, askin
     assert question["reason"] in {"candidates_exhausted", "low_match_rate", "contacts_short"}
     assert f"{status['companies']['ready']} of 3" in question["message"]
     assert all(option["answer"]["decision_id"] == question["decision_id"] for option in question["options"])
-    shown = stack.run("watch", asking["run_id"], code=3).out
+    shown = stack.process("watch", asking["run_id"], code=3).out
     assert f"python starter.py signal {asking['run_id'][:8]} expand_location --whole-state" in shown
 
 
@@ -123,7 +123,7 @@ def test_a_cancelled_run_exits_5_and_keeps_what_it_found(stack: Terminal, tmp_pa
     complete = "SELECT count(*) FROM company_candidates WHERE run_id = %s AND status = 'complete'"
     wait_until(lambda: stack.one(complete, run["run_id"]) >= 2, "two companies are complete")
     assert stack.json("cancel", run["run_id"])["cancel_requested"] is True
-    cancelled = stack.json("watch", run["run_id"], code=5)
+    cancelled = stack.process("watch", run["run_id"], "--json", code=5).document()
     assert cancelled["status"] == "cancelled"
     assert cancelled["waiting_for_worker"] is False
     exported = stack.json("export", run["run_id"], "--output-dir", str(tmp_path))

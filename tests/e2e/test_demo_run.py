@@ -36,7 +36,7 @@ class Delivery(NamedTuple):
 def delivery(stack: Terminal) -> Delivery:
     """The demo run, once."""
     limits = ("--quantity", "12", "--contacts-min", "1", "--contacts-max", "3", "--output-dir", "exports")
-    output = stack.run("start", "--criteria", CRITERIA, *limits, "--on-decision", "wait")
+    output = stack.process("start", "--criteria", CRITERIA, *limits, "--on-decision", "wait")
     lines = dict(line.split(": ", 1) for line in output.out.splitlines() if re.match(r"(SUCCESS|\w+ CSV): ", line))
     assert list(lines) == ["SUCCESS", "Companies CSV", "Contacts CSV"], output.out
     return Delivery(

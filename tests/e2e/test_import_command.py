@@ -197,7 +197,7 @@ async def test_a_refused_file_ends_with_2_and_its_lines(terminal: Terminal, conn
 
     with ThreadPoolExecutor(2) as pool:
         spoken = pool.submit(terminal.run, "import", "suppressions", "bad.csv", code=2)
-        document = terminal.json("import", "suppressions", "bad.csv", "--dry-run", code=2)
+        document = terminal.process("import", "suppressions", "bad.csv", "--dry-run", "--json", code=2).document()
     output = spoken.result()
 
     assert "line 4: 'Domain' holds a formula" in output.out

@@ -30,7 +30,7 @@ def aside(tmp_path: Path) -> Iterator[Terminal]:
 
 def test_a_second_stack_in_the_same_directory_is_refused_with_the_first_ones_address(stack: Terminal) -> None:
     addresses = stack.addresses()
-    refused = stack.run("local", code=2)
+    refused = stack.process("local", code=2)
     assert f"a stack already runs in {stack.stack_directory}" in refused.err
     assert f"process {addresses.pid}" in refused.err
     assert str(addresses.temporal_ui_url) in refused.err
@@ -41,7 +41,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_nothing_stays_behind(
     stack: Terminal, aside: Terminal
 ) -> None:
     port = urlsplit(f"//{stack.addresses().temporal_address}").port
-    refused = aside.run("local", "--temporal-port", str(port), code=2)
+    refused = aside.process("local", "--temporal-port", str(port), code=2)
     assert f"port {port} for the Temporal server is in use by temporal" in refused.err
     assert not (aside.stack_directory / "stack.json").exists()
 

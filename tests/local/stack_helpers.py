@@ -45,6 +45,11 @@ def servers_only(directory: Path, *, workers: int = 0) -> StackOptions:
     return StackOptions(directory=directory, demo_web=False, demo_model=False, workers=workers)
 
 
+def postgres_only(directory: Path) -> StackOptions:
+    """For tests to which a Temporal server would be a second of waiting and nothing else."""
+    return servers_only(directory).model_copy(update={"external_temporal_address": "127.0.0.1:1"})
+
+
 async def execute(database_url: str, query: str) -> list[tuple[object, ...]]:
     """Run one statement; its rows, if it has any."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:

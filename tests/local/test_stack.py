@@ -64,7 +64,11 @@ async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
         yield stack
 
 
-async def test_a_row_and_a_workflow_survive_a_restart(tmp_path: Path) -> None:
+async def test_a_row_and_a_workflow_survive_a_restart_and_a_directory_in_use_keeps_its_permissions(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    set_permissions(tmp_path, 0o755)
     async with LocalStack(servers_only(tmp_path)) as first:
         before = await first.start_servers()
         await execute(before.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -78,6 +82,7 @@ async def test_a_row_and_a_workflow_survive_a_restart(tmp_path: Path) -> None:
         described = await client.get_workflow_handle("kept").describe()
         assert described.status is not None
         assert described.status.value == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+    assert permissions(tmp_path) == 0o755
 
 
 async def test_the_web_ui_answers_on_the_address_that_is_given(running: Running) -> None:
@@ -97,14 +102,18 @@ async def test_closed_workflows_are_kept_for_a_month(running: Running) -> None:
     assert described.config.workflow_execution_retention_ttl.ToTimedelta().days == 30
 
 
-async def test_whoever_asks_learns_where_the_running_stack_answers(stack: LocalStack, tmp_path: Path) -> None:
+async def test_whoever_asks_learns_where_the_running_stack_answers_and_several_stops_are_one(
+    stack: LocalStack, tmp_path: Path
+) -> None:
     directory = tmp_path / "stack"
     assert running_stack(directory) is None
     addresses = await stack.start_servers()
     assert running_stack(directory) == addresses
     assert addresses.pid == os.getpid()
+    await asyncio.gather(stack.stop(), stack.stop())
     await stack.stop()
     assert running_stack(directory) is None
+    assert not (directory / "stack.json").exists()
 
 
 async def test_a_second_start_in_the_same_directory_is_refused_with_the_addresses(running: Running) -> None:
@@ -117,13 +126,20 @@ async def test_a_second_start_in_the_same_directory_is_refused_with_the_addresse
     assert running_stack(directory) == addresses
 
 
-async def test_two_stacks_in_different_directories_run_side_by_side(tmp_path: Path) -> None:
-    async with LocalStack(servers_only(tmp_path / "a")) as a, LocalStack(servers_only(tmp_path / "b")) as b:
+async def test_two_stacks_in_different_directories_run_side_by_side_one_on_ports_that_were_asked_for(
+    tmp_path: Path,
+) -> None:
+    temporal_port, ui_port, postgres_port = free_ports(3)
+    asked_for = {"temporal_port": temporal_port, "ui_port": ui_port, "postgres_port": postgres_port}
+    on_ports = servers_only(tmp_path / "b").model_copy(update=asked_for)
+    async with LocalStack(servers_only(tmp_path / "a")) as a, LocalStack(on_ports) as b:
         at_a, at_b = await asyncio.gather(a.start_servers(), b.start_servers())
         await execute(at_a.database_url, "CREATE TABLE only_in_a ()")
         with pytest.raises(psycopg.errors.UndefinedTable):
             await execute(at_b.database_url, "SELECT * FROM only_in_a")
-        assert at_a.temporal_address != at_b.temporal_address
+        assert at_a.temporal_address != at_b.temporal_address == f"127.0.0.1:{temporal_port}"
+        assert at_b.temporal_ui_url == f"http://127.0.0.1:{ui_port}"
+        assert f"@127.0.0.1:{postgres_port}/" in at_b.database_url
 
 
 @pytest.mark.parametrize("option", ["temporal_port", "ui_port", "postgres_port"])
@@ -137,18 +153,6 @@ async def test_a_port_that_was_asked_for_and_is_busy_is_named(tmp_path: Path, op
             await LocalStack(options).start_servers()
     assert children_of_stack(tmp_path) == {}, "nothing of a failed start stays behind"
     assert running_stack(tmp_path) is None
-
-
-async def test_a_port_that_was_asked_for_and_is_free_is_used(tmp_path: Path) -> None:
-    temporal_port, ui_port, postgres_port = free_ports(3)
-    options = servers_only(tmp_path).model_copy(
-        update={"temporal_port": temporal_port, "ui_port": ui_port, "postgres_port": postgres_port}
-    )
-    async with LocalStack(options) as stack:
-        addresses = await stack.start_servers()
-        assert addresses.temporal_address == f"127.0.0.1:{temporal_port}"
-        assert addresses.temporal_ui_url == f"http://127.0.0.1:{ui_port}"
-        assert f"@127.0.0.1:{postgres_port}/" in addresses.database_url
 
 
 async def test_a_port_lost_in_a_race_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,19 +184,17 @@ async def test_a_database_without_the_password_is_closed(running: Running) -> No
     assert await execute(addresses.database_url, "SHOW unix_socket_directories") == [("",)]
 
 
+async def test_ctrl_c_in_the_terminal_reaches_the_supervisor_alone(running: Running) -> None:
+    groups = {os.getpgid(process.pid) for process in children_of_stack(running.directory).values()}
+    assert os.getpgrp() not in groups
+    assert len(groups) >= 2, "each child has a group of its own"
+
+
 async def test_nothing_in_the_directory_is_readable_by_others(running: Running) -> None:
     for path in (running.directory, *running.directory.rglob("*")):
         assert permissions(path) & 0o007 == 0, path
         if path.is_file():
             assert permissions(path) & 0o077 == 0, path
-
-
-async def test_a_directory_that_was_in_use_for_something_else_keeps_its_permissions(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("mine")
-    set_permissions(tmp_path, 0o755)
-    async with LocalStack(servers_only(tmp_path)) as stack:
-        await stack.start_servers()
-    assert permissions(tmp_path) == 0o755
 
 
 async def test_a_part_with_an_external_address_is_not_started(tmp_path: Path) -> None:
@@ -297,13 +299,6 @@ async def test_the_first_child_that_dies_is_named_with_its_last_words(stack: Loc
     report = await asyncio.wait_for(watch, timeout=30)
     assert "postgres was ended by SIGKILL" in report
     assert "ready to accept connections" in report
-
-
-async def test_stopping_twice_at_once_and_again_is_one_stop(stack: LocalStack, tmp_path: Path) -> None:
-    await stack.start_servers()
-    await asyncio.gather(stack.stop(), stack.stop())
-    await stack.stop()
-    assert not (tmp_path / "stack" / "stack.json").exists()
 
 
 async def test_a_cancelled_start_leaves_nothing_running(tmp_path: Path) -> None:

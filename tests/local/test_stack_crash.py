@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -20,8 +19,8 @@ import psutil
 import pytest
 
 import local.postgres_home
-from local.postgres_home import find_postgres_home, may_reach
-from local.processes import ProcessIdentity, StackError, SystemUser, stop_leftover
+from local.postgres_home import find_postgres_home
+from local.processes import ProcessIdentity, StackError, stop_leftover
 from local.stack import LocalStack, running_stack
 from local.stack_state import StackRecord, read_record
 from tests.local.stack_helpers import (
@@ -32,6 +31,7 @@ from tests.local.stack_helpers import (
     execute,
     is_gone,
     permissions,
+    postgres_only,
     servers_only,
     set_permissions,
 )
@@ -127,14 +127,6 @@ async def test_a_second_sigterm_does_not_wait_for_a_deaf_worker(tmp_path: Path) 
     assert [name for name, process in children.items() if not is_gone(process)] == []
 
 
-async def test_ctrl_c_in_the_terminal_reaches_the_supervisor_alone(tmp_path: Path) -> None:
-    async with LocalStack(servers_only(tmp_path)) as stack:
-        await stack.start_servers()
-        groups = {os.getpgid(process.pid) for process in children_of_stack(tmp_path).values()}
-        assert os.getpgrp() not in groups
-        assert len(groups) >= 2, "each child has a group of its own"
-
-
 async def test_a_process_that_got_the_number_of_a_child_is_left_alone() -> None:
     with stranger() as process:
         started_s = psutil.Process(process.pid).create_time()
@@ -162,13 +154,13 @@ def test_a_reused_number_of_a_supervisor_is_no_running_stack(tmp_path: Path) -> 
 
 
 async def test_a_postmaster_pid_whose_number_is_another_program_is_no_obstacle(tmp_path: Path) -> None:
-    async with LocalStack(servers_only(tmp_path)) as first:
+    async with LocalStack(postgres_only(tmp_path)) as first:
         await first.start_servers()
     # As after a power cut: the number in the file is somebody else's by now. Postgres alone would refuse to start.
     pid_file = find_postgres_home(tmp_path).data / "postmaster.pid"
     with stranger() as process:
         pid_file.write_text(f"{process.pid}\n{pid_file.parent}\n1\n5432\n\n127.0.0.1\n1 1\nready\n")
-        async with LocalStack(servers_only(tmp_path)) as second:
+        async with LocalStack(postgres_only(tmp_path)) as second:
             await second.start_servers()
         assert process.poll() is None
 
@@ -181,8 +173,7 @@ async def test_a_server_that_only_postmaster_pid_knows_is_stopped(tmp_path: Path
         server = psutil.Process(int((home.data / "postmaster.pid").read_text().splitlines()[0]))
         # A directory that lost its lock file and its record: what is left is the data.
         (tmp_path / "stack.lock").unlink()
-        stack = LocalStack(servers_only(tmp_path).model_copy(update={"external_temporal_address": "127.0.0.1:1"}))
-        async with stack:
+        async with LocalStack(postgres_only(tmp_path)) as stack:
             addresses = await stack.start_servers()
             assert server.status() == psutil.STATUS_ZOMBIE, "its stopped parent cannot bury it"
             assert await execute(addresses.database_url, "SELECT 1") == [(1,)]
@@ -206,7 +197,7 @@ async def test_as_root_postgres_lives_in_the_directory_where_its_user_may_go() -
     with tempfile.TemporaryDirectory() as reachable:
         set_permissions(Path(reachable), 0o755)
         directory = Path(reachable) / "stack"
-        async with LocalStack(servers_only(directory)) as stack:
+        async with LocalStack(postgres_only(directory)) as stack:
             await stack.start_servers()
             assert children_of_stack(directory)["postgres"].username() == local.postgres_home.SYSTEM_USER
             assert (directory / "postgres" / "PG_VERSION").exists()
@@ -217,7 +208,7 @@ async def test_as_root_postgres_lives_elsewhere_where_its_user_may_not_go(tmp_pa
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     directory = closed / "stack"
-    async with LocalStack(servers_only(directory)) as stack:
+    async with LocalStack(postgres_only(directory)) as stack:
         await stack.start_servers()
         home = find_postgres_home(directory)
         assert not home.data.is_relative_to(tmp_path)
@@ -235,7 +226,7 @@ async def test_as_root_data_stays_where_it_is_when_permissions_change(tmp_path: 
         directory = Path(parent) / "stack"
         for mode in (0o700, 0o755):
             set_permissions(Path(parent), mode)
-            async with LocalStack(servers_only(directory)) as stack:
+            async with LocalStack(postgres_only(directory)) as stack:
                 addresses = await stack.start_servers()
                 if mode == 0o700:
                     await execute(addresses.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -258,39 +249,7 @@ async def test_as_root_binaries_out_of_reach_are_copied_to_where_they_can_run(
             shutil.copytree(part, hidden / part.relative_to(site_packages))
         out_of_reach = hidden / binaries.relative_to(site_packages)
         monkeypatch.setattr(local.postgres_home, "_find_binaries", lambda: out_of_reach)
-        async with LocalStack(servers_only(tmp_path / "stack")) as stack:
+        async with LocalStack(postgres_only(tmp_path / "stack")) as stack:
             addresses = await stack.start_servers()
             assert await execute(addresses.database_url, "SELECT 1") == [(1,)]
             assert Path(children_of_stack(tmp_path / "stack")["postgres"].exe()).is_relative_to(base)
-
-
-@as_root
-async def test_a_normal_user_runs_the_stack_with_postgres_as_themselves() -> None:
-    nobody = pwd.getpwnam("nobody")
-    python = _python_for(SystemUser(name="nobody", uid=nobody.pw_uid, gid=nobody.pw_gid))
-    with tempfile.TemporaryDirectory() as home:
-        os.chown(home, nobody.pw_uid, nobody.pw_gid)
-        directory = Path(home) / "stack"
-        site_packages = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-            "HOME": home,
-            "PYTHONPATH": site_packages,
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        user: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "env": environment}
-        with supervisor(directory, python=python, **user) as running:
-            assert await execute(running["database_url"], "SELECT 1") == [(1,)]
-            assert {process.username() for process in children_of_stack(directory).values()} == {"nobody"}
-            assert (directory / "postgres" / "PG_VERSION").exists()
-            running["process"].terminate()
-            running["process"].wait(timeout=10)
-
-
-def _python_for(user: SystemUser) -> str:
-    """A Python of this version that the user can run; this one may lie in root's home."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for candidate in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
-        if Path(candidate).exists() and may_reach(Path(candidate), user):
-            return candidate
-    return pytest.skip(f"no Python {version} that {user.name} may run")

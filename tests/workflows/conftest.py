@@ -35,6 +35,7 @@ from workflows.messages import LeadListInput
 from workflows.names import AGENT_TASK_QUEUE, SEARCH_ATTRIBUTES, TASK_QUEUE
 
 PAYLOAD_BYTES_MAX = 64_000
+_replayed: set[tuple[tuple[int, str], ...]] = set()
 _BIN = Path(sys.executable).parent
 
 StartRun = Callable[..., Awaitable[LiveRun]]
@@ -154,7 +155,7 @@ async def starting(server: Server) -> AsyncIterator[StartRun]:
 
 
 async def replay(histories: list[WorkflowHistory]) -> None:
-    """Run the workflows again on what happened. Histories that took the same course are run once.
+    """Run the workflows again on what happened. Histories that took the same course are run once a session.
 
     Raises:
         RuntimeError: a workflow decides otherwise than it did.
@@ -162,8 +163,9 @@ async def replay(histories: list[WorkflowHistory]) -> None:
     courses = {tuple(_course(event) for event in history.events): history for history in histories}
 
     async def each() -> AsyncIterator[WorkflowHistory]:
-        for history in courses.values():
-            yield history
+        for course, history in courses.items():
+            if course not in _replayed:
+                yield history
 
     replayer = Replayer(
         workflows=[LeadListWorkflow, CompanyWorkflow],
@@ -174,6 +176,7 @@ async def replay(histories: list[WorkflowHistory]) -> None:
     failures = list(results.replay_failures.values())
     if failures:
         raise failures[0]
+    _replayed.update(courses)
 
 
 def _course(event: HistoryEvent) -> tuple[int, str]:

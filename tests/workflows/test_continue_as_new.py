@@ -12,10 +12,10 @@ from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for
 
-EVENTS_MAX = 150
+EVENTS_MAX = 100
 # What may come on top while the open companies come home, with four of them and a search open.
 DRAIN_EVENTS_MAX = 150
-COMPANIES, TASKS = 120, 12
+COMPANIES, TASKS = 72, 8
 
 
 async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) -> None:
