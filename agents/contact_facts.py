@@ -1,7 +1,11 @@
-"""From the people the contact agent names to people who are proven: name, title and every way to reach them."""
+"""From the people the contact agent names to people who are proven: name, title and every way to reach them.
+
+Whatever an answer holds, the run goes on: what does not hold is left out and counted as ``what:why``.
+"""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 
 from agents.contact_research import ContactsOutput, FoundPerson
 from agents.grounding import Grounder, comparable, contains, holds_address, without_links
@@ -13,7 +17,10 @@ from domain.contact import (
     clean_email,
     clean_linkedin,
     clean_name,
+    is_named_person,
     is_role_mailbox,
+    person_key,
+    quality_score,
 )
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
@@ -23,6 +30,14 @@ from store.tool_results import ToolResult
 # Characters between a name and an address for the address to stand "next to the name" on a team page.
 _NEAR_CHARS = 400
 _PEOPLE_MAX = 200
+_TITLE_LENGTH_MAX = 150  # a longer "title" is a sentence or a page
+_QUOTE_LOOKED_AT = 1000  # characters of a claimed quote, which may be of any length
+# "jane at acme dot com", "jane [at] acme.com": never put together, since what stands there is no address (DOMAIN, "published").
+_AT = r"[\w.+-]+\s*[\[({<]?\s*(?:\bat\b|@)\s*[\])}>]?\s*[\w-]+"
+_OBFUSCATED = re.compile(
+    rf"{_AT}(?:\s*[\[({{<]?\s*\bdot\b\s*[\])}}>]?\s*[\w-]+)+|[\w.+-]+\s*[\[({{<]\s*at\s*[\])}}>]\s*[\w-]+(?:\.[\w-]+)+",
+    re.IGNORECASE,
+)
 
 
 def proven_people(
@@ -31,10 +46,16 @@ def proven_people(
     company_domains: frozenset[str],
     office_phones: frozenset[str],
 ) -> tuple[list[Person], dict[str, int]]:
-    """People whose name and title stand on the company's own pages, with the parts that hold; and the dropped claims."""
+    """People whose name and title stand on the company's own pages, with the parts that hold; and the dropped claims.
+
+    Each person once, as the claims prove most about them; at most 200, in the order of the answer.
+    """
     grounder = Grounder(results)
-    people: list[Person] = []
+    people: dict[str, Person] = {}
     for found in output.people[:_PEOPLE_MAX]:
+        if not is_named_person(clean_name(found.full_name)) or len(found.title) > _TITLE_LENGTH_MAX:
+            grounder.dropped["person:not_named"] += 1
+            continue
         evidence = grounder.evidence(
             "person", found.citation, values=[found.full_name, found.title], company_domains=company_domains
         )
@@ -43,32 +64,40 @@ def proven_people(
         if _is_of_other_company(found.email, company_domains):
             grounder.dropped["person:other_company"] += 1
             continue
-        email, email_evidence = _email(found, grounder, results, company_domains)
-        linkedin = clean_linkedin(found.linkedin_url)
-        linkedin_shown = linkedin is not None and _shows(results[evidence.result_id].text, linkedin)
-        phone = phone_key(found.phone)
-        phone_shown = phone is not None and phone not in office_phones and contains(evidence.quote, found.phone or "")
+        email, email_evidence = _email(found, evidence, grounder, results, company_domains)
+        linkedin = _linkedin(found, grounder, results[evidence.result_id].text)
         note = (
             grounder.evidence("note", found.note.citation, values=[found.note.value], company_domains=company_domains)
             if found.note
             else None
         )
-        people.append(
-            Person(
-                full_name=clean_name(found.full_name),
-                title=" ".join(found.title.split()),
-                email=email,
-                email_status=EmailStatus.PUBLISHED if email else EmailStatus.UNKNOWN,
-                phone=phone if phone_shown else None,
-                linkedin_url=linkedin if linkedin_shown else None,
-                evidence=evidence,
-                email_evidence=email_evidence,
-                linkedin_evidence=evidence if linkedin_shown else None,
-                note=found.note.value if found.note and note else None,
-                note_evidence=note,
-            )
+        person = Person(
+            full_name=clean_name(found.full_name),
+            title=_printed(found.title),
+            email=email,
+            email_status=EmailStatus.PUBLISHED if email else EmailStatus.UNKNOWN,
+            phone=_phone(found, grounder, evidence, office_phones),
+            linkedin_url=linkedin,
+            evidence=evidence,
+            email_evidence=email_evidence,
+            linkedin_evidence=evidence if linkedin else None,
+            note=_printed(found.note.value) if found.note and note else None,
+            note_evidence=note,
         )
-    return people, dict(grounder.dropped)
+        key = person_key(person.full_name)
+        if key in people:
+            grounder.dropped["person:named_twice"] += 1
+        if key not in people or quality_score(person) > quality_score(people[key]):
+            people[key] = person
+    beyond = len(output.people) - _PEOPLE_MAX
+    if beyond > 0:
+        grounder.dropped["person:beyond_limit"] += beyond
+    return list(people.values()), dict(grounder.dropped)
+
+
+def _printed(text: str) -> str:
+    """Words as a page shows them: without control and direction marks, in one line."""
+    return " ".join("".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C").split())
 
 
 def _is_of_other_company(email: str | None, company_domains: frozenset[str]) -> bool:
@@ -78,9 +107,18 @@ def _is_of_other_company(email: str | None, company_domains: frozenset[str]) -> 
 
 
 def _email(
-    found: FoundPerson, grounder: Grounder, results: Mapping[str, ToolResult], company_domains: frozenset[str]
+    found: FoundPerson,
+    person: Evidence,
+    grounder: Grounder,
+    results: Mapping[str, ToolResult],
+    company_domains: frozenset[str],
 ) -> tuple[str | None, Evidence | None]:
+    cited = found.email_citation.quote[:_QUOTE_LOOKED_AT] if found.email_citation else ""
+    is_obfuscated = _OBFUSCATED.search(f"{person.quote}\n{cited}\n{(found.email or '')[:_QUOTE_LOOKED_AT]}") is not None
     address = clean_email(found.email)
+    if is_obfuscated and not (address and holds_address(cited, found.email or "")):
+        grounder.dropped["email:obfuscated"] += 1
+        return None, None
     if found.email is None:
         return None, None
     if address is None:
@@ -104,9 +142,41 @@ def _email(
     return address, evidence
 
 
-def _shows(text: str, url: str) -> bool:
-    """Whether an address stands in a text as a whole, not as the beginning of a longer one (in/jane, in/janet)."""
-    return re.search(rf"{re.escape(url.rstrip('/'))}(?![\w%-])", text) is not None
+def _linkedin(found: FoundPerson, grounder: Grounder, page: str) -> str | None:
+    if found.linkedin_url is None:
+        return None
+    profile = clean_linkedin(found.linkedin_url)
+    if profile is None:
+        grounder.dropped["linkedin_url:not_a_profile"] += 1
+        return None
+    places = list(_places(page, profile))
+    if not places:
+        grounder.dropped["linkedin_url:not_on_page"] += 1
+        return None
+    name = comparable(found.full_name).casefold()
+    if not any(name in comparable(around).casefold() for around in places):
+        grounder.dropped["linkedin_url:not_next_to_name"] += 1
+        return None
+    return profile
+
+
+def _places(text: str, url: str) -> Iterator[str]:
+    """What surrounds an address where it stands as a whole, not as the beginning of a longer one (in/jane, in/janet)."""
+    for match in re.finditer(rf"{re.escape(url.rstrip('/'))}(?![\w%-])", text):
+        yield text[max(0, match.start() - _NEAR_CHARS) : match.end() + _NEAR_CHARS]
+
+
+def _phone(found: FoundPerson, grounder: Grounder, evidence: Evidence, office_phones: frozenset[str]) -> str | None:
+    if found.phone is None:
+        return None
+    phone = phone_key(found.phone)
+    if phone is None or not contains(evidence.quote, found.phone):
+        grounder.dropped["phone:not_in_quote"] += 1
+        return None
+    if phone in office_phones:
+        grounder.dropped["phone:of_office"] += 1
+        return None
+    return phone
 
 
 def _near(text: str, name: str, email: str) -> bool:

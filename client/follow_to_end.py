@@ -15,6 +15,7 @@ from client.files import export_files
 from client.follow import follow, follow_on_console
 from client.process import UserError
 from client.render import counts_line, funnel_line, print_question
+from client.report import print_completeness
 from client.services import Services
 from client.status import RunView
 from domain.progress import RunStatus
@@ -122,6 +123,8 @@ async def _finish(services: Services, view: RunView, output_dir: Path, console: 
         document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
         console.print(funnel_line(view.funnel), style="dim", markup=False, highlight=False)
         console.print(counts_line(view), markup=False, highlight=False)
+        if view.completeness is not None:
+            print_completeness(console, view.completeness)
         if files.partial:
             console.print(f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}", markup=False)
         for line in (

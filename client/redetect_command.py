@@ -3,6 +3,8 @@
 Needs the database alone; nothing is fetched. What is written follows from who owns the row:
 
 - a company delivered by a completed run is left as it is: a delivered row does not change behind a person's back;
+- what is known of the company beyond the runs (``known_companies``) gets the new detection in either case, where the pages are
+  those of its last reading: it is delivered to nobody;
 - any other company of a completed run gets the new facts, and keeps the verdicts it was judged by;
 - a company of a run that is not completed gets new facts, verdicts and grade. Where it stands in the run is the workflow's to
   say: an open company is decided by its next step, and of one that has ended otherwise than it now would, the command tells.
@@ -29,7 +31,7 @@ from domain.icp import grade
 from domain.pms import PmsDetection, SitePage
 from domain.progress import RunStatus
 from domain.verdicts import SETTLED_BEFORE_RESEARCH, decide, judge
-from store import audit, redetect, tool_results
+from store import audit, known, redetect, tool_results
 from store.database import Connection
 from store.redetect import StoredCompany, StoredPage
 from tools.pms.detect import detect_pms
@@ -158,6 +160,7 @@ async def _stored_anew(
         if now.page_urls != company.page_urls:
             return _redetection(now, None, "left as it is: it has just been read anew")
         facts = with_pms(now.facts, detection, read)
+        await known.correct_software(conn, now.company_id, facts)
         if not now.delivered:
             judged = None
             if now.run_status is not RunStatus.COMPLETED:
