@@ -17,7 +17,7 @@ from client.process import UserError
 from client.render import counts_line, funnel_line, print_question
 from client.report import print_completeness
 from client.services import Services
-from client.status import RunView
+from client.status import RunView, view_run
 from domain.progress import RunStatus
 from domain.request import OnDecision
 from store.runs import RunRow
@@ -117,6 +117,7 @@ async def _prompted(text: str) -> int:
 
 
 async def _finish(services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool) -> int:
+    view = await view_run(services, view.run, report=True)
     run, document = view.run, view.document()
     if run.status is RunStatus.COMPLETED:
         files = await export_files(services.conn, run, output_dir)

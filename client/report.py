@@ -68,8 +68,8 @@ def completeness_lines(report: Completeness) -> list[str]:
 
 
 def _source_cost(view: RunView, source: SourceYield) -> str:
-    is_unknown = view.bought.unpriced_calls and not source.cost_usd and source.kind not in WITHOUT_MODEL
-    return "unknown" if is_unknown else f"${source.cost_usd:.4f}"
+    has_asked = source.done > 0 and source.kind not in WITHOUT_MODEL
+    return "unknown" if view.bought.unpriced_calls and has_asked and not source.cost_usd else f"${source.cost_usd:.4f}"
 
 
 def _column_texts(count: ColumnCount | None) -> tuple[str, str, str]:

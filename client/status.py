@@ -36,7 +36,7 @@ class RunView(BaseModel):
         live: counts of what is open now; None when no worker answers, or the run has ended.
         waiting_for_worker: the run should be worked on, but no worker is there to do it.
         bought: exact, from the stored turns.
-        completeness: the report on what is delivered; None of a run that goes on, unless it was asked for.
+        completeness: the report on what is delivered; None unless it was asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -130,7 +130,7 @@ async def view_run(services: Services, run: RunRow, *, report: bool = False) -> 
     """A run as it is now.
 
     Args:
-        report: with the completeness report even while the run goes on; counting it reads every delivered row.
+        report: with the completeness report; counting it reads every delivered row.
     """
     live, waiting_for_worker = None, False
     if run.status not in ENDED:
@@ -177,7 +177,7 @@ async def stored_view(
         bought=bought,
         live=live,
         waiting_for_worker=waiting_for_worker,
-        completeness=await _report(conn, run, ids, funnel, bought) if report or run.status in ENDED else None,
+        completeness=await _report(conn, run, ids, funnel, bought) if report else None,
     )
 
 

@@ -246,17 +246,19 @@ def percent(part: int, whole: int) -> float | None:
 
 
 def _count(rule: ColumnRule, rows: Sequence[FileRow]) -> ColumnCount:
-    filled = [row for row in rows if cell(row.cells[rule.column])]
+    filled = proven = neutralised = 0
+    for row in rows:
+        value = row.cells[rule.column]
+        text = cell(value)
+        filled += bool(text)
+        proven += bool(text) and rule.column in row.proven
+        neutralised += text.startswith("'") and not str(value).lstrip().startswith("'")
     return ColumnCount(
         file=rule.file,
         column=rule.column,
         basis=rule.basis,
         rows=len(rows),
-        filled=len(filled),
-        proven=sum(rule.column in row.proven for row in filled) if rule.needs_proof else None,
-        neutralised=sum(_is_neutralised(row.cells[rule.column]) for row in filled),
+        filled=filled,
+        proven=proven if rule.needs_proof else None,
+        neutralised=neutralised,
     )
-
-
-def _is_neutralised(value: object) -> bool:
-    return isinstance(value, str) and cell(value).startswith("'") and not value.lstrip().startswith("'")

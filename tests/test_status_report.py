@@ -82,7 +82,7 @@ def printed(view: RunView, *, width: int = 100) -> str:
 
 
 async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> None:
-    view = await view_of(conn, await delivered(conn))
+    view = await view_of(conn, await delivered(conn), report=True)
     document = json.loads(json.dumps(view.document()))["completeness"]
     columns = {(column["file"], column["column"]): column for column in document.pop("columns")}
     assert columns["companies", "state"] == {
@@ -104,7 +104,7 @@ async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> No
 
 
 async def test_f91_the_table_and_what_it_cannot_say_are_printed(conn: Connection) -> None:
-    text = printed(await view_of(conn, await delivered(conn)))
+    text = printed(await view_of(conn, await delivered(conn), report=True))
     assert "Completeness of 2 companies and 1 contacts" in text
     row = next(line for line in text.splitlines() if "units_estimate" in line)
     assert [part.strip() for part in row.strip("│").split("│")] == [
@@ -122,7 +122,7 @@ async def test_f91_the_table_and_what_it_cannot_say_are_printed(conn: Connection
     assert "Per delivered company: 1 model calls, 1,000 tokens in, 100 out, cost $0.1000." in said
 
 
-async def test_a_run_that_goes_on_is_measured_only_when_it_is_asked_for(conn: Connection) -> None:
+async def test_a_delivery_is_measured_only_when_it_is_asked_for(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     assert (await view_of(conn, run_id)).document()["completeness"] is None
     report = (await view_of(conn, run_id, report=True)).document()["completeness"]
@@ -133,21 +133,19 @@ async def test_a_run_that_goes_on_is_measured_only_when_it_is_asked_for(conn: Co
 async def test_a_price_that_nobody_knows_is_shown_as_unknown_with_the_settings_that_give_one(conn: Connection) -> None:
     run_id = await delivered(conn, price_usd=0.0)
     await conn.execute(
-        "INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query)"
-        " VALUES (%(run)s, 'a', 0, 'seeds', ''), (%(run)s, 'b', 1, 'list_pages', 'q')",
+        "INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, status) VALUES"
+        " (%(run)s, 'a', 0, 'seeds', '', 'done'), (%(run)s, 'b', 1, 'list_pages', '', 'done'),"
+        " (%(run)s, 'c', 2, 'individual', '', 'open')",
         {"run": run_id},
     )
-    view = await view_of(conn, run_id, priced())
+    view = await view_of(conn, run_id, priced(), report=True)
     shown = "unknown (set MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK)"
     assert counts_line(view).endswith(f"cost {shown}")
     text = printed(view, width=200)
     assert f"cost {shown}." in text
-    assert [
-        line.split("│")[7].strip() for line in text.splitlines() if line.startswith(("│ seeds", "│ list pages"))
-    ] == [
-        "$0.0000",
-        "unknown",
-    ]
+    kinds = ("│ seeds", "│ list pages", "│ individual")
+    costs = [line.split("│")[7].strip() for line in text.splitlines() if line.startswith(kinds)]
+    assert costs == ["$0.0000", "unknown", "$0.0000"], "what asked no model costs nothing"
     document = view.document()
     assert (document["cost_usd"], document["unpriced_calls"]) == (None, 2)
     assert document["completeness"]["per_company"]["cost_usd"] is None

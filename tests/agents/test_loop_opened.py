@@ -62,8 +62,9 @@ async def test_what_is_opened_is_the_home_page_and_the_best_page_of_each_sort(
 ) -> None:
     first, *others = await pages_to_open(gateway, [HOME], sorts, frozenset({HOST}))
     assert first == HOME
-    assert len(others) == len(sorts) and set(others) <= set(PAGES)
-    assert all((await gateway.fetch_page(url)).status == "ok" for url in others)
+    assert 2 <= len(others) <= len(sorts) and set(others) <= set(PAGES), "a sort that the site has not is left out"
+    for url in others:
+        assert (await gateway.fetch_page(url)).status == "ok"
 
 
 async def test_known_pages_stand_in_the_first_request_as_if_they_had_been_asked_for(

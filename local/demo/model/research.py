@@ -26,6 +26,7 @@ _WANTED = re.compile(
     r"|properties|why|portfolio|areas?|what-?we|faq",
     re.IGNORECASE,
 )
+_ABOUT = re.compile(r"/(?:about(?:-us)?|our-story|company|who-we-are)(?:\.\w+)?/?$", re.IGNORECASE)
 _TRADE = re.compile(
     r"\bpropert|\brental|\bmanage|\bhomes\b|\bassociation|\bapartment|\breal estate|\bleas",
     re.IGNORECASE,
@@ -47,7 +48,7 @@ def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
     company = read_company_task(conversation)
     pages = own_pages(conversation, company)
     answer = _answer(pages, company)
-    if _settles(answer):
+    if _settles(answer) and not pages_to_open(conversation, company, _ABOUT, count=1):
         return answer
     if conversation.may("fetch_page", turns_max=TURNS_MAX, calls_max=CALLS_MAX):
         urls = pages_to_open(conversation, company, _WANTED, count=CALLS_MAX - len(conversation.calls))
@@ -61,7 +62,8 @@ def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
 
 
 def _settles(answer: JsonObject) -> bool:
-    """Whether what the instructions ask for first is known, so that reading on would be for its own sake."""
+    """Whether what the instructions ask for first is known: with the page about the company read, more would be for its
+    own sake."""
     return bool(answer["company_type"] and answer["manages_for_owners"] and (answer["units"] or answer["listings"]))
 
 
