@@ -128,8 +128,8 @@ class AgentRunner:
             subject: what it is about (a search task's or company's id).
             task: the input for the model, JSON values only.
             seen_urls: addresses that may be opened from the start, with the sites they belong to.
-            opened: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are shown. A
-                conversation once begun goes on with those it was begun with.
+            opened: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are
+                shown. A conversation once begun goes on with those it was begun with.
             ask_again: whether the answer leaves something open that is worth one more question.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.

@@ -79,6 +79,7 @@ async def test_known_pages_stand_in_the_first_request_as_if_they_had_been_asked_
     assert [json.loads(item["arguments"])["url"] for item in items[:2]] == [HOME, SECOND]
     assert [item["call_id"] for item in items[:2]] == [item["call_id"] for item in items[2:]]
     assert (home["status"], second["status"]) == ("ok", "ok")
+    assert home["text"].startswith(f"<untrusted-{home['result_id']}>\n"), "fenced, as every page is"
     assert set(answer.results) == {home["result_id"], second["result_id"]}, "what was shown can be quoted"
     assert (answer.stop, answer.spend.model_calls) == ("answered", 1)
 
