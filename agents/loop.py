@@ -23,7 +23,7 @@ from agents.cost import cost_usd, estimate_usd
 from agents.errors import translated
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
-from agents.tool_calls import ClaimPage, ToolCalls, definitions
+from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
 from domain.company import Interruption
 from domain.steps import Spend
 from domain.storable import storable
@@ -90,6 +90,7 @@ class AgentRunner:
         seen_urls: Iterable[str] = (),
         on_turn: Callable[[int], None] = lambda turn: None,
         claim_page: ClaimPage | None = None,
+        known_sites: KnownSites | None = None,
     ) -> AgentAnswer:
         """Run one agent call to its end.
 
@@ -99,6 +100,7 @@ class AgentRunner:
             seen_urls: addresses that may be opened from the start, with the sites they belong to.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.
+            known_sites: which sites a search need not show again; asked after each search.
 
         Raises:
             ApplicationError: the model's service failed; typed and classified by ``errors.translated``.
@@ -113,6 +115,7 @@ class AgentRunner:
             seen_urls=set(seen_urls),
             mcp_tools=self._mcp_tools.get(role.name, ()),
             claim_page=claim_page,
+            known_sites=known_sites,
         )
         first_input = stored[0].task if stored and stored[0].task else task
         items: list[dict[str, Any]] = [_user(json.dumps(first_input, ensure_ascii=False))]

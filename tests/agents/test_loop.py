@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -14,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from agents import company_research, discovery
 from agents.company_research import ResearchOutput
 from agents.discovery import DiscoveryOutput
+from agents.tool_calls import KnownSites, ToolCalls
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
@@ -110,6 +112,33 @@ async def test_calls_of_one_turn_are_all_answered_under_their_ids(
     assert page["status"] == search["status"] == "ok"
     assert site.name in page["text"]
     assert set(answer.results) == {page["result_id"], search["result_id"]}
+
+
+async def test_f51_what_a_search_finds_of_known_companies_is_left_out_and_counted(
+    gateway: ToolGateway, site: GoldCompany
+) -> None:
+    query = json.dumps({"query": f"{site.name} {site.city}", "page": 1})
+    asked: list[set[str]] = []
+
+    async def known_sites(sites: set[str]) -> set[str]:
+        asked.append(sites)
+        return {str(site.domain)}
+
+    def tool_calls(known: KnownSites | None) -> ToolCalls:
+        return ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=5, seen_urls=set(), known_sites=known)
+
+    everything = json.loads(await tool_calls(None).call("search_web", query))
+    tools = tool_calls(known_sites)
+    shown = json.loads(await tools.call("search_web", query))
+    refused = json.loads(await tools.call("fetch_page", json.dumps({"url": site.website})))
+
+    urls = [hit["url"] for hit in everything["results"]]
+    assert any(site.domain in url for url in urls)
+    assert [hit["url"] for hit in shown["results"]] == [url for url in urls if site.domain not in url]
+    assert shown["already_known_left_out"] == len(urls) - len(shown["results"]) > 0
+    assert "already_known_left_out" not in everything
+    assert site.domain in asked[0]
+    assert refused["reason"].startswith("address_not_seen")
 
 
 @pytest.mark.parametrize(
