@@ -185,10 +185,15 @@ async def test_f51_a_search_is_not_shown_the_sites_of_companies_that_other_searc
         run_id, other_run = (await add_run(conn)).run_id, (await add_run(conn)).run_id
         await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
         first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
-        for run, task, name in ((run_id, first, "acme"), (run_id, second, "birch"), (other_run, None, "cedar")):
+        for run, task, name in (
+            (run_id, first, "acme"),
+            (run_id, second, "birch"),
+            (run_id, None, "dogwood"),
+            (other_run, None, "cedar"),
+        ):
             found = candidate(name, key=f"domain:{name}.example")
             assert await companies.insert_candidate(conn, run, task, 0, found)
-        asked = {"acme.example", "birch.example", "cedar.example", "new.example"}
+        asked = {"acme.example", "birch.example", "cedar.example", "dogwood.example", "new.example"}
 
         assert await search_tasks.sites_of_others(conn, run_id, first, asked) == {"birch.example"}
         assert await search_tasks.sites_of_others(conn, run_id, second, asked) == {"acme.example"}
