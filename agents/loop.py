@@ -100,7 +100,7 @@ class AgentRunner:
             seen_urls: addresses that may be opened from the start, with the sites they belong to.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.
-            known_sites: which sites a search need not show again; asked after each search.
+            known_sites: which sites a search marks as known; asked after each search.
 
         Raises:
             ApplicationError: the model's service failed; typed and classified by ``errors.translated``.

@@ -106,7 +106,7 @@ class ToolCalls:
         """
         Args:
             claim_page: whether a page is this conversation's to read; None where it shares its pages with nobody.
-            known_sites: which sites are left out of what a search finds; None leaves out none.
+            known_sites: which sites are marked as known in what a search finds; None marks none.
         """
         self._gateway = gateway
         self._names = names
@@ -164,11 +164,10 @@ class ToolCalls:
         known: set[str] = set()
         if self._known_sites is not None:
             known = await self._known_sites({site for hit in hits if (site := registrable_domain(hit["url"]))})
-        shown = [hit for hit in hits if registrable_domain(hit["url"]) not in known]
-        self._seen.update(normalised_url(hit["url"]) for hit in shown)
-        # Said, or a page on which all is known would look like one on which nothing was found.
-        left_out = {"already_known_left_out": len(hits) - len(shown)} if len(shown) < len(hits) else {}
-        return _json(result, {"results": shown, **left_out})
+        self._seen.update(normalised_url(hit["url"]) for hit in hits)
+        # Marked and not left out: how many a page holds says whether there is another one.
+        shown = [_without_words(hit) if registrable_domain(hit["url"]) in known else hit for hit in hits]
+        return _json(result, {"results": shown})
 
     def _shown_page(self, result: ToolResult) -> str:
         self.results[result.result_id] = result
@@ -184,6 +183,10 @@ class ToolCalls:
                 "truncated": len(result.text) > _TEXT_MAX,
             },
         )
+
+
+def _without_words(hit: dict[str, Any]) -> dict[str, Any]:
+    return {"url": hit["url"], "title": hit["title"], "already_known": True}
 
 
 def links_in(text: str) -> set[str]:

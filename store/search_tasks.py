@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.search_plan import WITHOUT_MODEL, SearchTask, TaskKind
+from domain.search_plan import SearchTask, TaskKind
 from domain.steps import TaskRef
 from store.database import Connection
 
@@ -115,17 +115,13 @@ async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) ->
 
 
 async def sites_of_others(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
-    """Of these registrable domains, those of companies that other searches of the run have found on the web.
-
-    Not those that were at hand: with them left out, a request asked again would be led on to pages that it has never read.
-    """
+    """Of these registrable domains, those of companies that other tasks of the run have found."""
     cursor = await conn.execute(
         """
-        SELECT substr(c.candidate_key, 8) AS site
-        FROM company_candidates c JOIN search_tasks t ON t.task_id = c.search_task_id
-        WHERE c.run_id = %s AND c.candidate_key = ANY(%s) AND t.task_id <> %s AND t.kind <> ALL(%s)
+        SELECT substr(candidate_key, 8) AS site FROM company_candidates
+        WHERE run_id = %s AND candidate_key = ANY(%s) AND search_task_id IS DISTINCT FROM %s
         """,
-        (run_id, [f"domain:{site}" for site in sites], task_id, list(WITHOUT_MODEL)),
+        (run_id, [f"domain:{site}" for site in sites], task_id),
     )
     return {row["site"] for row in await cursor.fetchall()}
 
