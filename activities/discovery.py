@@ -79,6 +79,10 @@ class DiscoveryActivities:
             async with self._database.transaction() as conn:
                 return await search_tasks.claim_page(conn, run_id, task.task_id, url)
 
+        async def known_sites(sites: set[str]) -> set[str]:
+            async with self._database.transaction() as conn:
+                return await search_tasks.sites_of_others(conn, run_id, task.task_id, sites)
+
         with heartbeating() as on_turn:
             answer = await self._runner.run(
                 discovery.ROLE,
@@ -87,6 +91,7 @@ class DiscoveryActivities:
                 task_input(step, task, shown),
                 on_turn=on_turn,
                 claim_page=claim_page,
+                known_sites=known_sites,
             )
             if answer.interruption is not None:
                 return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
@@ -138,7 +143,9 @@ def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate],
     grounder = Grounder(results)
     named = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
     checked = [checked_candidate(company, grounder, results) for company in (*named, *lists.companies)]
-    return [candidate for candidate in checked if candidate is not None], grounder.dropped
+    # A company that stands on two lists of one search is named once.
+    once = {candidate.candidate_key: candidate for candidate in reversed(checked) if candidate is not None}
+    return list(reversed(once.values())), grounder.dropped
 
 
 def task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[str, object]:

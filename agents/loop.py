@@ -26,7 +26,7 @@ from agents.cost import cost_usd, estimate_usd
 from agents.errors import translated
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
-from agents.tool_calls import ClaimPage, ToolCalls, definitions
+from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
 from agents.untrusted import fenced
 from domain.company import Interruption
 from domain.steps import Spend
@@ -121,6 +121,7 @@ class AgentRunner:
         ask_again: AskAgain = lambda answer, results: None,
         on_turn: Callable[[int], None] = lambda turn: None,
         claim_page: ClaimPage | None = None,
+        known_sites: KnownSites | None = None,
     ) -> AgentAnswer:
         """Run one agent call to its end.
 
@@ -133,6 +134,7 @@ class AgentRunner:
             ask_again: whether the answer leaves something open that is worth one more question.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.
+            known_sites: which sites a search marks as known; asked after each search.
 
         Raises:
             ApplicationError: the model's service failed; typed and classified by ``errors.translated``.
@@ -149,6 +151,7 @@ class AgentRunner:
             seen_urls={*seen_urls, *first},
             mcp_tools=self._mcp_tools.get(role.name, ()),
             claim_page=claim_page,
+            known_sites=known_sites,
         )
         shown, pages = await _open(tools, first, "opened", is_exact=begun is not None)
         first_input = begun or (task | ({_OPENED: shown} if shown else {}))

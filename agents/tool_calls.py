@@ -19,6 +19,9 @@ _TEXT_MAX = 20_000  # characters of a page shown to the model; more is said to b
 ClaimPage = Callable[[str], Awaitable[bool]]
 """Given an address in the form it is cached under: whether this conversation is the one to read it."""
 
+KnownSites = Callable[[set[str]], Awaitable[set[str]]]
+"""Given registrable domains: those whose companies are known already, and which need not be named again."""
+
 
 class SearchWebArgs(BaseModel):
     """Arguments of ``search_web``."""
@@ -98,11 +101,17 @@ class ToolCalls:
         seen_urls: set[str],
         mcp_tools: Iterable[McpTool] = (),
         claim_page: ClaimPage | None = None,
+        known_sites: KnownSites | None = None,
     ) -> None:
-        """``claim_page``: whether a page is this conversation's to read; None where it shares its pages with nobody."""
+        """
+        Args:
+            claim_page: whether a page is this conversation's to read; None where it shares its pages with nobody.
+            known_sites: which sites are marked as known in what a search finds; None marks none.
+        """
         self._gateway = gateway
         self._names = names
         self._claim_page = claim_page
+        self._known_sites = known_sites
         self._mcp_tools = {tool.function: tool for tool in mcp_tools}
         self._calls_left = calls_max
         self._seen = {normalised_url(url) for url in seen_urls}
@@ -123,7 +132,7 @@ class ToolCalls:
                 return await self._call_mcp(mcp_tool, arguments)
             if name == "search_web":
                 search = SearchWebArgs.model_validate_json(arguments)
-                return self._shown_search(await self._gateway.search_web(search.query, search.page))
+                return await self._shown_search(await self._gateway.search_web(search.query, search.page))
             url = FetchPageArgs.model_validate_json(arguments).url
         except ValidationError as error:
             return _refusal("bad_arguments", "; ".join(problem["msg"] for problem in error.errors()))
@@ -149,11 +158,16 @@ class ToolCalls:
     def _may_open(self, url: str) -> bool:
         return normalised_url(url) in self._seen or registrable_domain(url) in self._sites
 
-    def _shown_search(self, result: ToolResult) -> str:
+    async def _shown_search(self, result: ToolResult) -> str:
         self.results[result.result_id] = result
         hits = result.payload.get("results", [])
+        known: set[str] = set()
+        if self._known_sites is not None:
+            known = await self._known_sites({site for hit in hits if (site := registrable_domain(hit["url"]))})
         self._seen.update(normalised_url(hit["url"]) for hit in hits)
-        return _json(result, {"results": hits})
+        # Marked and not left out: how many a page holds says whether there is another one.
+        shown = [_without_words(hit) if registrable_domain(hit["url"]) in known else hit for hit in hits]
+        return _json(result, {"results": shown})
 
     def _shown_page(self, result: ToolResult) -> str:
         self.results[result.result_id] = result
@@ -169,6 +183,10 @@ class ToolCalls:
                 "truncated": len(result.text) > _TEXT_MAX,
             },
         )
+
+
+def _without_words(hit: dict[str, Any]) -> dict[str, Any]:
+    return {"url": hit["url"], "title": hit["title"], "already_known": True}
 
 
 def links_in(text: str) -> set[str]:

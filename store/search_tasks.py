@@ -1,6 +1,6 @@
 """Search tasks of a run. Table ``search_tasks``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -112,6 +112,18 @@ async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) ->
         {"run_id": run_id, "url": url, "task_id": task_id},
     )
     return cursor.rowcount == 1
+
+
+async def sites_of_others(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
+    """Of these registrable domains, those of companies that other tasks of the run have found."""
+    cursor = await conn.execute(
+        """
+        SELECT substr(candidate_key, 8) AS site FROM company_candidates
+        WHERE run_id = %s AND candidate_key = ANY(%s) AND search_task_id IS DISTINCT FROM %s
+        """,
+        (run_id, [f"domain:{site}" for site in sites], task_id),
+    )
+    return {row["site"] for row in await cursor.fetchall()}
 
 
 async def fail_task(conn: Connection, task_id: UUID) -> None:

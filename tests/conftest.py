@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
@@ -23,6 +24,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from pydantic import BaseModel, ConfigDict, SecretStr
+from xdist.scheduler import LoadScopeScheduling
 
 from agents.loop import AgentRunner
 from local.demo.world import DEFAULT_SEED
@@ -46,12 +48,22 @@ _ON_SHARED_STACKS = ("tests/browser/", "tests/e2e/")
 _WITH_STACKS_OF_THEIR_OWN = ("test_import_command.py", "test_local_command.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under xdist, a file stays in one process, and all who share a stack in the same one: a stack costs ten seconds."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
+    """A file stays in one process, and all who share a stack in the same one: a stack costs ten seconds.
+
+    xdist's own groups (``--dist loadgroup``) rest on an attribute that pytest 9.2 no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
         shares = file.startswith(_ON_SHARED_STACKS) and not file.endswith(_WITH_STACKS_OF_THEIR_OWN)
-        item.add_marker(pytest.mark.xdist_group("stacks" if shares else file))
+        return "stacks" if shares else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How xdist hands out the tests."""
+    return _ByFile(config, log)
 
 
 class DemoServers(BaseModel):

@@ -228,7 +228,7 @@ class LeadListWorkflow:
                 break
             if not state.tasks and state.tasks_left:
                 await self._load_tasks()
-            if not state.tasks:
+            if not state.tasks or self._open.must_wait(state.tasks[0]):
                 break
             task = state.tasks.pop(0)
             state.tasks_cursor = max(state.tasks_cursor, task.ordinal)

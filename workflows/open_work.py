@@ -32,6 +32,7 @@ class OpenWork:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._reading_lists: set[int] = set()
         self._companies: dict[int, asyncio.Task[None]] = {}
         self._in_contacts: set[int] = set()
         self._reopened: set[int] = set()
@@ -68,8 +69,18 @@ class OpenWork:
             return Stage.COMPANY_RESEARCH
         return Stage.CONTACT_DISCOVERY if self._companies else None
 
+    def must_wait(self, task: TaskRef) -> bool:
+        """Whether a search task must wait for those that are open.
+
+        Lists are read one at a time, with no other search beside them: two lists hold mostly the same companies, and each
+        search is told what was found before it, not what is being found.
+        """
+        return bool(self._tasks) and (bool(self._reading_lists) or task.kind == "list_pages")
+
     def start_task(self, task: TaskRef) -> None:
         """Open a search task."""
+        if task.kind == "list_pages":
+            self._reading_lists.add(task.ordinal)
         self._tasks[task.ordinal] = asyncio.create_task(self._run_task(task))
 
     def start_company(self, ref: CompanyRef) -> None:
@@ -117,6 +128,7 @@ class OpenWork:
             await self._search(task)
         finally:
             del self._tasks[task.ordinal]
+            self._reading_lists.discard(task.ordinal)
             self.unread = self.changed = True
 
     async def _search(self, task: TaskRef) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -14,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from agents import company_research, discovery
 from agents.company_research import ResearchOutput
 from agents.discovery import DiscoveryOutput
+from agents.tool_calls import KnownSites, ToolCalls
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
@@ -111,6 +113,33 @@ async def test_calls_of_one_turn_are_all_answered_under_their_ids(
     assert site.name in page["text"]
     assert page["text"].endswith(f"\n</untrusted-{page['result_id']}>")
     assert set(answer.results) == {page["result_id"], search["result_id"]}
+
+
+async def test_f51_what_a_search_finds_of_known_companies_is_marked_and_not_told_again(
+    gateway: ToolGateway, site: GoldCompany
+) -> None:
+    query = json.dumps({"query": f"{site.name} {site.city}", "page": 1})
+    asked: list[set[str]] = []
+
+    async def known_sites(sites: set[str]) -> set[str]:
+        asked.append(sites)
+        return {str(site.domain)}
+
+    def tool_calls(known: KnownSites | None) -> ToolCalls:
+        return ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=5, seen_urls=set(), known_sites=known)
+
+    everything = json.loads(await tool_calls(None).call("search_web", query))
+    tools = tool_calls(known_sites)
+    shown = json.loads(await tools.call("search_web", query))
+
+    of_site = [site.domain in hit["url"] for hit in everything["results"]]
+    assert True in of_site
+    assert [hit.get("already_known", False) for hit in shown["results"]] == of_site
+    assert [hit["url"] for hit in shown["results"]] == [hit["url"] for hit in everything["results"]]
+    assert [hit.get("snippet") for hit in shown["results"]] == [
+        None if known else hit["snippet"] for known, hit in zip(of_site, everything["results"], strict=True)
+    ]
+    assert site.domain in asked[0]
 
 
 @pytest.mark.parametrize(

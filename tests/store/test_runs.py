@@ -13,10 +13,10 @@ from domain.decision import DecisionAction, DecisionReason, DecisionRequest
 from domain.progress import RunStatus, Stage
 from domain.request import Limits, workflow_id_of
 from domain.search_plan import plan_search
-from store import audit, runs, search_tasks
+from store import audit, companies, runs, search_tasks
 from store.database import Database
 from store.search_tasks import TaskYield
-from tests.store.rows import add_company, add_run, run_request
+from tests.store.rows import add_company, add_run, candidate, run_request
 
 QUESTION = DecisionRequest(
     decision_id="d1",
@@ -176,6 +176,28 @@ async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_t
 
     assert asked == [True, False, True, True]
     assert inherited
+
+
+async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_have_found(
+    database: Database,
+) -> None:
+    async with database.transaction() as conn:
+        run_id, other_run = (await add_run(conn)).run_id, (await add_run(conn)).run_id
+        await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
+        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
+        for run, task, name in (
+            (run_id, first, "acme"),
+            (run_id, second, "birch"),
+            (run_id, None, "dogwood"),
+            (other_run, None, "cedar"),
+        ):
+            found = candidate(name, key=f"domain:{name}.example")
+            assert await companies.insert_candidate(conn, run, task, 0, found)
+        asked = {"acme.example", "birch.example", "cedar.example", "dogwood.example", "new.example"}
+
+        assert await search_tasks.sites_of_others(conn, run_id, first, asked) == {"birch.example", "dogwood.example"}
+        assert await search_tasks.sites_of_others(conn, run_id, second, asked) == {"acme.example", "dogwood.example"}
+        assert await search_tasks.sites_of_others(conn, run_id, second, set()) == set()
 
 
 async def test_f45_the_same_event_told_twice_is_one_event(database: Database) -> None:

@@ -94,6 +94,7 @@ class FakeRun:
     def __init__(self, request: RunRequest, *tasks: Sequence[Ending]) -> None:
         self.request = request
         self.tasks: list[Sequence[Ending]] = list(tasks)
+        self.lists: set[int] = set()  # the tasks that read list pages
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
         self.rows: dict[int, Row] = {}

@@ -7,7 +7,7 @@ from domain.failures import MODEL_BAD_REQUEST
 from domain.progress import RunStatus, Stage
 from domain.steps import StateStep
 from tests.workflows.conftest import StartRun
-from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
+from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, Hold, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
 
 
@@ -104,6 +104,25 @@ async def test_an_earlier_search_still_open_is_waited_for(start: StartRun) -> No
     run.stored.release_all()
     await run.result()
     assert run.stored.complete() == [at(0, 0)]
+
+
+async def test_f51_lists_are_read_one_at_a_time_and_other_searches_side_by_side(start: StartRun) -> None:
+    holds: list[Hold] = []
+
+    def prepare(stored: FakeRun) -> None:
+        stored.lists = {0, 1}
+        holds.extend(stored.hold("discover", ordinal) for ordinal in range(4))
+
+    run = await start(request_for(4, discovery=2), [OK], [OK], [OK], [OK], prepare=prepare)
+    for list_page in holds[:2]:
+        await list_page.reached.wait()
+        assert (await run.progress()).open_discovery == 1
+        list_page.release()
+    for other in holds[2:]:
+        await other.reached.wait()
+    assert (await run.progress()).open_discovery == 2
+    run.stored.release_all()
+    assert (await run.result()).companies == 4
 
 
 async def test_companies_of_a_finished_search_are_worked_on_while_another_search_is_open(start: StartRun) -> None:

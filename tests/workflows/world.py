@@ -87,7 +87,12 @@ class World:
         ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in ended]
         return NextTasks(
             tasks=tuple(
-                TaskRef(task_id=uuid5(step.run_id, f"task {o}"), ordinal=o, label=f"search {o}")
+                TaskRef(
+                    task_id=uuid5(step.run_id, f"task {o}"),
+                    ordinal=o,
+                    label=f"search {o}",
+                    kind="list_pages" if o in run.lists else "individual",
+                )
                 for o in ordinals[: step.limit]
             )
         )

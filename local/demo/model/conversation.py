@@ -19,11 +19,12 @@ from local.demo.model.text import same_address
 
 @dataclass(frozen=True)
 class SearchHit:
-    """One search result: address, title and snippet as the engine gave them."""
+    """One search result: address, title and snippet as the engine gave them, and whether it is said to be known."""
 
     url: str
     title: str
     snippet: str
+    already_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,12 @@ def _search(call: ToolCall, output: JsonObject, param: str) -> SearchResult:
         query=str(call.arguments.get("query", "")),
         page=page if isinstance(page, int) else 1,
         hits=tuple(
-            SearchHit(str(hit.get("url") or ""), str(hit.get("title") or ""), str(hit.get("snippet") or ""))
+            SearchHit(
+                str(hit.get("url") or ""),
+                str(hit.get("title") or ""),
+                str(hit.get("snippet") or ""),
+                already_known=hit.get("already_known") is True,
+            )
             for hit in hits
         ),
     )

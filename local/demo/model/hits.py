@@ -83,7 +83,7 @@ class JudgedHit:
 
 def judge(hit: SearchHit, wanted: Place) -> JudgedHit:
     """What a search result is, from title, snippet and address alone. ``unclear`` means: open it to know."""
-    if is_vendor(host(hit.url)):
+    if hit.already_known or is_vendor(host(hit.url)):
         return JudgedHit(hit, "noise", "")
     if _PROFILE.search(hit.title):
         return JudgedHit(hit, "profile", company_name(_PROFILE.sub("", hit.title), "", wanted))
