@@ -5,10 +5,11 @@ Whatever an answer holds, the run goes on: what does not hold is left out and co
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from agents.contact_research import ContactsOutput, FoundPerson
 from agents.grounding import Grounder, comparable, contains, holds_address, without_links
+from agents.nearby import beside, title_beside, works_elsewhere
 from domain.contact import (
     FREE_MAIL_DOMAINS,
     EmailStatus,
@@ -27,8 +28,6 @@ from domain.hosts import registrable_domain
 from domain.identity import phone_key
 from store.tool_results import ToolResult
 
-# Characters between a name and an address for the address to stand "next to the name" on a team page.
-_NEAR_CHARS = 400
 _PEOPLE_MAX = 200
 _TITLE_LENGTH_MAX = 150  # a longer "title" is a sentence or a page
 _QUOTE_LOOKED_AT = 1000  # characters of a claimed quote, which may be of any length
@@ -52,6 +51,7 @@ def proven_people(
     """
     grounder = Grounder(results)
     people: dict[str, Person] = {}
+    names = {found.full_name for found in output.people[:_PEOPLE_MAX] if is_named_person(clean_name(found.full_name))}
     for found in output.people[:_PEOPLE_MAX]:
         if not is_named_person(clean_name(found.full_name)) or len(found.title) > _TITLE_LENGTH_MAX:
             grounder.dropped["person:not_named"] += 1
@@ -64,8 +64,20 @@ def proven_people(
         if _is_of_other_company(found.email, company_domains):
             grounder.dropped["person:other_company"] += 1
             continue
-        email, email_evidence = _email(found, evidence, grounder, results, company_domains)
-        linkedin = _linkedin(found, grounder, results[evidence.result_id].text)
+        others = names - {found.full_name}
+        if not title_beside(
+            _folded(evidence.quote),
+            _folded(found.full_name),
+            _folded(found.title),
+            [_folded(other) for other in others],
+        ):
+            grounder.dropped["person:title_of_another"] += 1
+            continue
+        if works_elsewhere(evidence.quote, company_domains):
+            grounder.dropped["person:other_company"] += 1
+            continue
+        email, email_evidence = _email(found, evidence, grounder, results, company_domains, others)
+        linkedin, linkedin_evidence = _linkedin(found, grounder, evidence, results[evidence.result_id].text, others)
         note = (
             grounder.evidence("note", found.note.citation, values=[found.note.value], company_domains=company_domains)
             if found.note
@@ -80,7 +92,7 @@ def proven_people(
             linkedin_url=linkedin,
             evidence=evidence,
             email_evidence=email_evidence,
-            linkedin_evidence=evidence if linkedin else None,
+            linkedin_evidence=linkedin_evidence,
             note=_printed(found.note.value) if found.note and note else None,
             note_evidence=note,
         )
@@ -112,6 +124,7 @@ def _email(
     grounder: Grounder,
     results: Mapping[str, ToolResult],
     company_domains: frozenset[str],
+    others: Collection[str],
 ) -> tuple[str | None, Evidence | None]:
     cited = found.email_citation.quote[:_QUOTE_LOOKED_AT] if found.email_citation else ""
     is_obfuscated = _OBFUSCATED.search(f"{person.quote}\n{cited}\n{(found.email or '')[:_QUOTE_LOOKED_AT]}") is not None
@@ -136,34 +149,48 @@ def _email(
     if not belongs_to(address, company_domains, published_by_company=True):
         grounder.dropped["email:other_domain"] += 1
         return None, None
-    if not _near(results[evidence.result_id].text, found.full_name, found.email):
+    page = results[evidence.result_id].text
+    if not any(holds_address(form, found.email) for form in (page, without_links(page))) or (
+        _beside(page, found.full_name, found.email, others) is None
+    ):
         grounder.dropped["email:not_next_to_name"] += 1
         return None, None
     return address, evidence
 
 
-def _linkedin(found: FoundPerson, grounder: Grounder, page: str) -> str | None:
+def _linkedin(
+    found: FoundPerson, grounder: Grounder, person: Evidence, page: str, others: Collection[str]
+) -> tuple[str | None, Evidence | None]:
     if found.linkedin_url is None:
-        return None
+        return None, None
     profile = clean_linkedin(found.linkedin_url)
     if profile is None:
         grounder.dropped["linkedin_url:not_a_profile"] += 1
-        return None
-    places = list(_places(page, profile))
-    if not places:
+        return None, None
+    # As a whole, not as the beginning of a longer one (in/jane, in/janet).
+    if re.search(rf"{re.escape(profile.rstrip('/'))}(?![\w%-])", page, re.IGNORECASE) is None:
         grounder.dropped["linkedin_url:not_on_page"] += 1
-        return None
-    name = comparable(found.full_name).casefold()
-    if not any(name in comparable(around).casefold() for around in places):
+        return None, None
+    words = _beside(page, found.full_name, profile.rstrip("/"), others)
+    if words is None:
         grounder.dropped["linkedin_url:not_next_to_name"] += 1
-        return None
-    return profile
+        return None, None
+    return profile, person.model_copy(update={"quote": words})
 
 
-def _places(text: str, url: str) -> Iterator[str]:
-    """What surrounds an address where it stands as a whole, not as the beginning of a longer one (in/jane, in/janet)."""
-    for match in re.finditer(rf"{re.escape(url.rstrip('/'))}(?![\w%-])", text):
-        yield text[max(0, match.start() - _NEAR_CHARS) : match.end() + _NEAR_CHARS]
+def _beside(page: str, name: str, wanted: str, others: Collection[str]) -> str | None:
+    """The words of a page from a name to what is theirs."""
+    # An address may stand in a link alone ("[Email Jane](mailto:…)"); a name may have a link in its midst.
+    for form in (comparable(without_links(page)), comparable(page)):
+        folded = form.casefold()
+        span = beside(folded, _folded(name), _folded(wanted), [_folded(other) for other in others])
+        if span is not None:
+            return (form if len(form) == len(folded) else folded)[slice(*span)]
+    return None
+
+
+def _folded(text: str) -> str:
+    return comparable(text).casefold()
 
 
 def _phone(found: FoundPerson, grounder: Grounder, evidence: Evidence, office_phones: frozenset[str]) -> str | None:
@@ -177,21 +204,3 @@ def _phone(found: FoundPerson, grounder: Grounder, evidence: Evidence, office_ph
         grounder.dropped["phone:of_office"] += 1
         return None
     return phone
-
-
-def _near(text: str, name: str, email: str) -> bool:
-    # An address may stand in a link alone ("[Email Jane](mailto:…)"); a name may have a link in its midst.
-    return any(_near_in(form, name, email) for form in (without_links(text), text))
-
-
-def _near_in(text: str, name: str, email: str) -> bool:
-    page = comparable(text).casefold()
-    wanted_name, wanted_email = comparable(name).casefold(), comparable(email).casefold()
-    at = page.find(wanted_email)
-    while at >= 0:
-        around = page[max(0, at - _NEAR_CHARS) : at + len(wanted_email) + _NEAR_CHARS]
-        # A quote may begin in the middle of a longer address: the page decides where it begins.
-        if wanted_name in around and holds_address(page[max(0, at - 1) : at + len(wanted_email) + 2], email):
-            return True
-        at = page.find(wanted_email, at + 1)
-    return False

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from agents.company_research import CitedNumber, CitedText, ResearchOutput
-from agents.grounding import Grounder, holds_number
+from agents.grounding import Grounder, holds_number, number_forms
 from agents.type_words import says_closed, says_manages, says_type
 from domain.company import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.evidence import Citation, Evidence
@@ -17,10 +17,16 @@ _DESCRIPTION_SENTENCES = 2
 _UNITS_MAX = 1_000_000
 _EMPLOYEES_MAX = 100_000
 _LISTED_MAX = 50  # associations or places of one company; more is no list that a page gives
-_UNIT_WORDS = re.compile(
-    r"\b(units?|doors?|homes?|houses?|propert(y|ies)|rentals?|residences?|apartments?|condos?|town ?homes?|listings?|dwellings?"
-    r"|rooftops?|keys)\b",
-    re.IGNORECASE,
+_UNIT_WORDS = (
+    r"(?:units?|doors?|homes?|houses?|propert(?:y|ies)|rentals?|residences?|apartments?|condos?|town ?homes?|listings?|dwellings?"
+    r"|rooftops?|keys)"
+)
+_EMPLOYEE_WORDS = r"(?:employees?|team|staff|people|persons?|professionals?|members?|associates?|agents?|managers?|specialists?|experts?)"
+_WORDS_BETWEEN_MAX = (
+    4  # between a count and what it counts: "1,240 single-family rental homes", "units under management: 1,240"
+)
+_VENDOR_WORDS = re.compile(
+    r"\b(by|web|site|website|design(ed)?|power(ed)?|built|hosted|developed|marketing)\b", re.IGNORECASE
 )
 _SENTENCE_END = re.compile(r"[.!?][\"”’)]?(?=\s|$)")
 _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Ft|Mt|Jr|Sr|Co|Corp|Inc|Ltd|Ave|Blvd|Rd|No|vs|[A-Z])\.$")
@@ -43,7 +49,7 @@ def proven_facts(
     closed_evidence = proof.said("closed", output.closed.citation, says_closed) if output.closed else None
     stated = proof.number("units", output.units, _UNITS_MAX, _UNIT_WORDS)
     listings = proof.number("listings", output.listings, _UNITS_MAX // UNITS_PER_LISTING, _UNIT_WORDS)
-    employees = proof.number("employees", output.employees, _EMPLOYEES_MAX)
+    employees = proof.number("employees", output.employees, _EMPLOYEES_MAX, _EMPLOYEE_WORDS)
     facts = known.model_copy(
         update={
             "company_type": company_type if type_evidence else CompanyType.UNKNOWN,
@@ -55,7 +61,7 @@ def proven_facts(
             "employees": employees[0] if employees else None,
             "employees_evidence": employees[1] if employees else None,
             "description": proof.description(output.description),
-            "website_vendor": proof.text("website_vendor", output.website_vendor),
+            "website_vendor": proof.text("website_vendor", output.website_vendor, _VENDOR_WORDS),
             "associations": proof.texts("associations", output.associations),
             "places_served": proof.texts("places_served", output.places_served),
         }
@@ -74,6 +80,14 @@ def cut_description(text: str) -> str | None:
     return text[: fitting[-1]] if fitting else None
 
 
+def counts(quote: str, value: int, words: str) -> bool:
+    """Whether a number in a quote counts what the words name: at most a few words stand between, and no other number."""
+    number = "|".join(re.escape(form) for form in number_forms(value))
+    between = rf"[\s+:–-]+(?:[^\W\d][\w'’-]*[\s+:–-]+){{0,{_WORDS_BETWEEN_MAX}}}"
+    pattern = rf"(?<![\d,.])(?:{number})(?!\d|[,.]\d){between}{words}\b|\b{words}{between}(?<![\d,.])(?:{number})(?!\d|[,.]\d)"
+    return re.search(pattern, quote, re.IGNORECASE) is not None
+
+
 class _Proof:
     """Turns claims of one answer into facts; what does not hold is counted by field and reason."""
 
@@ -89,23 +103,23 @@ class _Proof:
             return None
         return evidence
 
-    def number(
-        self, field: str, claim: CitedNumber | None, maximum: int, about: re.Pattern[str] | None = None
-    ) -> tuple[int, Evidence] | None:
-        """A count that stands in its quote as a number of its own, and where ``about`` is given, beside a word of it."""
+    def number(self, field: str, claim: CitedNumber | None, maximum: int, about: str) -> tuple[int, Evidence] | None:
+        """A count that stands in its quote as a number of its own, beside one of the words for what it counts."""
         if claim is None:
             return None
         if not 0 < claim.value <= maximum or not holds_number(claim.citation.quote, claim.value):
             self.grounder.dropped[f"{field}:value_not_in_quote"] += 1
             return None
-        if about is not None and not about.search(claim.citation.quote):
+        evidence = self.grounder.evidence(field, claim.citation, company_domains=self._domains)
+        if evidence is None:
+            return None
+        if not counts(evidence.quote, claim.value, about):
             self.grounder.dropped[f"{field}:counts_something_else"] += 1  # "Founded in 1998" proves no units
             return None
-        evidence = self.grounder.evidence(field, claim.citation, company_domains=self._domains)
-        return (claim.value, evidence) if evidence else None
+        return claim.value, evidence
 
-    def text(self, field: str, claim: CitedText | None) -> TextEvidence | None:
-        """A text that stands in its quote, without characters that are not to be seen."""
+    def text(self, field: str, claim: CitedText | None, about: re.Pattern[str] | None = None) -> TextEvidence | None:
+        """A text that stands in its quote, without characters that are not to be seen; with ``about``, beside a word of it."""
         if claim is None:
             return None
         value = _visible(claim.value)
@@ -113,6 +127,9 @@ class _Proof:
             self.grounder.dropped[f"{field}:empty"] += 1
             return None
         evidence = self.grounder.evidence(field, claim.citation, values=[claim.value], company_domains=self._domains)
+        if evidence is not None and about is not None and not about.search(evidence.quote):
+            self.grounder.dropped[f"{field}:quote_does_not_say_it"] += 1
+            return None
         return TextEvidence(value=value, evidence=evidence) if evidence else None
 
     def texts(self, field: str, claims: Iterable[CitedText]) -> tuple[TextEvidence, ...]:

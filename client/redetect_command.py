@@ -27,10 +27,9 @@ from client.process import UserError, load_settings, run_async
 from client.services import open_database
 from domain.company import CompanyFacts, CompanyStatus
 from domain.hosts import registrable_domain
-from domain.icp import grade
 from domain.pms import PmsDetection, SitePage
 from domain.progress import RunStatus
-from domain.verdicts import SETTLED_BEFORE_RESEARCH, decide, judge
+from domain.verdicts import SETTLED_BEFORE_RESEARCH, decide, grade_for, judge
 from store import audit, known, redetect, tool_results
 from store.database import Connection
 from store.redetect import StoredCompany, StoredPage
@@ -164,7 +163,7 @@ async def _stored_anew(
         if not now.delivered:
             judged = None
             if now.run_status is not RunStatus.COMPLETED:
-                icp = grade(facts) if now.researched else None
+                icp = grade_for(now.criteria, facts) if now.researched else None
                 judged = (judge(now.criteria, facts, icp), icp)
             await redetect.save_detection(conn, now.company_id, facts, judged)
             await audit.record(
@@ -204,7 +203,7 @@ def _note(company: StoredCompany, facts: CompanyFacts) -> str:
         return "its next step decides" if under_way else ""
     if company.status not in (CompanyStatus.COMPLETE, CompanyStatus.REJECTED, CompanyStatus.NEEDS_REVIEW):
         return ""
-    icp = grade(facts) if company.researched else None
+    icp = grade_for(company.criteria, facts) if company.researched else None
     verdicts = judge(company.criteria, facts, icp)
     if not company.researched:
         verdicts = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)

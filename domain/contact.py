@@ -149,6 +149,7 @@ _PLACEHOLDER_WORDS = frozenset(
 _HONORIFICS = re.compile(r"^(mr|mrs|ms|miss|dr|prof)\.?\s+", re.IGNORECASE)
 _LINKEDIN_PERSON = re.compile(r"^https?://([a-z]{2,3}\.)?linkedin\.com/in/[^/?#\s]+/?$", re.IGNORECASE)
 _NAME_LENGTH_MAX = 80
+_UNSPACED_NAME = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3\u3040-\u30ff]{2,8}")
 
 CONTACT_ATTEMPTS_MAX = 2  # bounded, then another company takes its place (LESSONS F12)
 
@@ -178,8 +179,13 @@ def clean_name(text: str) -> str:
 
 
 def is_named_person(name: str) -> bool:
-    """Whether a text is a person's name: two or more words with letters and no placeholder or digit among them."""
+    """Whether a text is a person's name: two or more words with letters and no placeholder or digit among them.
+
+    A name in Chinese, Japanese or Korean characters is written without a space.
+    """
     words = name.replace(",", " ").split()
+    if _UNSPACED_NAME.fullmatch(name):
+        return True
     if not 2 <= len(words) <= 6 or len(name) > _NAME_LENGTH_MAX or any(char.isdigit() for char in name):
         return False
     if any(char in "@/:=<>[]{}|" for char in name) or sum(any(map(str.isalpha, word)) for word in words) < 2:
