@@ -20,7 +20,7 @@ COMPANIES, TASKS = 72, 8
 
 async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
-        stored.fail_once("qualify_company", at(3, 3), MODEL_UNREACHABLE)
+        stored.fail("qualify_company", at(3, 3), MODEL_UNREACHABLE)
 
     per_task = COMPANIES // TASKS
     endings = [OK if place == 0 else ReasonCode.PMS_NOT_MET for place in range(per_task)]
@@ -28,6 +28,7 @@ async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) ->
     run = await start(request_for(20, windows=windows), *[endings] * TASKS, prepare=prepare)
 
     first = await run.question(1)
+    run.stored.mend()
     await run.decide(1, "retry")
     second = await run.question(2)
     before = await run.progress()
