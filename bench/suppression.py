@@ -242,13 +242,10 @@ class Bench:
             if child.id != workflow_id:
                 ids.append(child.id)
         for one in ids:
-            scheduled: dict[int, str] = {}
             history = await self._services.client.get_workflow_handle(one).fetch_history()
             for event in history.events:
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                    name = event.activity_task_scheduled_event_attributes.activity_type.name
-                    scheduled[event.event_id] = name
-                    if name == "recheck_suppression":
+                    if event.activity_task_scheduled_event_attributes.activity_type.name == "recheck_suppression":
                         read_at = event.event_time.ToDatetime(UTC)
                 elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                     failed += event.activity_task_started_event_attributes.attempt - 1
