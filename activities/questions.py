@@ -94,11 +94,8 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
     for state, count in elsewhere[:_CHOICES_MAX]:
         # A state takes the place of what was narrower: said, since the list is another one then.
         narrower = criteria.cities or ((f"ZIP {criteria.zip}",) if criteria.zip else ())
-        text = (
-            f"take all of {state} instead of {', '.join(narrower)}"
-            if narrower and not criteria.states
-            else f"add {state}"
-        )
+        whole = ", ".join((*criteria.states, state))
+        text = f"take all of {whole} instead of {', '.join(narrower)}" if narrower else f"add {state}"
         options.append(option(DecisionAction.EXPAND_LOCATION, text, count, states=[state]))
     if not options:
         options.append(
