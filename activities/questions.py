@@ -92,7 +92,11 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
         options.append(option(DecisionAction.EXPAND_LOCATION, text, inside or None, whole_state=True))
     elsewhere = [item for item in counts if item[0] not in criteria.states]
     for state, count in elsewhere[:_CHOICES_MAX]:
-        options.append(option(DecisionAction.EXPAND_LOCATION, f"add {state}", count, states=[state]))
+        # A state takes the place of what was narrower: said, since the list is another one then.
+        narrower = criteria.cities or ((f"ZIP {criteria.zip}",) if criteria.zip else ())
+        whole = ", ".join((*criteria.states, state))
+        text = f"take all of {whole} instead of {', '.join(narrower)}" if narrower else f"add {state}"
+        options.append(option(DecisionAction.EXPAND_LOCATION, text, count, states=[state]))
     if not options:
         options.append(
             option(DecisionAction.EXPAND_LOCATION, "add a state of your choice", states=["<two-letter code>"])

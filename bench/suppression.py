@@ -34,7 +34,7 @@ from client.decide import send_decision
 from client.files import rendered_files
 from client.launch import StartOptions, build_request, start_run
 from client.local_session import endpoints_of, local_session, stack_options
-from client.process import leave, run_async
+from client.process import UserError, leave, run_async
 from client.services import Services, open_services
 from domain.decision import DecisionAction
 from domain.progress import ENDED, RunStatus
@@ -198,7 +198,8 @@ class Bench:
         """Wait for the run's end; once nothing fails any more, an outage that it asks about is answered by ``retry``."""
         while (run := await runs.get_run(self._services.conn, run_id)).status not in ENDED:
             if run.status is RunStatus.NEEDS_USER_DECISION and run.decision is not None and disturbing.done():
-                await send_decision(self._services, run, {"action": DecisionAction.RETRY.value})
+                with suppress(UserError):  # the run's own policy may have answered since the row was read
+                    await send_decision(self._services, run, {"action": DecisionAction.RETRY.value})
             await asyncio.sleep(_POLL_S)
         with suppress(WorkflowFailureError):
             await self._services.client.get_workflow_handle(run.workflow_id).result()
@@ -241,13 +242,10 @@ class Bench:
             if child.id != workflow_id:
                 ids.append(child.id)
         for one in ids:
-            scheduled: dict[int, str] = {}
             history = await self._services.client.get_workflow_handle(one).fetch_history()
             for event in history.events:
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                    name = event.activity_task_scheduled_event_attributes.activity_type.name
-                    scheduled[event.event_id] = name
-                    if name == "recheck_suppression":
+                    if event.activity_task_scheduled_event_attributes.activity_type.name == "recheck_suppression":
                         read_at = event.event_time.ToDatetime(UTC)
                 elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                     failed += event.activity_task_started_event_attributes.attempt - 1

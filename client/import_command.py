@@ -292,5 +292,9 @@ def _print_report(console: Console, report: ImportReport) -> None:
         parts.append(f"{report.not_listed:,} rows list nobody")
     if report.bad:
         parts.append(f"{report.bad:,} bad")
-    head = "Imported" if report.imported else ("Dry run, nothing changed" if report.dry_run else "Not imported")
+    head = (
+        "Imported"
+        if report.imported
+        else ("Dry run, nothing changed" if report.dry_run else "Nothing imported; it would be")
+    )
     say(f"{head}: {', '.join(parts)}")

@@ -53,7 +53,10 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
         ProgressBar(total=run.target_quantity, completed=view.companies_ready, width=30),
         f"{view.companies_ready}/{run.target_quantity} {view.companies_ready * 100 // run.target_quantity} %",
     )
-    parts: list[RenderableType] = [line, bar, Text(counts_line(view))]
+    wanted = f"{run.target_quantity} companies of {json.dumps(run.criteria.described())}"
+    if run.criteria != run.criteria_asked:
+        wanted += f" (as amended; asked for: {json.dumps(run.criteria_asked.described())})"
+    parts: list[RenderableType] = [Text(wanted), line, bar, Text(counts_line(view))]
     if view.funnel:
         parts.append(Text("funnel: " + funnel_line(view.funnel), style="dim"))
     if view.waiting_for_worker:
@@ -157,7 +160,8 @@ def run_document(run: RunRow) -> dict[str, Any]:
         "stage": run.stage.value,
         "target_quantity": run.target_quantity,
         "companies": None if run.selected is None else len(run.selected),
-        "criteria": run.criteria_asked.described(),
+        "criteria": run.criteria.described(),
+        "criteria_asked": run.criteria_asked.described(),
         "created_at": run.created_at.isoformat(),
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "notes": run.notes,
@@ -173,7 +177,7 @@ def runs_table(rows: list[RunRow]) -> Table:
             run.status.value,
             run.stage.value,
             f"{len(run.selected)}/{run.target_quantity}" if run.selected is not None else f"?/{run.target_quantity}",
-            json.dumps(run.criteria_asked.described()),
+            json.dumps(run.criteria.described()),
             f"{run.created_at:%Y-%m-%d %H:%M}",
         )
     return table
