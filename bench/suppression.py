@@ -48,7 +48,7 @@ from store.database import Connection, one_connection
 
 Way = Literal["domain", "name", "portal"]
 Failure = Literal["locked", "ended", "gone"]
-_SLICE_MIN = 5  # deliverable companies in a slice, so that some are left beside the suppressed ones
+_SLICE_MIN = 12  # deliverable companies in a slice: enough are left beside the suppressed ones, and a run is short
 _POLL_S = 0.2
 _SOURCE = "bench"
 
@@ -93,7 +93,7 @@ _seconds = st.floats(0.0, 2.0).map(lambda value: round(value, 2))
 _cases = st.builds(
     Case,
     place=st.integers(0, 1000),
-    quantity=st.integers(1, 4),
+    quantity=st.integers(1, 3),
     listed=st.dictionaries(
         st.integers(0, 11),
         st.tuples(st.sampled_from(["domain", "domain", "name", "portal"]), st.none() | st.none() | _seconds),
