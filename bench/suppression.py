@@ -48,7 +48,7 @@ from store.database import Connection, one_connection
 
 Way = Literal["domain", "name", "portal"]
 Failure = Literal["locked", "ended", "gone"]
-_SLICE_MIN = 5  # deliverable companies in a slice, so that some are left beside the suppressed ones
+_SLICE_MIN = 12  # deliverable companies in a slice: enough are left beside the suppressed ones, and a run is short
 _POLL_S = 0.2
 _SOURCE = "bench"
 
@@ -89,11 +89,11 @@ class Outcome(BaseModel):
     failed_attempts: int
 
 
-_seconds = st.floats(0.0, 4.0).map(lambda value: round(value, 2))
+_seconds = st.floats(0.0, 2.0).map(lambda value: round(value, 2))
 _cases = st.builds(
     Case,
     place=st.integers(0, 1000),
-    quantity=st.integers(1, 4),
+    quantity=st.integers(1, 3),
     listed=st.dictionaries(
         st.integers(0, 11),
         st.tuples(st.sampled_from(["domain", "domain", "name", "portal"]), st.none() | st.none() | _seconds),
@@ -147,10 +147,13 @@ class Bench:
             for name, (_, way, late_s) in listed.items()
             if late_s is not None
         ]
-        disturbing = asyncio.create_task(self._disturb(case.faults))
+        over = asyncio.Event()
+        disturbing = asyncio.create_task(self._disturb(case.faults, over))
         await self._ended(request.run_id, disturbing)
-        await asyncio.gather(disturbing, *late)
-        self.outcomes.append(await self._judged(request.run_id, case, since))
+        over.set()
+        applied = await disturbing
+        await asyncio.gather(*late)
+        self.outcomes.append(await self._judged(request.run_id, case, since, applied))
 
     async def _list(self, company: GoldCompany, way: Way) -> datetime:
         """Put a company on the list. Returns the time from which it counts."""
@@ -172,9 +175,15 @@ class Bench:
         await asyncio.sleep(late_s)
         since[company.name] = await self._list(company, way)
 
-    async def _disturb(self, faults: tuple[Fault, ...]) -> None:
+    async def _disturb(self, faults: tuple[Fault, ...], over: asyncio.Event) -> tuple[Failure, ...]:
+        """Let the list's store fail as drawn, until the run is over. Returns the failures that it lived through."""
+        applied: list[Failure] = []
         for fault in faults:
-            await asyncio.sleep(fault.after_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), fault.after_s)
+            if over.is_set():
+                break
+            applied.append(fault.kind)
             match fault.kind:
                 case "locked":
                     async with self._control.transaction():
@@ -193,8 +202,9 @@ class Bench:
                     await self._control.execute("ALTER TABLE suppression_domains RENAME TO suppression_domains_away")
                     await asyncio.sleep(fault.lasts_s)
                     await self._control.execute("ALTER TABLE suppression_domains_away RENAME TO suppression_domains")
+        return tuple(applied)
 
-    async def _ended(self, run_id: UUID, disturbing: asyncio.Task[None]) -> None:
+    async def _ended(self, run_id: UUID, disturbing: asyncio.Task[tuple[Failure, ...]]) -> None:
         """Wait for the run's end; once nothing fails any more, an outage that it asks about is answered by ``retry``."""
         while (run := await runs.get_run(self._services.conn, run_id)).status not in ENDED:
             if run.status is RunStatus.NEEDS_USER_DECISION and run.decision is not None and disturbing.done():
@@ -204,7 +214,9 @@ class Bench:
         with suppress(WorkflowFailureError):
             await self._services.client.get_workflow_handle(run.workflow_id).result()
 
-    async def _judged(self, run_id: UUID, case: Case, since: dict[str, datetime]) -> Outcome:
+    async def _judged(
+        self, run_id: UUID, case: Case, since: dict[str, datetime], applied: tuple[Failure, ...]
+    ) -> Outcome:
         run = await runs.get_run(self._services.conn, run_id)
         read_at, failed_attempts = await self._of_history(run.workflow_id)
         delivered: list[GoldCompany] = []
@@ -229,7 +241,7 @@ class Bench:
             held_back=row["held_back"],
             listed=len(case.listed),
             listed_late=sum(late_s is not None for _, late_s in case.listed.values()),
-            faults=tuple(fault.kind for fault in case.faults),
+            faults=applied,
             failed_attempts=failed_attempts,
         )
 
