@@ -4,6 +4,7 @@ from typing import Protocol
 
 from domain.criteria import CRITERION_KEYS
 from domain.decision import DecisionAction, DecisionOption, DecisionReason
+from domain.places import zip_place
 from domain.request import RunRequest
 from store import yields
 from store.database import Connection
@@ -94,7 +95,8 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
     for state, count in elsewhere[:_CHOICES_MAX]:
         # A state takes the place of what was narrower: said, since the list is another one then.
         narrower = criteria.cities or ((f"ZIP {criteria.zip}",) if criteria.zip else ())
-        whole = ", ".join((*criteria.states, state))
+        around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None
+        whole = ", ".join(dict.fromkeys(code for code in (*criteria.states, around and around.state, state) if code))
         text = f"take all of {whole} instead of {', '.join(narrower)}" if narrower else f"add {state}"
         options.append(option(DecisionAction.EXPAND_LOCATION, text, count, states=[state]))
     if not options:
