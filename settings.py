@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     mcp_calls_max: int = Field(default=4, ge=1, description="Calls that one server works on at a time, per worker.")
     mcp_restarts_per_minute_max: int = Field(default=3, ge=0, description="Of a server that was lost, per worker.")
     failure_ttl_minutes: float = Field(default=30, ge=0, description="How long a failed look-up is not tried again.")
+    mail_dns: bool = Field(
+        default=True, description="Ask DNS whether the domains of e-mail addresses take mail (docs/contacts.md)."
+    )
 
     suppression_contacted_days: int = Field(
         default=90, ge=0, description="Contacted within this window: never deliver."
@@ -87,6 +90,12 @@ class Settings(BaseSettings):
     hubspot_churned_stages: str = Field(
         default="", description="Lifecycle stages of customers who have left, separated by commas: they may return."
     )
+    known_company_days: int = Field(
+        default=180,
+        ge=0,
+        description="How long what an agent has proven of a company is reused by other runs; 0: never.",
+    )
+    known_contacts_days: int = Field(default=90, ge=0, description="The same for the people of a company; 0: never.")
     decision_deadline_days: float = Field(default=7, ge=0.001, le=365)
     discovery_window: int = Field(default=2, ge=1)
     company_window: int = Field(default=8, ge=1)

@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from client.accept_command import accept_command
 from client.decide import cancel_run, send_decision
-from client.files import export_files
+from client.evidence_command import evidence_command
+from client.export_command import export_command
 from client.follow_to_end import Detached, follow_to_end, print_json
 from client.import_command import import_command
 from client.launch import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
@@ -148,7 +150,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
 
     async def work() -> int:
         async with open_services(load_settings()) as services:
-            view = await view_run(services, await find_run(services.conn, run))
+            view = await view_run(services, await find_run(services.conn, run), report=True)
             if as_json:
                 print_json(view.document())
             console.print(f"Run {view.run.run_id}")
@@ -247,27 +249,9 @@ def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
     _exit(work())
 
 
-@app.command()
-def export(run: RunArgument, output_dir: DirectoryOption = Path("./exports"), as_json: JsonOption = False) -> None:
-    """Write a run's two files, any time; those of a run that is not completed are partial."""
-    console = _console(as_json)
-    check_output_dir(output_dir)
-
-    async def work() -> int:
-        async with open_database(load_settings()) as conn:
-            row = await find_run(conn, run)
-            files = await export_files(conn, row, output_dir)
-        if as_json:
-            print_json({"run_id": str(row.run_id), **files.model_dump(mode="json")})
-        if files.partial:
-            console.print(f"PARTIAL: {files.companies} of {row.target_quantity} companies, run is {row.status.value}")
-        console.print(f"Companies CSV: {files.companies_csv}", soft_wrap=True, markup=False, highlight=False)
-        console.print(f"Contacts CSV: {files.contacts_csv}", soft_wrap=True, markup=False, highlight=False)
-        return 0
-
-    _exit(work())
-
-
+app.command("export")(export_command)
+app.command("evidence")(evidence_command)
+app.command("accept")(accept_command)
 app.command("import")(import_command)
 app.command("redetect")(redetect_command)
 

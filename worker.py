@@ -23,6 +23,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from activities.discovery import DiscoveryActivities
+from activities.emails import EmailActivities
 from activities.export import ExportActivities
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
@@ -38,6 +39,7 @@ from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
 from tools import hubspot
 from tools.gateway import ToolGateway
+from tools.mail_domains import MailDomains, system_resolver
 from tools.search import CHOICES, make_backend
 from tools.shared_web import shared_web
 from workflows.company import CompanyWorkflow
@@ -99,7 +101,8 @@ async def open_activities(
         hubspot_http = await stack.enter_async_context(hubspot.http_client())
         crm = hubspot.hubspot_client(settings, hubspot_http)
         companies = CompanyActivities(database, gateway, runner, settings, crm)
-        contacts = ContactActivities(database, gateway, runner)
+        contacts = ContactActivities(database, gateway, runner, settings)
+        mail_domains = MailDomains(system_resolver()) if settings.mail_dns else None
         yield (
             [
                 runs.plan_run_search,
@@ -114,6 +117,7 @@ async def open_activities(
                 companies.qualify_company,
                 companies.end_failed_company,
                 companies.recheck_suppression,
+                EmailActivities(database, mail_domains).verify_emails,
                 contacts.settle_contacts,
                 ExportActivities(database).export_run,
                 NotifyActivities(database, settings).notify_requester,

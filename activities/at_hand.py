@@ -28,12 +28,16 @@ _KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
 def wanted_of(criteria: Criteria) -> Wanted:
     """What a company at hand has to fit to be tried for these criteria."""
     vendors = criteria.pms if criteria.mode_of("pms") == "hard" else ()
+    wanted = Wanted(
+        vendors=tuple(vendor.value for vendor in vendors),
+        company_types=tuple(kind.value for kind in criteria.company_types),
+    )
     if criteria.mode_of("place") != "hard":
-        return Wanted(vendors=tuple(vendor.value for vendor in vendors))
+        return wanted
     near = {city.state for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)}
     place = zip_place(criteria.zip) if criteria.zip else None
     states = criteria.states or tuple(sorted(near | ({place.state} if place and place.state else set())))
-    return Wanted(vendors=tuple(vendor.value for vendor in vendors), states=states, cities=criteria.cities)
+    return wanted.model_copy(update={"states": states, "cities": criteria.cities})
 
 
 async def candidates_at_hand(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:

@@ -1,5 +1,6 @@
 """The steps on one company: qualify it without any model, research it, judge it, and end it."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -9,19 +10,23 @@ from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
 from activities.suppression_gate import KnownAs, SuppressionGate, known_as
 from agents import company_research
-from agents.company_research import ResearchOutput
+from agents.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.loop import AgentRunner
 from agents.research_facts import proven_facts
+from agents.research_question import open_fields, open_question
+from agents.site_pages import RESEARCH_PAGES, pages_to_open
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
+from domain.criteria import Criteria
 from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
 from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, RunStep, Spend, TakenBack
-from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, judge
+from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
 from settings import Settings
 from store import audit, companies
 from store.companies import CompanyRow, SitePageRef
 from store.database import Connection, Database
+from store.known import KnownResearch, fresh_research, keep_research, keep_site
 from tools.gateway import ToolGateway
 from tools.hubspot import HubSpotCompanies
 from tools.pms.facts import ReadPage, with_pms
@@ -44,6 +49,7 @@ class CompanyActivities:
         self._database = database
         self._gateway = gateway
         self._runner = runner
+        self._settings = settings
         self._gate = SuppressionGate(settings, hubspot)
 
     @activity.defn
@@ -66,14 +72,14 @@ class CompanyActivities:
             return await self._end(company, CompanyStatus.REJECTED, ReasonCode.SITE_BLOCKED, reading.detail)
         if reading.problem is not None:
             return await self._end(company, CompanyStatus.REJECTED, ReasonCode.SITE_DEAD, reading.detail)
-        facts = _facts_of_site(reading)
+        facts = site_facts = _facts_of_site(reading)
         if research is not None and research.researched:
             facts = research.facts  # judged anew after a decision: what was researched stands
         known = known_as(company, facts, _site_domains(reading))
         with heartbeating():
             await self._gate.prepare([known])
         pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
-        icp = grade(facts) if research is not None and research.researched else None
+        icp = grade_for(step.request.criteria, facts) if research is not None and research.researched else None
         verdicts = judge(step.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
@@ -97,6 +103,8 @@ class CompanyActivities:
                     dropped={},
                     researched=bool(research and research.researched),
                 )
+            if owner is None:  # of a suppressed company too: what was read is a fact, not a delivery
+                await keep_site(conn, company.company_id, site_facts, pages, datetime.now(UTC))
         if suppressed is not None:
             return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, suppressed)
         if owner is not None:
@@ -109,17 +117,29 @@ class CompanyActivities:
     async def research_company(self, step: CompanyStep) -> CompanyOutcome:
         """An agent reads the company's pages; code proves each claim, grades and judges.
 
+        What any run has proven lately is taken as it is, and no agent asked; places and software are always as read just now.
+
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
+            reused = await fresh_research(
+                conn, company.domain, version=RESEARCH_VERSION, days=self._settings.known_company_days
+            )
         if research is None:
             raise LookupError(f"company {company.company_id} has not been qualified")
+        if company.status is not CompanyStatus.FOUND:
+            # It has ended, perhaps by this step before its worker died: nothing is bought for it.
+            return CompanyOutcome(status=company.status, reason=company.reason)
         spend = Spend()
         facts, dropped, pages = research.facts, dict[str, int](), research.pages
-        if not research.researched:
+        if research.researched or (reused and _leaves_open(step.request.criteria, reused, facts)):
+            reused = None
+        if reused is not None:
+            facts = reused.beside(facts)
+        elif not research.researched:
             with heartbeating() as on_turn:
                 answer = await self._runner.run(
                     company_research.ROLE,
@@ -127,6 +147,10 @@ class CompanyActivities:
                     f"company {company.company_id} round {step.retry_round}",
                     research_input(company, pages),
                     seen_urls=[page.url for page in pages],
+                    opened=await pages_to_open(
+                        self._gateway, [page.url for page in pages], RESEARCH_PAGES, own_domains(company)
+                    ),
+                    ask_again=open_question(step.request.criteria, facts, own_domains(company)),
                     on_turn=on_turn,
                 )
             spend = answer.spend
@@ -135,7 +159,7 @@ class CompanyActivities:
             if not isinstance(answer.output, ResearchOutput):
                 return await self._end(company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend)
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
-        icp = grade(facts)
+        icp = grade_for(step.request.criteria, facts)
         verdicts = judge(step.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             await companies.save_research(
@@ -149,6 +173,18 @@ class CompanyActivities:
                 dropped=dropped,
                 researched=True,
             )
+            if reused is not None:
+                await self._record_reuse(conn, company, reused)
+            elif not research.researched:
+                await keep_research(
+                    conn,
+                    company.company_id,
+                    facts,
+                    grade(facts),  # without what this request alone makes of them
+                    version=RESEARCH_VERSION,
+                    researched_at=datetime.now(UTC),
+                    still_open=open_fields(step.request.criteria, facts),
+                )
         decided = decide(step.request.criteria, verdicts, icp, final=True)
         return await self._decided(company, decided, spend)
 
@@ -179,13 +215,26 @@ class CompanyActivities:
                     removed.append(CompanyRef(company_id=company.company_id, position=company.position))
         return TakenBack(companies=tuple(removed))
 
+    async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: KnownResearch) -> None:
+        detail = {"researched_at": reused.researched_at.isoformat()}
+        await audit.record(
+            conn,
+            company.run_id,
+            "research_reused",
+            str(company.company_id),
+            company_id=company.company_id,
+            detail=detail,
+        )
+        log.info("research_reused", company=str(company.company_id), **detail)
+
     async def _known(self, conn: Connection, company_id: UUID) -> tuple[CompanyRow, KnownAs]:
         company = await companies.get_company(conn, company_id)
         research = await companies.get_research(conn, company_id)
         return company, known_as(company, research.facts if research else CompanyFacts())
 
     async def _decided(self, company: CompanyRow, decided: Decided, spend: Spend | None = None) -> CompanyOutcome:
-        if decided.status is CompanyStatus.FOUND:
+        # The criteria alone are a person's to overrule; the gates before the delivery are not asked here.
+        if decided.status is CompanyStatus.FOUND or company.accepted_by is not None:
             return CompanyOutcome(spend=spend or Spend())
         return await self._end(company, decided.status, decided.reason, decided.detail, spend=spend)
 
@@ -237,6 +286,11 @@ def company_input(company: CompanyRow) -> dict[str, object]:
         "city": company.city,
         "state": company.state,
     }
+
+
+def _leaves_open(criteria: Criteria, known: KnownResearch, site: CompanyFacts) -> bool:
+    """Whether a request wants to know what is unknown of a company and has not been asked of its pages yet."""
+    return not set(open_fields(criteria, known.beside(site))) <= set(known.still_open)
 
 
 def _site_domains(reading: SiteReading) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """The steps that find a company's decision makers and settle which of them are delivered."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import structlog
 from temporalio import activity
 
@@ -7,13 +10,17 @@ from activities.companies import company_input, own_domains
 from activities.heartbeats import heartbeating
 from agents import contact_research
 from agents.contact_facts import proven_people
-from agents.contact_research import ContactsOutput
+from agents.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.loop import AgentRunner
+from agents.site_pages import CONTACT_PAGES, pages_to_open
 from domain.company import CompanyStatus, ReasonCode
-from domain.contact import CONTACT_ATTEMPTS_MAX, Person, select_contacts
+from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, select_contacts
 from domain.steps import CompanyOutcome, CompanyStep
-from store import audit, companies, contacts
+from settings import Settings
+from store import audit, companies, completeness, contacts, known
+from store.companies import CompanyRow
 from store.database import Database
+from store.known import KnownPerson
 from tools.gateway import ToolGateway
 from tools.site import read_site
 
@@ -23,14 +30,17 @@ log = structlog.get_logger()
 class ContactActivities:
     """People of one company."""
 
-    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner) -> None:
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database = database
         self._gateway = gateway
         self._runner = runner
+        self._settings = settings
 
     @activity.defn
     async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
         """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
+
+        People whom any run has proven lately are taken as they are; the agent is asked where too few of them can be delivered.
 
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``), or our own pace left no time for
@@ -39,6 +49,12 @@ class ContactActivities:
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
+            reused = await known.fresh_people(
+                conn, company.domain, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
+            )
+        people = {person_key(each.person.full_name): each.person for each in reused}
+        if len(select_contacts([*people.values()], step.request.contacts_max)[0]) >= step.request.contacts_min:
+            return await self._reused(company, reused)
         pages = research.pages if research else ()
         task = {
             "task": "contact_research",
@@ -54,19 +70,28 @@ class ContactActivities:
                 f"company {company.company_id} round {step.retry_round}",
                 task,
                 seen_urls=[page.url for page in pages],
+                opened=await pages_to_open(
+                    self._gateway, [page.url for page in pages], CONTACT_PAGES, own_domains(company)
+                ),
                 on_turn=on_turn,
             )
             if answer.interruption is not None:
                 return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
-            people: list[Person] = []
+            found: list[Person] = []
             dropped: dict[str, int] = {}
             if isinstance(answer.output, ContactsOutput):
                 reading = await read_site(self._gateway, company.website or "")
-                people, dropped = proven_people(
+                found, dropped = proven_people(
                     answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
                 )
         async with self._database.transaction() as conn:
-            await contacts.save_people(conn, company.run_id, company.company_id, people)
+            people |= {person_key(person.full_name): person for person in found}
+            await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
+            await known.keep_people(
+                conn, company.company_id, found, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
+            )
+            attempt = f"find {step.retry_round}.{step.contacts_attempt}"
+            await completeness.save_contacts_dropped(conn, company.company_id, attempt, dropped)
         log.info(
             "contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped
         )
@@ -81,6 +106,8 @@ class ContactActivities:
             people = await contacts.list_people(conn, step.company.company_id)
             selected, drops = select_contacts(people, step.request.contacts_max)
             await contacts.set_selection(conn, step.company.company_id, selected)
+            left_out = {f"contact:{reason.value}": count for reason, count in drops.items()}
+            await completeness.save_contacts_dropped(conn, step.company.company_id, "settle", left_out)
             enough = len(selected) >= step.request.contacts_min
             if not enough and step.contacts_attempt < CONTACT_ATTEMPTS_MAX:
                 return CompanyOutcome(contacts=len(selected))
@@ -104,3 +131,19 @@ class ContactActivities:
             )
         log.info("company_ended", company=str(step.company.company_id), status=status.value, reason=reason.value)
         return CompanyOutcome(status=status, reason=reason, contacts=len(selected))
+
+    async def _reused(self, company: CompanyRow, reused: Sequence[KnownPerson]) -> CompanyOutcome:
+        """Store people known from before for the run. They stay as old as they are, so that they are refreshed in time."""
+        oldest = min(each.found_at for each in reused).isoformat()
+        async with self._database.transaction() as conn:
+            await contacts.save_people(conn, company.run_id, company.company_id, [each.person for each in reused])
+            await audit.record(
+                conn,
+                company.run_id,
+                "contacts_reused",
+                str(company.company_id),
+                company_id=company.company_id,
+                detail={"people": len(reused), "oldest_found_at": oldest},
+            )
+        log.info("contacts_reused", company=str(company.company_id), people=len(reused), oldest_found_at=oldest)
+        return CompanyOutcome(contacts=len(reused))

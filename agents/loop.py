@@ -1,5 +1,8 @@
 """One agent call: turns of the model, tools in between, a typed answer at the end.
 
+Pages that code has read already stand in the conversation from the start, as if the model had asked for them; so one turn
+usually settles a call. An answer that leaves something open may be followed by one more question, never two.
+
 Every turn is stored before anything depends on it; called again with the same input, on any worker, the call goes on at
 the first turn that is not stored. Tools are answered from the gateway's cache then. Nothing is decided here about
 what the answer is worth: that is ``grounding.py`` and the domain's rules.
@@ -8,7 +11,7 @@ what the answer is worth: that is ``grounding.py`` and the domain's rules.
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -24,6 +27,7 @@ from agents.errors import translated
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
+from agents.untrusted import fenced
 from domain.company import Interruption
 from domain.steps import Spend
 from domain.storable import storable
@@ -37,10 +41,35 @@ from tools.mcp.answers import McpTool
 
 log = structlog.get_logger()
 
-Stop = Literal["answered", "unreadable", "refused", "limit", "interrupted"]
+Stop = Literal["answered", "unreadable", "cut_off", "refused", "limit", "interrupted"]
+OPENED_PAGES_MAX = 5
+OPENED_CHARACTERS_MAX = 40_000
+"""Of pages opened beforehand, together: about 10,000 tokens. The first is shown even if it is longer."""
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
+_CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
 # Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
 _GROWING_FIELDS = frozenset({"already_known"})
+# Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
+_OPENED = "opened_beforehand"
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """One more question about an answer.
+
+    Attributes:
+        question: what is asked, in words for the model.
+        fields: fields of the answer that it is about; only these are taken from the answer to it.
+        pages: addresses to open for it.
+    """
+
+    question: str
+    fields: tuple[str, ...]
+    pages: tuple[str, ...] = ()
+
+
+AskAgain = Callable[[BaseModel, Mapping[str, ToolResult]], FollowUp | None]
+"""Given an answer and what the model was shown: what to ask about it, or None when it will do."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +78,7 @@ class AgentAnswer:
 
     Attributes:
         output: instance of the role's output model, or None when there is no usable answer.
-        stop: why the call ended.
+        stop: why the call ended; ``cut_off`` is an answer longer than the model may give, twice.
         results: every tool result that the model was shown, by id.
         spend: what the whole conversation has cost so far, earlier attempts included.
         interruption: set when ``stop`` is ``interrupted``.
@@ -88,6 +117,8 @@ class AgentRunner:
         task: dict[str, Any],
         *,
         seen_urls: Iterable[str] = (),
+        opened: Sequence[str] = (),
+        ask_again: AskAgain = lambda answer, results: None,
         on_turn: Callable[[int], None] = lambda turn: None,
         claim_page: ClaimPage | None = None,
         known_sites: KnownSites | None = None,
@@ -98,6 +129,9 @@ class AgentRunner:
             subject: what it is about (a search task's or company's id).
             task: the input for the model, JSON values only.
             seen_urls: addresses that may be opened from the start, with the sites they belong to.
+            opened: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are
+                shown. A conversation once begun goes on with those it was begun with.
+            ask_again: whether the answer leaves something open that is worth one more question.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.
             known_sites: which sites a search marks as known; asked after each search.
@@ -108,19 +142,24 @@ class AgentRunner:
         key = TurnKey(run_id=run_id, subject=subject, role=role.name, input_hash=self._input_hash(role, task))
         async with self._database.transaction() as conn:
             stored = await agent_turns.load_turns(conn, key)
+        begun = stored[0].task if stored else None
+        first: Sequence[str] = [*dict.fromkeys(opened)][:OPENED_PAGES_MAX] if begun is None else begun.get(_OPENED, ())
         tools = ToolCalls(
             self._gateway,
             role.tools,
-            calls_max=role.tool_calls_max,
-            seen_urls=set(seen_urls),
+            calls_max=role.tool_calls_max + len(first),
+            seen_urls={*seen_urls, *first},
             mcp_tools=self._mcp_tools.get(role.name, ()),
             claim_page=claim_page,
             known_sites=known_sites,
         )
-        first_input = stored[0].task if stored and stored[0].task else task
-        items: list[dict[str, Any]] = [_user(json.dumps(first_input, ensure_ascii=False))]
+        shown, pages = await _open(tools, first, "opened", is_exact=begun is not None)
+        first_input = begun or (task | ({_OPENED: shown} if shown else {}))
+        told = {name: value for name, value in first_input.items() if name != _OPENED}
+        items: list[dict[str, Any]] = [_user(json.dumps(told, ensure_ascii=False)), *pages]
         spend = Spend()
         repaired = False
+        earlier: tuple[BaseModel, FollowUp] | None = None
         for turn in range(role.turns_max):
             on_turn(turn)
             last = turn == role.turns_max - 1
@@ -137,25 +176,35 @@ class AgentRunner:
             items.extend(output)
             calls = [item for item in output if item.get("type") == "function_call"]
             if calls:
-                items.extend(await self._answer_calls(tools, calls))
+                items.extend(await _answer_calls(tools, calls))
                 continue
             text, refused = _text_of(output)
             if refused:
-                return AgentAnswer(None, "refused", tools.results, spend)
+                return _ended(earlier, "refused", tools, spend)
             try:
                 parsed = role.output.model_validate_json(text).model_dump(mode="json")
-                return AgentAnswer(role.output.model_validate(storable(parsed)), "answered", tools.results, spend)
+                answer = role.output.model_validate(storable(parsed))
             except ValidationError as error:
-                log.info("answer_unreadable", role=role.name, problems=error.error_count(), repaired=repaired)
+                cut_off = any(item.get("status") == "incomplete" for item in output)
+                log.info("answer_unreadable", role=role.name, problems=error.error_count(), cut_off=cut_off)
                 if repaired:
-                    return AgentAnswer(None, "unreadable", tools.results, spend)
+                    return _ended(earlier, "cut_off" if cut_off else "unreadable", tools, spend)
                 repaired = True
-                items.append(_user(_repair_message(error)))
-        return AgentAnswer(None, "limit", tools.results, spend)
+                items.append(_user(_CUT_OFF if cut_off else _repair_message(error)))
+                continue
+            if earlier is not None:
+                return AgentAnswer(_completed(*earlier, answer), "answered", tools.results, spend)
+            follow_up = None if last else ask_again(answer, tools.results)
+            if follow_up is None:
+                return AgentAnswer(answer, "answered", tools.results, spend)
+            earlier = (answer, follow_up)
+            _, pages = await _open(tools, follow_up.pages, "opened_again", is_exact=False)
+            items += [*pages, _user(follow_up.question)]
+        return _ended(earlier, "limit", tools, spend)
 
     def _input_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
         stable = {name: value for name, value in task.items() if name not in _GROWING_FIELDS}
-        parts = [role.instructions, strict_schema(role.output), self._settings.openai_model, stable]
+        parts = [role.prompt, strict_schema(role.output), self._settings.openai_model, stable]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
     async def _buy_turn(
@@ -168,7 +217,7 @@ class AgentRunner:
         *,
         offer_tools: bool,
     ) -> tuple[list[dict[str, Any]], float] | Interruption:
-        size = len(role.instructions) + len(json.dumps(items, ensure_ascii=False))
+        size = len(role.prompt) + len(json.dumps(items, ensure_ascii=False))
         model = self._settings.openai_model
         async with self._database.transaction() as conn:
             refusal = await agent_turns.reserve_turn(
@@ -201,7 +250,7 @@ class AgentRunner:
         try:
             response = await self._client.responses.create(
                 model=self._settings.openai_model,
-                instructions=role.instructions,
+                instructions=role.prompt,
                 parallel_tool_calls=True if offer_tools else openai.omit,
                 max_output_tokens=self._settings.model_output_tokens_max,
                 store=False,
@@ -220,12 +269,58 @@ class AgentRunner:
             raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)
         return response
 
-    async def _answer_calls(self, tools: ToolCalls, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
-        return [
-            {"type": "function_call_output", "call_id": call["call_id"], "output": output}
-            for call, output in zip(calls, outputs, strict=True)
-        ]
+
+async def _answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
+    return [_output(call["call_id"], fenced(output)) for call, output in zip(calls, outputs, strict=True)]
+
+
+async def _open(
+    tools: ToolCalls, addresses: Iterable[str], prefix: str, *, is_exact: bool
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Pages opened for the model: their addresses, and the items that show them, calls first as in a turn of its own.
+
+    Args:
+        is_exact: they were shown before; show them again, whatever has become of them.
+    """
+    shown: dict[str, str] = {}
+    characters = 0
+    for url in [*dict.fromkeys(addresses)][:OPENED_PAGES_MAX]:
+        output = fenced(await tools.call("fetch_page", json.dumps({"url": url})))
+        fits = not shown or characters + len(output) <= OPENED_CHARACTERS_MAX
+        if is_exact or (fits and json.loads(output)["status"] == "ok"):
+            shown[url] = output
+            characters += len(output)
+    items = [
+        {
+            "type": "function_call",
+            "call_id": f"{prefix}_{number}",
+            "name": "fetch_page",
+            "arguments": json.dumps({"url": url}, ensure_ascii=False),
+        }
+        for number, url in enumerate(shown, 1)
+    ]
+    return list(shown), [
+        *items,
+        *(_output(f"{prefix}_{number}", text) for number, text in enumerate(shown.values(), 1)),
+    ]
+
+
+def _output(call_id: str, output: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def _ended(earlier: tuple[BaseModel, FollowUp] | None, stop: Stop, tools: ToolCalls, spend: Spend) -> AgentAnswer:
+    """The end of a call without a (further) answer: what was answered before one more question stands."""
+    if earlier is not None:
+        return AgentAnswer(earlier[0], "answered", tools.results, spend)
+    return AgentAnswer(None, stop, tools.results, spend)
+
+
+def _completed(first: BaseModel, follow_up: FollowUp, second: BaseModel) -> BaseModel:
+    """An answer with the fields that one more question was about, as far as the answer to that gives them."""
+    given = {name: getattr(second, name) for name in follow_up.fields if getattr(second, name)}
+    return first.model_copy(update=given)
 
 
 _NO_REQUEST = httpx2.Request("POST", "/v1/responses")

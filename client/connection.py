@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from client.process import UserError
 from settings import Settings
 
+_OF_DEMO_WEB = frozenset({"searxng_url", "web_proxy", "host_pace_s", "mail_dns"})
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 
 
@@ -74,9 +75,7 @@ def with_local_stack(settings: Settings) -> Settings:
     if settings.openai_api_key is not None or settings.openai_base_url is not None:
         offered = {name: value for name, value in offered.items() if not name.startswith(("openai_", "model_price_"))}
     if settings.chosen_search is not None:
-        offered = {
-            name: value for name, value in offered.items() if name not in {"searxng_url", "web_proxy", "host_pace_s"}
-        }
+        offered = {name: value for name, value in offered.items() if name not in _OF_DEMO_WEB}
     return Settings(**offered)
 
 

@@ -15,8 +15,9 @@ from client.files import export_files
 from client.follow import follow, follow_on_console
 from client.process import UserError
 from client.render import counts_line, funnel_line, print_question
+from client.report import print_completeness
 from client.services import Services
-from client.status import RunView
+from client.status import RunView, view_run
 from domain.progress import RunStatus
 from domain.request import OnDecision
 from store.runs import RunRow
@@ -116,12 +117,15 @@ async def _prompted(text: str) -> int:
 
 
 async def _finish(services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool) -> int:
+    view = await view_run(services, view.run, report=True)
     run, document = view.run, view.document()
     if run.status is RunStatus.COMPLETED:
         files = await export_files(services.conn, run, output_dir)
         document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
         console.print(funnel_line(view.funnel), style="dim", markup=False, highlight=False)
         console.print(counts_line(view), markup=False, highlight=False)
+        if view.completeness is not None:
+            print_completeness(console, view.completeness)
         if files.partial:
             console.print(f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}", markup=False)
         for line in (

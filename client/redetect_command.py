@@ -3,6 +3,8 @@
 Needs the database alone; nothing is fetched. What is written follows from who owns the row:
 
 - a company delivered by a completed run is left as it is: a delivered row does not change behind a person's back;
+- what is known of the company beyond the runs (``known_companies``) gets the new detection in either case, where the pages are
+  those of its last reading: it is delivered to nobody;
 - any other company of a completed run gets the new facts, and keeps the verdicts it was judged by;
 - a company of a run that is not completed gets new facts, verdicts and grade. Where it stands in the run is the workflow's to
   say: an open company is decided by its next step, and of one that has ended otherwise than it now would, the command tells.
@@ -25,11 +27,10 @@ from client.process import UserError, load_settings, run_async
 from client.services import open_database
 from domain.company import CompanyFacts, CompanyStatus
 from domain.hosts import registrable_domain
-from domain.icp import grade
 from domain.pms import PmsDetection, SitePage
 from domain.progress import RunStatus
-from domain.verdicts import SETTLED_BEFORE_RESEARCH, decide, judge
-from store import audit, redetect, tool_results
+from domain.verdicts import SETTLED_BEFORE_RESEARCH, decide, grade_for, judge
+from store import audit, known, redetect, tool_results
 from store.database import Connection
 from store.redetect import StoredCompany, StoredPage
 from tools.pms.detect import detect_pms
@@ -158,10 +159,11 @@ async def _stored_anew(
         if now.page_urls != company.page_urls:
             return _redetection(now, None, "left as it is: it has just been read anew")
         facts = with_pms(now.facts, detection, read)
+        await known.correct_software(conn, now.company_id, facts)
         if not now.delivered:
             judged = None
             if now.run_status is not RunStatus.COMPLETED:
-                icp = grade(facts) if now.researched else None
+                icp = grade_for(now.criteria, facts) if now.researched else None
                 judged = (judge(now.criteria, facts, icp), icp)
             await redetect.save_detection(conn, now.company_id, facts, judged)
             await audit.record(
@@ -201,7 +203,7 @@ def _note(company: StoredCompany, facts: CompanyFacts) -> str:
         return "its next step decides" if under_way else ""
     if company.status not in (CompanyStatus.COMPLETE, CompanyStatus.REJECTED, CompanyStatus.NEEDS_REVIEW):
         return ""
-    icp = grade(facts) if company.researched else None
+    icp = grade_for(company.criteria, facts) if company.researched else None
     verdicts = judge(company.criteria, facts, icp)
     if not company.researched:
         verdicts = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)

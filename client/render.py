@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from client.status import RunView
+from domain.completeness import Bought
 from domain.decision import DecisionOption, DecisionRequest
 from domain.request import RunRequest
 from store.runs import RunRow
 
+PRICE_SETTINGS = "MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK"
 _STEPS = ("company_discovery", "company_research", "contact_discovery", "done")
 
 
@@ -74,7 +76,18 @@ def counts_line(view: RunView) -> str:
             f" · open: {live.open_discovery} searches, {live.open_research} in research,"
             f" {live.open_contacts} in contacts, {live.queued} waiting"
         )
-    return f"{text} · model calls {view.model_calls} · cost ${view.cost_usd:.4f}"
+    return f"{text} · model calls {view.model_calls} · cost {cost_text(view.bought)}"
+
+
+def cost_text(bought: Bought) -> str:
+    """What was bought in US dollars; what nobody knows the price of is never shown as $0."""
+    if not bought.unpriced_calls:
+        return f"${bought.cost_usd:.4f}"
+    some = bought.unpriced_calls < bought.model_calls
+    which = (
+        f" for {bought.unpriced_calls} of {bought.model_calls} calls; the others ${bought.cost_usd:.4f}" if some else ""
+    )
+    return f"unknown{which} (set {PRICE_SETTINGS})"
 
 
 def progress_line(view: RunView) -> str:
@@ -100,7 +113,7 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, lin
     console.print(funnel_line(question.funnel), style="dim", markup=False)
     for number, option in enumerate(question.options, start=1):
         expected = f", up to {option.expected_companies} more" if option.expected_companies else ""
-        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd is not None else ""
+        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd else ""  # 0: no price is known
         console.print(
             f"  {number}  {option.description}{expected}{cost}", markup=False, highlight=False, soft_wrap=True
         )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from temporalio.api.enums.v1 import TaskQueueType
@@ -10,12 +11,16 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from agents.cost import UnknownPriceError, price_usd
 from client.services import Services
+from domain.completeness import Bought, Completeness, measured, unknown_by_criterion
 from domain.decision import DecisionReason, DecisionRequest
 from domain.funnel import FunnelStep, funnel_steps
 from domain.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request import OnDecision
-from store import companies, export_rows, runs, search_tasks
+from settings import Settings
+from store import companies, completeness, export_rows, runs, search_tasks
+from store.completeness import UnpricedCalls
 from store.database import Connection
 from store.runs import RunRow
 from store.search_tasks import SourceYield
@@ -30,7 +35,8 @@ class RunView(BaseModel):
     Attributes:
         live: counts of what is open now; None when no worker answers, or the run has ended.
         waiting_for_worker: the run should be worked on, but no worker is there to do it.
-        cost_usd, model_calls: exact, from the stored turns.
+        bought: exact, from the stored turns.
+        completeness: the report on what is delivered; None unless it was asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,10 +46,20 @@ class RunView(BaseModel):
     contacts_ready: int
     funnel: dict[str, int]
     sources: list[SourceYield]
-    cost_usd: float
-    model_calls: int
+    bought: Bought
     live: RunProgress | None = None
     waiting_for_worker: bool = False
+    completeness: Completeness | None = None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the model's calls have cost; None when a call was made whose price nobody knows."""
+        return None if self.bought.unpriced_calls else self.bought.cost_usd
+
+    @property
+    def model_calls(self) -> int:
+        """How often the model was called."""
+        return self.bought.model_calls
 
     @property
     def funnel_steps(self) -> tuple[FunnelStep, ...]:
@@ -93,8 +109,10 @@ class RunView(BaseModel):
             "funnel_steps": [step.model_dump() for step in self.funnel_steps],
             "sources": [source.model_dump() for source in self.sources],
             "dried_up": list(self.live.dried_up) if self.live else [],
-            "cost_usd": round(self.cost_usd, 6),
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "model_calls": self.model_calls,
+            "unpriced_calls": self.bought.unpriced_calls,
+            "completeness": self.completeness.document() if self.completeness else None,
             "decision": run.decision.model_dump(mode="json") if run.decision else None,
             "waiting_for_worker": self.waiting_for_worker,
             "created_at": run.created_at.isoformat(),
@@ -108,35 +126,95 @@ def progress_counts(ready: int, target: int) -> dict[str, int]:
     return {"ready": ready, "gap": max(0, target - ready), "progress_pct": min(100, ready * 100 // max(1, target))}
 
 
-async def view_run(services: Services, run: RunRow) -> RunView:
-    """A run as it is now."""
+async def view_run(services: Services, run: RunRow, *, report: bool = False) -> RunView:
+    """A run as it is now.
+
+    Args:
+        report: with the completeness report; counting it reads every delivered row.
+    """
     live, waiting_for_worker = None, False
     if run.status not in ENDED:
         live = await query_progress(services.client, run)
         waiting_for_worker = live is None or not await has_workers(services.client)
-    return await stored_view(services.conn, run, live, waiting_for_worker=waiting_for_worker)
+    return await stored_view(
+        services.conn,
+        run,
+        live,
+        waiting_for_worker=waiting_for_worker,
+        report=report,
+        settings=services.settings,
+    )
 
 
 async def stored_view(
-    conn: Connection, run: RunRow, live: RunProgress | None = None, *, waiting_for_worker: bool = False
+    conn: Connection,
+    run: RunRow,
+    live: RunProgress | None = None,
+    *,
+    waiting_for_worker: bool = False,
+    report: bool = False,
+    settings: Settings | None = None,
 ) -> RunView:
-    """A run as the database has it, with what the workflow said."""
+    """A run as the database has it, with what the workflow said.
+
+    Args:
+        conn: in autocommit: the report is read in a snapshot of its own.
+        settings: prices for calls that were made before any was known.
+    """
     run = await runs.get_run(conn, run.run_id)
     if run.selected is not None:
         ids = list(run.selected)
     else:
         ids = await companies.complete_in_order(conn, run.run_id, run.target_quantity)
-    spend = await runs.spend(conn, run.run_id)
+    bought = await _bought(conn, run.run_id, settings)
+    funnel = await companies.funnel(conn, run.run_id)
     return RunView(
         run=run,
         companies_ready=len(ids),
         contacts_ready=await export_rows.contacts_selected(conn, ids),
-        funnel=await companies.funnel(conn, run.run_id),
+        funnel=funnel,
         sources=await search_tasks.yield_by_kind(conn, run.run_id),
-        cost_usd=spend["cost_usd"],
-        model_calls=spend["model_calls"],
+        bought=bought,
         live=live,
         waiting_for_worker=waiting_for_worker,
+        completeness=await _report(conn, run, ids, funnel, bought) if report else None,
+    )
+
+
+async def _bought(conn: Connection, run_id: UUID, settings: Settings | None) -> Bought:
+    """What the stored turns have cost. Those without a price get the one known now, if it is their model's (perhaps 0)."""
+    spend = await runs.spend(conn, run_id)
+    unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
+    for unpriced in await completeness.unpriced_calls(conn, run_id):
+        price = _price_now(settings, unpriced)
+        unpriced_calls += unpriced.calls if price is None else 0
+        cost_usd += price or 0.0
+    return Bought.model_validate({**spend, "cost_usd": cost_usd, "unpriced_calls": unpriced_calls})
+
+
+def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | None:
+    if settings is None or settings.openai_model != unpriced.model:
+        return None
+    try:
+        return price_usd(settings, unpriced.input_tokens, unpriced.output_tokens)
+    except UnknownPriceError:
+        return None
+
+
+async def _report(
+    conn: Connection, run: RunRow, company_ids: list[UUID], funnel: dict[str, int], bought: Bought
+) -> Completeness:
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        company_rows, contact_rows = await completeness.delivered_rows(conn, company_ids)
+        dropped = await completeness.dropped_claims(conn, run.run_id)
+    return Completeness(
+        companies=len(company_rows),
+        contacts=len(contact_rows),
+        columns=measured(company_rows, contact_rows),
+        unknown=unknown_by_criterion(funnel),
+        dropped=dropped,
+        bought=bought,
     )
 
 

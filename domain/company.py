@@ -122,6 +122,7 @@ class CompanyFacts(BaseModel):
     Attributes:
         places: offices, from postal addresses on the company's own pages.
         pms_status: verdict of the detection on the company's own pages.
+        closed_evidence: the company's own words that it has closed or is part of another now; None where nothing says so.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -137,6 +138,7 @@ class CompanyFacts(BaseModel):
     company_type_evidence: Evidence | None = None
     manages_for_owners: bool | None = None
     manages_evidence: Evidence | None = None
+    closed_evidence: Evidence | None = None
     units: UnitsEvidence | None = None
     employees: int | None = None
     employees_evidence: Evidence | None = None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
+from domain.mail_domain import MailReason
 
 Department = Literal[
     "leadership", "operations", "leasing", "maintenance", "accounting", "business_development", "other"
@@ -49,7 +50,13 @@ class ContactDrop(StrEnum):
 
 
 class Person(BaseModel):
-    """A person as found and proven on a company's pages. Unproven parts have been set to null before this."""
+    """A person as found and proven on a company's pages. Unproven parts have been set to null before this.
+
+    Attributes:
+        email_evidence: where the address is printed; of an inferred one, where the first address of its basis is.
+        email_basis: for an address that no page prints: the pattern, and the two published addresses that prove it.
+        email_problem: why mail to a published address cannot arrive. Such an address is kept and not delivered.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,9 +68,16 @@ class Person(BaseModel):
     linkedin_url: str | None = None
     evidence: Evidence
     email_evidence: Evidence | None = None
+    email_basis: str | None = None
+    email_problem: MailReason | None = None
     linkedin_evidence: Evidence | None = None
     note: str | None = None
     note_evidence: Evidence | None = None
+
+    @property
+    def deliverable_email(self) -> str | None:
+        """The address, unless mail to it cannot arrive."""
+        return self.email if self.email_problem is None else None
 
 
 # Ordered: the first pattern that matches gives level, seniority and department. Words from DOMAIN's level list.
@@ -135,6 +149,7 @@ _PLACEHOLDER_WORDS = frozenset(
 _HONORIFICS = re.compile(r"^(mr|mrs|ms|miss|dr|prof)\.?\s+", re.IGNORECASE)
 _LINKEDIN_PERSON = re.compile(r"^https?://([a-z]{2,3}\.)?linkedin\.com/in/[^/?#\s]+/?$", re.IGNORECASE)
 _NAME_LENGTH_MAX = 80
+_UNSPACED_NAME = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3\u3040-\u30ff]{2,8}")
 
 CONTACT_ATTEMPTS_MAX = 2  # bounded, then another company takes its place (LESSONS F12)
 
@@ -164,8 +179,13 @@ def clean_name(text: str) -> str:
 
 
 def is_named_person(name: str) -> bool:
-    """Whether a text is a person's name: two or more words with letters and no placeholder or digit among them."""
+    """Whether a text is a person's name: two or more words with letters and no placeholder or digit among them.
+
+    A name in Chinese, Japanese or Korean characters is written without a space.
+    """
     words = name.replace(",", " ").split()
+    if _UNSPACED_NAME.fullmatch(name):
+        return True
     if not 2 <= len(words) <= 6 or len(name) > _NAME_LENGTH_MAX or any(char.isdigit() for char in name):
         return False
     if any(char in "@/:=<>[]{}|" for char in name) or sum(any(map(str.isalpha, word)) for word in words) < 2:
@@ -207,21 +227,23 @@ def clean_linkedin(url: str | None) -> str | None:
 
 def is_reachable(person: Person) -> bool:
     """At least one way to reach them that belongs to them and has a column in the contacts file (a phone has none)."""
-    return bool(person.email or person.linkedin_url)
+    return bool(person.deliverable_email or person.linkedin_url)
 
 
 def quality_score(person: Person) -> int:
-    """0 to 100: level (up to 50), reach (up to 35: published email 25, LinkedIn 10), evidence (15).
+    """0 to 100: level (up to 50), reach (up to 35: published email 25, inferred 12, LinkedIn 10), evidence (15).
 
     The figures are ours; DOMAIN only says "from level, reach and evidence".
     """
     level = {Level.OWNER: 50, Level.DIRECTOR: 42, Level.OPERATIONS: 36, Level.MANAGER: 28, Level.OFFICE: 18}
     points = level.get(rank_title(person.title).level, 8)
-    if person.email:
+    if person.deliverable_email:
         by_status = {EmailStatus.PUBLISHED: 25, EmailStatus.PROVIDER_VERIFIED: 22, EmailStatus.INFERRED: 12}
         points += by_status.get(person.email_status, 5)
     points += 10 if person.linkedin_url else 0
-    points += 15 if person.email_evidence or person.linkedin_evidence else 8
+    # The evidence of an inferred address is other people's.
+    has_own_proof = person.email_evidence and person.deliverable_email and person.email_basis is None
+    points += 15 if has_own_proof or person.linkedin_evidence else 8
     return min(points, 100)
 
 

@@ -41,7 +41,12 @@ _TRADE_VENDORS = ("pmw", "property manager websites", "doorgrow", "fourandhalf",
 
 
 class IcpWeights(BaseModel):
-    """Points per signal; DOMAIN gives their order (strongest first), the figures are ours and sum to 100 at best."""
+    """Points per signal; DOMAIN gives their order (strongest first), the figures are ours and sum to 100 at best.
+
+    Attributes:
+        soft_not_met: what each soft criterion that is not met takes off (DOMAIN, "Criteria": "or soft (it lowers the
+            score)"). The figure is ours: half the step between two tiers, so that one seldom and two always cost a tier.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,6 +63,7 @@ class IcpWeights(BaseModel):
     employees_strong: int = 8
     employees_small: int = 4
     trade_website: int = 5
+    soft_not_met: int = 10
     tier_a_plus: int = 85
     tier_a: int = 65
     tier_b: int = 45
@@ -83,18 +89,22 @@ class IcpResult(BaseModel):
     upsell: bool
 
 
-def grade(facts: CompanyFacts, weights: IcpWeights | None = None) -> IcpResult:
-    """Grade a company from its facts."""
+def grade(facts: CompanyFacts, weights: IcpWeights | None = None, *, soft_not_met: int = 0) -> IcpResult:
+    """Grade a company from its facts.
+
+    Args:
+        soft_not_met: how many soft criteria of the request it is known not to meet; ``verdicts.grade_for`` counts them.
+    """
     weights = weights or IcpWeights()
     disqualifiers = _disqualifiers(facts)
-    score = min(
-        100,
+    points = (
         _portfolio_points(facts, weights)
         + _units_points(facts, weights)
         + _pms_points(facts, weights)
         + _employees_points(facts, weights)
-        + _website_points(facts, weights),
+        + _website_points(facts, weights)
     )
+    score = max(0, min(100, points) - soft_not_met * weights.soft_not_met)
     if disqualifiers:
         fit, tier = IcpFit.NO, IcpTier.D
     else:
@@ -114,13 +124,16 @@ def grade(facts: CompanyFacts, weights: IcpWeights | None = None) -> IcpResult:
 
 def _disqualifiers(facts: CompanyFacts) -> tuple[Disqualifier, ...]:
     found: list[Disqualifier] = []
+    if facts.closed_evidence is not None:
+        found.append("defunct")
     if facts.company_type in _DISQUALIFIED_TYPES:
         found.append(_DISQUALIFIED_TYPES[facts.company_type])
-    # A brokerage that also manages for owners is not "brokerage only".
-    if facts.company_type is CompanyType.BROKERAGE and facts.manages_for_owners is not True:
-        found.append("brokerage_only")
-    if facts.manages_for_owners is False and not found:
-        found.append("no_active_management")
+    # Whether a brokerage also manages for owners may be unknown, and unknown is not no.
+    if facts.manages_for_owners is False:
+        if facts.company_type is CompanyType.BROKERAGE:
+            found.append("brokerage_only")
+        elif facts.company_type not in _DISQUALIFIED_TYPES:
+            found.append("no_active_management")
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.company import CompanyFacts, CompanyStatus, CompanyType, IcpFit, ReasonCode
 from domain.criteria import Criteria, CriterionKey, Mode
-from domain.icp import IcpResult
+from domain.icp import IcpResult, grade
 from domain.places import Place, miles_between, place_name, zip_position
 
 
@@ -41,6 +41,16 @@ class Decided(BaseModel):
     status: CompanyStatus
     reason: ReasonCode | None = None
     detail: str = ""
+
+
+def grade_for(criteria: Criteria, facts: CompanyFacts) -> IcpResult:
+    """The grade of a company for one request: each soft criterion that it is known not to meet lowers the score.
+
+    An unknown one lowers nothing; neither does ``icp_tier_min``, which looks at the grade itself.
+    """
+    soft = [key for key in criteria.asked() if criteria.mode_of(key) is Mode.SOFT and key != "icp_tier_min"]
+    missed = sum(_judge_one(key, criteria, facts, None)[0] is Met.NOT_MET for key in soft)
+    return grade(facts, soft_not_met=missed)
 
 
 def judge(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
@@ -84,7 +94,8 @@ SETTLED_BEFORE_RESEARCH = frozenset[CriterionKey]({"place", "pms", "pms_exclude"
 
 def _asks_for_type(criteria: Criteria, icp: IcpResult) -> bool:
     """Whether all that speaks against a company is the type that was asked for."""
-    return icp.company_type in criteria.company_types and "no_active_management" not in icp.disqualifiers
+    gone = {"no_active_management", "defunct"}
+    return icp.company_type in criteria.company_types and not gone & set(icp.disqualifiers)
 
 
 def _judge_one(key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Met, str]:

@@ -44,6 +44,7 @@ class StackAddresses(BaseModel, frozen=True):
             "DATABASE_URL": self.database_url,
             "WEB_PROXY": self.web_proxy,
             "HOST_PACE_S": "0" if self.web_proxy else None,  # the demo's own web minds no haste
+            "MAIL_DNS": "false" if self.web_proxy else None,  # its names are in no DNS
             "SEARXNG_URL": self.searxng_url,
             "OPENAI_BASE_URL": self.openai_base_url,
             "OPENAI_API_KEY": "demo" if self.openai_base_url else None,

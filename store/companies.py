@@ -54,6 +54,7 @@ class CompanyRow(BaseModel):
     reason: ReasonCode | None
     reason_detail: str
     created_at: datetime
+    accepted_by: str | None = None  # a person has overruled the criteria for it
 
 
 class SitePageRef(BaseModel):

@@ -20,7 +20,7 @@ class ContactRow(BaseModel):
 
 
 async def save_people(conn: Connection, run_id: UUID, company_id: UUID, people: list[Person]) -> None:
-    """Store people of a company; a person found again is updated."""
+    """Store people of a company; a person found again is updated. The column ``email`` holds what can be delivered."""
     for person in people:
         rank = rank_title(person.title)
         await conn.execute(
@@ -44,7 +44,7 @@ async def save_people(conn: Connection, run_id: UUID, company_id: UUID, people: 
                 "name": person.full_name,
                 "title": person.title,
                 "level": int(rank.level),
-                "email": person.email,
+                "email": person.deliverable_email,
                 "email_status": person.email_status,
                 "phone": person.phone,
                 "linkedin": person.linkedin_url,

@@ -15,6 +15,7 @@ class Wanted(BaseModel):
     Attributes:
         vendors: property management software by canonical name.
         states, cities: cities in any case.
+        company_types: wanted even though they are no customers otherwise (``domain/icp.py``).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,6 +23,7 @@ class Wanted(BaseModel):
     vendors: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     cities: tuple[str, ...] = ()
+    company_types: tuple[str, ...] = ()
 
 
 class Seed(BaseModel):
@@ -41,7 +43,7 @@ class Seed(BaseModel):
 
 
 class KnownCompany(BaseModel):
-    """A company as an earlier run left it; its site is looked at again."""
+    """A company as an earlier run has found it; its site is looked at again."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -54,16 +56,14 @@ class KnownCompany(BaseModel):
     evidence: Evidence
 
 
+# Left out: those that this very run has read; those proven to be no customer, unless their type is asked for; and those
+# that are listed by domain for good, of which an earlier run may have met many. Who is delivered says the gate.
 _KNOWN = """
-    FROM company_candidates c
-    JOIN company_research r USING (company_id)
-    CROSS JOIN LATERAL (SELECT r.facts->'places'->0 AS place) AS office
-    WHERE c.run_id <> %(run_id)s AND c.domain IS NOT NULL AND c.website IS NOT NULL
-      AND c.status IN ('complete', 'rejected', 'needs_review')
-      AND c.reason IS DISTINCT FROM 'icp_disqualified'     -- proven to be no customer, whatever is asked
-      AND (cardinality(%(vendors)s::text[]) = 0 OR r.facts->>'pms' = ANY(%(vendors)s))
-      AND (cardinality(%(states)s::text[]) = 0 OR place->>'state' = ANY(%(states)s))
-      AND (cardinality(%(cities)s::text[]) = 0 OR lower(place->>'city') = ANY(%(cities)s))
+    FROM known_companies k
+    WHERE NOT EXISTS (SELECT 1 FROM company_candidates c WHERE c.company_id = k.read_by AND c.run_id = %(run_id)s)
+      AND (k.icp->>'fit' IS DISTINCT FROM 'no'
+           OR (k.icp->>'company_type' = ANY(%(company_types)s) AND NOT k.icp->'disqualifiers' ?| %(gone)s))
+      AND NOT EXISTS (SELECT 1 FROM suppression_domains s WHERE s.domain = k.domain AND s.reason <> 'contacted')
 """
 # A seed without a name cannot be told from any other, and one of an unknown place may be anywhere: it is tried.
 _SEEDS = """
@@ -79,7 +79,7 @@ async def count_at_hand(conn: Connection, run_id: UUID, wanted: Wanted) -> Store
     """How many companies that fit are at hand."""
     values = _values(run_id, wanted)
     seeds = await (await conn.execute(f"SELECT count(*) AS n {_SEEDS}", values)).fetchone()
-    known = await (await conn.execute(f"SELECT count(DISTINCT domain) AS n {_KNOWN}", values)).fetchone()
+    known = await (await conn.execute(f"SELECT count(*) AS n {_known(wanted)}", values)).fetchone()
     return StoredSources(seeds=seeds["n"] if seeds else 0, known_companies=known["n"] if known else 0)
 
 
@@ -93,20 +93,27 @@ async def seeds(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> l
 
 
 async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[KnownCompany]:
-    """Companies of earlier runs that fit, each domain once as last seen, those that were complete first."""
+    """Known companies that fit, in a fixed order: those whose people are known too come first, then those researched."""
     cursor = await conn.execute(
         f"""
-        SELECT * FROM (
-            SELECT DISTINCT ON (c.domain) c.name, c.domain, c.website, place->>'city' AS city, place->>'state' AS state,
-                   c.discovery_source, c.evidence, c.status
-            {_KNOWN}
-            ORDER BY c.domain, c.updated_at DESC
-        ) AS latest
-        ORDER BY status <> 'complete', domain LIMIT %(limit)s
+        SELECT k.name, k.domain, k.website, k.city, k.state, k.discovery_source, k.evidence
+        {_known(wanted)}
+        ORDER BY NOT EXISTS (SELECT 1 FROM known_contacts p WHERE p.domain = k.domain), NOT k.research_complete, k.domain
+        LIMIT %(limit)s
         """,  # noqa: S608
         _values(run_id, wanted) | {"limit": limit},
     )
     return [KnownCompany.model_validate(row) for row in await cursor.fetchall()]
+
+
+def _known(wanted: Wanted) -> str:
+    """``_KNOWN`` with the conditions that are asked for and no others: a condition that may be empty uses no index."""
+    asked = {
+        "k.facts->>'pms' = ANY(%(vendors)s)": wanted.vendors,
+        "k.state = ANY(%(states)s)": wanted.states,
+        "lower(k.city) = ANY(%(cities)s)": wanted.cities,
+    }
+    return " AND ".join([_KNOWN, *(condition for condition, values in asked.items() if values)])
 
 
 def _values(run_id: UUID, wanted: Wanted) -> dict[str, object]:
@@ -115,4 +122,6 @@ def _values(run_id: UUID, wanted: Wanted) -> dict[str, object]:
         "vendors": list(wanted.vendors),
         "states": list(wanted.states),
         "cities": [city.lower() for city in wanted.cities],
+        "company_types": list(wanted.company_types),
+        "gone": ["no_active_management", "defunct"],
     }

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE
-    from workflows.policies import AGENT, GATE, NOTIFY, SETTLE, SITE, STORE
+    from workflows.policies import AGENT, GATE, NOTIFY, SETTLE, SITE, STORE, VERIFY
 
 ResultT = TypeVar("ResultT")
 
@@ -75,6 +75,11 @@ async def research_company(step: CompanyStep) -> CompanyOutcome:
 async def find_contacts(step: CompanyStep) -> CompanyOutcome:
     """Find a company's decision makers."""
     return await _call("find_contacts", step, CompanyOutcome, AGENT, f"find contacts, attempt {step.contacts_attempt}")
+
+
+async def verify_emails(step: CompanyStep) -> int:
+    """Settle how well the contacts' addresses are proven."""
+    return await _call("verify_emails", step, int, VERIFY, "verify e-mail addresses")
 
 
 async def settle_contacts(step: CompanyStep) -> CompanyOutcome:
@@ -136,6 +141,7 @@ ACTIVITIES = (
     qualify_company,
     research_company,
     find_contacts,
+    verify_emails,
     settle_contacts,
     end_failed_company,
     record_state,

@@ -50,6 +50,8 @@ class CompanyWorkflow:
         _stop_if_cancelled()
         await self._tell_run(step)
         spend = researched.spend
+        # A company that had come this far before there was this step goes on without it.
+        verifies = workflow.patched("verify_emails")
         for attempt in range(1, CONTACT_ATTEMPTS_MAX + 1):
             attempt_step = step.model_copy(update={"contacts_attempt": attempt})
             found = await calls.find_contacts(attempt_step)
@@ -57,6 +59,9 @@ class CompanyWorkflow:
             if found.interruption is not None:
                 return found.model_copy(update={"spend": spend})
             _stop_if_cancelled()
+            if verifies:
+                await calls.verify_emails(attempt_step)
+                _stop_if_cancelled()
             settled = await calls.settle_contacts(attempt_step)
             if settled.is_over:
                 return settled.model_copy(update={"spend": spend})

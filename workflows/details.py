@@ -16,7 +16,7 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
         "",
         f"Open: {progress.open_discovery} searches, {progress.open_research} companies in research, "
         f"{progress.open_contacts} in contact discovery; {progress.queued} waiting. "
-        f"Model calls {progress.model_calls}, cost ${progress.cost_usd:.2f}.",
+        f"Model calls {progress.model_calls}, cost {_cost(progress)}.",
     ]
     if progress.note:
         lines += ["", progress.note]
@@ -32,6 +32,12 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
     if progress.decision is not None:
         lines += ["", *_question(progress.decision, workflow_id)]
     return "\n".join(lines)
+
+
+def _cost(progress: RunProgress) -> str:
+    if progress.model_calls and not progress.cost_usd:
+        return "unknown, or nothing (`status` says which)"  # a call whose price nobody knows counts as 0 in the run's state
+    return f"${progress.cost_usd:.2f}"
 
 
 def _question(question: DecisionRequest, workflow_id: str) -> list[str]:

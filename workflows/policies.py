@@ -46,6 +46,12 @@ STORE = ActivityConfig(
 # without a company that becomes complete a moment later.
 SETTLE = ActivityConfig(**STORE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
 
+# The mail domains of one company's people, all at once: up to four questions to DNS of 5 s each, whose silence is an answer too.
+# What can fail is our database, which is waited for; the heartbeat tells a dead worker from slow name servers.
+VERIFY = ActivityConfig(
+    **{**STORE, "start_to_close_timeout": timedelta(minutes=1)}, heartbeat_timeout=HEARTBEAT_TIMEOUT
+)
+
 # The suppression gate over a whole list, before it is delivered: perhaps a minute of questions to a CRM, which beats. Ten
 # attempts take about three minutes of pauses; then the run asks, for a list that cannot be read delivers nothing.
 GATE = ActivityConfig(

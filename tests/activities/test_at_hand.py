@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from activities.at_hand import candidates_at_hand, wanted_of
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company import CompanyFacts, CompanyStatus, CompanyType, ReasonCode
 from domain.criteria import Criteria, parse_criteria
+from domain.icp import grade
 from domain.places import Place
 from domain.pms import PmsVendor
-from store import companies, sources, tool_results
+from store import companies, known, sources, suppressions, tool_results
 from store.database import Connection, Database
-from tests.store.rows import add_company, add_run
+from store.suppressions import Suppression
+from tests.store.rows import add_company, add_run, person
 
 ROW = """
     INSERT INTO pms_subdomains (vendor, slug, portal_url, company_name, city, state, website, phone, source)
@@ -34,14 +37,19 @@ async def add_seed(conn: Connection, slug: str, **more: str | None) -> None:
     await conn.execute(ROW, seed | more)
 
 
-async def add_known(conn: Connection, name: str, *, state: str = "TX", vendor: str = "Buildium") -> UUID:
+async def add_known(
+    conn: Connection, name: str, *, state: str = "TX", vendor: str = "Buildium", kind: CompanyType = CompanyType.UNKNOWN
+) -> UUID:
     """A company as an earlier run has left it: turned away for its contacts, say."""
     run = await add_run(conn)
     company_id = await add_company(conn, run.run_id, name)
     domain = f"{name.lower()}.example"
     await companies.set_own_site(conn, company_id, domain, f"https://{domain}/", [])
-    facts = CompanyFacts(places=(Place(city="Austin", state=state),), pms=PmsVendor(vendor), pms_status="detected")
+    place = Place(city="Austin", state=state)
+    facts = CompanyFacts(places=(place,), pms=PmsVendor(vendor), pms_status="detected", company_type=kind)
     await companies.save_research(conn, run.run_id, company_id, facts, [], None, pages=[], dropped={}, researched=True)
+    await known.keep_site(conn, company_id, facts, [], datetime.now(UTC))
+    await known.keep_research(conn, company_id, facts, grade(facts), version=1, researched_at=datetime.now(UTC))
     await companies.end_company(conn, company_id, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
     return company_id
 
@@ -88,6 +96,41 @@ async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_
         ("Acme", "https://acme.example/", "domain:acme.example")
     ]
     assert (counted.known_companies, counted.seeds) == (1, 0)
+
+
+async def test_those_whose_people_are_known_too_come_first(database: Database) -> None:
+    async with database.transaction() as conn:
+        for name in ("Acme", "Birch", "Cedar"):
+            await add_known(conn, name)
+        again = await add_known(conn, "Birch")
+        await known.keep_people(conn, again, [person("Jane Doe")], version=1, found_at=datetime.now(UTC))
+        found = await candidates_at_hand(conn, uuid4(), "known_companies", criteria())
+    assert [c.name for c in found] == ["Birch", "Acme", "Cedar"]
+
+
+async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(database: Database) -> None:
+    reasons = ("customer", "do_not_contact", "contacted")
+    async with database.transaction() as conn:
+        await add_known(conn, "Association", kind=CompanyType.HOA)
+        for reason in reasons:
+            await add_known(conn, reason.replace("_", "-"))
+        listed = [Suppression(domain=f"{r.replace('_', '-')}.example", reason=r, source="list.csv") for r in reasons]
+        await suppressions.upsert(conn, listed)
+
+        async def names(**raw: Any) -> list[str]:
+            return [c.name for c in await candidates_at_hand(conn, uuid4(), "known_companies", criteria(**raw))]
+
+        assert await names() == ["contacted"], "for how long that holds, the gate knows"
+        assert await names(company_types=["hoa"]) == ["Association", "contacted"], "unless it is what is asked for"
+
+
+async def test_the_look_up_by_software_and_state_uses_its_index(database: Database) -> None:
+    async with database.transaction() as conn:
+        await conn.execute("SET LOCAL enable_seqscan = off")
+        asked = sources._known(wanted_of(criteria()))
+        values = sources._values(uuid4(), wanted_of(criteria()))
+        plan = await (await conn.execute(f"EXPLAIN SELECT 1 {asked}".encode(), values)).fetchall()
+    assert any("known_companies_of_software" in row["QUERY PLAN"] for row in plan), plan
 
 
 async def test_a_request_for_cities_takes_those_of_the_cities(database: Database) -> None:

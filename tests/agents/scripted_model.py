@@ -16,7 +16,7 @@ import openai
 from pydantic import SecretStr
 
 from agents import company_research
-from agents.loop import AgentAnswer, AgentRunner
+from agents.loop import AgentAnswer, AgentRunner, AskAgain
 from agents.role import AgentRole
 from settings import Settings
 from store.database import Database
@@ -36,6 +36,15 @@ def says(text: str | dict[str, Any]) -> Reply:
     """A final answer: prose, or JSON."""
     written = text if isinstance(text, str) else json.dumps(text)
     return _response([_message({"type": "output_text", "text": written, "annotations": []})])
+
+
+def cut_off(text: str) -> Reply:
+    """An answer that ends where the model may write no more (``incomplete_details.reason``: ``max_output_tokens``)."""
+    return _response(
+        [{**_message({"type": "output_text", "text": text, "annotations": []}), "status": "incomplete"}],
+        status="incomplete",
+        incomplete_details={"reason": "max_output_tokens"},
+    )
 
 
 def refuses() -> Reply:
@@ -75,7 +84,7 @@ def _message(part: dict[str, Any]) -> dict[str, Any]:
     return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
 
 
-def _response(output: list[dict[str, Any]]) -> Reply:
+def _response(output: list[dict[str, Any]], **more: Any) -> Reply:
     usage = {
         "input_tokens": INPUT_TOKENS,
         "input_tokens_details": {"cached_tokens": 0},
@@ -95,6 +104,7 @@ def _response(output: list[dict[str, Any]]) -> Reply:
             "tool_choice": "auto",
             "tools": [],
             "usage": usage,
+            **more,
         }
     )
 
@@ -133,12 +143,20 @@ class Model:
         role: AgentRole = company_research.ROLE,
         runner: AgentRunner | None = None,
         seen: tuple[str, ...] = (),
+        opened: tuple[str, ...] = (),
+        ask_again: AskAgain = lambda answer, results: None,
         subject: str = "company 1",
         **task: Any,
     ) -> AgentAnswer:
         """One agent call."""
         return await (runner or self.new_worker()).run(
-            role, run_id, subject, {"task": role.name, **task}, seen_urls=seen
+            role,
+            run_id,
+            subject,
+            {"task": role.name, **task},
+            seen_urls=seen,
+            opened=opened,
+            ask_again=ask_again,
         )
 
 

@@ -111,6 +111,7 @@ async def test_calls_of_one_turn_are_all_answered_under_their_ids(
     assert ids == ["call_0", "call_1"]
     assert page["status"] == search["status"] == "ok"
     assert site.name in page["text"]
+    assert page["text"].endswith(f"\n</untrusted-{page['result_id']}>")
     assert set(answer.results) == {page["result_id"], search["result_id"]}
 
 

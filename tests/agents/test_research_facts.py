@@ -19,6 +19,7 @@ TEXT = (
 EMPTY: dict[str, Any] = {
     "company_type": None,
     "manages_for_owners": None,
+    "closed": None,
     "units": None,
     "listings": None,
     "employees": None,
@@ -146,6 +147,61 @@ def test_stated_units_win_over_listings_unless_they_are_unproven() -> None:
     assert both.units is not None and both.units.basis == "stated"
     assert unproven.units is not None and unproven.units.basis == "estimated"
     assert dropped == {"units:quote_not_found": 1}
+
+
+@pytest.mark.parametrize("company_type", ["hoa", "multifamily", "mixed_residential", "commercial", "brokerage"])
+def test_f57a_a_quote_that_does_not_name_the_type_proves_no_type(company_type: str) -> None:
+    facts, dropped = proven(company_type=claim(company_type, "Acme manages 1,240 single family homes"))
+    assert facts == KNOWN
+    assert dropped == {"company_type:quote_does_not_say_it": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "quote"),
+    [
+        ("manages_for_owners", False, "Acme manages 1,240 single family homes for owners"),
+        ("manages_for_owners", True, "A team of 12 people"),
+        ("closed", "Acme manages", "Acme manages 1,240 single family homes"),
+    ],
+)
+def test_f58_words_that_are_there_but_say_something_else_prove_nothing(field: str, value: object, quote: str) -> None:
+    facts, dropped = proven(**{field: claim(value, quote)})
+    assert facts == KNOWN
+    assert dropped == {f"{field}:quote_does_not_say_it": 1}
+
+
+def test_a_company_whose_own_page_says_that_it_has_closed_is_known_to_be_gone() -> None:
+    text = "Acme has closed its doors. Thank you for twenty years."
+    output = ResearchOutput.model_validate({**EMPTY, "closed": claim("closed its doors", "Acme has closed its doors.")})
+    own, _ = proven_facts(KNOWN, output, {"own": result("own", "https://acme.example/", text)}, ACME)
+    news, dropped = proven_facts(KNOWN, output, {"own": result("own", "https://news.example/", text)}, ACME)
+    assert own.closed_evidence is not None and own.closed_evidence.quote == "Acme has closed its doors."
+    assert news.closed_evidence is None and dropped == {"closed:other_source": 1}
+
+
+FIRST = "Acme Homes of St. Louis manages rental homes for owners."
+SECOND = "We have done so since 1998!"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (FIRST, FIRST),
+        (f"{FIRST} {SECOND}", f"{FIRST} {SECOND}"),
+        (f"{FIRST} {SECOND} Call us.", f"{FIRST} {SECOND}"),
+        (f"{FIRST} {'And so on, ' * 30}and on.", FIRST),
+        ("Homes in Austin", "Homes in Austin"),
+        ("and so on " * 40, None),
+        (f"{'and so on ' * 40}. {SECOND}", None),
+    ],
+    ids=["one", "two", "three", "second too long", "no full stop", "no end", "first too long"],
+)
+def test_a_description_is_one_or_two_whole_sentences_of_at_most_300_characters(said: str, kept: str | None) -> None:
+    page = {"own": result("own", "https://acme.example/", f"Welcome. {said} Bye.")}
+    output = ResearchOutput.model_validate({**EMPTY, "description": claim(said, said)})
+    facts, dropped = proven_facts(KNOWN, output, page, ACME)
+    assert (facts.description and facts.description.value) == kept
+    assert dropped == ({} if kept else {"description:too_long": 1})
 
 
 def test_a_type_that_the_model_does_not_know_is_no_claim() -> None:

@@ -97,6 +97,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "company_research": {
         "company_type": {"value": "hoa", "citation": CITATION},
         "manages_for_owners": None,
+        "closed": None,
         "units": {"value": 5, "citation": CITATION},
         "listings": None,
         "employees": None,

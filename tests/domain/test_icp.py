@@ -20,7 +20,6 @@ DISQUALIFIED = {
     "multifamily": "multifamily_only",
     "commercial": "commercial_only",
     "vacation_rental": "vacation_rental_only",
-    "brokerage": "brokerage_only",
 }
 RESIDENTIAL = {CompanyType.SINGLE_FAMILY, CompanyType.MIXED_RESIDENTIAL}
 
@@ -43,6 +42,7 @@ SIGNALS: dict[str, st.SearchStrategy[Any]] = {
     "employees": st.integers(1, 200),
     "website_vendor": st.sampled_from(["DoorGrow", "PMW", "Upkeep", "Fourandhalf", "Wix"]).map(text),
     "manages_for_owners": st.booleans(),
+    "closed_evidence": st.just(PROOF),
     "pms": st.sampled_from(PmsVendor),
 }
 SOME_FACTS = st.fixed_dictionaries({}, optional=SIGNALS).map(
@@ -86,8 +86,32 @@ def test_a_company_of_another_trade_is_no_fit_whatever_else_it_has(company_type:
     assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, (disqualifier,))
 
 
-def test_a_brokerage_that_also_manages_for_owners_is_not_brokerage_only() -> None:
-    assert grade(facts(company_type="brokerage", manages_for_owners=True)).fit is IcpFit.UNCERTAIN
+@pytest.mark.parametrize(
+    ("manages", "fit", "disqualifiers"),
+    [(False, IcpFit.NO, ("brokerage_only",)), (True, IcpFit.UNCERTAIN, ()), (None, IcpFit.UNCERTAIN, ())],
+    ids=["says that it does not manage", "manages too", "does not say"],
+)
+def test_a_brokerage_is_brokerage_only_where_its_pages_say_that_it_does_not_manage(
+    manages: bool | None, fit: IcpFit, disqualifiers: tuple[str, ...]
+) -> None:
+    result = grade(facts(company_type="brokerage", manages_for_owners=manages))
+    assert (result.fit, result.disqualifiers) == (fit, disqualifiers)
+
+
+def test_a_company_whose_own_page_says_that_it_has_closed_is_defunct_whatever_else_it_has() -> None:
+    result = grade(best().model_copy(update={"closed_evidence": PROOF}))
+    assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, ("defunct",))
+
+
+@settings(deadline=None)
+@given(SOME_FACTS, st.integers(0, 5))
+def test_each_soft_criterion_not_met_takes_points_off_and_never_raises_the_tier(
+    known: CompanyFacts, missed: int
+) -> None:
+    before, after = grade(known), grade(known, soft_not_met=missed)
+    assert after.score == max(0, before.score - missed * IcpWeights().soft_not_met)
+    assert after.tier.rank >= before.tier.rank
+    assert (after.fit, after.confidence, after.disqualifiers) == (before.fit, before.confidence, before.disqualifiers)
 
 
 def test_who_does_not_manage_for_owners_is_no_fit() -> None:
@@ -180,7 +204,7 @@ def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFact
 
 
 @settings(deadline=None)
-@given(SOME_FACTS, st.sampled_from([name for name in SIGNALS if name not in {"company_type", "manages_for_owners"}]))
+@given(SOME_FACTS, st.sampled_from(["units", "employees", "website_vendor", "pms"]))
 def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None:
     less = known.model_copy(update={forgotten: None, **({"pms_status": "unknown"} if forgotten == "pms" else {})})
     assert grade(less).fit is grade(known).fit
@@ -190,8 +214,16 @@ def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None
 
 @settings(deadline=None)
 @given(SOME_FACTS)
+def test_forgetting_whether_it_manages_never_adds_a_disqualifier(known: CompanyFacts) -> None:
+    less = grade(known.model_copy(update={"manages_for_owners": None}))
+    assert set(less.disqualifiers) <= set(grade(known).disqualifiers)
+
+
+@settings(deadline=None)
+@given(SOME_FACTS)
 def test_forgetting_the_portfolio_never_disqualifies(known: CompanyFacts) -> None:
-    less = known.model_copy(update={"company_type": CompanyType.UNKNOWN, "manages_for_owners": None})
+    forgotten = {"company_type": CompanyType.UNKNOWN, "manages_for_owners": None, "closed_evidence": None}
+    less = known.model_copy(update=forgotten)
     assert grade(less).fit is IcpFit.UNCERTAIN and grade(less).disqualifiers == ()
 
 

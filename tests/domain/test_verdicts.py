@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from domain.company import CompanyFacts, CompanyStatus, CompanyType, ReasonCode, UnitsEvidence
 from domain.criteria import CRITERION_KEYS, Criteria, Mode, parse_criteria
 from domain.evidence import Evidence
-from domain.icp import grade
+from domain.icp import IcpWeights, grade
 from domain.places import Place
 from domain.pms import PmsVendor
-from domain.verdicts import Met, Verdict, decide, judge
+from domain.verdicts import Met, Verdict, decide, grade_for, judge
 
 PROOF = Evidence(result_id="r1", url="https://acme.example/", quote="words")
 AUSTIN = Place(city="Austin", state="TX", zip="78701")
@@ -171,6 +171,65 @@ def test_a_soft_criterion_keeps_nobody_out() -> None:
     assert decided({"units_min": {"value": 9, "mode": "soft"}}, FIT) == (CompanyStatus.FOUND, None)
 
 
+SOFT: dict[str, tuple[dict[str, Any], CompanyFacts, CompanyFacts]] = {
+    "company_types": (
+        {"company_types": ["mixed_residential"]},
+        FIT,
+        FIT.model_copy(update={"company_type": CompanyType.UNKNOWN}),
+    ),
+    "pms": (
+        {"pms": {"value": "Yardi", "mode": "soft"}},
+        FIT,
+        FIT.model_copy(update={"pms_status": "conflict"}),
+    ),
+    "place": (
+        {"state": {"value": "OK", "mode": "soft"}},
+        FIT,
+        FIT.model_copy(update={"places": ()}),
+    ),
+    "units": (
+        {"units_min": {"value": 50, "mode": "soft"}},
+        FIT.model_copy(update={"units": units(10)}),
+        FIT,
+    ),
+}
+
+
+@pytest.mark.parametrize("criterion", SOFT)
+def test_a_soft_criterion_not_met_lowers_the_score_and_an_unknown_one_does_not(criterion: str) -> None:
+    raw, missing, unknown = SOFT[criterion]
+    criteria = parse_criteria(raw).criteria
+    assert grade_for(criteria, missing).score == grade(missing).score - IcpWeights().soft_not_met
+    assert grade_for(criteria, unknown) == grade(unknown)
+
+
+def test_a_hard_criterion_and_the_lowest_tier_take_no_points_off() -> None:
+    criteria = parse_criteria({"pms": "Yardi", "state": "OK", "icp_tier_min": "A+"}).criteria
+    assert grade_for(criteria, FIT) == grade(FIT)
+
+
+def test_what_a_soft_criterion_takes_off_counts_for_the_lowest_tier_asked_for() -> None:
+    company = FIT.model_copy(update={"units": units(10)})
+    assert grade(company).tier.value == "A", "66 points, 65 are asked"
+    raw = {"icp_tier_min": "A", "company_types": ["mixed_residential"]}
+    criteria = parse_criteria(raw).criteria
+    icp = grade_for(criteria, company)
+    outcome = decide(criteria, judge(criteria, company, icp), icp, final=True)
+    assert outcome.reason is ReasonCode.ICP_TIER_MIN_NOT_MET
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([*SOFT]),
+    st.sampled_from([FIT, FIT.model_copy(update={"units": units(10)}), facts(places=(TULSA,)), facts()]),
+)
+def test_unknown_never_counts_as_no_for_a_soft_criterion(criterion: str, known: CompanyFacts) -> None:
+    criteria = parse_criteria(SOFT[criterion][0]).criteria
+    (verdict,) = judge(criteria, known, None)
+    taken_off = grade(known).score - grade_for(criteria, known).score
+    assert (taken_off > 0) == (verdict.met is Met.NOT_MET and grade(known).score > 0)
+
+
 def test_an_unknown_hard_criterion_needs_a_look_once_all_evidence_is_in() -> None:
     assert decided({"units_min": 50}, FIT, final=False) == (CompanyStatus.FOUND, None)
     assert decided({"units_min": 50}, FIT) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
@@ -197,11 +256,27 @@ def test_a_no_counts_before_an_unknown() -> None:
     assert decided({"units_min": 50, "state": "OK"}, FIT) == (CompanyStatus.REJECTED, ReasonCode.PLACE_NOT_MET)
 
 
-@pytest.mark.parametrize("company_type", ["hoa", "multifamily", "commercial", "vacation_rental", "brokerage"])
+@pytest.mark.parametrize("company_type", ["hoa", "multifamily", "commercial", "vacation_rental"])
 def test_a_disqualified_company_is_rejected_unless_its_type_was_asked_for(company_type: str) -> None:
     company = facts(company_type=company_type, places=(AUSTIN,))
     assert decided({"state": "TX"}, company) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
     assert decided({"state": "TX", "company_types": [company_type]}, company) == (CompanyStatus.FOUND, None)
+
+
+def test_a_sales_brokerage_is_rejected_unless_brokerages_were_asked_for_or_it_may_manage_too() -> None:
+    sells = facts(company_type="brokerage", places=(AUSTIN,), manages_for_owners=False)
+    assert decided({"state": "TX"}, sells) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
+    assert decided({"state": "TX", "company_types": ["brokerage"]}, sells) == (CompanyStatus.FOUND, None)
+    assert decided({"state": "TX"}, sells.model_copy(update={"manages_for_owners": None})) == (
+        CompanyStatus.FOUND,
+        None,
+    )
+
+
+def test_asking_for_a_type_does_not_let_in_who_has_closed() -> None:
+    gone = facts(company_type="hoa", places=(AUSTIN,), closed_evidence=PROOF)
+    asked = {"state": "TX", "company_types": ["hoa"]}
+    assert decided(asked, gone) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
 
 
 def test_asking_for_a_type_does_not_let_in_who_manages_nothing() -> None:

@@ -1,10 +1,14 @@
-"""Model servers of our own, as somebody else's would be set: real HTTP on a port of their own, and a count of what was asked."""
+"""Model servers of our own, as somebody else's would be set: real HTTP on a port of their own, and a count of what was asked.
+
+Two of them lie in the schema that is asked for: ``fiction`` always, ``Mixed`` in a share of what the demo's model answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from local.demo.model.app import answer
+from local.demo.model.responses_api import build_response, read_request
 from tests.e2e.terminal import wait_until
 
 Answer = Callable[[bytes], JSONResponse]
@@ -92,6 +97,116 @@ def prose(raw: bytes) -> JSONResponse:
             "usage": usage,
         }
     )
+
+
+FICTION = ("nonesuch", "fabel", "makeup", "87654", "castle in spain")
+"""Words that stand on no page of the demo web; one of them is in every lie (but for a kind of property, a yes or a no)."""
+_INVENTED = {
+    "result_id": "r-invented",
+    "quote": "Nonesuch Homes, Ignatius Fabel, Owner, fabel@nonesuch.example, 87654 doors",
+}
+_PEOPLE = ("Ignatius Fabel", "Faith Makeup")
+
+
+def fiction(raw: bytes) -> JSONResponse:
+    """An answer to the letter of the schema, without reading anything: names, figures, quotes and result ids are invented."""
+    lie = _fiction(raw, _INVENTED)
+    return JSONResponse(build_response(read_request(raw), lie))
+
+
+class Mixed:
+    """The demo's model, with fiction mixed into a share of its final answers.
+
+    The lies are those of a model that has read and then embroiders. Every other one cites words that do stand in what it was
+    shown and claims more than they say; the others cite a result that it was shown, with words that stand nowhere.
+
+    Attributes:
+        lies: lies told so far by role.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.lies: Counter[str] = Counter()
+        self._every = round(1 / share)
+        self._answers: Counter[str] = Counter()
+
+    def __call__(self, raw: bytes) -> JSONResponse:
+        """Answer one request."""
+        response = answer(raw)
+        role, [first, *_] = response["text"]["format"]["name"], response["output"]
+        if first["type"] != "message":
+            return JSONResponse(response)
+        self._answers[role] += 1
+        truth = json.loads(first["content"][0]["text"])
+        cited = _first_citation(truth)
+        if cited is not None and self._answers[role] % self._every == 1:
+            self.lies[role] += 1
+            words = cited if self.lies[role] % 2 else cited | {"quote": _INVENTED["quote"]}
+            first["content"][0]["text"] = json.dumps(_embroidered(truth, _fiction(raw, words)), ensure_ascii=False)
+        return JSONResponse(response)
+
+
+def _fiction(raw: bytes, cited: dict[str, str]) -> dict[str, Any]:
+    """An answer to a request of which nothing is true, made from the schema it asks for; everything cites the same words."""
+    asked = json.loads(raw)
+    schema = asked["text"]["format"]["schema"]
+    task = json.loads(asked["input"][0]["content"])
+    domain = str(task.get("company", {}).get("domain") or "nonesuch.example")
+
+    def lie(part: dict[str, Any], name: str, number: int) -> Any:
+        if "$ref" in part:
+            return lie(schema["$defs"][part["$ref"].rpartition("/")[2]], name, number)
+        if "anyOf" in part:
+            return lie(next(one for one in part["anyOf"] if one.get("type") != "null"), name, number)
+        if "enum" in part:
+            return "vacation_rental" if "vacation_rental" in part["enum"] else part["enum"][0]
+        match part["type"]:
+            case "object" if set(part["properties"]) == set(cited):
+                return cited
+            case "object":
+                return {key: lie(inner, key, number) for key, inner in part["properties"].items()}
+            case "array":
+                return [lie(part["items"], name, number) for number in range(len(_PEOPLE))]
+            case "string":
+                return words(name, number)
+            case "boolean":
+                return False
+            case _:
+                return 87654
+
+    def words(name: str, number: int) -> str:
+        person = _PEOPLE[number]
+        surname = person.split()[1].lower()
+        known = {
+            "full_name": person,
+            "title": ("Owner", "Chief Executive Officer")[number],
+            "email": f"{surname}@{domain}",
+            "linkedin_url": f"https://www.linkedin.com/in/{surname}",
+            "url": f"http://nonesuch{number}.example/",
+            "name": ("Nonesuch Homes", "Nonesuch Property Management")[number],
+        }
+        return known.get(name, f"Nonesuch {name.replace('_', ' ')} of the Castle in Spain, number {number}.")
+
+    answered = lie(schema, "answer", 0)
+    assert isinstance(answered, dict)
+    return answered
+
+
+def _embroidered(truth: dict[str, Any], lies: dict[str, Any]) -> dict[str, Any]:
+    """A true answer with lies in it: other facts, more companies and people, addresses for people who are said to have none."""
+    told = lies | {name: [*lies[name], *parts] for name, parts in truth.items() if isinstance(parts, list)}
+    for person in truth.get("people", ()):
+        for name in ("email", "linkedin_url"):
+            person[name] = person[name] or lies["people"][0][name]
+        person["email_citation"] = person["email_citation"] or person["citation"]
+    return told
+
+
+def _first_citation(value: object) -> dict[str, str] | None:
+    """The first citation of an answer: words that stand in a stored result."""
+    if isinstance(value, dict) and set(value) == set(_INVENTED):
+        return value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for part in parts if (found := _first_citation(part))), None)
 
 
 def unauthorized(_raw: bytes) -> JSONResponse:

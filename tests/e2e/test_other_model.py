@@ -11,6 +11,7 @@ from tests.e2e.stacks import running_worker
 from tests.e2e.terminal import Terminal, read_rows
 
 COLORADO = {"pms": "Buildium", "state": "CO"}
+NOTHING_KNOWN = {"KNOWN_COMPANY_DAYS": "0", "KNOWN_CONTACTS_DAYS": "0"}  # another run has researched some of Colorado
 TENNESSEE = {"pms": "Buildium", "state": "TN"}  # where no other run has found anything yet
 
 
@@ -64,7 +65,7 @@ def test_a_model_that_answers_in_prose_yields_no_row_and_a_question_after_few_ca
 def test_a_model_that_refuses_the_key_makes_the_run_ask_with_what_to_check(idle_stack: Terminal, logs: Path) -> None:
     with (
         model_server(unauthorized) as model,
-        running_worker(idle_stack.addresses(), logs, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="old"),
+        running_worker(idle_stack.addresses(), logs, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="old", **NOTHING_KNOWN),
     ):
         asked = idle_stack.start(COLORADO, 3, code=3)
         assert asked["decision"]["reason"] == "dependency_down"

@@ -15,7 +15,7 @@ WINDOW = {"DISCOVERY_WINDOW": "1", "COMPANY_WINDOW": "3"}
 
 def test_f24_a_run_outlives_its_killed_worker_and_buys_no_turn_twice(idle_stack: Terminal, tmp_path: Path) -> None:
     addresses = idle_stack.addresses()
-    with model_server(scripted, pause_after=25) as model:
+    with model_server(scripted, pause_after=12) as model:
         setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "5"}
         with running_worker(addresses, tmp_path, **setting) as worker:
             run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 6, waits=False)

@@ -168,6 +168,29 @@ async def test_a_delivered_company_is_not_changed_and_another_of_its_run_keeps_i
     assert (now["facts"]["pms"], now["verdicts"]) == ("Buildium", [])
 
 
+async def test_f83_what_is_known_beyond_the_runs_is_corrected_where_these_pages_are_the_last_that_were_read(
+    stored: Stored,
+) -> None:
+    delivered, read_again = await stored.qualify(BUILDIUM[0]), await stored.qualify(BUILDIUM[1])
+    for company_id in (delivered, read_again):
+        await stored.set_facts(company_id, NONE_SEEN)
+    await runs.finish(stored.conn, stored.request.run_id, RunStatus.COMPLETED, [delivered, read_again], "")
+    await stored.conn.execute("UPDATE known_companies SET facts = facts || %s", (Jsonb(NONE_SEEN),))
+    by_another_run = "UPDATE known_companies SET read_by = gen_random_uuid() WHERE read_by = %s"
+    await stored.conn.execute(by_another_run, (read_again,))
+
+    assert len(await stored.redetected(dry_run=True)) == 2
+    software = "SELECT facts->>'pms' AS pms, facts->'pms_evidence' AS proof FROM known_companies WHERE domain = %s"
+    assert (await stored.row(software, BUILDIUM[0].domain))["pms"] is None, "a dry run changes nothing"
+
+    await stored.redetected()
+
+    corrected = await stored.row(software, BUILDIUM[0].domain)
+    assert corrected["pms"] == "Buildium", "it is delivered to nobody, so a delivered company's too"
+    assert corrected["proof"]["quote"]
+    assert (await stored.row(software, BUILDIUM[1].domain))["pms"] is None
+
+
 async def test_a_company_whose_pages_are_no_longer_all_stored_is_left_as_it_is(stored: Stored) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     await stored.set_facts(company_id, NONE_SEEN)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
 from domain.company import CompanyStatus, Interruption, ReasonCode
@@ -18,7 +19,7 @@ from workflows.names import TASK_QUEUE
 
 Work = Callable[[FakeRun], Awaitable[CompanyOutcome]]
 
-EVENTS_PER_COMPANY_MAX = 50
+EVENTS_PER_COMPANY_MAX = 60
 
 
 @pytest.fixture
@@ -62,8 +63,20 @@ async def test_a_company_is_qualified_researched_and_its_contacts_are_found(work
     stored = company(OK)
     outcome = await work(stored)
     assert (outcome.status, outcome.reason, outcome.contacts) == (CompanyStatus.COMPLETE, ReasonCode.COMPLETE, 1)
-    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "settle_contacts"]
+    steps = ["qualify_company", "research_company", "find_contacts", "verify_emails", "settle_contacts"]
+    assert names(stored) == steps
     assert outcome.spend.model_calls == 2
+
+
+async def test_f32_a_company_that_was_under_way_before_a_step_was_added_goes_on_without_it(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its history, as the workflow without the step would have made it, is replayed at the end by the workflow as it is."""
+    stored = company(OK)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(workflow, "patched", lambda _: False)
+        await work(stored)
+    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "settle_contacts"]
 
 
 @pytest.mark.parametrize("ending", [ReasonCode.DUPLICATE, ReasonCode.SUPPRESSED, ReasonCode.PMS_NOT_MET])
@@ -105,7 +118,7 @@ async def test_a_dependency_that_is_down_interrupts_a_company_and_does_not_end_i
     assert stored.steps("end_failed_company") == []
 
 
-@pytest.mark.parametrize("name", ["qualify_company", "research_company", "find_contacts"])
+@pytest.mark.parametrize("name", ["qualify_company", "research_company", "find_contacts", "verify_emails"])
 async def test_a_step_that_fails_for_good_ends_the_company_as_failed(work: Work, name: str) -> None:
     stored = company(OK)
     stored.fail(name, at(0), MODEL_BAD_REQUEST)

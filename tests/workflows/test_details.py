@@ -75,6 +75,11 @@ def test_progress_is_shown_at_a_glance() -> None:
     assert "Model calls 42, cost $1.50." in text
 
 
+def test_a_cost_that_may_be_unknown_is_not_shown_as_zero() -> None:
+    assert "Model calls 42, cost unknown, or nothing (`status` says which)." in shown(cost_usd=0.0)
+    assert "Model calls 0, cost $0.00." in shown(model_calls=0, cost_usd=0.0)
+
+
 def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
     text = shown(named=30)
     assert "| step | companies | lost |\n|---|---|---|\n| found | 30 |  |\n| new | 23 | 7 named_before |" in text

@@ -158,6 +158,11 @@ class World:
         return CompanyOutcome(interruption=interruption, spend=Spend() if interruption else _ONE_CALL)
 
     @activity.defn
+    async def verify_emails(self, step: CompanyStep) -> int:
+        await self._begin("verify_emails", step.request.run_id, step, step.company.position)
+        return 0
+
+    @activity.defn
     async def settle_contacts(self, step: CompanyStep) -> CompanyOutcome:
         position = step.company.position
         run = await self._begin("settle_contacts", step.request.run_id, step, position)

@@ -198,7 +198,7 @@ def _page(call: ToolCall, output: JsonObject, param: str) -> PageResult:
         asked_url=asked,
         url=str(output.get("url") or asked),
         title=str(output.get("title") or ""),
-        text=_text(output, "text", param),
+        text=_unfenced(_text(output, "text", param), _text(output, "result_id", param)),
     )
 
 
@@ -207,6 +207,11 @@ def _text(output: JsonObject, key: str, param: str) -> str:
     if not isinstance(value, str):
         raise ApiError(f"A tool result holds no '{key}'.", param=f"{param}.output")
     return value
+
+
+def _unfenced(text: str, result_id: str) -> str:
+    """What stands between the marks that tell a stranger's text from the rest of the conversation."""
+    return text.removeprefix(f"<untrusted-{result_id}>\n").removesuffix(f"\n</untrusted-{result_id}>")
 
 
 def _once(pages: Iterable[PageResult]) -> tuple[PageResult, ...]:

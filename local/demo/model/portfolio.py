@@ -103,6 +103,11 @@ def read_claim(sentence: str, company_name: str) -> Claim | None:
     return Claim(company_type, 1 if company_type == "brokerage" and "brokerage" not in text.lower() else strength)
 
 
+def names_sales(sentence: str) -> bool:
+    """Whether a sentence says that homes are sold here."""
+    return _KINDS["sales"].search(sentence) is not None
+
+
 def says_manages(sentence: str) -> bool | None:
     """Whether a sentence says that the company manages property for owners (True), that it does not (False), or
     neither."""

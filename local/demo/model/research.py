@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from local.demo.model import facts
 from local.demo.model.conversation import Conversation, PageResult
 from local.demo.model.people import foreign_lines
-from local.demo.model.portfolio import read_claim, says_manages
+from local.demo.model.portfolio import names_sales, read_claim, says_manages
 from local.demo.model.responses_api import JsonObject, ToolCall
 from local.demo.model.site import CompanyTask, own_pages, pages_to_open, read_company_task, search_for_pages
 from local.demo.model.text import Line, plain, quote_around, read_lines, sentences
@@ -26,6 +26,7 @@ _WANTED = re.compile(
     r"|properties|why|portfolio|areas?|what-?we|faq",
     re.IGNORECASE,
 )
+_ABOUT = re.compile(r"/(?:about(?:-us)?|our-story|company|who-we-are)(?:\.\w+)?/?$", re.IGNORECASE)
 _TRADE = re.compile(
     r"\bpropert|\brental|\bmanage|\bhomes\b|\bassociation|\bapartment|\breal estate|\bleas",
     re.IGNORECASE,
@@ -45,16 +46,25 @@ class _Sentence:
 def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
     """The next tool calls, or the finished answer in the shape of the ``company_research`` schema."""
     company = read_company_task(conversation)
+    pages = own_pages(conversation, company)
+    answer = _answer(pages, company)
+    if _settles(answer) and not pages_to_open(conversation, company, _ABOUT, count=1):
+        return answer
     if conversation.may("fetch_page", turns_max=TURNS_MAX, calls_max=CALLS_MAX):
         urls = pages_to_open(conversation, company, _WANTED, count=CALLS_MAX - len(conversation.calls))
         if urls:
             return [ToolCall("fetch_page", {"url": url}) for url in urls]
-    pages = own_pages(conversation, company)
     if not pages:
         calls = search_for_pages(conversation, company, "", turns_max=TURNS_MAX, calls_max=CALLS_MAX)
         if calls:
             return calls
-    return _answer(pages, company)
+    return answer
+
+
+def _settles(answer: JsonObject) -> bool:
+    """Whether what the instructions ask for first is known: with the page about the company read, more would be for its
+    own sake."""
+    return bool(answer["company_type"] and answer["manages_for_owners"] and (answer["units"] or answer["listings"]))
 
 
 def _answer(pages: Sequence[PageResult], company: CompanyTask) -> JsonObject:
@@ -62,6 +72,7 @@ def _answer(pages: Sequence[PageResult], company: CompanyTask) -> JsonObject:
     return {
         "company_type": _company_type(spoken, company),
         "manages_for_owners": _manages(spoken),
+        "closed": None,  # companies of the demo's world that are gone have no site to say so
         "units": _stated(spoken, facts.read_units),
         "listings": _stated(spoken, facts.read_listings),
         "employees": _stated(spoken, facts.read_employees),
@@ -91,7 +102,10 @@ def _company_type(spoken: Sequence[_Sentence], company: CompanyTask) -> JsonObje
     for sentence in spoken:
         claim = read_claim(sentence.plain, company.name)
         if claim is not None and claim.strength > strength and len(sentence.plain.split()) > 3:
-            citation = _cited(sentence)
+            # That nothing is managed does not yet say that homes are sold: those words are quoted then.
+            selling = (each for each in spoken if names_sales(each.plain))
+            told = next(selling, sentence) if claim.company_type == "brokerage" else sentence
+            citation = _cited(told)
             if citation is not None:
                 best, strength = {"value": claim.company_type, "citation": citation}, claim.strength
     return best if strength > 1 else None

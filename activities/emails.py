@@ -1,0 +1,61 @@
+"""The step that settles how well the addresses of a company's people are proven, and infers those that can be."""
+
+import structlog
+from temporalio import activity
+
+from activities.heartbeats import heartbeating
+from domain.email_status import ProviderVerdict, inferred_addresses, published_domains, verify
+from domain.mail_domain import MailDomain
+from domain.steps import CompanyStep
+from store import completeness, contacts
+from store.database import Database
+from tools.email_verifier import EmailVerifier
+from tools.mail_domains import MailDomains
+
+log = structlog.get_logger()
+
+
+class EmailActivities:
+    """Addresses of one company's people. Reads them from the database and leaves the result there."""
+
+    def __init__(
+        self, database: Database, mail_domains: MailDomains | None, verifier: EmailVerifier | None = None
+    ) -> None:
+        """``mail_domains`` None: DNS is not asked (``MAIL_DNS=false``); published addresses stay so, none is inferred."""
+        self._database = database
+        self._mail_domains = mail_domains
+        self._verifier = verifier
+
+    @activity.defn
+    async def verify_emails(self, step: CompanyStep) -> int:
+        """Store the status of every address of the company's people so far: refused ones and inferred ones, with the scores.
+
+        Safe to run twice: it is worked out from what the pages print and what DNS says now, whatever an earlier attempt
+        stored. DNS that does not answer changes nothing and is no error.
+
+        Returns:
+            How many people have an address that mail can be sent to.
+        """
+        company_id = step.company.company_id
+        async with self._database.transaction() as conn:
+            people = await contacts.list_people(conn, company_id)
+        domains: dict[str, MailDomain] = {}
+        said: dict[str, ProviderVerdict] = {}
+        with heartbeating():
+            if self._mail_domains is not None:
+                domains = await self._mail_domains.look_up_all(published_domains(people))
+            if self._verifier is not None and (inferred := inferred_addresses(people, domains)):
+                said = dict(await self._verifier.verify(inferred))
+        verified = verify(people, domains, said)
+        changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
+        async with self._database.transaction() as conn:
+            await contacts.save_people(conn, step.request.run_id, company_id, changed)
+            await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)
+        log.info(
+            "emails_verified",
+            company=str(company_id),
+            changed=len(changed),
+            **verified.statuses,
+            refused=verified.refused,
+        )
+        return sum(person.deliverable_email is not None for person in verified.people)

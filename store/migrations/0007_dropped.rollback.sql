@@ -1,0 +1,1 @@
+ALTER TABLE company_research DROP COLUMN contacts_dropped;

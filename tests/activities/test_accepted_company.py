@@ -1,0 +1,118 @@
+"""The steps on a company for which a person has overruled the criteria: criteria do not end it any more, the gates still do.
+
+The companies are the demo's, read from its web and researched by its model.
+"""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.companies import CompanyActivities
+from activities.contacts import ContactActivities
+from agents.loop import AgentRunner
+from client.accept_command import accept_company
+from domain.company import CompanyStatus, ReasonCode
+from domain.evidence_cells import evidence_cells
+from domain.request import RunRequest
+from domain.steps import CompanyRef, CompanyStep
+from domain.suppression import Suppression
+from local.demo.truth import GoldCompany, gold_table
+from local.demo.world import DEFAULT_SEED, generate_world
+from settings import Settings
+from store import companies, runs, suppressions
+from store.database import Database, one_connection
+from store.evidence import load_evidence
+from tests.store.rows import add_run, candidate
+from tools.gateway import ToolGateway
+
+APPFOLIO: GoldCompany = next(
+    company
+    for company in gold_table(generate_world(DEFAULT_SEED)).companies
+    if company.website and company.state == "TX" and company.deliverable and company.pms == "AppFolio"
+)
+
+
+class Steps:
+    """The steps of one company in a run for Buildium, and a person's word on it."""
+
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+        self.companies = CompanyActivities(database, gateway, runner, settings)
+        self.contacts = ContactActivities(database, gateway, runner, settings)
+        self.environment = ActivityEnvironment()
+        self.request: RunRequest
+
+    async def found(self, position: int = 0) -> CompanyStep:
+        """The company as a list names it."""
+        async with self._database.transaction() as conn:
+            named = candidate(APPFOLIO.name, key=f"mention {position}", url=APPFOLIO.website)
+            await companies.insert_candidate(conn, self.request.run_id, None, position, named)
+            refs, _ = await companies.found_after(conn, self.request.run_id, 0, 10)
+        ref: CompanyRef = refs[-1]
+        return CompanyStep(request=self.request, company=ref)
+
+    async def accept(self, step: CompanyStep) -> None:
+        assert self._settings.database_url is not None
+        async with one_connection(self._settings.database_url.get_secret_value()) as conn:
+            await conn.set_autocommit(True)
+            run = await runs.get_run(conn, self.request.run_id)
+            await accept_company(conn, run, str(step.company.company_id), "Dana", "")
+
+
+@pytest.fixture
+async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> Steps:
+    made = Steps(database, gateway, runner, settings)
+    async with database.transaction() as conn:
+        made.request = await add_run(conn)
+    return made
+
+
+async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_mention_of_it_stays_a_duplicate(
+    steps: Steps, database: Database
+) -> None:
+    step = await steps.found()
+    run = steps.environment.run
+    turned_away = await run(steps.companies.qualify_company, step)
+    assert (turned_away.status, turned_away.reason) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
+
+    await steps.accept(step)
+
+    assert not (await run(steps.companies.qualify_company, step)).is_over
+    assert not (await run(steps.companies.research_company, step)).is_over
+    assert not (await run(steps.contacts.find_contacts, step)).is_over
+    twin = await run(steps.companies.qualify_company, await steps.found(position=1))
+    assert twin.status is CompanyStatus.DUPLICATE
+    settled = await run(steps.contacts.settle_contacts, step)
+    assert settled.status is CompanyStatus.COMPLETE
+    async with database.transaction() as conn:
+        research = await companies.get_research(conn, step.company.company_id)
+        cursor = await conn.execute("SELECT verdicts FROM company_research")
+        [stored] = await cursor.fetchall()
+        [delivered] = await load_evidence(conn, [step.company.company_id])
+        cursor = await conn.execute("SELECT result_id FROM tool_results WHERE status = 'ok'")
+        results = {row["result_id"] for row in await cursor.fetchall()}
+    assert research is not None
+    assert research.icp is not None, "graded like any other"
+    met = {verdict["criterion"]: verdict["met"] for verdict in stored["verdicts"]}
+    assert met == {"pms": "not_met", "place": "met"}, "the verdict stays what it is"
+    cells = evidence_cells(delivered.record)
+    facts = [cell for cell in cells if cell.basis == "quoted" and cell.column != "company_name"]
+    assert {"state", "pms_detected", "company_type", "full_name", "title"} <= {cell.column for cell in facts}
+    assert not [cell for cell in cells if cell.is_unproven]
+    assert {cell.result_id for cell in facts} <= results, "stored results, all of them"
+
+
+async def test_f68_an_accepted_company_that_is_suppressed_is_not_delivered(steps: Steps, database: Database) -> None:
+    step = await steps.found()
+    await steps.environment.run(steps.companies.qualify_company, step)
+    await steps.accept(step)
+    async with database.transaction() as conn:
+        company = await companies.get_company(conn, step.company.company_id)
+        await suppressions.upsert(
+            conn, [Suppression(domain=company.domain, reason="do_not_contact", source="list.csv")]
+        )
+
+    outcome = await steps.environment.run(steps.companies.qualify_company, step)
+
+    assert outcome.status is CompanyStatus.SUPPRESSED

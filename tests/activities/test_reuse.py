@@ -1,0 +1,262 @@
+"""What one run has researched, another does not pay for again, as long as it is fresh and its proof is still stored.
+
+The production activities read a site over HTTP and ask a scripted model that counts what is bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from uuid import UUID
+
+import openai
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.companies import CompanyActivities
+from activities.contacts import ContactActivities
+from agents.loop import AgentRunner
+from domain.company import CompanyStatus
+from domain.criteria import Criteria, parse_criteria
+from domain.request import RunRequest
+from domain.steps import CompanyStep, Spend
+from settings import Settings
+from store import audit, companies, contacts, suppressions
+from store.database import Connection, Database
+from store.suppressions import Suppression
+from tests.agents.scripted_model import EMPTY_RESEARCH, Model, opens, says, scripted
+from tests.http_server import Reply, Request, html, serving
+from tests.store.rows import add_run, candidate
+from tools.gateway import ToolGateway
+from tools.web_client import WebClient
+
+SITE = "http://acme.example/"
+STAFF = "We are a team of 12 people."
+JANE, JOHN = "Jane Doe, Owner", "John Roe, Director of Operations"
+ANY = Criteria()
+PERSON: dict[str, None] = dict.fromkeys(("email", "phone", "linkedin_url", "email_citation", "note"))
+
+
+class Office:
+    """The database, the company's site as it is now, and the steps of runs on them."""
+
+    def __init__(self, database: Database, settings: Settings, gateway: ToolGateway) -> None:
+        self.database = database
+        self.settings = settings
+        self.gateway = gateway
+        self.city = "Austin"
+
+    def page(self, request: Request) -> Reply:
+        if request.target.endswith("/robots.txt"):
+            return Reply(404)
+        people = " ".join(
+            f"<p>{each} <a href='mailto:{each[:4].lower()}@acme.example'>{each[:4].lower()}@acme.example</a></p>"
+            for each in (JANE, JOHN)
+        )
+        footer = f"<footer>100 Main Street, {self.city}, TX 78701</footer>"
+        return html(f"<title>Acme Homes</title><h1>Acme Homes</h1><p>{STAFF}</p>{people}{footer}")
+
+    def model(self, *script: Reply) -> AbstractAsyncContextManager[Model]:
+        return scripted(self.database, self.gateway, self.settings, *script)
+
+    async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY) -> CompanyStep:
+        """The company in a new run, its site read."""
+        async with self.database.transaction() as conn:
+            run = await add_run(conn, contacts_min=contacts_min)
+            request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
+            await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
+            [ref], _ = await companies.found_after(conn, run.run_id, 0, 10)
+        step = CompanyStep(request=request, company=ref)
+        async with openai.AsyncOpenAI(api_key="unused") as nobody:
+            runner = AgentRunner(nobody, self.gateway, self.database, self.settings)
+            steps = CompanyActivities(self.database, self.gateway, runner, self.settings)
+            self.qualified_as = (await steps.qualify_company(step)).status
+        return step
+
+    async def research(self, model: Model, step: CompanyStep, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
+        steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
+        outcome = await ActivityEnvironment().run(steps.research_company, step)
+        assert outcome.status is status
+        return outcome.spend
+
+    async def find_contacts(self, model: Model, step: CompanyStep) -> tuple[int, Spend]:
+        steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
+        outcome = await ActivityEnvironment().run(steps.find_contacts, step)
+        return outcome.contacts, outcome.spend
+
+    async def states(self, employees: int) -> Reply:
+        """An answer of the research agent, with its proof."""
+        citation = {"result_id": await self._page_id(), "quote": STAFF}
+        return says({**EMPTY_RESEARCH, "employees": {"value": employees, "citation": citation}})
+
+    async def names(self, *people: str) -> Reply:
+        """An answer of the contact agent, with its proof."""
+        page_id, found = await self._page_id(), []
+        for each in people:
+            name, _, title = each.partition(", ")
+            email = f"{name[:4].lower()}@acme.example"
+            found.append(
+                {
+                    **PERSON,
+                    "full_name": name,
+                    "title": title,
+                    "email": email,
+                    "citation": {"result_id": page_id, "quote": each},
+                    "email_citation": {"result_id": page_id, "quote": email},
+                }
+            )
+        return says({"people": found})
+
+    async def _page_id(self) -> str:
+        """The stored page, as a run has read it last; a new reading is a new result."""
+        row = await self.row("SELECT result_id FROM tool_results WHERE status = 'ok' ORDER BY fetched_at DESC LIMIT 1")
+        return str(row["result_id"])
+
+    async def row(self, query: str, *values: object) -> dict[str, Any]:
+        async with self.database.transaction() as conn:
+            row = await (await conn.execute(query.encode(), values)).fetchone()
+        assert row is not None
+        return dict(row)
+
+    async def change(self, statement: str) -> None:
+        async with self.database.transaction() as conn:
+            assert (await conn.execute(statement.encode())).rowcount > 0
+
+    async def events(self, step: CompanyStep) -> list[str]:
+        async with self.database.transaction() as conn:
+            return [event["event"] for event in await audit.list_events(conn, step.request.run_id)]
+
+
+@pytest.fixture
+async def office(database: Database, settings: Settings) -> AsyncIterator[Office]:
+    opened: list[Office] = []
+    async with serving(lambda request: opened[0].page(request)) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=5, bytes_max=100_000)
+        opened.append(Office(database, settings, ToolGateway(database, web, None, settings)))
+        yield opened[0]
+        await web.close()
+
+
+async def employees(conn: Connection, company_id: UUID) -> int | None:
+    research = await companies.get_research(conn, company_id)
+    assert research is not None
+    assert research.researched
+    return research.facts.employees
+
+
+async def test_f83_what_a_run_has_researched_another_reuses_without_any_model_call(office: Office) -> None:
+    first = await office.qualified()
+    async with office.model(opens(SITE), await office.states(12)) as model:
+        assert (await office.research(model, first)).model_calls == 2
+        researched_at = await office.row("SELECT researched_at FROM known_companies")
+        office.city = "Dallas"
+        await office.change("UPDATE tool_results SET expires_at = now()")
+        second = await office.qualified()
+        spend = await office.research(model, second)
+        assert (spend, model.bought) == (Spend(), 2)
+        await office.research(model, second)
+        assert await office.row("SELECT researched_at FROM known_companies") == researched_at, "it is as old as it was"
+    async with office.database.transaction() as conn:
+        known = await companies.get_research(conn, second.company.company_id)
+    assert known is not None
+    assert known.icp is not None
+    assert (known.researched, known.facts.employees) == (True, 12)
+    assert [place.city for place in known.facts.places] == ["Dallas"], "places are those of the page just read"
+    assert "research_reused" in await office.events(second)
+    assert "research_reused" not in await office.events(first)
+
+
+@pytest.mark.parametrize(
+    ("change", "days"),
+    [
+        ("UPDATE known_companies SET researched_at = now() - interval '181 days'", 180),
+        ("UPDATE known_companies SET research_version = research_version - 1", 180),
+        ("UPDATE company_research SET dropped = '{}'", 0),
+        ("DELETE FROM tool_results", 180),
+    ],
+    ids=["stale", "of_another_version", "never_by_setting", "its_proof_is_gone"],
+)
+async def test_research_that_may_not_be_reused_is_refreshed_by_paying(office: Office, change: str, days: int) -> None:
+    async with office.model(opens(SITE)) as model:
+        first = await office.qualified()
+        model.script.append(await office.states(12))
+        await office.research(model, first)
+        await office.change(change)
+        second = await office.qualified()
+        office.settings = office.settings.model_copy(update={"known_company_days": days})
+        model.script.extend([opens(SITE), await office.states(12)])
+        spend = await office.research(model, second)
+        assert (spend.model_calls, model.bought) == (2, 4)
+    async with office.database.transaction() as conn:
+        assert await employees(conn, second.company.company_id) == 12
+    known = await office.row("SELECT researched_at > now() - interval '1 hour' AS is_new FROM known_companies")
+    assert known["is_new"], "what was paid for is kept in its place"
+
+
+async def test_a_request_that_wants_to_know_more_than_was_asked_pays_once_for_it(office: Office) -> None:
+    of_units = parse_criteria({"units_min": {"value": 50, "mode": "hard"}}).criteria
+    async with office.model(opens(SITE)) as model:
+        step = await office.qualified()
+        answer = await office.states(12)
+        model.script.append(answer)
+        await office.research(model, step)
+        for bought in (4, 4):
+            model.script[:] = [opens(SITE), answer]
+            await office.research(model, await office.qualified(criteria=of_units), CompanyStatus.NEEDS_REVIEW)
+            assert model.bought == bought, "no page says it: known, too"
+
+
+async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are_asked_for_again(
+    office: Office,
+) -> None:
+    first = await office.qualified()
+    async with office.model(opens(SITE), await office.names(JANE)) as model:
+        assert (await office.find_contacts(model, first))[0] == 1
+        found_at = await office.row("SELECT found_at FROM known_contacts")
+        second = await office.qualified()
+        assert await office.find_contacts(model, second) == (1, Spend())
+        assert model.bought == 2
+        assert await office.row("SELECT found_at FROM known_contacts") == found_at, "reused, it is as old as it was"
+
+        wants_two = await office.qualified(contacts_min=2)
+        model.script.extend([opens(SITE), await office.names(JOHN)])
+        people, spend = await office.find_contacts(model, wants_two)
+        assert (people, spend.model_calls) == (2, 2), "the one at hand counts beside the one found now"
+        assert (await office.find_contacts(model, await office.qualified(contacts_min=2)))[1] == Spend()
+    async with office.database.transaction() as conn:
+        [jane] = await contacts.list_people(conn, second.company.company_id)
+    assert (jane.full_name, jane.email, jane.evidence.quote) == ("Jane Doe", "jane@acme.example", JANE)
+    assert "contacts_reused" in await office.events(second)
+    assert "contacts_reused" not in await office.events(wants_two)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE known_contacts SET found_at = now() - interval '91 days'",
+        "UPDATE known_contacts SET version = version - 1",
+        'UPDATE known_contacts SET person = person || \'{"linkedin_evidence": {"result_id": "gone"}}\'',
+        "UPDATE known_contacts SET person = person || '{\"email\": null}'",
+    ],
+    ids=["stale", "of_another_version", "proof_is_gone", "cannot_be_reached"],
+)
+async def test_people_who_may_not_be_reused_are_asked_for_again(office: Office, change: str) -> None:
+    first = await office.qualified()
+    answer = await office.names(JANE)
+    async with office.model(opens(SITE), answer, opens(SITE), answer) as model:
+        await office.find_contacts(model, first)
+        await office.change(change)
+        second = await office.qualified()
+        people, spend = await office.find_contacts(model, second)
+        assert (people, spend.model_calls) == (1, 2)
+        assert (await office.find_contacts(model, await office.qualified()))[1] == Spend(), "and are fresh now"
+
+
+async def test_what_was_read_of_a_suppressed_company_is_kept_too(office: Office) -> None:
+    async with office.database.transaction() as conn:
+        await suppressions.upsert(conn, [Suppression(domain="acme.example", reason="customer", source="list.csv")])
+    await office.qualified()
+    assert office.qualified_as is CompanyStatus.SUPPRESSED
+    known = await office.row("SELECT domain, name, city, research_complete FROM known_companies")
+    assert known == {"domain": "acme.example", "name": "Acme Homes", "city": "Austin", "research_complete": False}

@@ -1,0 +1,35 @@
+"""A company that a person has accepted stands in the store as found, with a new sequence number: the run takes it up when it goes on."""
+
+from domain.company import ReasonCode
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import OK, FakeRun, at
+from tests.workflows.live_run import request_for
+
+
+def accept(stored: FakeRun, position: int, reason: ReasonCode) -> None:
+    """What ``store/accepted.py`` does to a company, and what its steps then come to."""
+    stored.rows[position].ending = OK
+    assert stored.reopen([reason]) == 1
+
+
+async def test_f13_a_run_takes_up_an_accepted_company_when_its_search_ends_and_another_with_the_answer_to_its_question(
+    start: StartRun,
+) -> None:
+    run = await start(
+        request_for(2),
+        [ReasonCode.PMS_NOT_MET, ReasonCode.PMS_UNKNOWN],
+        [ReasonCode.UNITS_NOT_MET],
+        prepare=lambda s: s.hold("discover", 1),
+    )
+    await run.stored.hold("discover", 1).reached.wait()
+    await run.until(lambda p: p.funnel == {"pms_not_met": 1, "pms_unknown": 1})
+    accept(run.stored, at(0, 0), ReasonCode.PMS_NOT_MET)
+    run.stored.release_all()
+    await run.question()
+    assert run.stored.complete() == [at(0, 0)]
+
+    accept(run.stored, at(0, 1), ReasonCode.PMS_UNKNOWN)
+    await run.decide(1, "retry")
+
+    assert (await run.result()).companies == 2
+    assert run.stored.complete() == [at(0, 0), at(0, 1)]
