@@ -41,6 +41,10 @@ class DecisionAction(StrEnum):
     CANCEL = "cancel"
 
 
+ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
+"""After these the run looks no further."""
+
+
 class DecisionError(ValueError):
     """The answer makes no sense for the open question; the message says why and what would."""
 
