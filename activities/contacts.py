@@ -50,7 +50,7 @@ class ContactActivities:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
             reused = await known.fresh_people(
-                conn, company.domain, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
+                conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
             )
         people = {person_key(each.person.full_name): each.person for each in reused}
         if len(select_contacts([*people.values()], step.request.contacts_max)[0]) >= step.request.contacts_min:
