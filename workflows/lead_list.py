@@ -106,6 +106,7 @@ class LeadListWorkflow:
             cost_usd=state.spend.cost_usd,
             model_calls=state.spend.model_calls,
             decision=self._gate.question,
+            problem=self._gate.problem,
             note=state.note,
             stage_entered_at=state.stage_entered_at,
         )

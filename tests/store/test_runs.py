@@ -14,7 +14,7 @@ from domain.progress import RunStatus, Stage
 from domain.request import Limits, workflow_id_of
 from store import audit, runs
 from store.database import Database
-from tests.store.rows import add_company, add_run, run_request
+from tests.store.rows import add_company, add_run, complete, run_request
 
 QUESTION = DecisionRequest(
     decision_id="d1",
@@ -65,6 +65,21 @@ async def test_runs_are_found_by_the_beginning_of_their_id_and_a_wildcard_is_no_
         assert [row.run_id for row in found] == [request.run_id]
         assert await runs.find_runs_by_prefix(conn, "%") == []
         assert len(await runs.list_runs(conn, 10)) == 2
+
+
+async def test_a_list_of_runs_says_how_far_each_is_open_or_ended(database: Database) -> None:
+    async with database.transaction() as conn:
+        ids = {name: (await add_run(conn, target=2)).run_id for name in ("new", "open", "over", "ended")}
+        for name, count in (("open", 1), ("over", 3), ("ended", 3)):
+            for number in range(count):
+                await complete(conn, chosen := await add_company(conn, ids[name], f"Acme {number}"))
+            await add_company(conn, ids[name], "Not yet")
+        await runs.finish(conn, ids["ended"], RunStatus.COMPLETED, [chosen], "accepted as it is")
+        listed = {row.run_id: row for row in await runs.list_runs(conn, 10)}
+
+    ready = {name: listed[run_id].companies_ready for name, run_id in ids.items()}
+    assert ready == {"new": 0, "open": 1, "over": 2, "ended": 1}
+    assert listed[ids["over"]].complete == 3
 
 
 async def test_a_question_stands_until_the_run_goes_on(database: Database) -> None:
