@@ -122,8 +122,8 @@ def _next(run: RunRow) -> str:
     short = str(run.run_id)[:8]
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
         return (
-            f"Run {short} takes it up when the search under way ends, or with the answer to its next question; should the "
-            "run be filled before that, it ends without it."
+            f"Run {short} takes it up when the search under way ends, or before it asks; should the run be filled before "
+            "that, it ends without it."
         )
     going_on = [option for option in run.decision.options if option.action not in ENDING]
     retry = [option for option in going_on if option.action is DecisionAction.RETRY]

@@ -176,10 +176,20 @@ class LeadListWorkflow:
             else:
                 await self._start_work()
                 if self._open.is_empty:
+                    if await self._finds_more_stored():
+                        continue
                     return exhausted(state)
             await self._enter_stage()
             if not await self._wait_for_change():
                 return stage_timed_out(state)
+
+    async def _finds_more_stored(self) -> bool:
+        """Whether companies were put back into the store (accepted by a person) of which no search has told."""
+        if not workflow.patched("read_store_before_asking"):
+            return False
+        self._open.unread = True
+        await self._load_companies()
+        return bool(self._state.waiting)
 
     def _is_filled(self) -> bool:
         return self._state.is_filled(self._open.companies, self._open.tasks)
