@@ -197,8 +197,11 @@ class AgentRunner:
             follow_up = None if last else ask_again(answer, tools.results)
             if follow_up is None:
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            earlier = (answer, follow_up)
             _, pages = await _open(tools, follow_up.pages, "opened_again", is_exact=False)
+            if follow_up.pages and not pages and turn + 1 >= len(stored):
+                # None of them can be read: there is nothing new to answer from. An answer that is bought already is used.
+                return AgentAnswer(answer, "answered", tools.results, spend)
+            earlier = (answer, follow_up)
             items += [*pages, _user(follow_up.question)]
         return _ended(earlier, "limit", tools, spend)
 

@@ -140,6 +140,15 @@ async def test_one_more_question_opens_its_pages_and_takes_only_the_fields_it_as
     assert again == answer
 
 
+async def test_one_more_question_whose_pages_cannot_be_read_is_not_bought(model: Scripted, run_id: UUID) -> None:
+    first = {**EMPTY_RESEARCH, "employees": UNITS}
+    async with model(says(first), says(EMPTY_RESEARCH)) as server:
+        answer = await server.run(run_id, opened=(HOME,), ask_again=asks(GONE))
+        assert server.bought == 1, "there is nothing new to answer from"
+    assert (answer.stop, answer.output) == ("answered", ResearchOutput.model_validate(first))
+    assert answer.spend.model_calls == 1
+
+
 @pytest.mark.parametrize(
     "script",
     [(says("Sure!"), says("Sure!")), (refuses(),), (opens(SECOND),) * 7],
