@@ -149,7 +149,8 @@ class _Answer:
         for cards in self.cards(result_id):
             span = cards.beside(comparable(name), comparable(wanted))
             if span is not None:
-                return " ".join(cards.page.lined[slice(*span)].split())
+                words = " ".join(cards.page.lined[slice(*span)].split())
+                return self.grounder.haystack(self.results[result_id]).as_printed(words) or words
         return None
 
     def printed_addresses(self) -> set[str]:
