@@ -66,7 +66,9 @@ class ToolGateway:
     async def fetch_page(self, url: str) -> ToolResult:
         """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read."""
         args = {"url": normalised_url(url)}
-        return await self._cached("fetch_page", args, lambda: self._fetch_now(args))
+        async with self._database.transaction() as conn:
+            read = await tool_results.find_page_read_at(conn, args["url"])  # to which another address has led
+        return read or await self._cached("fetch_page", args, lambda: self._fetch_now(args))
 
     async def call_mcp(self, server: str, tool: str, args: dict[str, JsonValue]) -> ToolResult:
         """A call of an MCP server's tool, stored as tool ``mcp:<server>:<tool>``; ``payload["results"]`` holds the addresses that
