@@ -17,7 +17,7 @@ from domain.company import CompanyStatus, ReasonCode
 from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, select_contacts
 from domain.steps import CompanyOutcome, CompanyStep
 from settings import Settings
-from store import audit, companies, completeness, contacts, known
+from store import audit, companies, completeness, contacts, forgotten, known, runs
 from store.companies import CompanyRow
 from store.database import Database
 from store.known import KnownPerson
@@ -52,8 +52,11 @@ class ContactActivities:
             reused = await known.fresh_people(
                 conn, company.domain, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
             )
+            # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
+            begun = await runs.spend_on(conn, company.run_id, _subject(step), contact_research.ROLE.name)
         people = {person_key(each.person.full_name): each.person for each in reused}
-        if len(select_contacts([*people.values()], step.request.contacts_max)[0]) >= step.request.contacts_min:
+        selected, _ = select_contacts([*people.values()], step.request.contacts_max)
+        if not begun.model_calls and len(selected) >= step.request.contacts_min:
             return await self._reused(company, reused)
         pages = research.pages if research else ()
         task = {
@@ -67,7 +70,7 @@ class ContactActivities:
             answer = await self._runner.run(
                 contact_research.ROLE,
                 company.run_id,
-                f"company {company.company_id} round {step.retry_round}",
+                _subject(step),
                 task,
                 seen_urls=[page.url for page in pages],
                 opened=await pages_to_open(
@@ -85,7 +88,9 @@ class ContactActivities:
                     answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
                 )
         async with self._database.transaction() as conn:
-            people |= {person_key(person.full_name): person for person in found}
+            allowed = await forgotten.not_forgotten(conn, own_domains(company), [*people.values(), *found])
+            found = [person for person in found if person in allowed]
+            people = {person_key(person.full_name): person for person in allowed}
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
             await known.keep_people(
                 conn, company.company_id, found, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
@@ -136,7 +141,8 @@ class ContactActivities:
         """Store people known from before for the run. They stay as old as they are, so that they are refreshed in time."""
         oldest = min(each.found_at for each in reused).isoformat()
         async with self._database.transaction() as conn:
-            await contacts.save_people(conn, company.run_id, company.company_id, [each.person for each in reused])
+            people = await forgotten.not_forgotten(conn, own_domains(company), [each.person for each in reused])
+            await contacts.save_people(conn, company.run_id, company.company_id, people)
             await audit.record(
                 conn,
                 company.run_id,
@@ -147,3 +153,7 @@ class ContactActivities:
             )
         log.info("contacts_reused", company=str(company.company_id), people=len(reused), oldest_found_at=oldest)
         return CompanyOutcome(contacts=len(reused))
+
+
+def _subject(step: CompanyStep) -> str:
+    return f"company {step.company.company_id} round {step.retry_round}"

@@ -18,12 +18,13 @@ from uuid import UUID
 
 import httpx2
 import openai
+import psycopg
 import structlog
 from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
 
-from agents.cost import cost_usd, estimate_usd
-from agents.errors import translated
+from agents.cost import cost_usd, estimate_usd, used_tokens
+from agents.errors import may_be_charged, rate_limited, taken_over, translated
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
@@ -33,11 +34,12 @@ from domain.steps import Spend
 from domain.storable import storable
 from settings import Settings
 from store import agent_turns
-from store.agent_turns import TurnKey
+from store.agent_turns import Reservation, StoredTurn, TurnKey
 from store.database import Database
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 from tools.mcp.answers import McpTool
+from tools.pace import PacedOutError, ServicePace
 
 log = structlog.get_logger()
 
@@ -49,6 +51,10 @@ _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, i
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
 # Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
 _GROWING_FIELDS = frozenset({"already_known"})
+# How long a call queues for the model's rate limit at most: it fits into an attempt (AGENT in workflows/policies.py).
+_PACE_WAIT_MAX_S = 600.0
+# An answer is paid for, so it is held for a database that is away: until another worker has long taken the call over.
+_STORE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 # Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
 _OPENED = "opened_beforehand"
 
@@ -106,6 +112,9 @@ class AgentRunner:
         self._gateway = gateway
         self._database = database
         self._settings = settings
+        self._pace = ServicePace(
+            database, f"model:{settings.openai_model}", settings.model_requests_per_minute, _PACE_WAIT_MAX_S
+        )
         # Not a part of a conversation's key: a worker that offers other tools goes on with what was bought.
         self._mcp_tools = mcp_tools or {}
 
@@ -217,47 +226,73 @@ class AgentRunner:
         *,
         offer_tools: bool,
     ) -> tuple[list[dict[str, Any]], float] | Interruption:
-        size = len(role.prompt) + len(json.dumps(items, ensure_ascii=False))
+        # What is JSON as the API takes it goes as it is. As arguments, the client would look at every value in it for
+        # something to convert: an eighth of a worker's time, more with every turn of a conversation.
+        body: dict[str, Any] = {"input": items, "text": _text_format(role)}
+        if offer_tools:
+            body["tools"] = definitions(role.tools, self._mcp_tools.get(role.name, ()))
+        try:
+            await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
+        except PacedOutError as error:
+            raise rate_limited(error.free_in_s) from error
+        # Escaped, as it is here, a text has no fewer characters than bytes.
+        most = estimate_usd(self._settings, len(json.dumps([role.prompt, body])))
         model = self._settings.openai_model
         async with self._database.transaction() as conn:
-            refusal = await agent_turns.reserve_turn(
-                conn, key, turn, model, estimate_usd(self._settings, size), task if turn == 0 else None
-            )
-        if refusal is not None:
-            return refusal
+            reserved = await agent_turns.reserve_turn(conn, key, turn, model, most, task if turn == 0 else None)
+        if isinstance(reserved, StoredTurn):
+            return reserved.output, reserved.cost_usd
+        if isinstance(reserved, Interruption):
+            return reserved
         try:
-            response = await self._respond(role, items, offer_tools=offer_tools)
-        except openai.APIStatusError as error:
-            # Refused before it was worked on, so not charged.
-            async with self._database.transaction() as conn:
-                await agent_turns.release_turn(conn, key, turn)
-            raise translated(error) from error
+            response = await self._respond(role, body)
         except openai.APIError as error:
+            await self._unanswered(reserved, error)
             raise translated(error) from error
         output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
-        used_in = response.usage.input_tokens if response.usage else 0
-        used_out = response.usage.output_tokens if response.usage else 0
-        price = cost_usd(self._settings, used_in, used_out)
-        async with self._database.transaction() as conn:
-            await agent_turns.settle_turn(
-                conn, key, turn, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
-            )
+        used = used_tokens(response.usage)
+        price = cost_usd(self._settings, used) if used else None
+        used_in, used_out = (used.input, used.output) if used else (0, 0)
+        for pause_s in (*_STORE_PAUSES_S, None):
+            try:
+                async with self._database.transaction() as conn:
+                    stands = await agent_turns.settle_turn(
+                        conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
+                    )
+                break
+            except psycopg.OperationalError as error:
+                if pause_s is None:
+                    raise
+                log.warning("model_turn_not_stored_yet", role=role.name, turn=turn, error=type(error).__name__)
+                await asyncio.sleep(pause_s)
+        if not stands:
+            raise taken_over()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
-        return output, price
+        return output, (most or 0.0) if price is None else price
 
-    async def _respond(self, role: AgentRole, items: list[dict[str, Any]], *, offer_tools: bool) -> Response:
-        tools = {"tools": definitions(role.tools, self._mcp_tools.get(role.name, ()))} if offer_tools else {}
+    async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
+        async with self._database.transaction() as conn:
+            if may_be_charged(error):
+                await agent_turns.lose_turn(conn, reserved)
+            else:
+                await agent_turns.release_turn(conn, reserved)
+        pause = translated(error).next_retry_delay
+        if pause is not None:
+            await self._pace.hold_back(pause.total_seconds())
+
+    async def _respond(self, role: AgentRole, body: dict[str, Any]) -> Response:
+        own_server = self._settings.openai_base_url is not None
         try:
             response = await self._client.responses.create(
                 model=self._settings.openai_model,
                 instructions=role.prompt,
-                parallel_tool_calls=True if offer_tools else openai.omit,
+                parallel_tool_calls=True if "tools" in body else openai.omit,
                 max_output_tokens=self._settings.model_output_tokens_max,
                 store=False,
                 include=["reasoning.encrypted_content"],
-                # What is JSON as the API takes it goes as it is. As arguments, the client would look at every value in
-                # it for something to convert: an eighth of a worker's time, more with every turn of a conversation.
-                extra_body={"input": items, "text": _text_format(role), **tools},
+                # A project's own tier may cost more than the list price, on which a run's limit rests.
+                service_tier=openai.omit if own_server else "default",
+                extra_body=body,
             )
         except (
             json.JSONDecodeError,

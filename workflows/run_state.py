@@ -31,6 +31,8 @@ class RunState(BaseModel):
         named: mentions of companies by all searches; the funnel begins with them.
         new_by_kind: new companies of the latest searches of each kind, the last one last.
         decisions: questions put so far; numbers them.
+        resumed_at: when the run last went on by itself after an outage; ``recheck_s`` is how long it had waited at least.
+        on_trial: since then no step has succeeded yet.
     """
 
     request: RunRequest
@@ -55,6 +57,9 @@ class RunState(BaseModel):
     stage_entered_at: datetime | None = None
     stage_spent_s: dict[Stage, float] = {}
     note: str = ""
+    resumed_at: datetime | None = None
+    recheck_s: float = 0.0
+    on_trial: bool = False
 
     @property
     def target(self) -> int:
