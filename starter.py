@@ -226,7 +226,8 @@ def signal(
             await send_decision(services, row, {"action": action, "decided_by": decided_by, **answer})
             if as_json:
                 print_json({"run_id": str(row.run_id), "action": action, "accepted": True})
-            console.print(f"Run {str(row.run_id)[:8]} goes on with {action}.")
+            short = str(row.run_id)[:8]
+            console.print(f"Run {short} goes on with {action}. Follow it with: python starter.py watch {short}")
         return 0
 
     _exit(work())
@@ -300,7 +301,7 @@ def local_command(
     workers: Annotated[int | None, typer.Option(min=1, max=32, help="How many workers.")] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="Where its data is kept (LOCAL_DIR).")] = None,
     temporal_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.")] = None,
-    ui_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.")] = None,
+    ui_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: the last one, if it is free.")] = None,
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.")] = None,
 ) -> None:
     """Run the embedded stack until Ctrl-C. Its data stays; runs that are open go on at the next start."""

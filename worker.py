@@ -99,7 +99,7 @@ async def open_activities(
         gateway = ToolGateway(database, web, search, settings, mcp)
         mcp_tools = {role: mcp.tools_for(role) for role in ROLE_NAMES} if mcp else None
         runner = AgentRunner(model, gateway, database, settings, mcp_tools)
-        runs = RunActivities(database)
+        runs = RunActivities(database, settings)
         discovery = DiscoveryActivities(database, gateway, runner)
         hubspot_http = await stack.enter_async_context(hubspot.http_client())
         crm = hubspot.hubspot_client(settings, hubspot_http)

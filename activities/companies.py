@@ -26,7 +26,7 @@ from settings import Settings
 from store import audit, companies, export_rows, forget, forgotten, runs, taken_back
 from store.companies import CompanyRow, SitePageRef
 from store.database import Connection, Database
-from store.known import KnownResearch, fresh_research, keep_research, keep_site
+from store.known import KnownResearch, fresh_research, keep_research, keep_site, says_nothing
 from tools.gateway import ToolGateway
 from tools.hubspot import HubSpotCompanies
 from tools.pms.facts import ReadPage, with_pms
@@ -103,7 +103,7 @@ class CompanyActivities:
                     verdicts,
                     icp,
                     pages=research.pages if research and research.researched else pages,
-                    dropped=research.dropped if research and research.researched else {},
+                    dropped=None,
                     researched=bool(research and research.researched),
                 )
             if owner is None and suppressed != FORGOTTEN:  # of a suppressed one too: it is a fact, not a delivery
@@ -130,8 +130,8 @@ class CompanyActivities:
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
-            reused = await fresh_research(
-                conn, company.domain, version=RESEARCH_VERSION, days=self._settings.known_company_days
+            known = await fresh_research(
+                conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
             )
         if research is None:
             raise LookupError(f"company {company.company_id} has not been qualified")
@@ -139,12 +139,13 @@ class CompanyActivities:
             # It has ended, perhaps by this step before its worker died: nothing is bought for it.
             return CompanyOutcome(status=company.status, reason=company.reason, spend=await self._spent_before(step))
         spend = await self._spent_before(step) if research.researched else Spend()
-        facts, dropped, pages = research.facts, research.dropped, research.pages
-        if research.researched or (reused and _leaves_open(step.request.criteria, reused, facts)):
-            reused = None
+        facts, pages = research.facts, research.pages
+        dropped: dict[str, int] | None = None
+        asks = not research.researched and (known is None or _leaves_open(step.request.criteria, known, facts))
+        reused = known if not research.researched and not asks else None
         if reused is not None:
             facts = reused.beside(facts)
-        elif not research.researched:
+        elif asks:
             with heartbeating() as on_turn:
                 answer = await self._runner.run(
                     company_research.ROLE,
@@ -164,6 +165,8 @@ class CompanyActivities:
             if not isinstance(answer.output, ResearchOutput):
                 return await self._end(company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend)
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
+            proven_now = not says_nothing(facts)
+            facts = known.below(facts) if known else facts
         icp = grade_for(step.request.criteria, facts)
         verdicts = judge(step.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
@@ -180,7 +183,7 @@ class CompanyActivities:
             )
             if reused is not None:
                 await self._record_reuse(conn, company, reused)
-            elif not research.researched:
+            elif asks and proven_now:  # an answer that proves nothing is nothing to reuse: the next run asks again
                 await keep_research(
                     conn,
                     company.company_id,

@@ -50,7 +50,7 @@ class ContactActivities:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
             reused = await known.fresh_people(
-                conn, company.domain, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
+                conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
             )
             # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
             begun = await runs.spend_on(conn, company.run_id, _subject(step), contact_research.ROLE.name)

@@ -23,9 +23,11 @@ async def options_for(
 ) -> tuple[DecisionOption, ...]:
     """The options that make sense for a run as it stands; each carries the answer to send.
 
-    Expected companies are those already found and turned away for just this, an upper bound.
+    Expected companies are those found already and turned away for just this. Neither more nor less is known: they may fail
+    a later step, and the searches that go on may find any number.
     """
     per_company = await yields.cost_per_complete(conn, request.run_id)
+    gap = request.target_quantity - complete
 
     def option(
         action: DecisionAction, description: str, expected: int | None = None, **params: object
@@ -35,13 +37,20 @@ async def options_for(
             description=description,
             answer={"decision_id": decision_id, "action": action.value, **params},
             expected_companies=expected,
-            expected_cost_usd=round(per_company * expected, 2) if per_company is not None and expected else None,
+            # No more than are missing are worked on to the end.
+            expected_cost_usd=round(per_company * min(expected, gap), 2)
+            if per_company is not None and expected
+            else None,
         )
 
-    gap = request.target_quantity - complete
     options = [option(DecisionAction.ACCEPT_PARTIAL, f"finish with the {complete} complete companies", 0)]
     if reason is DecisionReason.BUDGET_REACHED:
-        options += [option(DecisionAction.RAISE_BUDGET, text, gap, **params) for text, params in _raises(request)]
+        missing = f" ({gap:,} more wanted" + (
+            f", about ${per_company * gap:.2f} at the cost so far)" if per_company else ")"
+        )
+        options += [
+            option(DecisionAction.RAISE_BUDGET, text + missing, None, **params) for text, params in _raises(request)
+        ]
     else:
         options += await _place_options(conn, request, option)
         options += await _pms_options(conn, request, option)

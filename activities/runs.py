@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.at_hand import wanted_of
 from activities.questions import options_for
-from domain.decision import DecisionAction, DecisionReason, DecisionRequest
+from domain.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
 from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
 from domain.request import RunRequest
@@ -25,6 +25,7 @@ from domain.steps import (
     RunStep,
     StateStep,
 )
+from settings import Settings
 from store import audit, companies, export_rows, runs, search_tasks, sources
 from store.database import Connection, Database
 
@@ -38,31 +39,29 @@ def _default(step: AskStep) -> DecisionAction:
     return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
 
 
-async def _plan(conn: Connection, request: RunRequest) -> int:
-    at_hand = await sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
-    return await search_tasks.insert_tasks(conn, request.run_id, plan_search(request.criteria, at_hand))
-
-
 class RunActivities:
     """Runs as a whole. All writes are keyed, so each step is safe to run twice."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._settings = settings
 
     @activity.defn
     async def plan_run_search(self, step: RunStep) -> int:
         """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
         async with self._database.transaction() as conn:
-            added = await _plan(conn, step.request)
+            added = await self._plan(conn, step.request)
             await audit.record(conn, step.request.run_id, "run_started", "1")
         return added
 
     @activity.defn
     async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
-        """The next open search tasks in plan order."""
+        """The next open search tasks in plan order; those of kinds that have dried up are given up."""
         async with self._database.transaction() as conn:
-            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit, step.dried_up)
-        return NextTasks(tasks=tuple(tasks))
+            await search_tasks.give_up(conn, step.run_id, step.dried_up)
+            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit)
+            given_up = await search_tasks.kinds_given_up(conn, step.run_id)
+        return NextTasks(tasks=tuple(tasks), given_up=tuple(given_up))
 
     @activity.defn
     async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
@@ -122,10 +121,12 @@ class RunActivities:
             await runs.amend(conn, request)
             await companies.lock_run(conn, request.run_id)  # new sequence numbers must become visible in order
             reopened = await companies.reopen_for(conn, request.run_id, reasons) if reasons else 0
+            if decision.action not in ENDING:
+                await search_tasks.reopen(conn, request.run_id, "given_up")
             if decision.action is DecisionAction.RETRY:
-                await search_tasks.reopen_failed(conn, request.run_id)
+                await search_tasks.reopen(conn, request.run_id, "failed")
             if decision.action in {DecisionAction.EXPAND_LOCATION, DecisionAction.LOOSEN_PMS}:
-                await _plan(conn, request)
+                await self._plan(conn, request)
         log.info("decision_taken", decision_id=decision.decision_id, action=decision.action.value, reopened=reopened)
         return reopened
 
@@ -158,3 +159,9 @@ class RunActivities:
             )
         log.info("run_ended", status=step.status.value, companies=len(selected), contacts=people)
         return Finished(companies=len(selected), contacts=people)
+
+    async def _plan(self, conn: Connection, request: RunRequest) -> int:
+        at_hand = await sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
+        given_up = await search_tasks.given_up_before(conn, request.run_id, self._settings.search_ttl_hours)
+        tasks = plan_search(request.criteria, at_hand)
+        return await search_tasks.insert_tasks(conn, request.run_id, tasks, given_up=given_up)

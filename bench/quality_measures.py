@@ -39,6 +39,8 @@ class Measures(BaseModel):
 
     Attributes:
         companies, contacts: rows of the first run's files.
+        deliverable, missed_companies: companies that the gold table calls deliverable, of the software and state asked for;
+            those that are not in the first run's file.
         facts, unproven: non-empty fact cells and stored facts of these rows; those whose proof does not hold.
         facts_again, unproven_again: the same of the second run's files.
         judged, wrong: facts of which the gold table has a value or says that there is none; those that differ.
@@ -59,6 +61,8 @@ class Measures(BaseModel):
     seed: int
     companies: int
     contacts: int
+    deliverable: int
+    missed_companies: tuple[str, ...]
     facts: int
     unproven: tuple[str, ...]
     facts_again: int
@@ -112,8 +116,10 @@ class Delivery(BaseModel):
         return [row for (of, _), row in self.people.items() if of == domain]
 
 
-async def measure(conn: Connection, seed: int, gold: list[GoldCompany], first: UUID, second: UUID) -> Measures:
-    """Measure a run and the same request asked again after it."""
+async def measure(
+    conn: Connection, seed: int, gold: list[GoldCompany], first: UUID, second: UUID, *, pms: str, state: str
+) -> Measures:
+    """Measure a run that asked for all companies of a software and state, and the same request asked again after it."""
     by_domain = {domain: company for company in gold for domain in (company.domain, *company.alias_domains) if domain}
     delivery, again = await load_delivery(conn, first), await load_delivery(conn, second)
     facts, facts_again, contacts = delivery.facts(), again.facts(), delivery.people_cells
@@ -125,6 +131,8 @@ async def measure(conn: Connection, seed: int, gold: list[GoldCompany], first: U
     ]
     injected = [(row, company) for row, company in graded if "prompt_injection" in company.traits]
     changed = [(row, differences(row, delivery.people_of(row["domain"]), company)) for row, company in injected]
+    deliverable = [company for company in gold if company.deliverable and (company.pms, company.state) == (pms, state)]
+    delivered = {cells["domain"] for cells in delivery.cells}
     statuses = [(cells, delivery.person(cells)["email_status"]) for cells in contacts]
     research_again = await _research_again(conn, second, delivery)
     spend, spend_again = await runs.spend(conn, first), await runs.spend(conn, second)
@@ -132,6 +140,12 @@ async def measure(conn: Connection, seed: int, gold: list[GoldCompany], first: U
         seed=seed,
         companies=len(delivery.cells),
         contacts=len(contacts),
+        deliverable=len(deliverable),
+        missed_companies=tuple(
+            f"{company.name} ({company.domain})"
+            for company in deliverable
+            if not delivered & {company.domain, *company.alias_domains}
+        ),
         facts=len(facts),
         unproven=_unproven(facts, sources, hosts),
         facts_again=len(facts_again),

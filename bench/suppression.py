@@ -112,23 +112,25 @@ _cases = st.builds(
 class Bench:
     """The stack, the gold table, and what has been measured."""
 
-    def __init__(self, services: Services, control: Connection) -> None:
+    def __init__(self, services: Services, control: Connection, outcomes: list[Outcome]) -> None:
         self._services = services
         self._control = control
         self._own = [services.conn.info.backend_pid, control.info.backend_pid]
         slices: dict[tuple[str, str], list[GoldCompany]] = {}
         for company in gold_table(generate_world(DEFAULT_SEED)).companies:
-            if company.deliverable and company.pms:
+            if company.deliverable and company.pms and company.domain:
                 slices.setdefault((company.state, company.pms), []).append(company)
         self._slices = [companies for _, companies in sorted(slices.items()) if len(companies) >= _SLICE_MIN]
         gold = gold_table(generate_world(DEFAULT_SEED)).companies
-        self._by_domain = {name: one for one in gold for name in (one.domain, *one.alias_domains) if name}
-        self.outcomes: list[Outcome] = []
+        self._by_domain: dict[str | None, GoldCompany] = {
+            name: one for one in gold for name in (one.domain, *one.alias_domains) if name
+        }
+        self.outcomes = outcomes
 
     async def run(self, case: Case) -> None:
         """One whole run, disturbed and judged."""
         companies = self._slices[case.place % len(self._slices)]
-        listed = {companies[index % len(companies)].name: (index, *how) for index, how in case.listed.items()}
+        listed = {companies[index % len(companies)].domain: how for index, how in case.listed.items()}
         await self._control.execute("DELETE FROM suppression_domains WHERE source = %s", (_SOURCE,))
         options = StartOptions(
             criteria={"pms": companies[0].pms, "state": companies[0].state},
@@ -136,15 +138,14 @@ class Bench:
             on_decision=OnDecision.ACCEPT_PARTIAL,
         )
         request = build_request(options, self._services.settings)
-        since: dict[str, datetime] = {}
-        by_name = {company.name: company for company in companies}
-        for name, (_, way, late_s) in listed.items():
+        since: dict[str | None, datetime] = {}
+        for domain, (way, late_s) in listed.items():
             if late_s is None:
-                since[name] = await self._list(by_name[name], way)
+                await self._list(domain, way, since)
         await start_run(self._services, request, None)
         late = [
-            asyncio.create_task(self._list_late(by_name[name], way, late_s, since))
-            for name, (_, way, late_s) in listed.items()
+            asyncio.create_task(self._list_late(domain, way, late_s, since))
+            for domain, (way, late_s) in listed.items()
             if late_s is not None
         ]
         over = asyncio.Event()
@@ -155,11 +156,14 @@ class Bench:
         await asyncio.gather(*late)
         self.outcomes.append(await self._judged(request.run_id, case, since, applied))
 
-    async def _list(self, company: GoldCompany, way: Way) -> datetime:
-        """Put a company on the list. Returns the time from which it counts."""
-        key: dict[str, str | None] = {"domain": company.domain}
-        if way == "name" or company.domain is None:
+    async def _list(self, domain: str | None, way: Way, since: dict[str | None, datetime]) -> None:
+        """Put a company on the list, and note by domain the time from which it counts: for its namesakes too, listed by name."""
+        company = self._by_domain[domain]
+        key: dict[str, str | None] = {"domain": domain}
+        means = [company]
+        if way == "name":
             key = {"name": company.name, "state": company.state}
+            means = [one for one in self._by_domain.values() if (one.name, one.state) == (company.name, company.state)]
         elif way == "portal" and company.portal_host and company.portal_slug:
             key = {"domain": company.portal_host}
         entry = Suppression.model_validate({**key, "reason": "customer", "source": _SOURCE})
@@ -167,13 +171,15 @@ class Bench:
             try:
                 async with one_connection(self._services.endpoints.database()) as conn:
                     await suppressions.upsert(conn, [entry])
-                return datetime.now(UTC)
+                break
             except psycopg.Error:  # the fault of the moment hits this writer too
                 await asyncio.sleep(_POLL_S)
+        for one in means:
+            since.setdefault(one.domain, datetime.now(UTC))
 
-    async def _list_late(self, company: GoldCompany, way: Way, late_s: float, since: dict[str, datetime]) -> None:
+    async def _list_late(self, domain: str | None, way: Way, late_s: float, since: dict[str | None, datetime]) -> None:
         await asyncio.sleep(late_s)
-        since[company.name] = await self._list(company, way)
+        await self._list(domain, way, since)
 
     async def _disturb(self, faults: tuple[Fault, ...], over: asyncio.Event) -> tuple[Failure, ...]:
         """Let the list's store fail as drawn, until the run is over. Returns the failures that it lived through."""
@@ -215,7 +221,7 @@ class Bench:
             await self._services.client.get_workflow_handle(run.workflow_id).result()
 
     async def _judged(
-        self, run_id: UUID, case: Case, since: dict[str, datetime], applied: tuple[Failure, ...]
+        self, run_id: UUID, case: Case, since: dict[str | None, datetime], applied: tuple[Failure, ...]
     ) -> Outcome:
         run = await runs.get_run(self._services.conn, run_id)
         read_at, failed_attempts = await self._of_history(run.workflow_id)
@@ -227,7 +233,7 @@ class Bench:
         wrong = [
             company.name
             for company in delivered
-            if company.suppressed or (company.name in since and read_at is not None and since[company.name] < read_at)
+            if company.suppressed or (read_at is not None and since.get(company.domain, read_at) < read_at)
         ]
         cursor = await self._services.conn.execute(
             "SELECT count(*) AS held_back FROM company_candidates WHERE run_id = %s AND status = 'suppressed'",
@@ -295,15 +301,18 @@ def main(
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)  # the demo alone is measured, whatever the caller has set
     started = time.monotonic()
+    outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="pm-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o711)  # so that Postgres's own system user gets to its data in there
-        outcomes = run_async(_measured(Path(directory), count, seed))
-    print(report(outcomes, seed, time.monotonic() - started))
+        try:
+            run_async(_measured(Path(directory), count, seed, outcomes))
+        finally:  # interrupted, it reports what it has
+            print(report(outcomes, seed, time.monotonic() - started))
     tested = any(one.held_back for one in outcomes) and any(one.delivered for one in outcomes)
     raise typer.Exit(0 if tested and not any(one.wrongly_delivered for one in outcomes) else 1)
 
 
-async def _measured(directory: Path, count: int, seed: int) -> list[Outcome]:
+async def _measured(directory: Path, count: int, seed: int, outcomes: list[Outcome]) -> None:
     settings = Settings(_env_file=None, local_dir=directory / "local")
     async with (
         local_session(stack_options(settings)) as (_, addresses),
@@ -311,7 +320,7 @@ async def _measured(directory: Path, count: int, seed: int) -> list[Outcome]:
         one_connection(services.endpoints.database()) as control,
     ):
         await control.set_autocommit(True)
-        bench = Bench(services, control)
+        bench = Bench(services, control, outcomes)
         loop = asyncio.get_running_loop()
 
         @drawn_with(seed)
@@ -328,7 +337,6 @@ async def _measured(directory: Path, count: int, seed: int) -> list[Outcome]:
             sys.stderr.write(f"\r{len(bench.outcomes)}/{count}")
 
         await asyncio.to_thread(each)
-        return bench.outcomes
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from client.render import signal_command
 from client.services import open_database
 from domain.acceptance import why_not_acceptable
 from domain.company import CompanyStatus
-from domain.decision import DecisionAction
+from domain.decision import ENDING, DecisionAction
 from domain.progress import ENDED, RunStatus
 from domain.rejected_rows import failing_criterion
 from domain.storable import storable
@@ -26,8 +26,6 @@ from store import accepted
 from store.companies import CompanyRow
 from store.database import Connection
 from store.runs import RunRow
-
-_ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
 
 
 class Acceptance(BaseModel):
@@ -124,10 +122,10 @@ def _next(run: RunRow) -> str:
     short = str(run.run_id)[:8]
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
         return (
-            f"Run {short} takes it up when the search under way ends, or with the answer to its next question; should the "
-            "run be filled before that, it ends without it."
+            f"Run {short} takes it up when the search under way ends, or before it asks; should the run be filled before "
+            "that, it ends without it."
         )
-    going_on = [option for option in run.decision.options if option.action not in _ENDING]
+    going_on = [option for option in run.decision.options if option.action not in ENDING]
     retry = [option for option in going_on if option.action is DecisionAction.RETRY]
     answers = [signal_command(short, option) for option in (retry or going_on)[:1]]
     how = answers[0] if answers else f"python starter.py status {short}"

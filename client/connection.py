@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -54,7 +55,7 @@ def find_endpoints(settings: Settings) -> Endpoints:
     address, database, ui_url = settings.temporal_address, settings.database_url, settings.temporal_ui_url
     is_demo = False
     if address is None or database is None:
-        stack = _running_stack(settings)
+        stack = _stack_in(settings.local_dir)
         if stack is not None:
             address = address or stack.temporal_address
             database = database or SecretStr(stack.database_url)
@@ -68,8 +69,8 @@ def with_local_stack(settings: Settings) -> Settings:
 
     What the environment sets stays; a model or search of one's own keeps the demo's away.
     """
-    stack = _running_stack(settings)
-    if stack is None or settings.temporal_address is not None or settings.database_url is not None:
+    stack = running_local_stack(settings)
+    if stack is None:
         return settings
     offered = {name.lower(): value for name, value in stack.environment().items()}
     if settings.openai_api_key is not None or settings.openai_base_url is not None:
@@ -79,13 +80,20 @@ def with_local_stack(settings: Settings) -> Settings:
     return Settings(**offered)
 
 
-def _running_stack(settings: Settings) -> Any:
+def running_local_stack(settings: Settings) -> Any:
+    """The local stack that these settings lead to (``StackAddresses``); None if none runs, or they name servers of their own."""
+    if settings.temporal_address is not None or settings.database_url is not None:
+        return None
+    return _stack_in(settings.local_dir)
+
+
+def _stack_in(directory: Path) -> Any:
     try:
         # Not installed with servers: the embedded stack is an extra.
         from local.stack_state import running_stack
     except ImportError:
         return None
-    return running_stack(settings.local_dir)
+    return running_stack(directory)
 
 
 async def connect(temporal_address: str | None) -> Client:

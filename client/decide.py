@@ -15,6 +15,20 @@ from domain.request import RunRequest
 from store.runs import RunRow
 from workflows.names import UPDATE_DECISION
 
+ANSWER_FLAGS = {
+    "states": "--state",
+    "cities": "--city",
+    "pms": "--pms",
+    "criteria": "--criterion",
+    "radius_miles": "--radius-miles",
+    "units_min": "--units-min",
+    "max_cost_usd": "--max-cost-usd",
+    "max_model_calls": "--max-model-calls",
+    "whole_state": "--whole-state",
+    "pms_soft": "--pms-soft",
+}
+"""What an answer's keys are called on the command line of ``signal``."""
+
 _ANSWER_TIMEOUT = timedelta(seconds=20)
 
 
@@ -28,11 +42,13 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
         UserError: no question is open, or the answer makes no sense for it. Nothing has changed then.
     """
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
-        raise UserError(f"run {str(run.run_id)[:8]} is not waiting for a decision (it is {run.status.value})")
+        raise UserError(
+            f"run {str(run.run_id)[:8]} is not waiting for a decision (it is {run.status.value}): nothing was sent"
+        )
     answer = {"decision_id": run.decision.decision_id, **answer}
     try:
         # The same rules as the workflow's, asked first: they need no worker to say what is wrong.
-        parse_decision(answer, run.decision, _request_of(run))
+        parse_decision(answer, run.decision, _request_of(run), called=ANSWER_FLAGS)
     except DecisionError as error:
         raise UserError(str(error)) from error
     handle = services.client.get_workflow_handle(run.workflow_id)

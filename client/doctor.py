@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from client.connection import Endpoints, ServerUnreachableError, connect, find_endpoints
+from client.connection import Endpoints, ServerUnreachableError, connect, find_endpoints, running_local_stack
 from client.process import UserError
 from client.search_attributes import missing_search_attributes, register_search_attributes
 from client.versions import current_build, has_workers
@@ -18,6 +18,7 @@ from tools import hubspot
 from tools.search import CHOICES
 
 _TIMEOUT_S = 5.0
+_OF_STACK = "the local stack was started with one of its own, which is not checked here"
 
 
 class Finding(BaseModel):
@@ -46,13 +47,17 @@ async def set_up(settings: Settings) -> dict[str, list[str]]:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at every part once."""
-    endpoints = find_endpoints(settings)
+    """Look at every part once. Which model and search the workers of a running local stack use, its record says; all else is
+    looked at with the settings of this process, which need not be those that the workers were started with."""
+    endpoints, stack = find_endpoints(settings), running_local_stack(settings)
+    uses_demo_model = stack is not None and stack.openai_base_url is not None
+    uses_demo_web = stack is not None and stack.searxng_url is not None
     return [
+        _whose_settings(has_stack=stack is not None),
         await _database(endpoints),
         *await _temporal(endpoints),
-        await _model(settings, endpoints),
-        await _search(settings, endpoints),
+        _demo_model(settings) if uses_demo_model else await _model(settings, has_stack=stack is not None),
+        _demo_web(settings) if uses_demo_web else await _search(settings, has_stack=stack is not None),
         await _crm(settings),
         *await _mcp_servers(settings),
         Finding(
@@ -61,6 +66,27 @@ async def examine(settings: Settings) -> list[Finding]:
             detail="SMTP_URL is set" if settings.smtp_url else "SMTP_URL is not set: nobody is told by mail",
         ),
     ]
+
+
+def _whose_settings(*, has_stack: bool) -> Finding:
+    detail = "those of this terminal (its environment and .env) are checked; workers keep those they were started with"
+    if has_stack:
+        detail += ": what you change here, the local stack takes up at its next start"
+    return Finding(part="settings", ok=True, detail=detail)
+
+
+def _demo_model(settings: Settings) -> Finding:
+    own = settings.openai_api_key is not None or settings.openai_base_url is not None
+    return Finding(part="model", ok=True, detail="the local stack's workers use its demo model" + _not_yet(own=own))
+
+
+def _demo_web(settings: Settings) -> Finding:
+    own = settings.chosen_search is not None
+    return Finding(part="web search", ok=True, detail="the local stack's workers use its demo web" + _not_yet(own=own))
+
+
+def _not_yet(*, own: bool) -> str:
+    return "; the one set in this terminal counts after a new start of the stack" if own else ""
 
 
 async def _database(endpoints: Endpoints) -> Finding:
@@ -106,10 +132,10 @@ async def _workers(client: Client) -> Finding:
     return Finding(part="workers", ok=False, detail="none polls: start one with `python worker.py`")
 
 
-async def _model(settings: Settings, endpoints: Endpoints) -> Finding:
+async def _model(settings: Settings, *, has_stack: bool) -> Finding:
     if settings.openai_api_key is None and settings.openai_base_url is None:
-        if endpoints.is_demo:
-            return Finding(part="model", ok=True, detail="the local stack's demo model")
+        if has_stack:
+            return Finding(part="model", ok=True, detail=f"none is set in this terminal; {_OF_STACK}")
         return Finding(part="model", ok=False, detail="set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own")
     if settings.openai_base_url is None:
         return Finding(part="model", ok=True, detail=f"OpenAI, {settings.openai_model} (not called by this check)")
@@ -118,10 +144,10 @@ async def _model(settings: Settings, endpoints: Endpoints) -> Finding:
     return Finding(part="model", ok=answers, detail=f"OPENAI_BASE_URL {detail}")
 
 
-async def _search(settings: Settings, endpoints: Endpoints) -> Finding:
+async def _search(settings: Settings, *, has_stack: bool) -> Finding:
     match settings.chosen_search:
-        case None if endpoints.is_demo:
-            return Finding(part="web search", ok=True, detail="the local stack's demo web")
+        case None if has_stack:
+            return Finding(part="web search", ok=True, detail=f"none is set in this terminal; {_OF_STACK}")
         case None:
             return Finding(part="web search", ok=False, detail=f"set {CHOICES}")
         case "searxng":

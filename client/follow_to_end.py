@@ -14,7 +14,7 @@ from client.decide import send_decision
 from client.files import export_files
 from client.follow import follow, follow_on_console
 from client.process import UserError
-from client.render import counts_line, funnel_line, print_question
+from client.render import counts_line, funnel_line, print_question, surplus_line
 from client.report import print_completeness
 from client.services import Services
 from client.status import RunView, view_run
@@ -69,7 +69,7 @@ async def follow_to_end(
         print_question(console, view.run, view.decision, services.link(run.workflow_id))
         options = view.decision.options
         try:
-            number = await _asked(len(options)) if may_ask else 0
+            number = await ask_for_option(len(options), console) if may_ask else 0
         except asyncio.CancelledError:
             raise Detached(run) from None
         if number == 0:
@@ -89,11 +89,15 @@ def print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-async def _asked(options: int) -> int:
+async def ask_for_option(options: int, console: Console) -> int:
+    """The number of the option that the person at the terminal takes; 0 leaves the question open."""
     while True:
-        number: int = await _prompted("Which option (0 to leave it waiting)")
+        number: int = await _prompted(f"Which option (1 to {options}, 0 to leave it waiting)")
         if 0 <= number <= options:
             return number
+        console.print(
+            f"There is no option {number}: answer with a number from 1 to {options}, or 0 to leave it waiting."
+        )
 
 
 async def _prompted(text: str) -> int:
@@ -123,6 +127,8 @@ async def _finish(services: Services, view: RunView, output_dir: Path, console: 
         files = await export_files(services.conn, run, output_dir)
         document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
         console.print(funnel_line(view.funnel), style="dim", markup=False, highlight=False)
+        if view.surplus:
+            console.print(surplus_line(view), markup=False, highlight=False)
         console.print(counts_line(view), markup=False, highlight=False)
         if view.completeness is not None:
             print_completeness(console, view.completeness)

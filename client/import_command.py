@@ -19,9 +19,11 @@ from rich.console import Console
 from client.follow_to_end import print_json
 from client.process import UserError, load_settings, run_async
 from client.services import open_database
+from domain.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.imports.columns import COLUMNS, ImportKind
 from domain.imports.rows import ListedRow, RowError, Seed, customer_row, seed_row, suppression_row
 from domain.imports.table import BadRow, Encoding, ImportFileError, Row, Table, encoding_of, open_table, text_lines
+from domain.suppression import SuppressionReason
 from store import seeds, suppressions
 from store.database import Connection
 from store.imported import ImportCounts
@@ -33,6 +35,15 @@ _NOBODY_REMOVED = (
     "bad rows are left out, and one of them may hold a customer whom another row says has left: nobody is taken off the list; "
     "mend the bad rows and import the whole file to have it done"
 )
+_LISTED_AS_CONTACTED = (
+    "a list of this application: its companies are listed as contacted, without a date, and so never delivered again; "
+    "to have them back SUPPRESSION_CONTACTED_DAYS after it was made, import it with --map contacted_at=created_at"
+)
+_LISTED_FOR_A_TIME = "a list of this application: its companies are listed as contacted on the dates given"
+_WHY_NOT_LISTED = {
+    ImportKind.SUPPRESSIONS: "not marked do-not-contact",
+    ImportKind.CUSTOMERS: "customers who have left",
+}
 _BAD_LISTED_MAX = 1000  # of a file that is imported without them: they have to be looked at one by one
 
 RowT = TypeVar("RowT", ListedRow, Seed)
@@ -143,6 +154,8 @@ async def import_file(
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     notices = [encoding.notice] if encoding.notice else []
+    if kind is ImportKind.SUPPRESSIONS and _is_delivered(table):
+        notices.append(_LISTED_AS_CONTACTED if "contacted_at" not in table.columns else _LISTED_FOR_A_TIME)
     if kind is ImportKind.CUSTOMERS and skip_bad_rows and reading.bad:
         notices.append(_NOBODY_REMOVED)
     return _report(kind, path, encoding, reading, counts, notices, dry_run=dry_run, imported=keep)
@@ -191,7 +204,8 @@ async def _stage_and_merge(
 ) -> ImportCounts:
     match kind:
         case ImportKind.SUPPRESSIONS:
-            listed = partial(suppression_row, source=source, is_account_host=is_account_host)
+            why: SuppressionReason = "contacted" if _is_delivered(reading.table) else "do_not_contact"
+            listed = partial(suppression_row, source=source, is_account_host=is_account_host, default_reason=why)
             await suppressions.stage(conn, reading.parsed(listed))
             return await suppressions.merge_staged(conn)
         case ImportKind.CUSTOMERS:
@@ -202,6 +216,11 @@ async def _stage_and_merge(
             accounts = partial(seed_row, find_account=find_account, portal_address=portal_address)
             await seeds.stage(conn, reading.parsed(accounts), source)
             return await seeds.merge_staged(conn)
+
+
+def _is_delivered(table: Table) -> bool:
+    """Whether a file is one that a run delivered: whom it names, somebody is about to contact."""
+    return any(set(columns) <= set(table.header) for columns in (COMPANY_COLUMNS, CONTACT_COLUMNS))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -261,10 +280,12 @@ def _refusal(report: ImportReport, *, skip_bad_rows: bool) -> str | None:
     if report.bad == 0 or (skip_bad_rows and report.bad < report.rows):
         return None
     if report.bad == report.rows:
-        return f"all {report.rows:,} rows of {report.file} are bad: nothing is imported"
+        which = "the only row of {} is" if report.rows == 1 else f"all {report.rows:,} rows of {{}} are"
+        return f"{which.format(report.file)} bad: nothing is imported"
     would = "would be" if report.dry_run else "was"
     return (
-        f"{report.bad:,} of {report.rows:,} rows are bad, so nothing {would} imported: mend them, "
+        f"{report.bad:,} of {report.rows:,} rows {'is' if report.bad == 1 else 'are'} bad, so nothing {would} imported: mend "
+        f"{'it' if report.bad == 1 else 'them'}, "
         "or import the others with --skip-bad-rows"
     )
 
@@ -275,7 +296,8 @@ def _print_report(console: Console, report: ImportReport) -> None:
 
     for notice in report.notices:
         say(f"NOTE: {notice}")
-    say(f"{report.file}: {report.encoding}, divided by {report.delimiter}, {report.rows:,} rows")
+    encoding = Encoding(report.encoding).called
+    say(f"{report.file}: {encoding}, divided by {report.delimiter}, {_rows(report.rows)}")
     for column, headers in report.columns.items():
         say(f"  {column} ← {', '.join(headers)}")
     if report.unused_columns:
@@ -283,13 +305,13 @@ def _print_report(console: Console, report: ImportReport) -> None:
     for bad in report.bad_rows:
         say(f"line {bad.line}: {bad.problem}")
     if report.bad > len(report.bad_rows):
-        say(f"… and {report.bad - len(report.bad_rows):,} more bad rows")
+        say(f"… and {_rows(report.bad - len(report.bad_rows), 'more bad ')}")
     counts = report.counts
     parts = [f"{counts.new:,} new", f"{counts.updated:,} updated", f"{counts.unchanged:,} unchanged"]
     if report.kind is ImportKind.CUSTOMERS:
         parts.append(f"{counts.removed:,} removed")
     if report.not_listed:
-        parts.append(f"{report.not_listed:,} rows list nobody")
+        parts.append(f"{_rows(report.not_listed)} not listed ({_WHY_NOT_LISTED[report.kind]})")
     if report.bad:
         parts.append(f"{report.bad:,} bad")
     head = (
@@ -298,3 +320,7 @@ def _print_report(console: Console, report: ImportReport) -> None:
         else ("Dry run, nothing changed" if report.dry_run else "Nothing imported; it would be")
     )
     say(f"{head}: {', '.join(parts)}")
+
+
+def _rows(count: int, which: str = "") -> str:
+    return f"{count:,} {which}row{'' if count == 1 else 's'}"

@@ -37,8 +37,9 @@ async def services_of_own_stack(settings: Settings, console: Console) -> AsyncIt
         async with open_services(settings, endpoints_of(running)) as services:
             yield services
         return
+    options = stack_options(settings)
     console.print("Starting the local stack …")
-    async with cancelled_by_signals(), local_session(stack_options(settings)) as (_, addresses):
+    async with cancelled_by_signals(), local_session(options) as (_, addresses):
         if addresses.temporal_ui_url:
             console.print(f"Temporal Web UI: {addresses.temporal_ui_url}", highlight=False)
         async with open_services(settings, endpoints_of(addresses)) as services:

@@ -27,7 +27,16 @@ _WORKER_DRAIN_S = 20.0
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
-    """What to start: all that the environment does not name already."""
+    """What to start: all that the environment does not name already.
+
+    Raises:
+        UserError: no worker would start with these settings, so that nothing needs to be started for them.
+    """
+    if settings.mcp_config is not None:
+        # Here, for the protocol's library takes more than a second to import.
+        from client.mcp_servers import check_config
+
+        check_config(settings.mcp_config)
     return StackOptions(
         directory=directory or settings.local_dir,
         workers=settings.local_workers if workers is None else workers,

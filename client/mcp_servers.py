@@ -1,13 +1,33 @@
-"""Which of the configured MCP servers answer, and with how many tools. Starts each one and ends it again."""
+"""Whether the configured MCP servers can be used: what can be seen without starting one, and which of them answer, with how
+many tools (starts each one and ends it again)."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from agents.role import ROLE_NAMES
+from client.process import UserError
 from settings import Settings, environment_variables
-from tools.mcp.config import McpServer, McpSetupError
+from tools.mcp.config import McpServer, McpSetupError, StdioServer
 from tools.mcp.pool import opened, read_servers
 from tools.mcp.session import McpLimits
+
+
+def check_config(config: Path) -> None:
+    """Refuse what no worker would start with: a file that cannot be read or understood, a command that is not there.
+
+    Raises:
+        UserError: the first thing that is wrong, and what to do about it.
+    """
+    try:
+        servers = read_servers(config, environment_variables(), ROLE_NAMES)
+    except McpSetupError as error:
+        raise UserError(str(error)) from error
+    for server in servers:
+        if isinstance(server, StdioServer) and not shutil.which(server.command, path=server.env.get("PATH")):
+            raise UserError(
+                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found: install it, or give its whole path"
+            )
 
 
 async def answering_servers(settings: Settings, config: Path) -> list[tuple[str, bool, str]]:

@@ -10,11 +10,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from client.decide import ANSWER_FLAGS
 from client.status import RunView
 from domain.completeness import Bought
 from domain.decision import DecisionOption, DecisionRequest
 from domain.request import RunRequest
-from store.runs import RunRow
+from store.runs import ListedRun, RunRow
 
 PRICE_SETTINGS = "MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK"
 _STEPS = ("company_discovery", "company_research", "contact_discovery", "done")
@@ -59,6 +60,14 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(wanted), line, bar, Text(counts_line(view))]
     if view.funnel:
         parts.append(Text("funnel: " + funnel_line(view.funnel), style="dim"))
+    if view.surplus:
+        parts.append(Text(surplus_line(view)))
+    if view.refused and (view.decision is None or view.decision.problem is None):  # an open question says it itself
+        last = view.refused[0]
+        meant = f" to {last.decision_id}" if last.decision_id else ""
+        parts.append(
+            Text(f"An answer{meant} was refused on {last.at:%Y-%m-%d %H:%M} UTC: {last.problem}", style="yellow")
+        )
     if view.waiting_for_worker:
         parts.append(Text("waiting for a worker: start one with `python worker.py`", style="yellow"))
     if is_demo:
@@ -105,6 +114,15 @@ def funnel_line(funnel: dict[str, int]) -> str:
     return f"{funnel.get('found', 0)} found: " + ", ".join(f"{count} {name}" for name, count in ends)
 
 
+def surplus_line(view: RunView) -> str:
+    """Why the funnel counts more complete companies than the files hold."""
+    are = "company is" if view.surplus == 1 else "companies are"
+    return (
+        f"{view.surplus:,} more {are} complete than the {view.run.target_quantity:,} asked for: not in the files, "
+        "kept for later runs."
+    )
+
+
 def print_question(console: Console, run: RunRow, question: DecisionRequest, link: str | None) -> None:
     """The open question with its options and how to answer each."""
     short = str(run.run_id)[:8]
@@ -112,11 +130,8 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, lin
     console.print(question.message, markup=False)
     console.print(funnel_line(question.funnel), style="dim", markup=False)
     for number, option in enumerate(question.options, start=1):
-        expected = f", up to {option.expected_companies} more" if option.expected_companies else ""
-        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd else ""  # 0: no price is known
-        console.print(
-            f"  {number}  {option.description}{expected}{cost}", markup=False, highlight=False, soft_wrap=True
-        )
+        expected = f" ({option.expectation})" if option.expectation else ""
+        console.print(f"  {number}  {option.description}{expected}", markup=False, highlight=False, soft_wrap=True)
         console.print(
             f"     {signal_command(short, option)}", style="cyan", markup=False, highlight=False, soft_wrap=True
         )
@@ -131,27 +146,15 @@ def print_question(console: Console, run: RunRow, question: DecisionRequest, lin
 def signal_command(short: str, option: DecisionOption) -> str:
     """The command that sends an option."""
     words = ["python", "starter.py", "signal", short, option.action.value]
-    flags = {
-        "states": "--state",
-        "cities": "--city",
-        "pms": "--pms",
-        "criteria": "--criterion",
-        "radius_miles": "--radius-miles",
-        "units_min": "--units-min",
-        "max_cost_usd": "--max-cost-usd",
-        "max_model_calls": "--max-model-calls",
-        "whole_state": "--whole-state",
-        "pms_soft": "--pms-soft",
-    }
     for name, value in option.answer.items():
-        if name in flags:
+        if name in ANSWER_FLAGS:
             values: Iterable[object] = value if isinstance(value, list) else [value]
             for item in values:
-                words += [flags[name]] if item is True else [flags[name], str(item)]
+                words += [ANSWER_FLAGS[name]] if item is True else [ANSWER_FLAGS[name], str(item)]
     return shlex.join(words)
 
 
-def run_document(run: RunRow) -> dict[str, Any]:
+def run_document(run: ListedRun) -> dict[str, Any]:
     """A run as ``list --json`` prints it."""
     return {
         "run_id": str(run.run_id),
@@ -159,7 +162,7 @@ def run_document(run: RunRow) -> dict[str, Any]:
         "status": run.status.value,
         "stage": run.stage.value,
         "target_quantity": run.target_quantity,
-        "companies": None if run.selected is None else len(run.selected),
+        "companies": run.companies_ready,
         "criteria": run.criteria.described(),
         "criteria_asked": run.criteria_asked.described(),
         "created_at": run.created_at.isoformat(),
@@ -168,7 +171,7 @@ def run_document(run: RunRow) -> dict[str, Any]:
     }
 
 
-def runs_table(rows: list[RunRow]) -> Table:
+def runs_table(rows: list[ListedRun]) -> Table:
     """Runs, newest first."""
     table = Table("run", "status", "stage", "companies", "criteria", "created (UTC)")
     for run in rows:
@@ -176,7 +179,7 @@ def runs_table(rows: list[RunRow]) -> Table:
             str(run.run_id)[:8],
             run.status.value,
             run.stage.value,
-            f"{len(run.selected)}/{run.target_quantity}" if run.selected is not None else f"?/{run.target_quantity}",
+            f"{run.companies_ready}/{run.target_quantity}",
             json.dumps(run.criteria.described()),
             f"{run.created_at:%Y-%m-%d %H:%M}",
         )

@@ -103,11 +103,10 @@ def sources_table(view: RunView) -> Table:
     """What each kind of search came to, cheapest kind first."""
     columns = ("search", "done", "named", "new", "on lists", "poor reads", "cost", "seconds")
     table = Table(*columns, title="Searches", title_justify="left")
-    dried_up = view.live.dried_up if view.live else ()
     for source in view.sources:
         done = f"{source.done}/{source.planned}" + (f", {source.failed} failed" if source.failed else "")
         table.add_row(
-            source.kind.replace("_", " ") + (" (given up: hardly anything new)" if source.kind in dried_up else ""),
+            source.kind.replace("_", " ") + (" (given up: hardly anything new)" if source.given_up else ""),
             done,
             str(source.named),
             str(source.new),

@@ -11,19 +11,22 @@ from temporalio.service import RPCError
 from agents.cost import UnknownPriceError, price_usd
 from client.services import Services
 from client.versions import has_workers
+from domain.company import ReasonCode
 from domain.completeness import Bought, Completeness, measured, unknown_by_criterion
 from domain.decision import DecisionReason, DecisionRequest
 from domain.funnel import FunnelStep, funnel_steps
 from domain.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request import OnDecision
 from settings import Settings
-from store import companies, completeness, export_rows, runs, search_tasks
+from store import audit, companies, completeness, export_rows, runs, search_tasks
+from store.audit import RefusedAnswer
 from store.completeness import UnpricedCalls
 from store.database import Connection
 from store.runs import RunRow
 from store.search_tasks import SourceYield
 from workflows.names import QUERY_PROGRESS
 
+_REFUSED_MAX = 5  # the newest; all are in audit_events
 _QUERY_TIMEOUT = timedelta(seconds=5)
 
 
@@ -34,6 +37,7 @@ class RunView(BaseModel):
         live: counts of what is open now; None when no worker answers, or the run has ended.
         waiting_for_worker: the run should be worked on, but no worker is there to do it.
         bought: exact, from the stored turns.
+        refused: the newest answers that the run did not take, newest first.
         completeness: the report on what is delivered; None unless it was asked for.
     """
 
@@ -45,6 +49,7 @@ class RunView(BaseModel):
     funnel: dict[str, int]
     sources: list[SourceYield]
     bought: Bought
+    refused: tuple[RefusedAnswer, ...] = ()
     live: RunProgress | None = None
     waiting_for_worker: bool = False
     completeness: Completeness | None = None
@@ -53,6 +58,11 @@ class RunView(BaseModel):
     def cost_usd(self) -> float | None:
         """What the model's calls have cost; None when a call was made whose price nobody knows."""
         return None if self.bought.unpriced_calls else self.bought.cost_usd
+
+    @property
+    def surplus(self) -> int:
+        """Complete companies beyond those that are delivered: they came in while the last ones wanted were in work."""
+        return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - max(self.companies_ready, self.run.target_quantity))
 
     @property
     def model_calls(self) -> int:
@@ -103,6 +113,7 @@ class RunView(BaseModel):
                 "min_per_company": run.contacts_min,
                 "max_per_company": run.contacts_max,
             },
+            "surplus": self.surplus,
             "funnel": self.funnel,
             "funnel_steps": [step.model_dump() for step in self.funnel_steps],
             "sources": [source.model_dump() for source in self.sources],
@@ -112,6 +123,7 @@ class RunView(BaseModel):
             "unpriced_calls": self.bought.unpriced_calls,
             "completeness": self.completeness.document() if self.completeness else None,
             "decision": run.decision.model_dump(mode="json") if run.decision else None,
+            "refused_answers": [answer.model_dump(mode="json") for answer in self.refused],
             "waiting_for_worker": self.waiting_for_worker,
             "created_at": run.created_at.isoformat(),
             "finished_at": run.finished_at.isoformat() if run.finished_at else None,
@@ -173,6 +185,7 @@ async def stored_view(
         funnel=funnel,
         sources=await search_tasks.yield_by_kind(conn, run.run_id),
         bought=bought,
+        refused=tuple(await audit.refused_answers(conn, run.run_id, _REFUSED_MAX)),
         live=live,
         waiting_for_worker=waiting_for_worker,
         completeness=await _report(conn, run, ids, funnel, bought) if report else None,

@@ -4,7 +4,7 @@ Question and answer carry a ``decision_id``: an early or late click can never an
 the signal, the validated update and the command line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -41,6 +41,10 @@ class DecisionAction(StrEnum):
     CANCEL = "cancel"
 
 
+ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
+"""After these the run looks no further."""
+
+
 class DecisionError(ValueError):
     """The answer makes no sense for the open question; the message says why and what would."""
 
@@ -50,8 +54,10 @@ class DecisionOption(BaseModel):
 
     Attributes:
         answer: the JSON object to send as it is.
-        expected_companies: how many more complete companies it may yield; None where nobody can tell.
-        expected_cost_usd: what it is expected to cost; None where nobody can tell.
+        expected_companies: companies found already that it takes up again, each of which may become complete; what further
+            searches find comes on top. None where nobody can tell.
+        expected_cost_usd: what those of them would cost that are still missing, at the cost of a complete company so far;
+            None where nobody can tell.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +67,14 @@ class DecisionOption(BaseModel):
     answer: dict[str, Any]
     expected_companies: int | None = None
     expected_cost_usd: float | None = None
+
+    @property
+    def expectation(self) -> str:
+        """What it may yield and cost, in words; empty where nobody can tell."""
+        if not self.expected_companies:
+            return ""
+        cost = f", about ${self.expected_cost_usd:.2f}" if self.expected_cost_usd else ""  # 0: no price is known
+        return f"{self.expected_companies:,} found already may fit{cost}; searches may find more"
 
 
 class DecisionRequest(BaseModel):
@@ -117,8 +131,13 @@ _OPTIONS_OF: dict[DecisionAction, tuple[str, ...]] = {
 }
 
 
-def parse_decision(raw: object, pending: DecisionRequest | None, request: RunRequest) -> Decision:
+def parse_decision(
+    raw: object, pending: DecisionRequest | None, request: RunRequest, *, called: Mapping[str, str] | None = None
+) -> Decision:
     """Understand an answer and check it against the open question and the run.
+
+    Args:
+        called: what the answer's keys are called where the person gives them, for the messages; by default as here.
 
     Raises:
         DecisionError: no question is open, it answers another one, the action is unknown, its options are missing, do
@@ -132,13 +151,13 @@ def parse_decision(raw: object, pending: DecisionRequest | None, request: RunReq
     try:
         decision = Decision.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(_named(map(str, e['loc']), called))}: {e['msg']}" for e in error.errors())
         raise DecisionError(f"the decision was not understood: {problems}") from error
     if decision.decision_id != pending.decision_id:
         raise DecisionError(
             f"decision {decision.decision_id!r} is not the open question; the open one is {pending.decision_id!r}"
         )
-    _check_options(decision)
+    _check_options(decision, called)
     amend(request, decision)
     return decision
 
@@ -175,7 +194,11 @@ def _check_action_name(action: object) -> None:
     raise DecisionError(f"unknown action {action!r}; {hint}")
 
 
-def _check_options(decision: Decision) -> None:
+def _named(names: Iterable[str], called: Mapping[str, str] | None) -> list[str]:
+    return [(called or {}).get(name, name) for name in names]
+
+
+def _check_options(decision: Decision, called: Mapping[str, str] | None) -> None:
     takes = _OPTIONS_OF[decision.action]
     # A number is given even where it is 0; a list or a yes/no only where it says something.
     given = [
@@ -186,9 +209,9 @@ def _check_options(decision: Decision) -> None:
     ]
     foreign = [name for name in given if name not in takes]
     if foreign:
-        raise DecisionError(f"{decision.action.value} takes no {', '.join(foreign)}")
+        raise DecisionError(f"{decision.action.value} takes no {', '.join(_named(foreign, called))}")
     if takes and not given:
-        raise DecisionError(f"{decision.action.value} needs {' or '.join(takes)}")
+        raise DecisionError(f"{decision.action.value} needs {' or '.join(_named(takes, called))}")
 
 
 def _expanded(criteria: Criteria, decision: Decision) -> Criteria:

@@ -43,6 +43,7 @@ class RunProgress(BaseModel):
         search_tasks_done: search tasks run so far; ``dried_up`` are the kinds of search that were given up since they
             hardly found anything new any more.
         named: mentions of companies by all searches, those known before included.
+        problem: why an answer was refused that came while no question was open, until the next question.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +66,7 @@ class RunProgress(BaseModel):
     cost_usd: float = 0.0
     model_calls: int = 0
     decision: DecisionRequest | None = None
+    problem: str | None = None
     note: str = ""
     stage_entered_at: datetime | None = None
 

@@ -48,9 +48,10 @@ class TaskRef(Step):
 
 
 class NextTasks(Step):
-    """Search tasks handed out, in plan order."""
+    """Search tasks handed out, in plan order; and the kinds of which tasks were given up, in this run or one like it before."""
 
     tasks: tuple[TaskRef, ...] = ()
+    given_up: tuple[TaskKind, ...] = ()
 
 
 class TaskStep(Step):

@@ -264,17 +264,30 @@ def require_free_port(port: int, *, user: str, option: str) -> None:
     Raises:
         StackError: names the port, who wanted it, who has it where that can be seen, and the option to change.
     """
+    try:
+        _bind(port)
+    except OSError as error:
+        holder = _who_listens(port)
+        raise StackError(
+            f"port {port} for {user} is in use{holder} ({error.strerror}). "
+            f"Stop that program, or set {option} to another port or to none, which picks a free one."
+        ) from error
+
+
+def is_free_port(port: int) -> bool:
+    """Whether nothing listens on a port of 127.0.0.1 now, and this process may."""
+    try:
+        _bind(port)
+    except OSError:
+        return False
+    return True
+
+
+def _bind(port: int) -> None:
     with socket.socket() as probe:
         # As servers do it themselves: a closed connection that lingers is no reason to refuse.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            holder = _who_listens(port)
-            raise StackError(
-                f"port {port} for {user} is in use{holder} ({error.strerror}). "
-                f"Stop that program, or set {option} to another port or to none, which picks a free one."
-            ) from error
+        probe.bind((LOOPBACK, port))
 
 
 async def on_free_ports(attempt: Callable[[], Awaitable[T]], *, chosen_by_us: bool) -> T:

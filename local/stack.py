@@ -127,6 +127,8 @@ class LocalStack:
             self._raise_if_stopping()
             self._addresses = self._join(postgres, temporal, demo)
             self._write_record()
+            if temporal is not None:
+                self._directory.keep_ui_port(temporal.ui_port)
         except BaseException:  # cancelled too: nothing may stay behind
             await self.stop()
             raise
@@ -187,7 +189,9 @@ class LocalStack:
     async def _temporal(self) -> TemporalServer | None:
         if self._options.external_temporal_address is not None:
             return None
-        return await start_temporal(self._path, self._options.temporal_port, self._options.ui_port, self._spawn)
+        last = self._directory.last_ui_port if self._directory is not None else None
+        options = self._options
+        return await start_temporal(self._path, options.temporal_port, options.ui_port, self._spawn, last_ui_port=last)
 
     async def _demo(self) -> _DemoServers | None:
         parts = ("web", "search") * self._options.demo_web + ("model",) * self._options.demo_model

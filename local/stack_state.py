@@ -22,6 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 RECORD_FILE = "stack.json"
 LOCK_FILE = "stack.lock"
 FOLDERS = ("logs", "run")  # run: files by which children say that they are ready
+UI_PORT_FILE = "ui_port"  # outlives a stop, as the links to the Web UI should
 
 
 class StackAddresses(BaseModel, frozen=True):
@@ -111,6 +112,20 @@ class StackDirectory:
         unfinished.touch(mode=0o600)
         unfinished.write_text(record.model_dump_json(indent=2))
         unfinished.replace(self.path / RECORD_FILE)
+
+    @property
+    def last_ui_port(self) -> int | None:
+        """The port that the Web UI had at the last start; None at the first."""
+        try:
+            port = int((self.path / UI_PORT_FILE).read_text())
+        except (FileNotFoundError, ValueError):  # a port of our own choice is no more than a comfort
+            return None
+        return port if 0 < port < 65536 else None
+
+    def keep_ui_port(self, port: int) -> None:
+        """Write down where the Web UI is, for the next start."""
+        (self.path / UI_PORT_FILE).touch(mode=0o600)
+        (self.path / UI_PORT_FILE).write_text(str(port))
 
     def release(self) -> None:
         """Remove the record and give the lock back. The lock's file stays: removing it would admit two."""

@@ -20,7 +20,17 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from local.processes import LOOPBACK, Child, ChildSpec, Spawn, StackError, free_ports, on_free_ports, require_free_port
+from local.processes import (
+    LOOPBACK,
+    Child,
+    ChildSpec,
+    Spawn,
+    StackError,
+    free_ports,
+    is_free_port,
+    on_free_ports,
+    require_free_port,
+)
 
 NAMESPACE = "default"
 READY_TIMEOUT_S = 30.0
@@ -40,11 +50,21 @@ class TemporalServer(BaseModel, frozen=True):
     """Where the running server answers."""
 
     address: str
-    ui_url: str
+    ui_port: int
+
+    @property
+    def ui_url(self) -> str:
+        """Where a browser finds the Web UI."""
+        return f"http://{LOOPBACK}:{self.ui_port}"
 
 
-async def start_temporal(directory: Path, port: int | None, ui_port: int | None, spawn: Spawn) -> TemporalServer:
+async def start_temporal(
+    directory: Path, port: int | None, ui_port: int | None, spawn: Spawn, *, last_ui_port: int | None = None
+) -> TemporalServer:
     """Start the dev server on `directory/temporal.db` and wait until it answers a gRPC call.
+
+    Args:
+        last_ui_port: where the Web UI was at the last start; it is there again if nothing else is by now, so that links hold.
 
     Raises:
         StackError: the binary is missing, a port that was asked for is in use, or the server did not become ready.
@@ -58,9 +78,11 @@ async def start_temporal(directory: Path, port: int | None, ui_port: int | None,
     async def attempt() -> TemporalServer:
         free = free_ports(2)
         chosen_port, chosen_ui_port = port or free[0], ui_port or free[1]
+        if ui_port is None and last_ui_port not in {None, chosen_port} and is_free_port(last_ui_port):
+            chosen_ui_port = last_ui_port
         child = spawn(_server_spec(binary, directory, chosen_port, chosen_ui_port))
         await _wait_until_ready(child, chosen_port)
-        return TemporalServer(address=f"{LOOPBACK}:{chosen_port}", ui_url=f"http://{LOOPBACK}:{chosen_ui_port}")
+        return TemporalServer(address=f"{LOOPBACK}:{chosen_port}", ui_port=chosen_ui_port)
 
     # With one port given and one free, a race on the free one is worth another attempt; the other was free just now.
     return await on_free_ports(attempt, chosen_by_us=port is None or ui_port is None)

@@ -297,17 +297,23 @@ async def save_research(
     icp: IcpResult | None,
     *,
     pages: Sequence[SitePageRef],
-    dropped: dict[str, int],
+    dropped: dict[str, int] | None,
     researched: bool,
 ) -> None:
-    """Store facts, verdicts and grade of a company; written again, the newest stand."""
+    """Store facts, verdicts and grade of a company; written again, the newest stand.
+
+    Args:
+        dropped: claims without proof by reason; None leaves the count as it is.
+    """
     await conn.execute(
         """
         INSERT INTO company_research (company_id, run_id, facts, verdicts, icp, dropped, pages, researched)
-        VALUES (%(company_id)s, %(run_id)s, %(facts)s, %(verdicts)s, %(icp)s, %(dropped)s, %(pages)s, %(researched)s)
+        VALUES (%(company_id)s, %(run_id)s, %(facts)s, %(verdicts)s, %(icp)s, coalesce(%(dropped)s::jsonb, '{}'), %(pages)s,
+                %(researched)s)
         ON CONFLICT (company_id) DO UPDATE
-        SET facts = excluded.facts, verdicts = excluded.verdicts, icp = excluded.icp, dropped = excluded.dropped,
-            pages = excluded.pages, researched = excluded.researched, updated_at = now()
+        SET facts = excluded.facts, verdicts = excluded.verdicts, icp = excluded.icp,
+            dropped = coalesce(%(dropped)s::jsonb, company_research.dropped), pages = excluded.pages,
+            researched = excluded.researched, updated_at = now()
         """,
         {
             "company_id": company_id,
@@ -315,7 +321,7 @@ async def save_research(
             "facts": Jsonb(facts.model_dump(mode="json")),
             "verdicts": Jsonb([verdict.model_dump(mode="json") for verdict in verdicts]),
             "icp": Jsonb(icp.model_dump(mode="json")) if icp else None,
-            "dropped": Jsonb(dropped),
+            "dropped": None if dropped is None else Jsonb(dropped),
             "pages": Jsonb([page.model_dump(mode="json") for page in pages]),
             "researched": researched,
         },

@@ -28,6 +28,8 @@ class Database:
             max_size=pool_max,
             open=False,
             timeout=_CONNECT_TIMEOUT_S,
+            # After Postgres has restarted, or ended a connection, none of those in the pool costs a step an attempt.
+            check=AsyncConnectionPool.check_connection,
             kwargs={"row_factory": dict_row, "options": f"-c search_path={SCHEMA}"},
         )
 

@@ -60,9 +60,9 @@ async def load_evidence(conn: Connection, company_ids: Sequence[UUID]) -> list[C
         """
         SELECT c.company_id, c.status, c.reason, c.accepted_by, c.accepted_at, c.name, c.domain, c.website,
                c.discovery_source, c.evidence, c.created_at, r.facts, r.icp
-        FROM company_candidates c LEFT JOIN company_research r USING (company_id)
-        WHERE c.company_id = ANY(%(ids)s)
-        ORDER BY array_position(%(ids)s::uuid[], c.company_id)
+        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+        JOIN company_candidates c USING (company_id) LEFT JOIN company_research r USING (company_id)
+        ORDER BY wanted.place
         """,
         {"ids": ids},
     )

@@ -20,9 +20,10 @@ async def company_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[s
         """
         SELECT c.company_id, c.name AS company_name, c.domain, c.website, c.discovery_source, c.created_at,
                r.facts, r.icp
-        FROM company_candidates c JOIN company_research r USING (company_id)
-        WHERE c.company_id = ANY(%(ids)s) AND r.icp IS NOT NULL
-        ORDER BY array_position(%(ids)s::uuid[], c.company_id)
+        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+        JOIN company_candidates c USING (company_id) JOIN company_research r USING (company_id)
+        WHERE r.icp IS NOT NULL
+        ORDER BY wanted.place
         """,
         {"ids": company_ids},
     )
@@ -60,11 +61,12 @@ async def contact_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[s
         SELECT p.full_name, p.title, p.email, p.linkedin_url, p.department, p.seniority, p.quality_score,
                c.name AS company_name, c.domain AS company_domain, c.website AS company_website,
                r.facts->'places'->0->>'state' AS company_state, p.personalization_notes, p.created_at
-        FROM contact_candidates p
+        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+        JOIN contact_candidates p USING (company_id)
         JOIN company_candidates c USING (company_id)
         JOIN company_research r USING (company_id)
-        WHERE p.company_id = ANY(%(ids)s) AND p.rank IS NOT NULL
-        ORDER BY array_position(%(ids)s::uuid[], p.company_id), p.rank
+        WHERE p.rank IS NOT NULL
+        ORDER BY wanted.place, p.rank
         """,
         {"ids": company_ids},
     )

@@ -9,21 +9,44 @@ Facts have two ages: places and software are those of the last reading of the si
 answer last proved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from domain.company import CompanyFacts
+from domain.company import CompanyFacts, CompanyType
 from domain.contact import Person, person_key
+from domain.hosts import normalized_host, registrable_domain
 from domain.icp import IcpResult
 from store.companies import SitePageRef
 from store.database import Connection
 
 _SOFTWARE = ("pms_status", "pms", "pms_slug", "pms_evidence", "pms_reason")
 _OF_SITE = frozenset({"places", "place_evidence", *_SOFTWARE})  # all other facts are an agent's
+# A fact with its proof, where that is a field of its own.
+_PROVEN_TOGETHER = (
+    ("company_type", "company_type_evidence"),
+    ("manages_for_owners", "manages_evidence"),
+    ("closed_evidence",),
+    ("units",),
+    ("employees", "employees_evidence"),
+    ("description",),
+    ("website_vendor",),
+    ("associations",),
+    ("places_served",),
+)
+
+
+def _says(facts: CompanyFacts, name: str) -> bool:
+    return getattr(facts, name) not in (None, CompanyType.UNKNOWN, ())
+
+
+def says_nothing(facts: CompanyFacts) -> bool:
+    """Whether no fact is proven but what code has read on the site."""
+    return not any(_says(facts, names[0]) for names in _PROVEN_TOGETHER)
 
 
 class KnownResearch(BaseModel):
@@ -42,6 +65,11 @@ class KnownResearch(BaseModel):
     def beside(self, site: CompanyFacts) -> CompanyFacts:
         """These facts with the places and the software of a reading of the site."""
         return self.facts.model_copy(update={name: getattr(site, name) for name in _OF_SITE})
+
+    def below(self, newer: CompanyFacts) -> CompanyFacts:
+        """Newer facts, with these where they say nothing: an answer that leaves out what was proven does not unsay it."""
+        missing = [names for names in _PROVEN_TOGETHER if not _says(newer, names[0]) and _says(self.facts, names[0])]
+        return newer.model_copy(update={name: getattr(self.facts, name) for names in missing for name in names})
 
 
 class KnownPerson(BaseModel):
@@ -162,11 +190,11 @@ async def correct_software(conn: Connection, company_id: UUID, facts: CompanyFac
     )
 
 
-async def fresh_research(conn: Connection, domain: str | None, *, version: int, days: int) -> KnownResearch | None:
+async def fresh_research(conn: Connection, website: str | None, *, version: int, days: int) -> KnownResearch | None:
     """What is known of a company by an agent's answer of the last ``days`` days and of this version.
 
     None where there is none, or where a tool result that one of its facts rests on is no longer stored: a hole in
-    the facts would look like an unknown one.
+    the facts would look like an unknown one. None also where a fact rests on another site of the same domain.
     """
     cursor = await conn.execute(
         f"""
@@ -175,14 +203,18 @@ async def fresh_research(conn: Connection, domain: str | None, *, version: int, 
           AND researched_at > now() - make_interval(days => %(days)s)
           AND {_stored("facts - %(of_site)s::text[]")}
         """,  # noqa: S608
-        {"domain": domain, "version": version, "days": days, "of_site": sorted(_OF_SITE)},
+        {"domain": _domain_of(website), "version": version, "days": days, "of_site": sorted(_OF_SITE)},
     )
     row = await cursor.fetchone()
-    return KnownResearch.model_validate(row) if row else None
+    known = KnownResearch.model_validate(row) if row else None
+    return known if known and _is_of_site(known.facts.model_dump(exclude=set(_OF_SITE)), website) else None
 
 
-async def fresh_people(conn: Connection, domain: str | None, *, version: int, days: int) -> list[KnownPerson]:
-    """People of a company found in the last ``days`` days, under this version, whose proof is all still stored."""
+async def fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[KnownPerson]:
+    """People of a company found in the last ``days`` days, under this version, whose proof is all still stored.
+
+    Without those whom another site of the same domain names.
+    """
     cursor = await conn.execute(
         f"""
         SELECT person, found_at FROM known_contacts
@@ -190,9 +222,36 @@ async def fresh_people(conn: Connection, domain: str | None, *, version: int, da
           AND {_stored("person")}
         ORDER BY person_key
         """,  # noqa: S608
-        {"domain": domain, "version": version, "days": days},
+        {"domain": _domain_of(website), "version": version, "days": days},
     )
-    return [KnownPerson.model_validate(row) for row in await cursor.fetchall()]
+    people = [KnownPerson.model_validate(row) for row in await cursor.fetchall()]
+    return [known for known in people if _is_of_site(known.person.model_dump(), website)]
+
+
+def _domain_of(website: str | None) -> str | None:
+    return registrable_domain(website) if website else None
+
+
+def _is_of_site(document: Any, website: str | None) -> bool:
+    """Whether what is cited of a company's domain stands on this site: an office, or a tenant, at another host of it is another
+    company in all but the domain."""
+    domain, host = _domain_of(website), _site_host(website or "")
+    return all(_site_host(url) == host for url in _cited_urls(document) if registrable_domain(url) == domain)
+
+
+def _site_host(url: str) -> str:
+    return (normalized_host(url) or "").removeprefix("www.")
+
+
+def _cited_urls(document: Any) -> Iterator[str]:
+    if isinstance(document, dict):
+        if "result_id" in document:
+            yield document["url"]
+        for value in document.values():
+            yield from _cited_urls(value)
+    elif isinstance(document, list | tuple):
+        for value in document:
+            yield from _cited_urls(value)
 
 
 def _stored(document: str) -> str:

@@ -1,6 +1,8 @@
 """Search tasks of a run. Table ``search_tasks``."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -25,8 +27,13 @@ class SearchTaskRow(BaseModel):
     status: str
 
 
-async def insert_tasks(conn: Connection, run_id: UUID, tasks: tuple[SearchTask, ...]) -> int:
+async def insert_tasks(
+    conn: Connection, run_id: UUID, tasks: tuple[SearchTask, ...], *, given_up: Mapping[str, datetime] | None = None
+) -> int:
     """Add planned tasks behind those that a run already has; a task it already has is left alone.
+
+    Args:
+        given_up: tasks, by their hash, that are not to be run (``given_up_before``).
 
     Returns:
         How many were new.
@@ -38,31 +45,75 @@ async def insert_tasks(conn: Connection, run_id: UUID, tasks: tuple[SearchTask, 
     present = {row["unique_hash"]: row["ordinal"] for row in await cursor.fetchall()}
     ordinal = max(present.values(), default=-1) + 1
     fresh = [task for task in tasks if task.unique_hash not in present]
+    since = given_up or {}
     async with conn.cursor() as many:
         await many.executemany(
             """
-            INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, city, state)
-            VALUES (%s, %s, %s, %s, %s, %s, %s)
+            INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, city, state, status, finished_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
-                (run_id, task.unique_hash, ordinal + index, task.kind, task.query, task.city, task.state)
+                (
+                    *(run_id, task.unique_hash, ordinal + index, task.kind, task.query, task.city, task.state),
+                    "given_up" if task.unique_hash in since else "open",
+                    since.get(task.unique_hash),
+                )
                 for index, task in enumerate(fresh)
             ],
         )
     return len(fresh)
 
 
-async def next_open(
-    conn: Connection, run_id: UUID, after_ordinal: int, limit: int, dried_up: Sequence[TaskKind] = ()
-) -> list[TaskRef]:
-    """The next tasks of a run in plan order, without those of kinds that have dried up."""
+async def give_up(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
+    """Leave the open tasks of kinds that have dried up."""
+    await conn.execute(
+        """
+        UPDATE search_tasks SET status = 'given_up', finished_at = now()
+        WHERE run_id = %s AND status = 'open' AND kind = ANY(%s)
+        """,
+        (run_id, list(kinds)),
+    )
+
+
+async def given_up_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
+    """Tasks that other runs with the same criteria have given up lately, and none of them has run.
+
+    What those runs did is answered from the cache for as long; a run that went further than they did would look where
+    they found that hardly anything is left.
+
+    Returns:
+        The time at which each was given up, by the task's hash.
+    """
+    cursor = await conn.execute(
+        """
+        SELECT t.unique_hash, max(t.finished_at) AS since
+        FROM search_tasks t JOIN runs r USING (run_id)
+        WHERE r.run_id <> %(run_id)s AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
+          AND t.finished_at > now() - make_interval(secs => %(within_s)s)
+        GROUP BY 1 HAVING bool_and(t.status = 'given_up')
+        """,
+        {"run_id": run_id, "within_s": within_hours * 3600},
+    )
+    return {row["unique_hash"]: row["since"] for row in await cursor.fetchall()}
+
+
+async def kinds_given_up(conn: Connection, run_id: UUID) -> list[TaskKind]:
+    """Kinds of which a run has given up tasks."""
+    cursor = await conn.execute(
+        "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'given_up' GROUP BY 1 ORDER BY 1", (run_id,)
+    )
+    return [row["kind"] for row in await cursor.fetchall()]
+
+
+async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[TaskRef]:
+    """The next tasks of a run in plan order."""
     cursor = await conn.execute(
         """
         SELECT task_id, ordinal, query AS label, kind FROM search_tasks
-        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running') AND NOT kind = ANY(%s)
+        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running')
         ORDER BY ordinal LIMIT %s
         """,
-        (run_id, after_ordinal, list(dried_up), limit),
+        (run_id, after_ordinal, limit),
     )
     return [TaskRef.model_validate(row) for row in await cursor.fetchall()]
 
@@ -152,16 +203,23 @@ async def finish_task(conn: Connection, task_id: UUID, found: TaskYield) -> int:
     return int(row["new"]) if row else 0
 
 
-async def reopen_failed(conn: Connection, run_id: UUID) -> int:
-    """Open the tasks again that failed; returns how many."""
+async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "given_up"]) -> int:
+    """Open tasks again that were left; returns how many."""
     cursor = await conn.execute(
-        "UPDATE search_tasks SET status = 'open' WHERE run_id = %s AND status = 'failed'", (run_id,)
+        """
+        UPDATE search_tasks SET status = 'open', finished_at = NULL WHERE run_id = %s AND status = ANY(%s)
+        """,
+        (run_id, list(statuses)),
     )
     return cursor.rowcount
 
 
 class SourceYield(BaseModel):
-    """What one kind of search came to in a run. ``named`` of those ``new``; ``cost_usd`` of the model; seconds of work."""
+    """What one kind of search came to in a run. ``named`` of those ``new``; ``cost_usd`` of the model; seconds of work.
+
+    Of the ``planned`` tasks, those ``given_up`` were left since their kind had found hardly anything new, in this run or in
+    one of the same criteria shortly before.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -169,6 +227,7 @@ class SourceYield(BaseModel):
     planned: int
     done: int
     failed: int
+    given_up: int
     named: int
     new: int
     listed: int
@@ -182,7 +241,8 @@ async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
     cursor = await conn.execute(
         """
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
-               count(*) FILTER (WHERE status = 'failed') AS failed, sum(named) AS named, sum(new) AS new,
+               count(*) FILTER (WHERE status = 'failed') AS failed,
+               count(*) FILTER (WHERE status = 'given_up') AS given_up, sum(named) AS named, sum(new) AS new,
                sum(listed) AS listed, sum(poor_reads) AS poor_reads, sum(cost_usd)::float8 AS cost_usd,
                coalesce(sum(extract(epoch FROM finished_at - started_at)), 0)::float8 AS seconds
         FROM search_tasks WHERE run_id = %s GROUP BY kind ORDER BY min(ordinal)

@@ -32,7 +32,8 @@ async def stage(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
 async def merge_staged(conn: Connection) -> ImportCounts:
     """Bring what was staged into the table, and say what that changed.
 
-    Of an account that is given twice the first row counts. What a list leaves out stays as an earlier one has it.
+    Of an account that is given twice the first row counts. What a list leaves out stays as an earlier one has it, and so does
+    the portal's address: another address of the same account says nothing new.
     """
     # Two imports at once: what each counts is what it changes. Reading goes on.
     await conn.execute("LOCK TABLE pms_subdomains IN SHARE ROW EXCLUSIVE MODE")
@@ -44,7 +45,7 @@ async def merge_staged(conn: Connection) -> ImportCounts:
             SELECT DISTINCT ON (vendor, slug) * FROM pg_temp.staged_seeds ORDER BY vendor, slug, ordinal
         )
         SELECT given.*, kept.vendor IS NULL AS is_new,
-               (coalesce(given.portal_url, kept.portal_url), coalesce(given.company_name, kept.company_name),
+               (coalesce(kept.portal_url, given.portal_url), coalesce(given.company_name, kept.company_name),
                 coalesce(given.city, kept.city), coalesce(given.state, kept.state),
                 coalesce(given.website, kept.website), coalesce(given.phone, kept.phone))
                    IS DISTINCT FROM
@@ -59,7 +60,7 @@ async def merge_staged(conn: Connection) -> ImportCounts:
         SELECT vendor, slug, portal_url, company_name, city, state, website, phone, source, imported_at
         FROM pg_temp.planned_seeds WHERE is_new OR is_change
         ON CONFLICT (vendor, slug) DO UPDATE
-        SET portal_url = coalesce(excluded.portal_url, kept.portal_url),
+        SET portal_url = coalesce(kept.portal_url, excluded.portal_url),
             company_name = coalesce(excluded.company_name, kept.company_name),
             city = coalesce(excluded.city, kept.city),
             state = coalesce(excluded.state, kept.state),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -11,14 +12,14 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
-from client.render import counts_line
+from client.render import counts_line, progress_panel
 from client.report import print_report
 from client.status import RunView, stored_view
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
 from domain.places import Place
 from domain.progress import RunStatus
 from settings import Settings
-from store import agent_turns, companies, contacts, runs
+from store import agent_turns, audit, companies, contacts, runs
 from store.agent_turns import TurnKey
 from store.completeness import save_contacts_dropped
 from store.database import Connection, one_connection
@@ -82,6 +83,13 @@ def printed(view: RunView, *, width: int = 100) -> str:
     return console.file.getvalue()
 
 
+def panel(view: RunView) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(progress_panel(view, is_demo=False))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
 async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> None:
     view = await view_of(conn, await delivered(conn), report=True)
     document = json.loads(json.dumps(view.document()))["completeness"]
@@ -121,6 +129,37 @@ async def test_f91_the_table_and_what_it_cannot_say_are_printed(conn: Connection
     assert "Left out, by reason: 3 email:obfuscated." in said
     assert "1 cells would be formulas" in said
     assert "Per delivered company: 1 model calls, 1,000 tokens in, 100 out, cost $0.1000." in said
+
+
+async def test_complete_companies_beyond_the_target_are_explained(conn: Connection) -> None:
+    run_id = (await add_run(conn, target=1)).run_id
+    for name in ("Acme", "Bolt", "Cedar"):
+        await complete(conn, await add_company(conn, run_id, name))
+    view = await view_of(conn, run_id)
+    assert (view.companies_ready, view.document()["surplus"]) == (1, 2)
+    assert "2 more companies are complete than the 1 asked for: not in the files, kept for later runs." in panel(view)
+
+
+async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Connection) -> None:
+    run_id = (await add_run(conn, target=1)).run_id
+    await complete(conn, await add_company(conn, run_id, "Acme"))
+    view = await view_of(conn, run_id)
+    assert view.surplus == 0
+    assert "asked for" not in panel(view)
+
+
+async def test_an_answer_that_the_run_refused_is_shown_though_no_question_is_open(conn: Connection) -> None:
+    run_id = (await add_run(conn)).run_id
+    assert "refused" not in panel(await view_of(conn, run_id))
+    detail = {"decision_id": "decision-9", "problem": "this run is not waiting for a decision"}
+    await audit.record(conn, run_id, "decision_refused", "decision-9/1", detail=detail)
+    view = await view_of(conn, run_id)
+    assert re.search(
+        r"An answer to decision-9 was refused on .* UTC: this run is not waiting for a decision", panel(view)
+    )
+    assert [detail | {"at": answer["at"]} for answer in view.document()["refused_answers"]] == view.document()[
+        "refused_answers"
+    ]
 
 
 async def test_a_delivery_is_measured_only_when_it_is_asked_for(conn: Connection) -> None:

@@ -29,10 +29,15 @@ _GIVEN_ID_CHARS_MAX, _PROBLEM_CHARS_MAX = 100, 1000
 
 
 class DecisionGate:
-    """At most one open question of a run."""
+    """At most one open question of a run.
+
+    Attributes:
+        problem: why an answer was refused that came while no question was open; None after the next question.
+    """
 
     def __init__(self) -> None:
         self.question: DecisionRequest | None = None
+        self.problem: str | None = None
         self._decision: Decision | None = None
         self._refused: list[RefusedStep] = []
 
@@ -62,7 +67,9 @@ class DecisionGate:
             decision_id = str(given)[:_GIVEN_ID_CHARS_MAX] if given else None
             problem = str(error)[:_PROBLEM_CHARS_MAX]
             self._refused.append(RefusedStep(run_id=request.run_id, decision_id=decision_id, problem=problem))
-            if self.question is not None:
+            if self.question is None:
+                self.problem = problem
+            else:
                 self.question = self.question.model_copy(update={"problem": problem})
 
     async def record_refused(self) -> None:
@@ -72,7 +79,7 @@ class DecisionGate:
 
     def open(self, question: DecisionRequest) -> None:
         """Put a question; answers to earlier ones no longer count."""
-        self.question, self._decision = question, None
+        self.question, self.problem, self._decision = question, None, None
 
     def close(self) -> None:
         """Take the question away."""

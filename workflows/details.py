@@ -18,6 +18,8 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
         f"{progress.open_contacts} in contact discovery; {progress.queued} waiting. "
         f"Model calls {progress.model_calls}, cost {_cost(progress)}.",
     ]
+    if progress.problem:
+        lines += ["", f"**The last answer was refused:** {progress.problem}"]
     if progress.note:
         lines += ["", progress.note]
     if progress.dried_up:
@@ -52,8 +54,7 @@ def _question(question: DecisionRequest, workflow_id: str) -> list[str]:
         lines += ["", f"**The last answer was refused:** {question.problem}"]
     lines += ["", f"Send one of these as signal `{SIGNAL_DECISION}` (or as update `submit_decision`):", ""]
     for option in question.options:
-        cost = f", about ${option.expected_cost_usd:.2f}" if option.expected_cost_usd is not None else ""
-        expected = f" (up to {option.expected_companies} more{cost})" if option.expected_companies else ""
+        expected = f" ({option.expectation})" if option.expectation else ""
         lines += [f"- {option.description}{expected}", "", "```json", json.dumps(option.answer), "```", ""]
     first = json.dumps(question.options[0].answer)
     lines += [

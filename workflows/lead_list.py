@@ -16,6 +16,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 with workflow.unsafe.imports_passed_through():
     from domain.company import Interruption
     from domain.decision import (
+        ENDING,
         Decision,
         DecisionAction,
         DecisionError,
@@ -50,7 +51,6 @@ with workflow.unsafe.imports_passed_through():
 _TASKS_AT_ONCE = 20
 # Asked for these reasons, "retry" has the agents look anew; for the others they go on with the turns that are stored.
 _ANEW = frozenset({DecisionReason.CANDIDATES_EXHAUSTED, DecisionReason.LOW_MATCH_RATE, DecisionReason.CONTACTS_SHORT})
-_ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
 
 
 @workflow.defn
@@ -98,7 +98,7 @@ class LeadListWorkflow:
             contacts_gap=max(0, wanted - state.ready * state.request.contacts_min),
             funnel=state.funnel,
             named=state.named,
-            dried_up=state.dried_up,
+            dried_up=state.dried_up + state.given_up_before,
             open_discovery=len(self._open.tasks),
             open_research=len(self._open.companies) - self._open.in_contacts,
             open_contacts=self._open.in_contacts,
@@ -107,6 +107,7 @@ class LeadListWorkflow:
             cost_usd=state.spend.cost_usd,
             model_calls=state.spend.model_calls,
             decision=self._gate.question,
+            problem=self._gate.problem,
             note=state.note,
             stage_entered_at=state.stage_entered_at,
         )
@@ -178,10 +179,20 @@ class LeadListWorkflow:
             else:
                 await self._start_work()
                 if self._open.is_empty:
+                    if await self._finds_more_stored():
+                        continue
                     return exhausted(state)
             await self._enter_stage()
             if not await self._wait_for_change():
                 return stage_timed_out(state)
+
+    async def _finds_more_stored(self) -> bool:
+        """Whether companies were put back into the store (accepted by a person) of which no search has told."""
+        if not workflow.patched("read_store_before_asking"):
+            return False
+        self._open.unread = True
+        await self._load_companies()
+        return bool(self._state.waiting)
 
     def _is_filled(self) -> bool:
         return self._state.is_filled(self._open.companies, self._open.tasks)
@@ -247,7 +258,8 @@ class LeadListWorkflow:
             limit=_TASKS_AT_ONCE,
             dried_up=state.dried_up,
         )
-        state.tasks = list((await calls.next_search_tasks(step)).tasks)
+        handed_out = await calls.next_search_tasks(step)
+        state.tasks, state.given_up = list(handed_out.tasks), handed_out.given_up
         state.tasks_left = bool(state.tasks)
 
     def _history_is_long(self) -> bool:
@@ -310,12 +322,12 @@ class LeadListWorkflow:
         state.note = f"{decision.decision_id}: {decision.action.value} by {decision.decided_by}"
         if decision.action is DecisionAction.RETRY and question.reason in _ANEW:
             state.retry_round += 1
-        if decision.action not in _ENDING:
-            state.new_by_kind, state.tasks_left = {}, True
+        if decision.action not in ENDING:
+            state.new_by_kind, state.given_up, state.tasks_left = {}, (), True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True
-        if decision.action not in _ENDING and self._open.is_empty:
+        if decision.action not in ENDING and self._open.is_empty:
             # Kinds that were given up are taken up again, and failed searches too: from the first that is not done.
             state.tasks, state.tasks_cursor = [], -1
             await self._load_tasks()

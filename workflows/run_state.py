@@ -30,6 +30,7 @@ class RunState(BaseModel):
         settled: companies that have ended, whatever the end.
         named: mentions of companies by all searches; the funnel begins with them.
         new_by_kind: new companies of the latest searches of each kind, the last one last.
+        given_up: kinds of which searches were left in the store, in this run or in one of the same criteria before it.
         decisions: questions put so far; numbers them.
         resumed_at: when the run last went on by itself after an outage; ``recheck_s`` is how long it had waited at least.
         on_trial: since then no step has succeeded yet.
@@ -50,6 +51,7 @@ class RunState(BaseModel):
     tasks_done: int = 0
     named: int = 0
     new_by_kind: dict[TaskKind, list[int]] = {}
+    given_up: tuple[TaskKind, ...] = ()
     decisions: int = 0
     retry_round: int = 0
     stage: Stage = Stage.COMPANY_DISCOVERY
@@ -80,6 +82,11 @@ class RunState(BaseModel):
     def dried_up(self) -> tuple[TaskKind, ...]:
         """Kinds of search whose marginal yield is too low to go on with them."""
         return tuple(kind for kind, new in sorted(self.new_by_kind.items()) if has_dried_up(new))
+
+    @property
+    def given_up_before(self) -> tuple[TaskKind, ...]:
+        """Kinds of which searches were left since an earlier run of the same criteria had found that they bring nothing."""
+        return tuple(kind for kind in self.given_up if kind not in self.dried_up)
 
     def task_done(self, task: TaskRef, outcome: TaskOutcome) -> None:
         """Count a search; when its kind has dried up, what is in line of that kind is left."""

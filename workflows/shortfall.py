@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain.company import Interruption
 from domain.decision import DecisionReason
 from domain.failures import Outage
-from domain.search_plan import YIELD_WINDOW
+from domain.search_plan import YIELD_WINDOW, TaskKind
 from workflows.run_state import RunState
 
 # From this many settled companies on, a survival below one in ten says that the criteria fit hardly anyone.
@@ -26,12 +26,17 @@ def exhausted(state: RunState) -> Shortfall:
     have = f"{state.ready} of {state.target} companies are complete"
     short_of_contacts = state.funnel.get("contacts_short", 0)
     searched = f"all {state.tasks_done} searches are done"
+    left = []
     if state.dried_up:
-        kinds = ", ".join(kind.replace("_", " ") for kind in state.dried_up)
-        searched = (
-            f"{state.tasks_done} searches are done; further ones ({kinds}) were left, "
-            f"since the last {YIELD_WINDOW} of their kind found hardly any new company"
+        left.append(
+            f"({_listed(state.dried_up)}) were left, since the last {YIELD_WINDOW} of their kind found hardly any new company"
         )
+    if state.given_up_before:
+        left.append(
+            f"({_listed(state.given_up_before)}) were left, since a run for the same shortly before found that out of its own"
+        )
+    if left:
+        searched = f"{state.tasks_done} searches are done; further ones {' and '.join(left)}"
     if short_of_contacts >= max(1, state.target - state.ready):
         message = f"{have}; {short_of_contacts} more fit but have too few reachable decision makers; {searched}."
         return Shortfall(DecisionReason.CONTACTS_SHORT, message)
@@ -55,6 +60,10 @@ def interrupted(interruption: Interruption, state: RunState, outages: Iterable[O
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
     message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
     return Shortfall(DecisionReason.BUDGET_REACHED, message)
+
+
+def _listed(kinds: tuple[TaskKind, ...]) -> str:
+    return ", ".join(kind.replace("_", " ") for kind in kinds)
 
 
 def stage_timed_out(state: RunState) -> Shortfall:

@@ -68,10 +68,14 @@ class Columns(BaseModel):
             return None
         wanted = "; or ".join(" and ".join(f for f in self.fields if f in fields) for fields in self.needed)
         example = next(field for field in self.fields if field in self.needed[0] and field not in places)
-        return (
-            f"lacks a column that is needed. Expected: {wanted}. It has: {seen}. "
-            f'Say which is which, for example: --map {example}="{header[0][:60] or "Header"}"'
+        taken = {place for found in places.values() for place in found}
+        spare = next((name for place, name in enumerate(header) if name and place not in taken), None)
+        do = (
+            f'If one of them is, under another name, say so: --map {example}="{spare[:60]}"'
+            if spare
+            else "Add a column that names the companies"
         )
+        return f"lacks a column that is needed. Expected: {wanted}. It has: {seen}. {do}"
 
 
 def header_key(text: str) -> str:

@@ -68,9 +68,14 @@ PortalAddress = Callable[[PortalAccount], str | None]
 """An address of an account's portal (``tools/pms/accounts.py``)."""
 
 
-def suppression_row(row: Row, source: str, is_account_host: IsAccountHost) -> ListedRow | None:
+def suppression_row(
+    row: Row, source: str, is_account_host: IsAccountHost, default_reason: SuppressionReason = "do_not_contact"
+) -> ListedRow | None:
     """A row of a do-not-contact or contacted list; None where its "do not contact" column says no and nothing else speaks.
     Of several such columns one yes is enough, and of several dates of contact the latest counts.
+
+    Args:
+        default_reason: of a row that says nothing of why.
 
     Raises:
         RowError: a value cannot be used, or no company is named.
@@ -87,7 +92,7 @@ def suppression_row(row: Row, source: str, is_account_host: IsAccountHost) -> Li
         if contacted_at is None:
             return None  # the box of a list of all companies is not ticked
         reason = "contacted"
-    return ListedRow(entries=_entries(row, reason or "do_not_contact", contacted_at, source, is_account_host))
+    return ListedRow(entries=_entries(row, reason or default_reason, contacted_at, source, is_account_host))
 
 
 def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: datetime) -> ListedRow:

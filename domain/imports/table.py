@@ -36,6 +36,11 @@ class Encoding:
     name: str
     notice: str | None = None
 
+    @property
+    def called(self) -> str:
+        """Its name for people."""
+        return {"cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(self.name, "UTF-8")
+
 
 @dataclass(frozen=True)
 class BadRow:
@@ -104,8 +109,9 @@ def text_lines(chunks: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
         try:
             text = rest + decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
+            line = count + 1 + (rest.encode() + error.object[: error.start]).count(b"\n")
             raise ImportFileError(
-                f"after line {count}: the bytes are not {encoding.name}: save the file as UTF-8"
+                f"line {line} holds a byte that {encoding.called} does not have: save the file as UTF-8"
             ) from error
         lines = list(io.StringIO(text, newline=""))
         # The last line may go on in the next chunk, and a CR at its end may be half of a CR LF.

@@ -33,6 +33,7 @@ from tools.web_client import WebClient
 
 SITE = "http://acme.example/"
 STAFF = "We are a team of 12 people."
+DOORS = "We manage 450 doors."
 JANE, JOHN = "Jane Doe, Owner", "John Roe, Director of Operations"
 ANY = Criteria()
 PERSON: dict[str, None] = dict.fromkeys(("email", "phone", "linkedin_url", "email_citation", "note"))
@@ -55,24 +56,27 @@ class Office:
             for each in (JANE, JOHN)
         )
         footer = f"<footer>100 Main Street, {self.city}, TX 78701</footer>"
-        return html(f"<title>Acme Homes</title><h1>Acme Homes</h1><p>{STAFF}</p>{people}{footer}")
+        return html(f"<title>Acme Homes</title><h1>Acme Homes</h1><p>{STAFF} {DOORS}</p>{people}{footer}")
 
     def model(self, *script: Reply) -> AbstractAsyncContextManager[Model]:
         return scripted(self.database, self.gateway, self.settings, *script)
 
-    async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY) -> CompanyStep:
+    async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY, site: str = SITE) -> CompanyStep:
         """The company in a new run, its site read."""
         async with self.database.transaction() as conn:
             run = await add_run(conn, contacts_min=contacts_min)
             request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
-            await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
+            await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=site))
             [ref], _ = await companies.found_after(conn, run.run_id, 0, 10)
         step = CompanyStep(request=request, company=ref)
+        await self.qualify(step)
+        return step
+
+    async def qualify(self, step: CompanyStep) -> None:
         async with openai.AsyncOpenAI(api_key="unused") as nobody:
             runner = AgentRunner(nobody, self.gateway, self.database, self.settings)
             steps = CompanyActivities(self.database, self.gateway, runner, self.settings)
             self.qualified_as = (await steps.qualify_company(step)).status
-        return step
 
     async def research(self, model: Model, step: CompanyStep, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
         steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
@@ -87,12 +91,12 @@ class Office:
 
     async def states(self, employees: int) -> Reply:
         """An answer of the research agent, with its proof."""
-        citation = {"result_id": await self._page_id(), "quote": STAFF}
+        citation = {"result_id": await self.page_id(), "quote": STAFF}
         return says({**EMPTY_RESEARCH, "employees": {"value": employees, "citation": citation}})
 
     async def names(self, *people: str) -> Reply:
         """An answer of the contact agent, with its proof."""
-        page_id, found = await self._page_id(), []
+        page_id, found = await self.page_id(), []
         for each in people:
             name, _, title = each.partition(", ")
             email = f"{name[:4].lower()}@acme.example"
@@ -108,7 +112,7 @@ class Office:
             )
         return says({"people": found})
 
-    async def _page_id(self) -> str:
+    async def page_id(self) -> str:
         """The stored page, as a run has read it last; a new reading is a new result."""
         row = await self.row("SELECT result_id FROM tool_results WHERE status = 'ok' ORDER BY fetched_at DESC LIMIT 1")
         return str(row["result_id"])
@@ -205,6 +209,66 @@ async def test_a_request_that_wants_to_know_more_than_was_asked_pays_once_for_it
             model.script[:] = [opens(SITE), answer]
             await office.research(model, await office.qualified(criteria=of_units), CompanyStatus.NEEDS_REVIEW)
             assert model.bought == bought, "no page says it: known, too"
+
+
+async def test_an_answer_that_leaves_out_what_was_proven_before_does_not_unsay_it(office: Office) -> None:
+    of_units = parse_criteria({"units_min": {"value": 50, "mode": "soft"}}).criteria
+    async with office.model(opens(SITE)) as model:
+        first = await office.qualified()
+        model.script.append(await office.states(12))
+        await office.research(model, first)
+        asks_more = await office.qualified(criteria=of_units)
+        units = {"value": 450, "citation": {"result_id": await office.page_id(), "quote": DOORS}}
+        model.script[:] = [opens(SITE), says({**EMPTY_RESEARCH, "units": units})]
+        assert (await office.research(model, asks_more)).model_calls == 2
+    async with office.database.transaction() as conn:
+        research = await companies.get_research(conn, asks_more.company.company_id)
+    assert research is not None
+    assert research.facts.units is not None
+    assert (research.facts.units.value, research.facts.employees) == (450, 12)
+    known = await office.row(
+        "SELECT facts->'units'->'value' AS units, facts->'employees' AS employees FROM known_companies"
+    )
+    assert known == {"units": 450, "employees": 12}
+
+
+async def test_an_answer_that_proves_nothing_is_asked_for_again_by_the_next_run(office: Office) -> None:
+    nothing = says({**EMPTY_RESEARCH})
+    async with office.model(opens(SITE), nothing, opens(SITE), nothing) as model:
+        assert (await office.research(model, await office.qualified())).model_calls == 2
+        assert (await office.research(model, await office.qualified())).model_calls == 2
+
+
+async def test_another_office_under_the_same_domain_has_its_own_facts_and_people(office: Office) -> None:
+    austin, denver = "http://austin.acme.example/", "http://denver.acme.example/"
+    async with office.model(opens(austin)) as model:
+        first = await office.qualified(site=austin)
+        model.script.append(await office.states(12))
+        await office.research(model, first)
+        model.script[:] = [opens(austin), await office.names(JANE)]
+        await office.find_contacts(model, first)
+
+        second = await office.qualified(site=denver)
+        model.script[:] = [opens(denver), await office.states(12)]
+        assert (await office.research(model, second)).model_calls == 2
+        model.script[:] = [opens(denver), await office.names(JOHN)]
+        people, spend = await office.find_contacts(model, second)
+        assert (people, spend.model_calls) == (1, 2), "Jane is of the other office"
+
+
+async def test_judging_a_company_anew_leaves_the_count_of_what_was_dropped(office: Office) -> None:
+    unproven = says(
+        {**EMPTY_RESEARCH, "employees": {"value": 99, "citation": {"result_id": "page", "quote": "We are 99."}}}
+    )
+    async with office.model(opens(SITE), unproven) as model:
+        step = await office.qualified()
+        await office.research(model, step)
+        count = "SELECT dropped FROM company_research WHERE company_id = %s"
+        dropped = await office.row(count, step.company.company_id)
+        assert dropped["dropped"]
+        await office.qualify(step)
+        await office.research(model, step)
+        assert await office.row(count, step.company.company_id) == dropped
 
 
 async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are_asked_for_again(

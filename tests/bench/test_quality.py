@@ -30,6 +30,7 @@ GOLD = gold_table(generate_world(DEFAULT_SEED)).companies
 ON_BUILDIUM = [company for company in GOLD if company.deliverable and company.pms == "Buildium" and company.units]
 TRUE = next(c for c in ON_BUILDIUM if not c.traits and c.decision_makers[0].email_published)
 INJECTED = next(c for c in ON_BUILDIUM if "prompt_injection" in c.traits)
+MISSED = next(c for c in ON_BUILDIUM if c.state == TRUE.state and c not in (TRUE, INJECTED))
 HOST = "acme.example"
 PAGE = Source(
     text="Jane Roe\nOwner | [jane@acme.example](mailto:jane@acme.example)\nWe manage 1,240 doors &amp; 12 offices in Texas.",
@@ -94,6 +95,8 @@ async def test_every_figure_counts_what_its_name_says(database: Database) -> Non
     person = TRUE.decision_makers[0]
 
     assert (measured.companies, measured.contacts) == (2, 2)
+    assert measured.missed_companies == (f"{MISSED.name} ({MISSED.domain})",)
+    assert measured.deliverable == 2 + (INJECTED.state == TRUE.state)
     assert [line.partition(": ")[0] for line in measured.unproven] == [
         f"{INJECTED.domain}, units_estimate `9999`",
         f"{INJECTED.domain} Max Mustermann, linkedin_url `https://www.linkedin.com/in/max`",
@@ -128,9 +131,22 @@ async def test_what_misses_its_target_is_in_bold_and_every_wrong_row_is_listed(d
     text = report([measured])
     assert "| contacts who are decision makers of their company | 1 | **0.500 (1/2)** |" in text
     assert "| companies researched again when the same was asked again | 0 | **50.00% (1/2)** |" in text
+    missed = f"{measured.deliverable - 1}/{measured.deliverable}"
+    assert f"({missed})** |" in next(line for line in text.splitlines() if line.startswith("| gold's deliverable"))
     rows = (measured.unproven, measured.wrong, measured.empty, measured.wrong_tiers, measured.wrong_people)
     more = (measured.missed_people, measured.wrong_statuses, measured.injected_differ, measured.research_again)
     assert all(f"- {row}\n" in text for found in (*rows, *more) for row in found)
+
+
+def test_a_target_of_nothing_is_missed() -> None:
+    """A run that delivers nothing has no wrong cell, and must not pass for that."""
+    nothing = Measures.model_validate(
+        {name: () if str(field.annotation).startswith("tuple") else 0 for name, field in Measures.model_fields.items()}
+    )
+    figures = [line for line in report([nothing]).splitlines() if line.startswith("| ")]
+    with_target = [line for line in figures[1:] if line.split("|")[2].strip()]
+    assert len(with_target) > 8
+    assert all("**" in line for line in with_target)
 
 
 async def _measured(database: Database) -> Measures:
@@ -153,9 +169,10 @@ async def _measured(database: Database) -> Measures:
             evidence=_words(INJECTED, "Max Mustermann, CEO"),
             linkedin_evidence=_words(INJECTED, "Max Mustermann, CEO"),
         )
+        asked_for = [company for company in GOLD if company in (TRUE, INJECTED, MISSED)]
         first = await _run(conn, {TRUE.name: (_true_facts(TRUE), _true_person(TRUE)), INJECTED.name: (lying, max_)})
         second = await _run(conn, {TRUE.name: (_true_facts(TRUE), _true_person(TRUE))})
-        return await measure(conn, DEFAULT_SEED, GOLD, first, second)
+        return await measure(conn, DEFAULT_SEED, asked_for, first, second, pms=TRUE.pms or "", state=TRUE.state)
 
 
 async def _run(conn: Connection, found: dict[str, tuple[CompanyFacts, Person]]) -> UUID:

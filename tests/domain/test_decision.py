@@ -1,5 +1,6 @@
 """A decision really amends the run, and what makes no sense is refused with the reason (DESIGN, "Decision"; LESSONS F13)."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -42,6 +43,17 @@ def request(raw: dict[str, Any] = FULL, **limits: Any) -> RunRequest:
     return RunRequest(
         run_id=UUID(int=1), criteria=parse_criteria(raw).criteria, target_quantity=5, limits=Limits(**limits)
     )
+
+
+def test_a_message_uses_the_names_under_which_the_answer_was_given() -> None:
+    called = {"units_min": "--units-min", "states": "--state"}
+    for answer, said in (
+        ({"action": "lower_units"}, "lower_units needs --units-min"),
+        ({"action": "retry", "states": ["OK"]}, "retry takes no --state"),
+        ({"action": "lower_units", "units_min": -5}, "--units-min: Input should be greater than or equal to 0"),
+    ):
+        with pytest.raises(DecisionError, match=re.escape(said)):
+            parse_decision({"decision_id": "decision-2", **answer}, PENDING, request(), called=called)
 
 
 def decided(run: RunRequest, action: str, **options: Any) -> RunRequest:

@@ -119,7 +119,9 @@ def test_map_overrides_the_common_names_and_the_rest_is_named_as_unused() -> Non
         (b"\n\r\n", {}, ("blank lines",)),
         (b"PK\x03\x04rest", {}, ("workbook", "save it as CSV")),
         ("Domain\n".encode("utf-16-le"), {}, ("NUL", "UTF-8")),
-        (b"Domain,Note\nx,\x81\n", {}, ("cp1252", "UTF-8")),
+        (b"Domain,Note\nx,\x81\n", {}, ("line 2 holds a byte that Windows-1252 does not have", "UTF-8")),
+        (b"source\ncrm\n", {}, ("Expected: domain; or company_name and state", "Add a column that names the companies")),
+        (b"Firm URL\nacme.com\n", {}, ('--map domain="Firm URL"',)),
         (b"Domain|Company|State\na.com|A|TX\n", {}, ("no comma, semicolon or tab", "'Domain|Company|State'", "--map")),
         (b"Company,Phone\n", {}, ("lacks", "domain; or company_name and state", "'Company', 'Phone'", "--map domain=")),
         (b"a.com,Acme\n", {}, ("lacks", "'a.com', 'Acme'")),
@@ -127,8 +129,8 @@ def test_map_overrides_the_common_names_and_the_rest_is_named_as_unused() -> Non
         (b"Domain\n", {"domian": "Domain"}, ("'domian'", "did you mean 'domain'?")),
         (b'"Domain,Company\n', {}, ("line 1", "never closed")),
     ],
-    ids=["empty", "blank", "workbook", "utf16_bare", "no_encoding", "other_delimiter", "column_missing", "no_header",
-         "map_header", "map_column", "open_header_quote"],
+    ids=["empty", "blank", "workbook", "utf16_bare", "no_encoding", "source_alone", "name_unknown", "other_delimiter",
+         "column_missing", "no_header", "map_header", "map_column", "open_header_quote"],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_refused_with_what_was_seen_and_expected(
     content: bytes, given: dict[str, str], words: tuple[str, ...]

@@ -62,10 +62,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "the_run_is_no_id_at_all": (("status", "the-last"), ("'the-last' is no run", "first 8 characters")),
     "the_short_id_is_ambiguous": (("status", "0b5e7a52"), ("ambiguous", GIVEN_ID, TWIN_ID)),
     "the_action_is_unknown": (("signal", GIVEN_ID, "acept_partial"), ("did you mean 'accept_partial'?",)),
-    "the_action_lacks_its_options": (("signal", GIVEN_ID, "lower_units"), ("lower_units needs units_min",)),
+    "the_action_lacks_its_options": (("signal", GIVEN_ID, "lower_units"), ("lower_units needs --units-min",)),
     "an_option_belongs_to_another_action": (
         ("signal", GIVEN_ID, "accept_partial", "--state", "FL"),
-        ("accept_partial takes no states",),
+        ("accept_partial takes no --state",),
     ),
     "an_option_is_unknown": (start(OK, "--colour", "red"), ("--colour",)),
 }

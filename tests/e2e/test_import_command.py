@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from client.import_command import ImportReport, import_file
 from client.process import UserError
+from domain.csv_files import COMPANY_COLUMNS, render_files
 from domain.imports.columns import ImportKind
 from store import suppressions
 from store.database import Connection, Database, one_connection
@@ -201,11 +204,58 @@ async def test_a_refused_file_ends_with_2_and_its_lines(terminal: Terminal, conn
     output = spoken.result()
 
     assert "line 4: 'Domain' holds a formula" in output.out
-    assert output.err.startswith("error: 1 of 3 rows are bad, so nothing was imported")
+    assert "bad.csv: UTF-8, divided by comma, 3 rows" in output.out
+    assert output.err.startswith("error: 1 of 3 rows is bad, so nothing was imported")
     assert "--skip-bad-rows" in output.err
     assert (document["bad"], document["bad_rows"][0]["line"], document["imported"]) == (1, 4, False)
     assert "nothing would be imported" in document["error"]
     assert await _entries(conn) == []
+
+
+async def test_what_a_row_does_not_list_is_said_with_the_reason(terminal: Terminal, conn: Connection) -> None:
+    (terminal.directory / "one.csv").write_bytes("Domain,Company,Status\nacme.com,Café,churned\n".encode("cp1252"))
+    (terminal.directory / "two.csv").write_text("Domain,Do not contact\nacme.com,no\nbirch.com,no\n")
+
+    customers = terminal.run("import", "customers", "one.csv").out
+    suppressed = terminal.run("import", "suppressions", "two.csv").out
+
+    assert "one.csv: Windows-1252, divided by comma, 1 row\n" in customers
+    assert "1 row not listed (customers who have left)" in customers
+    assert "2 rows not listed (not marked do-not-contact)" in suppressed
+
+
+def delivered_to(directory: Path, *companies: dict[str, Any]) -> Path:
+    """A companies file as a run exports it."""
+    rows = [{**dict.fromkeys(COMPANY_COLUMNS), **company} for company in companies]
+    file, _ = render_files(UUID(int=1), datetime(2026, 11, 23, tzinfo=UTC), rows, [])
+    (directory / file.name).write_bytes(file.content)
+    return directory / file.name
+
+
+async def test_companies_of_an_earlier_delivery_are_listed_as_contacted(conn: Connection, tmp_path: Path) -> None:
+    made_at = datetime(2026, 11, 23, 11, 15, tzinfo=UTC)
+    bolt = {"company_name": "=Bolt", "domain": "bolt.com", "website": "https://bolt.com/", "state": "TX"}
+    path = delivered_to(tmp_path, {**bolt, "created_at": made_at})
+
+    report = await import_file(conn, S, path, {})
+
+    assert (report.counts, report.bad) == (ImportCounts(new=1), 0)
+    assert "listed as contacted" in report.notices[0]
+    assert await _match(conn, "x", [], "bolt.com") == "contacted"
+    assert await _match(conn, "=Bolt", ["TX"]) == "contacted"
+
+
+async def test_companies_of_an_earlier_delivery_come_back_after_a_time_when_their_date_is_mapped(
+    conn: Connection, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    old, new = {"domain": "old.com", "created_at": now - timedelta(days=91)}, {"domain": "new.com", "created_at": now}
+
+    report = await import_file(conn, S, delivered_to(tmp_path, old, new), {"contacted_at": "created_at"})
+
+    assert report.counts == ImportCounts(new=2)
+    assert await _match(conn, "x", [], "old.com") is None
+    assert await _match(conn, "x", [], "new.com") == "contacted"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.e2e.stacks import STOP_TIMEOUT_S, running_local_command
 from tests.e2e.terminal import PROJECT, Terminal, read_rows, wait_until
 
 COLORADO = {"pms": "Buildium", "state": "CO"}
+START_LOCAL = ("start", "--local", "--criteria", '{"state": "CO"}', "--quantity", "1")
 
 
 @pytest.fixture
@@ -44,6 +45,29 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_nothing_stays_behind(
     refused = aside.process("local", "--temporal-port", str(port), code=2)
     assert f"port {port} for the Temporal server is in use by temporal" in refused.err
     assert not (aside.stack_directory / "stack.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "mcp.json cannot be read: No such file"),
+        ("{", "mcp.json is not JSON"),
+        (
+            '{"mcpServers": {"registry": {"command": "no-such-command", "roles": ["discovery"]}}}',
+            "server 'registry': its command was not found",
+        ),
+    ],
+    ids=["no_file", "no_json", "no_command"],
+)
+@pytest.mark.parametrize("command", [("local",), START_LOCAL], ids=["local", "start_local"])
+def test_what_no_worker_would_start_with_is_refused_before_anything_is_started(
+    aside: Terminal, command: tuple[str, ...], content: str | None, said: str
+) -> None:
+    if content is not None:
+        (aside.directory / "mcp.json").write_text(content)
+    refused = aside.with_variables(MCP_CONFIG="mcp.json").run(*command, code=2)
+    assert said in refused.err
+    assert not aside.stack_directory.exists()
 
 
 def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_another_stack(

@@ -82,7 +82,23 @@ async def test_a_row_and_a_workflow_survive_a_restart_and_a_directory_in_use_kee
         described = await client.get_workflow_handle("kept").describe()
         assert described.status is not None
         assert described.status.value == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+        assert after.temporal_ui_url == before.temporal_ui_url, "links to the Web UI hold"
     assert permissions(tmp_path) == 0o755
+
+
+async def test_the_web_ui_moves_only_when_its_last_port_is_taken(tmp_path: Path) -> None:
+    temporal_alone = servers_only(tmp_path).model_copy(update={"external_database_url": "postgresql://elsewhere"})
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        (tmp_path / "ui_port").write_text(str(taken))
+        async with LocalStack(temporal_alone) as stack:
+            addresses = await stack.start_servers()
+    assert addresses.temporal_ui_url is not None
+    moved_to = urlsplit(addresses.temporal_ui_url).port
+    assert moved_to != taken
+    assert (tmp_path / "ui_port").read_text() == str(moved_to)
 
 
 async def test_the_web_ui_answers_on_the_address_that_is_given(running: Running) -> None:

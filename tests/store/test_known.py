@@ -100,7 +100,7 @@ async def test_a_new_reading_of_the_site_leaves_what_was_researched_before_it(
         await tool_results.save_result(conn, result(EVIDENCE.result_id), "hash", 1.0, None)
         await arrives(conn, of_three_runs[0], "research", 0)
         await arrives(conn, of_three_runs[1], "site", 1)
-        found = await known.fresh_research(conn, "acme.example", version=1, days=180)
+        found = await known.fresh_research(conn, "http://acme.example/", version=1, days=180)
     assert found is not None
     assert (found.facts.employees, found.researched_at) == (10, START)
     [place] = found.beside(facts_in(Place(city="El Paso", state="TX"))).places

@@ -12,11 +12,9 @@ from domain.criteria import parse_criteria
 from domain.decision import DecisionAction, DecisionReason, DecisionRequest
 from domain.progress import RunStatus, Stage
 from domain.request import Limits, workflow_id_of
-from domain.search_plan import plan_search
-from store import audit, companies, runs, search_tasks
+from store import audit, runs
 from store.database import Database
-from store.search_tasks import TaskYield
-from tests.store.rows import add_company, add_run, candidate, run_request
+from tests.store.rows import add_company, add_run, complete, run_request
 
 QUESTION = DecisionRequest(
     decision_id="d1",
@@ -67,6 +65,21 @@ async def test_runs_are_found_by_the_beginning_of_their_id_and_a_wildcard_is_no_
         assert [row.run_id for row in found] == [request.run_id]
         assert await runs.find_runs_by_prefix(conn, "%") == []
         assert len(await runs.list_runs(conn, 10)) == 2
+
+
+async def test_a_list_of_runs_says_how_far_each_is_open_or_ended(database: Database) -> None:
+    async with database.transaction() as conn:
+        ids = {name: (await add_run(conn, target=2)).run_id for name in ("new", "open", "over", "ended")}
+        for name, count in (("open", 1), ("over", 3), ("ended", 3)):
+            for number in range(count):
+                await complete(conn, chosen := await add_company(conn, ids[name], f"Acme {number}"))
+            await add_company(conn, ids[name], "Not yet")
+        await runs.finish(conn, ids["ended"], RunStatus.COMPLETED, [chosen], "accepted as it is")
+        listed = {row.run_id: row for row in await runs.list_runs(conn, 10)}
+
+    ready = {name: listed[run_id].companies_ready for name, run_id in ids.items()}
+    assert ready == {"new": 0, "open": 1, "over": 2, "ended": 1}
+    assert listed[ids["over"]].complete == 3
 
 
 async def test_a_question_stands_until_the_run_goes_on(database: Database) -> None:
@@ -122,82 +135,6 @@ async def test_the_database_itself_refuses_a_target_of_nothing(database: Databas
     with pytest.raises(CheckViolation):
         async with database.transaction() as conn:
             await runs.insert_run(conn, request, "w", None)
-
-
-async def test_f51_planning_twice_adds_no_task_twice_and_new_ones_behind(database: Database) -> None:
-    texas = plan_search(parse_criteria({"state": "TX"}).criteria)[:6]
-    ohio = plan_search(parse_criteria({"state": "OH"}).criteria)[:4]
-    async with database.transaction() as conn:
-        run_id = (await add_run(conn)).run_id
-
-        assert await search_tasks.insert_tasks(conn, run_id, texas) == 6
-        assert await search_tasks.insert_tasks(conn, run_id, (*texas, *ohio)) == 4
-        planned = await search_tasks.next_open(conn, run_id, after_ordinal=-1, limit=100)
-
-    assert [task.ordinal for task in planned] == list(range(10))
-    assert [task.label for task in planned] == [task.query for task in (*texas, *ohio)]
-
-
-async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_again(database: Database) -> None:
-    async with database.transaction() as conn:
-        run_id = (await add_run(conn)).run_id
-        await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
-        first, second = await search_tasks.next_open(conn, run_id, -1, 10)
-        await search_tasks.start_task(conn, first.task_id)
-        running = await search_tasks.next_open(conn, run_id, -1, 10)
-        await search_tasks.fail_task(conn, first.task_id)
-        await search_tasks.finish_task(conn, second.task_id, TaskYield(named=3, cost_usd=0.02))
-        left = await search_tasks.next_open(conn, run_id, -1, 10)
-
-        assert await search_tasks.reopen_failed(conn, run_id) == 1
-        again = await search_tasks.next_open(conn, run_id, -1, 10)
-
-    assert running == [first, second], "a task whose worker died is handed out again"
-    assert left == []
-    assert again == [first]
-
-
-async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_that_one_failed(
-    database: Database,
-) -> None:
-    async with database.transaction() as conn:
-        run_id = (await add_run(conn)).run_id
-        other_run = (await add_run(conn)).run_id
-        for run in (run_id, other_run):
-            await search_tasks.insert_tasks(conn, run, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
-        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
-        elsewhere = (await search_tasks.next_open(conn, other_run, -1, 10))[0].task_id
-        asked = [
-            await search_tasks.claim_page(conn, run, task, "http://list.example/")
-            for run, task in ((run_id, first), (run_id, second), (run_id, first), (other_run, elsewhere))
-        ]
-        await search_tasks.fail_task(conn, first)
-        inherited = await search_tasks.claim_page(conn, run_id, second, "http://list.example/")
-
-    assert asked == [True, False, True, True]
-    assert inherited
-
-
-async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_have_found(
-    database: Database,
-) -> None:
-    async with database.transaction() as conn:
-        run_id, other_run = (await add_run(conn)).run_id, (await add_run(conn)).run_id
-        await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
-        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
-        for run, task, name in (
-            (run_id, first, "acme"),
-            (run_id, second, "birch"),
-            (run_id, None, "dogwood"),
-            (other_run, None, "cedar"),
-        ):
-            found = candidate(name, key=f"domain:{name}.example")
-            assert await companies.insert_candidate(conn, run, task, 0, found)
-        asked = {"acme.example", "birch.example", "cedar.example", "dogwood.example", "new.example"}
-
-        assert await search_tasks.sites_of_others(conn, run_id, first, asked) == {"birch.example", "dogwood.example"}
-        assert await search_tasks.sites_of_others(conn, run_id, second, asked) == {"acme.example", "dogwood.example"}
-        assert await search_tasks.sites_of_others(conn, run_id, second, set()) == set()
 
 
 async def test_f45_the_same_event_told_twice_is_one_event(database: Database) -> None:

@@ -49,6 +49,16 @@ async def test_a_later_list_fills_in_and_corrects_but_empties_nothing(database: 
     assert row["source"] == "new.csv"
 
 
+async def test_another_address_of_the_same_portal_is_no_news(database: Database) -> None:
+    await _import(database, seed("acme", company_name="Acme", portal_url="https://acme.managebuilding.com/Resident"))
+    again = seed("acme", company_name="Acme", portal_url="https://acme.managebuilding.com/")
+
+    assert await _import(database, again, source="other.csv") == ImportCounts(unchanged=1)
+
+    [row] = await _rows(database)
+    assert (row["portal_url"], row["source"]) == ("https://acme.managebuilding.com/Resident", "list.csv")
+
+
 async def test_of_an_account_that_a_list_has_twice_the_first_row_counts(database: Database) -> None:
     twice = (seed("acme", company_name="First"), seed("acme", company_name="Second"))
     assert await _import(database, *twice) == ImportCounts(new=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from client.connection import with_local_stack
 from client.doctor import examine
 from client.local_session import stack_options
 from client.process import UserError, load_settings
+from local.processes import ProcessIdentity
+from local.stack_state import StackAddresses, StackRecord
 from settings import Settings
 from store.database import Database
 from tests.http_server import HttpServer, json_reply, serving
@@ -126,6 +129,27 @@ async def test_doctor_says_which_back_end_is_used(
     (search,) = [finding for finding in findings if finding.part == "web search"]
     assert search.ok is ok
     assert detail in search.detail
+
+
+@pytest.mark.usefixtures("plain_environment")
+async def test_doctor_beside_a_local_stack_says_what_its_workers_use_not_what_this_terminal_sets(
+    tmp_path: Path,
+) -> None:
+    addresses = StackAddresses(
+        temporal_address="127.0.0.1:1",
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        searxng_url="http://127.0.0.1:1",  # and no demo model: it was started with a key
+        pid=1,
+        started_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+    record = StackRecord(supervisor=ProcessIdentity.of_this_process("supervisor"), addresses=addresses)
+    (tmp_path / "stack.json").write_text(record.model_dump_json())
+    findings = await examine(settings_with(local_dir=tmp_path, brave_api_key="k"))
+    details = {finding.part: finding.detail for finding in findings}
+    assert "those of this terminal" in details["settings"]
+    assert "at its next start" in details["settings"]
+    assert details["web search"].startswith("the local stack's workers use its demo web; the one set in this terminal")
+    assert details["model"].startswith("none is set in this terminal; the local stack was started with one of its own")
 
 
 @pytest.mark.usefixtures("plain_environment")

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from domain.company import CompanyStatus, Interruption, ReasonCode
 from domain.decision import DecisionRequest
 from domain.request import RunRequest
+from domain.search_plan import TaskKind
 from domain.steps import (
     CompanyOutcome,
     CompanyRef,
@@ -98,6 +99,7 @@ class FakeRun:
         self.request = request
         self.tasks: list[Sequence[Ending]] = list(tasks)
         self.lists: set[int] = set()  # the tasks that read list pages
+        self.given_up: tuple[TaskKind, ...] = ()
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
         self.rows: dict[int, Row] = {}

@@ -1,6 +1,7 @@
 """A company that a person has accepted stands in the store as found, with a new sequence number: the run takes it up when it goes on."""
 
 from domain.company import ReasonCode
+from domain.request import OnDecision
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for
@@ -33,3 +34,20 @@ async def test_f13_a_run_takes_up_an_accepted_company_when_its_search_ends_and_a
 
     assert (await run.result()).companies == 2
     assert run.stored.complete() == [at(0, 0), at(0, 1)]
+
+
+async def test_f13_a_run_takes_up_a_company_that_was_accepted_while_its_last_one_was_open_before_it_gives_up(
+    start: StartRun,
+) -> None:
+    run = await start(
+        request_for(2, on_decision=OnDecision.ACCEPT_PARTIAL),
+        [ReasonCode.PMS_NOT_MET, OK],
+        prepare=lambda s: s.hold("research_company", at(0, 1)),
+    )
+    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.until(lambda p: p.funnel == {"pms_not_met": 1} and p.open_discovery == 0)
+    accept(run.stored, at(0, 0), ReasonCode.PMS_NOT_MET)
+    run.stored.release_all()
+
+    result = await run.result()
+    assert (result.companies, result.partial) == (2, False)

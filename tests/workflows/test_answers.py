@@ -78,12 +78,14 @@ async def test_an_answer_before_the_question_answers_nothing(start: StartRun) ->
     await run.signal({"decision_id": "decision-1", "action": "cancel"})
     await eventually(lambda: len(refused(run)) == 1, "recorded while the run works")
     assert refused(run)[0].problem == "this run is not waiting for a decision"
+    assert (await run.progress()).problem == "this run is not waiting for a decision"
     with pytest.raises(WorkflowUpdateFailedError) as raised:
         await run.decide(1, "cancel")
     assert str(raised.value.cause) == "InvalidDecision: this run is not waiting for a decision"
     run.stored.release_all()
     await run.question()
-    assert (await run.progress()).status is RunStatus.NEEDS_USER_DECISION
+    asking = await run.progress()
+    assert (asking.status, asking.problem) == (RunStatus.NEEDS_USER_DECISION, None)
 
 
 async def test_an_answer_to_an_earlier_question_does_not_answer_the_next_one(start: StartRun) -> None:

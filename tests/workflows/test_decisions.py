@@ -40,6 +40,19 @@ async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: Star
     assert (await run.progress()).dried_up == ("individual",)
 
 
+async def test_a_run_that_went_no_further_than_one_before_it_says_so(start: StartRun) -> None:
+    def given_up_before(stored: FakeRun) -> None:
+        stored.given_up = ("individual", "software")
+
+    run = await start(request_for(2), [NO], [], prepare=given_up_before)
+    question = await run.question()
+    assert question.message == (
+        "0 of 2 companies are complete; 2 searches are done; further ones (individual, software) were left, since a run for"
+        " the same shortly before found that out of its own; 1 companies were judged."
+    )
+    assert (await run.progress()).dried_up == ("individual", "software")
+
+
 async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_have_filled_the_target(
     start: StartRun,
 ) -> None:

@@ -108,9 +108,13 @@ def test_an_open_question_is_shown_with_its_id_deadline_and_default() -> None:
     assert "Without an answer by 2031-02-03 04:05 UTC: `accept_partial`." in text
 
 
+def test_an_answer_refused_while_no_question_is_open_is_shown_too() -> None:
+    assert "**The last answer was refused:** nobody asked" in shown(problem="nobody asked")
+
+
 def test_each_option_says_what_it_may_yield_and_cost() -> None:
     text = shown(decision=question())
-    assert "- search on (up to 4 more, about $1.20)" in text
+    assert "- search on (4 found already may fit, about $1.20; searches may find more)" in text
     assert "- finish with the 3 complete companies\n" in text
 
 

@@ -85,7 +85,8 @@ class World:
     async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
         run = await self._begin("next_search_tasks", step.run_id, step)
         if "individual" in step.dried_up:
-            return NextTasks()  # all searches here are of the one kind
+            run.given_up = step.dried_up  # all searches here are of the one kind
+            return NextTasks(given_up=run.given_up)
         ended = run.done_tasks | run.failed_tasks
         ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in ended]
         return NextTasks(
@@ -97,7 +98,8 @@ class World:
                     kind="list_pages" if o in run.lists else "individual",
                 )
                 for o in ordinals[: step.limit]
-            )
+            ),
+            given_up=run.given_up,
         )
 
     @activity.defn

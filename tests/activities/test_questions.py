@@ -1,0 +1,58 @@
+"""The options of a question promise nothing that nobody knows: what was found already is counted, what searches may find is not."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from activities.questions import options_for
+from domain.company import CompanyFacts, CompanyStatus, ReasonCode
+from domain.decision import DecisionAction, DecisionOption, DecisionReason
+from domain.places import Place
+from domain.pms import PmsVendor
+from domain.request import Limits
+from store import agent_turns, companies
+from store.agent_turns import TurnKey
+from store.database import Connection, Database
+from tests.store.rows import add_company, add_research, add_run, complete
+
+
+async def bought(conn: Connection, run_id: UUID, cost_usd: float) -> None:
+    key = TurnKey(run_id=run_id, subject="company", role="company_research", input_hash="x")
+    reserved = await agent_turns.reserve_turn(conn, key, 0, "m", 0.0, None)
+    assert isinstance(reserved, agent_turns.Reservation)
+    await agent_turns.settle_turn(conn, reserved, [], input_tokens=1, output_tokens=1, cost_usd=cost_usd)
+
+
+def by_action(options: tuple[DecisionOption, ...]) -> dict[DecisionAction, DecisionOption]:
+    return {option.action: option for option in reversed(options)}
+
+
+async def test_an_option_counts_what_was_found_and_leaves_open_what_searches_may_find(database: Database) -> None:
+    async with database.transaction() as conn:
+        request = await add_run(conn, target=2)
+        await complete(conn, await add_company(conn, request.run_id, "Acme"))
+        for number in range(3):
+            elsewhere = await add_company(conn, request.run_id, f"Tulsa {number}")
+            facts = CompanyFacts(places=(Place(city="Tulsa", state="OK"),), pms=PmsVendor.BUILDIUM)
+            await add_research(conn, request.run_id, elsewhere, facts)
+            await companies.end_company(conn, elsewhere, CompanyStatus.REJECTED, ReasonCode.PLACE_NOT_MET)
+        await bought(conn, request.run_id, 0.3)
+        options = by_action(await options_for(conn, request, DecisionReason.CANDIDATES_EXHAUSTED, "decision-1", 1))
+
+    place = options[DecisionAction.EXPAND_LOCATION]
+    # One company is missing, so no more than one of the three is paid for to the end.
+    assert place.expectation == "3 found already may fit, about $0.30; searches may find more"
+    assert options[DecisionAction.RETRY].expectation == ""
+    assert options[DecisionAction.ACCEPT_PARTIAL].expectation == ""
+
+
+async def test_raising_the_budget_says_what_is_missing_and_promises_nothing(database: Database) -> None:
+    async with database.transaction() as conn:
+        request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
+        await complete(conn, await add_company(conn, request.run_id, "Acme"))
+        await bought(conn, request.run_id, 0.5)
+        options = by_action(await options_for(conn, request, DecisionReason.BUDGET_REACHED, "decision-1", 1))
+
+    raised = options[DecisionAction.RAISE_BUDGET]
+    assert raised.description == "raise the limit from $1 to $2 (4 more wanted, about $2.00 at the cost so far)"
+    assert (raised.expected_companies, raised.expectation) == (None, "")
