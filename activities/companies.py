@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities.attempts import is_last_attempt
 from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
 from activities.suppression_gate import FORGOTTEN, KnownAs, SuppressionGate, known_as
@@ -57,6 +58,10 @@ class CompanyActivities:
         """Own domain, alive, suppression, duplicate, place and software: all that code can settle before a model is paid.
 
         Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
+
+        Raises:
+            ApplicationError: a site that it rests on did not answer as it should (``SiteUnsteadyError``; not in the last
+                attempt, which takes it for what it seems to be), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -65,7 +70,7 @@ class CompanyActivities:
             # A step that ended the company before its worker died: tell the workflow what it wrote.
             return CompanyOutcome(status=company.status, reason=company.reason)
         with heartbeating():
-            reading = await find_own_site(self._gateway, company)
+            reading = await find_own_site(self._gateway, company, is_last_attempt=is_last_attempt())
         if await self._is_forgotten(company, reading):
             return await self._end_forgotten(company)
         if reading is None or reading.domain is None:
@@ -125,7 +130,8 @@ class CompanyActivities:
         What any run has proven lately is taken as it is, and no agent asked; places and software are always as read just now.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``), or the company's site, while attempts
+                are left (``SiteUnsteadyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -154,7 +160,11 @@ class CompanyActivities:
                     research_input(company, pages),
                     seen_urls=[page.url for page in pages],
                     opened=await pages_to_open(
-                        self._gateway, [page.url for page in pages], RESEARCH_PAGES, own_domains(company)
+                        self._gateway,
+                        [page.url for page in pages],
+                        RESEARCH_PAGES,
+                        own_domains(company),
+                        is_last_attempt=is_last_attempt(),
                     ),
                     ask_again=open_question(step.request.criteria, facts, own_domains(company)),
                     on_turn=on_turn,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import structlog
 from temporalio import activity
 
+from activities.attempts import is_last_attempt
 from activities.companies import company_input, own_domains
 from activities.heartbeats import heartbeating
 from agents import contact_research
@@ -43,8 +44,8 @@ class ContactActivities:
         People whom any run has proven lately are taken as they are; the agent is asked where too few of them can be delivered.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``), or our own pace left no time for
-                the site (``HostBusyError``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``), the site did, while attempts are
+                left (``SiteUnsteadyError``), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -74,7 +75,11 @@ class ContactActivities:
                 task,
                 seen_urls=[page.url for page in pages],
                 opened=await pages_to_open(
-                    self._gateway, [page.url for page in pages], CONTACT_PAGES, own_domains(company)
+                    self._gateway,
+                    [page.url for page in pages],
+                    CONTACT_PAGES,
+                    own_domains(company),
+                    is_last_attempt=is_last_attempt(),
                 ),
                 on_turn=on_turn,
             )
@@ -83,7 +88,7 @@ class ContactActivities:
             found: list[Person] = []
             dropped: dict[str, int] = {}
             if isinstance(answer.output, ContactsOutput):
-                reading = await read_site(self._gateway, company.website or "")
+                reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
                 found, dropped = proven_people(
                     answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
                 )

@@ -20,6 +20,9 @@ from domain.failures import (
 )
 
 _RETRY_DELAY_MAX = timedelta(minutes=5)
+_PAUSE_WITHIN_STEP_MAX = timedelta(
+    minutes=1
+)  # a few of them fit into the time of an agent call (``workflows/policies.py``)
 # Statuses that come of proxies (502, 504; 520 and 524 are Cloudflare's): the server behind may have worked on the call.
 _GATEWAY_LOST_IT = frozenset({502, 504, 520, 524})
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -70,6 +73,13 @@ def may_be_charged(error: openai.APIError) -> bool:
     if isinstance(error, openai.APIStatusError):
         return error.status_code in _GATEWAY_LOST_IT
     return not isinstance(error.__cause__, _NEVER_LEFT)
+
+
+def asks_for_a_pause(error: openai.APIError) -> bool:
+    """Whether the service would take the call a little later: a 429 whose pause fits into the step that waits for it."""
+    wanted = translated(error)
+    pause = wanted.next_retry_delay
+    return wanted.type == MODEL_RATE_LIMITED and pause is not None and pause <= _PAUSE_WITHIN_STEP_MAX
 
 
 def rate_limited(free_in_s: float) -> ApplicationError:

@@ -24,7 +24,7 @@ from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
 
 from agents.cost import cost_usd, estimate_usd, used_tokens
-from agents.errors import may_be_charged, rate_limited, taken_over, translated
+from agents.errors import asks_for_a_pause, may_be_charged, rate_limited, taken_over, translated
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
@@ -49,6 +49,8 @@ OPENED_CHARACTERS_MAX = 40_000
 """Of pages opened beforehand, together: about 10,000 tokens. The first is shown even if it is longer."""
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
+# A pause that the service asks for is a wait in the queue of all workers, not a failed attempt of the step; up to this many.
+_SLOWED_DOWN_MAX = 5
 # Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
 _GROWING_FIELDS = frozenset({"already_known"})
 # How long a call queues for the model's rate limit at most: it fits into an attempt (AGENT in workflows/policies.py).
@@ -231,24 +233,14 @@ class AgentRunner:
         body: dict[str, Any] = {"input": items, "text": _text_format(role)}
         if offer_tools:
             body["tools"] = definitions(role.tools, self._mcp_tools.get(role.name, ()))
-        try:
-            await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
-        except PacedOutError as error:
-            raise rate_limited(error.free_in_s) from error
         # Escaped, as it is here, a text has no fewer characters than bytes.
         most = estimate_usd(self._settings, len(json.dumps([role.prompt, body])))
-        model = self._settings.openai_model
-        async with self._database.transaction() as conn:
-            reserved = await agent_turns.reserve_turn(conn, key, turn, model, most, task if turn == 0 else None)
-        if isinstance(reserved, StoredTurn):
-            return reserved.output, reserved.cost_usd
-        if isinstance(reserved, Interruption):
-            return reserved
-        try:
-            response = await self._respond(role, body)
-        except openai.APIError as error:
-            await self._unanswered(reserved, error)
-            raise translated(error) from error
+        answered = await self._answered(role, key, turn, task, body, most)
+        if isinstance(answered, StoredTurn):
+            return answered.output, answered.cost_usd
+        if isinstance(answered, Interruption):
+            return answered
+        reserved, response = answered
         output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
         used = used_tokens(response.usage)
         price = cost_usd(self._settings, used) if used else None
@@ -269,6 +261,29 @@ class AgentRunner:
             raise taken_over()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
         return output, (most or 0.0) if price is None else price
+
+    async def _answered(
+        self, role: AgentRole, key: TurnKey, turn: int, task: dict[str, Any], body: dict[str, Any], most: float | None
+    ) -> tuple[Reservation, Response] | StoredTurn | Interruption:
+        """The model's answer to a turn that money was set aside for; or the turn as another worker has stored it, or why not."""
+        for slowed_down in range(_SLOWED_DOWN_MAX + 1):
+            try:
+                await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
+            except PacedOutError as error:
+                raise rate_limited(error.free_in_s) from error
+            async with self._database.transaction() as conn:
+                reserved = await agent_turns.reserve_turn(
+                    conn, key, turn, self._settings.openai_model, most, task if turn == 0 else None
+                )
+            if not isinstance(reserved, Reservation):
+                return reserved
+            try:
+                return reserved, await self._respond(role, body)
+            except openai.APIError as error:
+                await self._unanswered(reserved, error)
+                if slowed_down == _SLOWED_DOWN_MAX or not asks_for_a_pause(error):
+                    raise translated(error) from error
+        raise AssertionError("the last time round raises")
 
     async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
         async with self._database.transaction() as conn:

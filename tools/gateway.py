@@ -4,6 +4,7 @@ A result is ``ok``, ``empty``, ``blocked`` or ``error``; an HTTP 200 with nothin
 before anyone reads them, so that what a model was shown can be quoted and found again.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urldefrag, urlsplit, urlunsplit
@@ -22,10 +23,14 @@ from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
 from tools.pace import PacedOutError, ServicePace
 from tools.page_text import render_page
 from tools.search import CHOICES, SearchBackend, SearchUnavailableError
-from tools.web_client import KnownPage, WebClient
+from tools.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
+from tools.web_client import FetchedPage, KnownPage, WebClient
 
 PACED_OUT = "paced_out"
 """The reason of a result for which others were queueing too long; nothing was asked."""
+_PAUSE_WITHIN_CALL_MAX_S = (
+    10.0  # a longer one that a site asks for is not waited for by those who can go on without the page
+)
 
 
 class McpCaller(Protocol):
@@ -71,11 +76,22 @@ class ToolGateway:
         args = {"backend": search.name, "query": words, "page": max(1, page)}
         return await self._cached("search_web", args, lambda: self._search_now(search, args))
 
-    async def fetch_page(self, url: str) -> ToolResult:
-        """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read."""
+    async def fetch_page(self, url: str, *, once: bool = False) -> ToolResult:
+        """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read.
+
+        A failure that may pass is kept for seconds only (``transient.py``), and the page asked for once more after a pause.
+
+        Args:
+            once: it is not; the caller asks again later (``transient.again_in_s``).
+        """
         args = {"url": normalised_url(url)}
         if await self._is_forgotten(args["url"]):
             return _not_opened(args)
+        page = await self._cached("fetch_page", args, lambda: self._fetch_now(args))
+        pause_s = again_in_s(page)
+        if once or pause_s is None or pause_s > _PAUSE_WITHIN_CALL_MAX_S:
+            return page
+        await asyncio.sleep(pause_s)
         return await self._cached("fetch_page", args, lambda: self._fetch_now(args))
 
     async def call_mcp(self, server: str, tool: str, args: dict[str, JsonValue]) -> ToolResult:
@@ -114,6 +130,9 @@ class ToolGateway:
                 return 0.0  # says nothing about the question: the server was away (LESSONS F61)
             if result.status == "ok":
                 return self._settings.mcp_ttl_hours * 3600
+        pause_s = again_in_s(result)
+        if pause_s is not None:
+            return kept_s(pause_s)  # says nothing about the page yet (LESSONS F65)
         if result.status != "ok":
             return self._settings.failure_ttl_minutes * 60
         hours = self._settings.search_ttl_hours if result.tool == "search_web" else self._settings.page_ttl_hours
@@ -172,6 +191,8 @@ class ToolGateway:
             "headers": page.headers,
             "title": "",
         }
+        if page.reason is not None and is_transient(page.reason):
+            payload |= await self._noted(args, page, page.reason)
         if page.status != "ok":
             return _result("fetch_page", args, page.status, page.reason, payload=payload), None
         body = page.body
@@ -182,6 +203,18 @@ class ToolGateway:
         payload["title"] = rendered.title
         result = _result("fetch_page", args, "ok", None, payload=payload, text=rendered.text)
         return result.model_copy(update={"page_hash": tool_results.content_hash(body)}), body
+
+    async def _noted(self, args: dict[str, Any], page: FetchedPage, reason: str) -> dict[str, JsonValue]:
+        """What to remember of a failure that may pass. A pause that the site asks for is kept by all workers."""
+        if page.retry_after_s is not None:
+            site = (
+                registrable_domain(page.final_url) or normalized_host(page.final_url) or page.final_url
+            )  # as ``HostPace``
+            await self._pace(site, 0).hold_back(min(page.retry_after_s, RETRY_AFTER_MAX_S))
+        within_s = self._settings.failure_ttl_minutes * 60
+        async with self._database.transaction() as conn:
+            last = await tool_results.find_last(conn, "fetch_page", args_hash("fetch_page", args), within_s)
+        return noted(reason, tries(last), page.retry_after_s)
 
 
 def normalised_url(url: str) -> str:

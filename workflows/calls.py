@@ -8,7 +8,7 @@ import asyncio
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
 with workflow.unsafe.imports_passed_through():
     from domain.decision import DecisionRequest
@@ -39,6 +39,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import AGENT, GATE, NOTIFY, NOTIFY_OF_QUESTION, RECHECK, SETTLE, SITE, STORE, VERIFY
 
 ResultT = TypeVar("ResultT")
+
+# A step whose last attempt was lost with its worker is scheduled anew, for it is not the step that has failed. Not for
+# ever: a step that itself brings down every worker has to end.
+_WORKER_LOSSES_MAX = 5
 
 
 async def plan_run_search(step: RunStep) -> int:
@@ -182,6 +186,11 @@ def stop_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
+def _is_worker_loss(error: ActivityError) -> bool:
+    """Whether the last attempt of a step ended since its worker was heard of no more."""
+    return isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.HEARTBEAT
+
+
 async def _call(
     name: str, step: Step, result_type: type[ResultT], policy: workflow.ActivityConfig, summary: str | None = None
 ) -> ResultT:
@@ -190,11 +199,14 @@ async def _call(
         options["task_queue"] = AGENT_TASK_QUEUE
     if summary is not None:
         options["summary"] = summary
+    worker_losses = 0
     while True:
         try:
             result: ResultT = await workflow.execute_activity(name, step, result_type=result_type, **options)
         except ActivityError as error:
-            if not (isinstance(error.cause, ApplicationError) and error.cause.type == HANDED_BACK):
+            if _is_worker_loss(error) and worker_losses < _WORKER_LOSSES_MAX and workflow.patched("outlive_workers"):
+                worker_losses += 1
+            elif not (isinstance(error.cause, ApplicationError) and error.cause.type == HANDED_BACK):
                 raise
             stop_if_cancelled()
         else:

@@ -225,9 +225,9 @@ async def test_f65_every_failure_has_a_type_and_says_whether_to_try_again(
 @pytest.mark.parametrize(
     ("header", "value", "delay_s"),
     [
-        ("retry-after", "7", 7),
-        ("retry-after", "0.5", 0.5),
-        ("retry-after-ms", "1500", 1.5),
+        ("retry-after", "77", 77),
+        ("retry-after", "77.5", 77.5),
+        ("retry-after-ms", "91500", 91.5),
         ("retry-after", "99999", 300),
         ("retry-after", "Fri, 31 Dec 2100 23:59:59 GMT", 300),
         ("retry-after", "Thu, 31 Dec 2015 23:59:59 GMT", None),
@@ -247,6 +247,23 @@ async def test_the_pause_that_a_server_asks_for_is_the_next_retrys_delay(
     wanted = None if delay_s is None else timedelta(seconds=delay_s)
     assert caught.value.next_retry_delay == wanted
     assert caught.value.category is ApplicationErrorCategory.BENIGN
+
+
+async def test_a_short_pause_that_the_model_asks_for_is_waited_for_and_is_no_failed_attempt(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
+    slow_down = fails(429, **{"retry-after-ms": "20"})
+    async with model(slow_down, slow_down, says(EMPTY_RESEARCH)) as server:
+        assert (await server.run(run_id)).stop == "answered"
+        assert server.bought == 3, "asked, and not charged, twice"
+    assert await _turns(database, run_id) == ["stored"]
+
+
+async def test_a_model_that_asks_for_pauses_without_end_ends_the_attempt(model: Scripted, run_id: UUID) -> None:
+    async with model(*[fails(429, **{"retry-after-ms": "20"})] * 20) as server:
+        with pytest.raises(ApplicationError) as caught:
+            await server.run(run_id)
+        assert (caught.value.type, server.bought) == ("ModelRateLimited", 6)
 
 
 async def test_f25_a_model_that_hangs_is_unreachable_and_its_money_stays_set_aside(

@@ -34,6 +34,7 @@ _STATUS_OF = {
     ReasonCode.STEP_FAILED: CompanyStatus.FAILED,
 }
 
+_UNHEARD_OF_S = 2.0  # longer than the time-out of heartbeats that a test of lost workers sets
 _RETRY_DELAY = timedelta(milliseconds=20)  # as a server may ask for it; the policies' own pauses would be waited for
 
 # How a company is going to end: a reason, or a rule on the request as it then stands and the retry round.
@@ -100,6 +101,7 @@ class FakeRun:
         self.tasks: list[Sequence[Ending]] = list(tasks)
         self.lists: set[int] = set()  # the tasks that read list pages
         self.given_up: tuple[TaskKind, ...] = ()
+        self._losses: dict[tuple[str, int | None], int] = {}
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
         self.rows: dict[int, Row] = {}
@@ -192,6 +194,9 @@ class FakeRun:
     async def begin(self, name: str, key: int | None, step: Any) -> None:
         """Note that an activity has begun, and let happen what is planned for it."""
         self.calls.append(Call(name, key, step, while_waiting=self.question is not None))
+        if self._losses.get((name, key), 0):
+            self._losses[name, key] -= 1
+            await asyncio.sleep(_UNHEARD_OF_S)
         await self.pass_hold(name, key)
         for planned in ((name, key), (name, None)):
             if planned in self._failures:
@@ -205,6 +210,10 @@ class FakeRun:
                     non_retryable=is_final,
                     next_retry_delay=None if is_final else _RETRY_DELAY,
                 )
+
+    def lose(self, name: str, key: int | None, times: int) -> None:
+        """Have an activity's worker be heard of no more, so many times."""
+        self._losses[name, key] = times
 
     async def pass_hold(self, name: str, key: int | None) -> None:
         """Stop here if that is planned."""
