@@ -285,5 +285,5 @@ def _unreachable(error: Exception) -> str:
             return REFUSED
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "unreachable_bad_certificate"
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__  # the client gives some only as the latter
     return f"unreachable_{type(error).__name__.lower()}"

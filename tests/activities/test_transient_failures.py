@@ -38,10 +38,11 @@ HOME = f"{SITE_URL}/"
 POLICY = SITE["retry_policy"]
 assert POLICY is not None
 LAST = POLICY.maximum_attempts
+PORTAL = '<a href="https://acme.managebuilding.com/Resident/portal">Pay rent</a>'  # two pages must agree on it
 PAGES = {
     HOME: '<title>Acme Homes</title><p>We manage homes.</p><a href="/tenants">Tenants</a> <a href="/team">Our team</a>'
-    ' <a href="/contact">Contact us</a>',
-    f"{SITE_URL}/tenants": '<p>Pay here.</p><a href="https://acme.managebuilding.com/Resident/portal">Pay rent</a>',
+    f' <a href="/contact">Contact us</a> {PORTAL}',
+    f"{SITE_URL}/tenants": f"<p>Pay here.</p>{PORTAL}",
     f"{SITE_URL}/contact": "<p>1 Main Street, Austin, TX 78701</p>",
     f"{SITE_URL}/team": "<p>Jane Doe, Owner</p>",
 }
