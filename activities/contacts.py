@@ -1,5 +1,6 @@
 """The steps that find a company's decision makers and settle which of them are delivered."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -15,7 +16,8 @@ from agents.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.loop import AgentRunner
 from agents.site_pages import CONTACT_PAGES, pages_to_open
 from domain.company import CompanyStatus, ReasonCode
-from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, select_contacts
+from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, select_contacts
+from domain.email_status import as_found
 from domain.steps import CompanyOutcome, CompanyStep
 from settings import Settings
 from store import audit, companies, completeness, contacts, forgotten, known, runs
@@ -41,7 +43,8 @@ class ContactActivities:
     async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
         """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
 
-        People whom any run has proven lately are taken as they are; the agent is asked where too few of them can be delivered.
+        People whom any run has proven lately are taken as they are, once: the agent is asked where too few of them can be delivered,
+        at once or after their addresses were verified. Of what is found again, the claim that proves more is kept.
 
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``), the site did, while attempts are
@@ -50,14 +53,19 @@ class ContactActivities:
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
             research = await companies.get_research(conn, company.company_id)
-            reused = await known.fresh_people(
-                conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
-            )
+            if step.contacts_attempt > 1:  # too few could be delivered: whoever is at hand has just been settled
+                reused = []
+                at_hand = await contacts.list_people(conn, company.company_id)
+            else:
+                reused = await known.fresh_people(
+                    conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
+                )
+                at_hand = [each.person for each in reused]
             # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
             begun = await runs.spend_on(conn, company.run_id, _subject(step), contact_research.ROLE.name)
-        people = {person_key(each.person.full_name): each.person for each in reused}
+        people = {person_key(person.full_name): person for person in at_hand}
         selected, _ = select_contacts([*people.values()], step.request.contacts_max)
-        if not begun.model_calls and len(selected) >= step.request.contacts_min:
+        if reused and not begun.model_calls and len(selected) >= step.request.contacts_min:
             return await self._reused(company, reused)
         pages = research.pages if research else ()
         task = {
@@ -89,16 +97,25 @@ class ContactActivities:
             dropped: dict[str, int] = {}
             if isinstance(answer.output, ContactsOutput):
                 reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
-                found, dropped = proven_people(
-                    answer.output, answer.results, own_domains(company), frozenset(reading.office_phones)
+                found, dropped = await asyncio.to_thread(
+                    proven_people,
+                    answer.output,
+                    answer.results,
+                    own_domains(company),
+                    frozenset(reading.office_phones),
+                    (company.name,),
                 )
         async with self._database.transaction() as conn:
             allowed = await forgotten.not_forgotten(conn, own_domains(company), [*people.values(), *found])
             found = [person for person in found if person in allowed]
-            people = {person_key(person.full_name): person for person in allowed}
+            people = {key: person for key, person in people.items() if person in allowed}
+            for person in found:
+                key = person_key(person.full_name)
+                people[key] = richer(people[key], person) if key in people else person
+            kept = [as_found(people[person_key(person.full_name)]) for person in found]
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
             await known.keep_people(
-                conn, company.company_id, found, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
+                conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
             )
             attempt = f"find {step.retry_round}.{step.contacts_attempt}"
             await completeness.save_contacts_dropped(conn, company.company_id, attempt, dropped)

@@ -4,12 +4,11 @@ import structlog
 from temporalio import activity
 
 from activities.heartbeats import heartbeating
-from domain.email_status import ProviderVerdict, inferred_addresses, published_domains, verify
+from domain.email_status import published_domains, verify
 from domain.mail_domain import MailDomain
 from domain.steps import CompanyStep
 from store import completeness, contacts, forgotten
 from store.database import Database
-from tools.email_verifier import EmailVerifier
 from tools.mail_domains import MailDomains
 
 log = structlog.get_logger()
@@ -18,13 +17,10 @@ log = structlog.get_logger()
 class EmailActivities:
     """Addresses of one company's people. Reads them from the database and leaves the result there."""
 
-    def __init__(
-        self, database: Database, mail_domains: MailDomains | None, verifier: EmailVerifier | None = None
-    ) -> None:
+    def __init__(self, database: Database, mail_domains: MailDomains | None) -> None:
         """``mail_domains`` None: DNS is not asked (``MAIL_DNS=false``); published addresses stay so, none is inferred."""
         self._database = database
         self._mail_domains = mail_domains
-        self._verifier = verifier
 
     @activity.defn
     async def verify_emails(self, step: CompanyStep) -> int:
@@ -40,13 +36,10 @@ class EmailActivities:
         async with self._database.transaction() as conn:
             people = await contacts.list_people(conn, company_id)
         domains: dict[str, MailDomain] = {}
-        said: dict[str, ProviderVerdict] = {}
-        with heartbeating():
-            if self._mail_domains is not None:
+        if self._mail_domains is not None:
+            with heartbeating():
                 domains = await self._mail_domains.look_up_all(published_domains(people))
-            if self._verifier is not None and (inferred := inferred_addresses(people, domains)):
-                said = dict(await self._verifier.verify(inferred))
-        verified = verify(people, domains, said)
+        verified = verify(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
             # An inferred address may be that of somebody who asked to be forgotten: they stay without it.

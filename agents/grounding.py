@@ -6,8 +6,11 @@ Tolerant of white space, HTML entities, link markup and typographic quotes and d
 import html
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import accumulate
 
 from domain.evidence import Citation, Evidence
 from domain.hosts import registrable_domain
@@ -58,6 +61,24 @@ class Haystack:
     def contains(self, words: str) -> bool:
         """As the function of this name."""
         return self.as_found(words) is not None
+
+    def as_printed(self, wanted: str) -> str | None:
+        """Words that are comparable already, as the text has them, with the whole of the first and the last; None when they do not
+        stand there with their link markup."""
+        text, starts, tokens = self._printed
+        at = text.find(wanted) if wanted else -1
+        if at < 0:
+            return None
+        first, last = bisect_right(starts, at) - 1, bisect_right(starts, at + len(wanted) - 1) - 1
+        return " ".join(tokens[first : last + 1])
+
+    @cached_property
+    def _printed(self) -> tuple[str, list[int], list[str]]:
+        """The comparable text with, for each of its tokens, where it starts there and how it is printed."""
+        tokens = [(comparable(token), token) for token in self.text.split()]
+        kept = [(folded, token) for folded, token in tokens if folded]
+        starts = accumulate((len(folded) + 1 for folded, _ in kept), initial=0)
+        return " ".join(folded for folded, _ in kept), [*starts][:-1], [token for _, token in kept]
 
     def holds(self, wanted: str) -> bool:
         """Whether words that are comparable already stand in the text."""

@@ -26,9 +26,9 @@ from pydantic import BaseModel, ValidationError
 from agents.cost import cost_usd, estimate_usd, used_tokens
 from agents.errors import asks_for_a_pause, may_be_charged, rate_limited, taken_over, translated
 from agents.role import AgentRole, RoleName
+from agents.shown_results import OPENED_PAGES_MAX, answer_calls, open_pages
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
-from agents.untrusted import fenced
 from domain.company import Interruption
 from domain.steps import Spend
 from domain.storable import storable
@@ -44,9 +44,6 @@ from tools.pace import PacedOutError, ServicePace
 log = structlog.get_logger()
 
 Stop = Literal["answered", "unreadable", "cut_off", "refused", "limit", "interrupted"]
-OPENED_PAGES_MAX = 5
-OPENED_CHARACTERS_MAX = 40_000
-"""Of pages opened beforehand, together: about 10,000 tokens. The first is shown even if it is longer."""
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
 # A pause that the service asks for is a wait in the queue of all workers, not a failed attempt of the step; up to this many.
@@ -164,7 +161,7 @@ class AgentRunner:
             claim_page=claim_page,
             known_sites=known_sites,
         )
-        shown, pages = await _open(tools, first, "opened", is_exact=begun is not None)
+        shown, pages = await open_pages(tools, first, "opened", is_exact=begun is not None)
         first_input = begun or (task | ({_OPENED: shown} if shown else {}))
         told = {name: value for name, value in first_input.items() if name != _OPENED}
         items: list[dict[str, Any]] = [_user(json.dumps(told, ensure_ascii=False)), *pages]
@@ -187,7 +184,7 @@ class AgentRunner:
             items.extend(output)
             calls = [item for item in output if item.get("type") == "function_call"]
             if calls:
-                items.extend(await _answer_calls(tools, calls))
+                items.extend(await answer_calls(tools, calls))
                 continue
             text, refused = _text_of(output)
             if refused:
@@ -208,8 +205,11 @@ class AgentRunner:
             follow_up = None if last else ask_again(answer, tools.results)
             if follow_up is None:
                 return AgentAnswer(answer, "answered", tools.results, spend)
+            _, pages = await open_pages(tools, follow_up.pages, "opened_again", is_exact=False)
+            if follow_up.pages and not pages and turn + 1 >= len(stored):
+                # None of them can be read: there is nothing new to answer from. An answer that is bought already is used.
+                return AgentAnswer(answer, "answered", tools.results, spend)
             earlier = (answer, follow_up)
-            _, pages = await _open(tools, follow_up.pages, "opened_again", is_exact=False)
             items += [*pages, _user(follow_up.question)]
         return _ended(earlier, "limit", tools, spend)
 
@@ -318,46 +318,6 @@ class AgentRunner:
             # The client passes on whatever a server sends; one that speaks something else must not look like a bug.
             raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)
         return response
-
-
-async def _answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
-    return [_output(call["call_id"], fenced(output)) for call, output in zip(calls, outputs, strict=True)]
-
-
-async def _open(
-    tools: ToolCalls, addresses: Iterable[str], prefix: str, *, is_exact: bool
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """Pages opened for the model: their addresses, and the items that show them, calls first as in a turn of its own.
-
-    Args:
-        is_exact: they were shown before; show them again, whatever has become of them.
-    """
-    shown: dict[str, str] = {}
-    characters = 0
-    for url in [*dict.fromkeys(addresses)][:OPENED_PAGES_MAX]:
-        output = fenced(await tools.call("fetch_page", json.dumps({"url": url})))
-        fits = not shown or characters + len(output) <= OPENED_CHARACTERS_MAX
-        if is_exact or (fits and json.loads(output)["status"] == "ok"):
-            shown[url] = output
-            characters += len(output)
-    items = [
-        {
-            "type": "function_call",
-            "call_id": f"{prefix}_{number}",
-            "name": "fetch_page",
-            "arguments": json.dumps({"url": url}, ensure_ascii=False),
-        }
-        for number, url in enumerate(shown, 1)
-    ]
-    return list(shown), [
-        *items,
-        *(_output(f"{prefix}_{number}", text) for number, text in enumerate(shown.values(), 1)),
-    ]
-
-
-def _output(call_id: str, output: str) -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
 def _ended(earlier: tuple[BaseModel, FollowUp] | None, stop: Stop, tools: ToolCalls, spend: Spend) -> AgentAnswer:

@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from agents.company_research import CitedNumber, CitedText, ResearchOutput
-from agents.grounding import Grounder, holds_number, number_forms
+from agents.counted import counts_employees, counts_listings, counts_units
+from agents.grounding import Grounder, holds_number
 from agents.type_words import says_closed, says_manages, says_type
 from domain.company import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.evidence import Citation, Evidence
@@ -17,14 +18,6 @@ _DESCRIPTION_SENTENCES = 2
 _UNITS_MAX = 1_000_000
 _EMPLOYEES_MAX = 100_000
 _LISTED_MAX = 50  # associations or places of one company; more is no list that a page gives
-_UNIT_WORDS = (
-    r"(?:units?|doors?|homes?|houses?|propert(?:y|ies)|rentals?|residences?|apartments?|condos?|town ?homes?|listings?|dwellings?"
-    r"|rooftops?|keys)"
-)
-_EMPLOYEE_WORDS = r"(?:employees?|team|staff|people|persons?|professionals?|members?|associates?|agents?|managers?|specialists?|experts?)"
-_WORDS_BETWEEN_MAX = (
-    4  # between a count and what it counts: "1,240 single-family rental homes", "units under management: 1,240"
-)
 _VENDOR_WORDS = re.compile(
     r"\b(by|web|site|website|design(ed)?|power(ed)?|built|hosted|developed|marketing)\b", re.IGNORECASE
 )
@@ -47,9 +40,9 @@ def proven_facts(
         says = manages.value
         manages_evidence = proof.said("manages_for_owners", manages.citation, lambda quote: says_manages(quote, says))
     closed_evidence = proof.said("closed", output.closed.citation, says_closed) if output.closed else None
-    stated = proof.number("units", output.units, _UNITS_MAX, _UNIT_WORDS)
-    listings = proof.number("listings", output.listings, _UNITS_MAX // UNITS_PER_LISTING, _UNIT_WORDS)
-    employees = proof.number("employees", output.employees, _EMPLOYEES_MAX, _EMPLOYEE_WORDS)
+    stated = proof.number("units", output.units, _UNITS_MAX, counts_units)
+    listings = proof.number("listings", output.listings, _UNITS_MAX // UNITS_PER_LISTING, counts_listings)
+    employees = proof.number("employees", output.employees, _EMPLOYEES_MAX, counts_employees)
     facts = known.model_copy(
         update={
             "company_type": company_type if type_evidence else CompanyType.UNKNOWN,
@@ -80,14 +73,6 @@ def cut_description(text: str) -> str | None:
     return text[: fitting[-1]] if fitting else None
 
 
-def counts(quote: str, value: int, words: str) -> bool:
-    """Whether a number in a quote counts what the words name: at most a few words stand between, and no other number."""
-    number = "|".join(re.escape(form) for form in number_forms(value))
-    between = rf"[\s+:–-]+(?:[^\W\d][\w'’-]*[\s+:–-]+){{0,{_WORDS_BETWEEN_MAX}}}"
-    pattern = rf"(?<![\d,.])(?:{number})(?!\d|[,.]\d){between}{words}\b|\b{words}{between}(?<![\d,.])(?:{number})(?!\d|[,.]\d)"
-    return re.search(pattern, quote, re.IGNORECASE) is not None
-
-
 class _Proof:
     """Turns claims of one answer into facts; what does not hold is counted by field and reason."""
 
@@ -103,8 +88,10 @@ class _Proof:
             return None
         return evidence
 
-    def number(self, field: str, claim: CitedNumber | None, maximum: int, about: str) -> tuple[int, Evidence] | None:
-        """A count that stands in its quote as a number of its own, beside one of the words for what it counts."""
+    def number(
+        self, field: str, claim: CitedNumber | None, maximum: int, counts: Callable[[str, int], bool]
+    ) -> tuple[int, Evidence] | None:
+        """A count that stands in its quote as a number of its own, and counts what it is claimed for."""
         if claim is None:
             return None
         if not 0 < claim.value <= maximum or not holds_number(claim.citation.quote, claim.value):
@@ -113,7 +100,7 @@ class _Proof:
         evidence = self.grounder.evidence(field, claim.citation, company_domains=self._domains)
         if evidence is None:
             return None
-        if not counts(evidence.quote, claim.value, about):
+        if not counts(evidence.quote, claim.value):
             self.grounder.dropped[f"{field}:counts_something_else"] += 1  # "Founded in 1998" proves no units
             return None
         return claim.value, evidence

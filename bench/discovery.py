@@ -72,8 +72,8 @@ _FIGURES: tuple[tuple[str, str, Callable[[Measures], str], Callable[[Measures], 
     (
         "page fetches of the same request asked again",
         "0",
-        lambda m: str(m.second_run_fetches),
-        lambda m: m.second_run_fetches == 0,
+        lambda m: str(len(m.second_run_fetches)),
+        lambda m: not m.second_run_fetches,
     ),
     ("searches of the same request asked again", "", lambda m: str(m.second_run_searches), None),
     (
@@ -158,6 +158,7 @@ def report(measured: list[Measures]) -> str:
             ("no PMS verdict though gold has one", one.abstained_though_known),
             ("read as a company's site though it is none's", one.no_companies),
             ("repeated call", one.repeated_calls),
+            ("fetched when the same was asked again", one.second_run_fetches),
             ("tasks that named what the run had already", one.repeating_tasks),
         ):
             if rows:

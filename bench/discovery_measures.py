@@ -73,7 +73,7 @@ class Measures(BaseModel):
     repeating_tasks: tuple[str, ...]
     identity_duplicates: int
     repeated_calls: tuple[str, ...]
-    second_run_fetches: int
+    second_run_fetches: tuple[str, ...]
     second_run_searches: int
     pages: int
     pages_per_s: float
@@ -125,7 +125,6 @@ async def measure(
     one, two = await runs.get_run(conn, first), await runs.get_run(conn, second)
     spend = await runs.spend(conn, first)
     tasks = await _one(conn, "SELECT sum(named) AS named, sum(new) AS new FROM search_tasks WHERE run_id = %s", first)
-    again = await _calls_since(conn, two.created_at)
     pages, pages_per_s = await _classification_speed(conn)
     return Measures(
         seed=seed,
@@ -156,8 +155,8 @@ async def measure(
         repeating_tasks=await _repeating_tasks(conn, first),
         identity_duplicates=sum(row["status"] == CompanyStatus.DUPLICATE for row in rows),
         repeated_calls=await _repeated_calls(conn, two.created_at),
-        second_run_fetches=again.get("fetch_page", 0),
-        second_run_searches=again.get("search_web", 0),
+        second_run_fetches=await _calls_since(conn, two.created_at, "fetch_page"),
+        second_run_searches=len(await _calls_since(conn, two.created_at, "search_web")),
         pages=pages,
         pages_per_s=pages_per_s,
         wall_s=_seconds(one.created_at, one.finished_at),
@@ -260,11 +259,14 @@ async def _repeating_tasks(conn: Connection, run_id: UUID) -> tuple[str, ...]:
     return tuple(f"{row['query']}: {row['named']} named, {row['new']} new" for row in await cursor.fetchall())
 
 
-async def _calls_since(conn: Connection, since: datetime) -> dict[str, int]:
+async def _calls_since(conn: Connection, since: datetime, tool: str) -> tuple[str, ...]:
     cursor = await conn.execute(
-        "SELECT tool, count(*) AS calls FROM tool_results WHERE fetched_at >= %s GROUP BY tool", (since,)
+        """
+        SELECT args::text AS args, status, reason FROM tool_results WHERE fetched_at >= %s AND tool = %s ORDER BY fetched_at
+        """,
+        (since, tool),
     )
-    return {row["tool"]: row["calls"] for row in await cursor.fetchall()}
+    return tuple(f"{row['args']}: {row['reason'] or row['status']}" for row in await cursor.fetchall())
 
 
 async def _classification_speed(conn: Connection) -> tuple[int, float]:

@@ -55,6 +55,8 @@ class Person(BaseModel):
     Attributes:
         email_evidence: where the address is printed; of an inferred one, where the first address of its basis is.
         email_basis: for an address that no page prints: the pattern, and the two published addresses that prove it.
+        printed_emails: for a person for whom an address may be inferred, every personal address of the company's domains that its
+            pages shown print, whoever's it is; None where none may be inferred.
         email_problem: why mail to a published address cannot arrive. Such an address is kept and not delivered.
     """
 
@@ -70,6 +72,7 @@ class Person(BaseModel):
     email_evidence: Evidence | None = None
     email_basis: str | None = None
     email_problem: MailReason | None = None
+    printed_emails: tuple[str, ...] | None = None
     linkedin_evidence: Evidence | None = None
     note: str | None = None
     note_evidence: Evidence | None = None
@@ -86,14 +89,14 @@ _TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
     (r"\bassociate broker\b", Level.DIRECTOR, "director", "leadership"),
     (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", Level.MAINTENANCE, "manager", "maintenance"),
     (r"\bowner (relations|services|support)\b", Level.MANAGER, "manager", "operations"),
-    (r"\b(property|rental|home) owner\b", Level.NONE, "staff", "other"),  # a client, not the company's owner
+    (r"\b(property|rental|home) owners?\b", Level.NONE, "staff", "other"),  # a client, not the company's owner
     (
-        r"\b(co-?)?owner\b|\b(designated|managing|principal|qualifying) broker\b|\bproprietor\b",
+        r"\b(co-?)?owners?\b|\b(designated|managing|principal|qualifying) brokers?\b|\bproprietors?\b",
         Level.OWNER,
         "owner",
         "leadership",
     ),
-    (r"\b(co-?)?founder\b|\bmanaging (partner|member|principal)\b", Level.OWNER, "owner", "leadership"),
+    (r"\b(co-?)?founders?\b|\bmanaging (partner|member|principal)s?\b", Level.OWNER, "owner", "leadership"),
     (
         r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)",
         Level.DIRECTOR,
@@ -102,7 +105,7 @@ _TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
     ),
     (r"\bvice[- ]president\b|\bv\.?p\.?\b", Level.DIRECTOR, "executive", "leadership"),
     (
-        r"\bpresident\b|\bprincipal\b|\bceo\b|\bcoo\b|\bchief (executive|operating)",
+        r"\bpresidents?\b|\bprincipals?\b|\bceo\b|\bcoo\b|\bchief (executive|operating)",
         Level.OWNER,
         "executive",
         "leadership",
@@ -113,12 +116,12 @@ _TITLE_RULES: tuple[tuple[str, Level, Seniority, Department], ...] = (
         "director",
         "operations",
     ),
-    (r"\bportfolio manager\b", Level.DIRECTOR, "manager", "operations"),
+    (r"\bportfolio managers?\b", Level.DIRECTOR, "manager", "operations"),
     (r"\bdirector of operations\b|\boperations (manager|director)\b", Level.OPERATIONS, "director", "operations"),
     (r"\bbusiness development\b|\bgrowth\b", Level.OFFICE, "manager", "business_development"),
     (r"\bleasing (manager|director)|\bdirector of leasing\b", Level.MANAGER, "manager", "leasing"),
     (
-        r"\b(senior |community |regional )?property manager\b|\bmanager of property\b",
+        r"\b(senior |community |regional )?property managers?\b|\bmanager of property\b",
         Level.MANAGER,
         "manager",
         "operations",
@@ -133,9 +136,14 @@ _COMPILED_RULES = tuple(
 )
 
 _ROLE_LOCAL_PARTS = frozenset(
-    "info contact office leasing admin hello support sales rentals rental team help service services maintenance"
-    " accounting billing management manager owners tenants residents careers jobs marketing noreply no-reply mail"
-    " enquiries inquiries frontdesk pm propertymanagement realestate webmaster postmaster hr".split()
+    "info contact office leasing lease leases admin administration hello support sales rentals rental rent renting team help service"
+    " services maintenance repairs workorders accounting accounts billing invoices payments payable receivable ap ar management"
+    " manager managers owners owner-relations tenants tenant residents resident investors landlords careers jobs recruiting"
+    " marketing media press noreply no-reply donotreply mail email enquiries inquiries inquiry frontdesk reception receptionist pm"
+    " propertymanagement propertymanager propertymanagers officemanager realestate realty webmaster postmaster abuse privacy legal"
+    " hr operations ops broker brokers homes houses listings listing properties apply application applications showings tours"
+    " moveins moveouts emergency afterhours dispatch vendors vendor customerservice customercare clientservices concierge hoa"
+    " feedback reviews newsletter website web".split()
 )
 FREE_MAIL_DOMAINS = frozenset(
     "gmail.com googlemail.com yahoo.com hotmail.com outlook.com live.com msn.com aol.com icloud.com me.com"
@@ -204,9 +212,19 @@ def clean_email(text: str | None) -> str | None:
 
 
 def is_role_mailbox(email: str) -> bool:
-    """Whether an address is shared by its local part (info@, leasing@ …)."""
-    local = email.partition("@")[0].partition("+")[0].lower()  # info+austin@ is info@
-    return local in _ROLE_LOCAL_PARTS or re.sub(r"[._-]?\d+$", "", local) in _ROLE_LOCAL_PARTS
+    """Whether an address is shared by its local part (info@, leasing@ …), or under a company's domain by a part of it.
+
+    A part has three letters or more (leasing.dallas@, leasing-team@; "hr.smith@" begins with initials). A free-mail address is
+    somebody's by its whole ("lee.homes@gmail.com").
+    """
+    local, _, domain = email.lower().partition("@")
+    local = local.partition("+")[0]  # info+austin@ is info@
+    parts = (
+        [local]
+        if domain in FREE_MAIL_DOMAINS
+        else [local, *(part for part in re.split(r"[._-]", local) if len(part) > 2)]
+    )
+    return any(re.sub(r"[._-]?\d+$", "", part) in _ROLE_LOCAL_PARTS for part in parts)
 
 
 def belongs_to(email: str, company_domains: frozenset[str], *, published_by_company: bool) -> bool:
@@ -269,6 +287,11 @@ def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Perso
     if len(ranked) > contacts_max:
         drops[ContactDrop.BEYOND_MAXIMUM] = len(ranked) - contacts_max
     return ranked[:contacts_max], drops
+
+
+def richer(first: Person, second: Person) -> Person:
+    """Of two claims about one person the one that proves more; of two that prove as much, the second."""
+    return first if quality_score(first) > quality_score(second) else second
 
 
 def person_key(name: str) -> str:

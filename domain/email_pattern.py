@@ -31,6 +31,25 @@ class EmailPattern(StrEnum):
     FIRST_HYPHEN_LAST = "first-last"
 
 
+_SHAPES = {
+    EmailPattern.FIRST_DOT_LAST: re.compile(r"[a-z'-]{2,}\.[a-z'-]{2,}"),
+    EmailPattern.F_DOT_LAST: re.compile(r"[a-z]\.[a-z'-]{2,}"),
+    EmailPattern.LAST_DOT_FIRST: re.compile(r"[a-z'-]{2,}\.[a-z'-]{2,}"),
+    EmailPattern.FIRST_UNDERSCORE_LAST: re.compile(r"[a-z'-]{2,}_[a-z'-]{2,}"),
+    EmailPattern.FIRST_HYPHEN_LAST: re.compile(r"[a-z']{2,}-[a-z'-]{2,}"),
+} | {
+    pattern: re.compile(r"[a-z'-]{2,}")
+    for pattern in (
+        EmailPattern.FIRST_LAST,
+        EmailPattern.F_LAST,
+        EmailPattern.FIRST,
+        EmailPattern.LAST,
+        EmailPattern.LAST_F,
+    )
+}
+"""What an address of each pattern looks like, whoever has it."""
+
+
 class PublishedAddress(BaseModel):
     """An address as a company's page prints it next to a name."""
 
@@ -55,11 +74,16 @@ class InferredPattern(BaseModel):
         return clean_email(f"{local}@{self.domain}") if local else None
 
 
-def infer_pattern(domain: str, published: Iterable[PublishedAddress]) -> InferredPattern | None:
+def infer_pattern(
+    domain: str, published: Iterable[PublishedAddress], unnamed: Iterable[str] = ()
+) -> InferredPattern | None:
     """The one pattern that the addresses published under a domain are made by.
 
     Addresses of other domains and role mailboxes are left aside. Every other address must be made by the pattern, two of
-    them (of two people whose names can be read in one way only) without doubt.
+    them (of two people whose names can be read in one way only) without doubt. One of somebody unnamed must have its shape.
+
+    Args:
+        unnamed: further addresses that the company's pages print, of people whose names are not known.
 
     Returns:
         None when there is no such pattern, or more than one, or the domain is a free-mail provider's.
@@ -70,6 +94,9 @@ def infer_pattern(domain: str, published: Iterable[PublishedAddress]) -> Inferre
     )
     fitting = [pattern for pattern in EmailPattern if all(_may_be_made_by(pattern, one) for one in personal)]
     if domain in FREE_MAIL_DOMAINS or len(fitting) != 1:
+        return None
+    strangers = [_local(email) for email in unnamed if domain_of(email) == domain and not is_role_mailbox(email)]
+    if not all(_SHAPES[fitting[0]].fullmatch(local) for local in strangers):
         return None
     proofs = [one for one in personal if local_part(fitting[0], one.full_name) == _local(one.email)]
     others = [one for one in proofs if one.email != proofs[0].email]  # what one pattern makes differently are two names

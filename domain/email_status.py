@@ -1,5 +1,8 @@
 """What becomes of the addresses of one company's people: which stay published, which are refused, which can be inferred.
-Pure rules (DOMAIN, "Contact"): what DNS and a provider have said comes in, people with their status go out.
+Pure rules (DOMAIN, "Contact"): what DNS has said comes in, people with their status go out.
+
+An address is inferred only for a person who stands in one row of cards with one whose address is printed, and only where nothing
+that the company's pages print speaks against it: not what it prints of people whom nobody has named either.
 
 The same people and the same answers give the same result however often it is worked out, also from a result: what an earlier
 verification inferred or refused is taken back first.
@@ -7,22 +10,14 @@ verification inferred or refused is taken back first.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact import EmailStatus, Level, Person, is_named_person, is_role_mailbox, rank_title
+from domain.contact import EmailStatus, Level, Person, is_named_person, is_role_mailbox, person_key, rank_title
 from domain.email_pattern import InferredPattern, PublishedAddress, domain_of, infer_pattern
 from domain.mail_domain import MailDomain, MailVerdict
 
-
-class ProviderVerdict(StrEnum):
-    """What a verification provider says of one address."""
-
-    DELIVERABLE = "deliverable"
-    UNDELIVERABLE = "undeliverable"
-    CATCH_ALL = "catch_all"
-    UNKNOWN = "unknown"
+_TELLING_LETTERS_MIN = 3  # of a name in an address; two letters are in many
 
 
 class VerifiedEmails(BaseModel):
@@ -42,38 +37,27 @@ class VerifiedEmails(BaseModel):
 
 def published_domains(people: Iterable[Person]) -> set[str]:
     """The domains of the addresses that pages print: those to ask DNS about."""
-    return {domain_of(person.email) for person in map(_as_found, people) if person.email}
+    return {domain_of(person.email) for person in map(as_found, people) if person.email}
 
 
-def verify(
-    people: Iterable[Person],
-    domains: Mapping[str, MailDomain],
-    provider: Mapping[str, ProviderVerdict] | None = None,
-) -> VerifiedEmails:
+def verify(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> VerifiedEmails:
     """Settle the status of every address of one company.
 
     - A published address whose domain refuses mail loses its status and is not delivered. A domain that is unknown, or was
       not asked about, changes nothing.
     - A decision maker without an address gets the one that the pattern of the company's published addresses gives, where
-      the domain accepts mail, exactly one of the company's domains has a pattern and nobody else has that address.
-    - A provider's word decides on inferred addresses: delivered, caught by a mailbox for all, or none after all.
+      the domain accepts mail, exactly one of the company's domains has a pattern, every address printed may be made by it,
+      nobody else has that address, and no printed address of somebody unnamed holds the person's first or last name.
 
     Args:
         people: all people stored for the company.
         domains: what is known of the mail of ``published_domains(people)``.
-        provider: by address, for those of ``inferred_addresses``.
     """
-    found = [_as_found(person) for person in people]
+    found = [as_found(person) for person in people]
     inferred = _inferred(found, domains)
-    said = provider or {}
-    settled: list[Person] = []
-    for person in found:
-        if person.email:
-            settled.append(_refused(person, domains))
-        elif person.full_name in inferred:
-            settled.append(_told_by_provider(inferred[person.full_name], said))
-        else:
-            settled.append(person)
+    settled = [
+        _refused(person, domains) if person.email else inferred.get(person.full_name, person) for person in found
+    ]
     return VerifiedEmails(
         people=tuple(settled),
         statuses=Counter(one.email_status.value for one in settled if one.deliverable_email),
@@ -81,13 +65,7 @@ def verify(
     )
 
 
-def inferred_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> list[str]:
-    """The addresses that would be inferred: what a provider can be asked about."""
-    inferred = _inferred([_as_found(person) for person in people], domains)
-    return sorted(person.email for person in inferred.values() if person.email)
-
-
-def _as_found(person: Person) -> Person:
+def as_found(person: Person) -> Person:
     """The person before any verification: a refused address is a published one, an inferred one is none."""
     if person.email_basis is not None:
         nothing = {"email": None, "email_status": EmailStatus.UNKNOWN, "email_evidence": None, "email_basis": None}
@@ -107,11 +85,13 @@ def _refused(person: Person, domains: Mapping[str, MailDomain]) -> Person:
 def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[str, Person]:
     """By name, the people who get an inferred address, with it."""
     published = {(person.email, person.full_name): person for person in found if person.email}
-    pattern = _only_pattern(found, domains)
+    printed = {address for person in found for address in person.printed_emails or ()}
+    unnamed = printed - {email for email, _ in published}
+    pattern = _only_pattern(found, domains, unnamed)
     if pattern is None:
         return {}
     proposed = {person.full_name: pattern.address_of(person.full_name) for person in found if not person.email}
-    taken = Counter([*(email for email, _ in published), *filter(None, proposed.values())])
+    taken = Counter([*(email for email, _ in published), *unnamed, *filter(None, proposed.values())])
     basis = [published[one.email, one.full_name] for one in pattern.basis]
     return {
         person.full_name: person.model_copy(
@@ -125,7 +105,14 @@ def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[st
         for person in found
         if (address := proposed.get(person.full_name)) and taken[address] == 1 and not is_role_mailbox(address)
         if is_named_person(person.full_name) and rank_title(person.title).level is not Level.NONE
+        if person.printed_emails is not None and not _may_have_one(person, unnamed)
     }
+
+
+def _may_have_one(person: Person, unnamed: Iterable[str]) -> bool:
+    """Whether a printed address that nobody is known to have may be the person's: it holds their first or last name."""
+    words = [word for word in person_key(person.full_name).split() if len(word) >= _TELLING_LETTERS_MIN]
+    return any(word in address.partition("@")[0] for address in unnamed for word in words)
 
 
 def _basis_note(pattern: InferredPattern, basis: list[Person]) -> str:
@@ -134,7 +121,9 @@ def _basis_note(pattern: InferredPattern, basis: list[Person]) -> str:
     return f"{pattern.pattern}, as {' and '.join(shown)}"
 
 
-def _only_pattern(found: list[Person], domains: Mapping[str, MailDomain]) -> InferredPattern | None:
+def _only_pattern(
+    found: list[Person], domains: Mapping[str, MailDomain], unnamed: Iterable[str]
+) -> InferredPattern | None:
     """The pattern of the one domain that has one and takes mail; two would leave open which is a person's."""
     published = [
         PublishedAddress(full_name=person.full_name, email=person.email)
@@ -142,17 +131,5 @@ def _only_pattern(found: list[Person], domains: Mapping[str, MailDomain]) -> Inf
         if person.email and person.email_status is EmailStatus.PUBLISHED
     ]
     accepting = sorted(name for name, domain in domains.items() if domain.verdict is MailVerdict.ACCEPTS)
-    patterns = [pattern for name in accepting if (pattern := infer_pattern(name, published))]
+    patterns = [pattern for name in accepting if (pattern := infer_pattern(name, published, unnamed))]
     return patterns[0] if len(patterns) == 1 else None
-
-
-def _told_by_provider(person: Person, said: Mapping[str, ProviderVerdict]) -> Person:
-    verdict = said.get(person.email or "", ProviderVerdict.UNKNOWN)
-    if verdict is ProviderVerdict.UNDELIVERABLE:
-        return _as_found(person)
-    status = {
-        ProviderVerdict.DELIVERABLE: EmailStatus.PROVIDER_VERIFIED,
-        ProviderVerdict.CATCH_ALL: EmailStatus.CATCH_ALL,
-        ProviderVerdict.UNKNOWN: EmailStatus.INFERRED,
-    }[verdict]
-    return person.model_copy(update={"email_status": status})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import pytest
@@ -11,14 +10,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.emails import EmailActivities
 from domain.company import CompanyFacts
 from domain.contact import EmailStatus, Person
-from domain.email_status import ProviderVerdict
 from domain.request import RunRequest
 from domain.steps import CompanyRef, CompanyStep
 from store import completeness, contacts
 from store.database import Connection, Database
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, person
 from tests.tools.dns_server import SERVFAIL, serving_dns
-from tools.email_verifier import EmailVerifier
 from tools.mail_domains import MailDomains
 
 MX = {"acme.example": {"MX": ["10 mail.acme.example."]}}
@@ -31,7 +28,8 @@ def published(name: str, local: str) -> Person:
     return person(name).model_copy(update=update)
 
 
-PEOPLE = [published("Ann Lee", "alee"), published("Jane Doe", "jdoe"), person("John Roe")]
+JOHN = person("John Roe").model_copy(update={"printed_emails": ("alee@acme.example", "jdoe@acme.example")})
+PEOPLE = [published("Ann Lee", "alee"), published("Jane Doe", "jdoe"), JOHN]
 
 
 @pytest.fixture
@@ -51,11 +49,9 @@ async def _company(conn: Connection, request: RunRequest, name: str, people: lis
     return company_id
 
 
-async def verify(
-    database: Database, step: CompanyStep, mail_domains: MailDomains | None, verifier: EmailVerifier | None = None
-) -> int:
+async def verify(database: Database, step: CompanyStep, mail_domains: MailDomains | None) -> int:
     """Run the step as a worker does."""
-    return await ActivityEnvironment().run(EmailActivities(database, mail_domains, verifier).verify_emails, step)
+    return await ActivityEnvironment().run(EmailActivities(database, mail_domains).verify_emails, step)
 
 
 async def stored(database: Database, step: CompanyStep) -> list[tuple[str, str | None, str, int]]:
@@ -108,24 +104,3 @@ async def test_switched_off_it_asks_nobody_and_changes_nothing(database: Databas
     before = await stored(database, step)
     assert await verify(database, step, None) == 2
     assert await stored(database, step) == before
-
-
-class OneWord:
-    """A provider that says one thing of everything."""
-
-    def __init__(self, verdict: ProviderVerdict) -> None:
-        self.verdict = verdict
-        self.asked: list[str] = []
-
-    async def verify(self, emails: Sequence[str]) -> Mapping[str, ProviderVerdict]:
-        """The word."""
-        self.asked += emails
-        return dict.fromkeys(emails, self.verdict)
-
-
-async def test_a_provider_can_be_put_in(database: Database, step: CompanyStep) -> None:
-    provider = OneWord(ProviderVerdict.DELIVERABLE)
-    async with serving_dns(MX) as dns:
-        await verify(database, step, MailDomains(dns.resolver()), provider)
-    assert provider.asked == ["jroe@acme.example"]
-    assert (await stored(database, step))[3][1:3] == ("jroe@acme.example", "provider_verified")

@@ -94,7 +94,7 @@ class Office:
         citation = {"result_id": await self.page_id(), "quote": STAFF}
         return says({**EMPTY_RESEARCH, "employees": {"value": employees, "citation": citation}})
 
-    async def names(self, *people: str) -> Reply:
+    async def names(self, *people: str, with_emails: bool = True) -> Reply:
         """An answer of the contact agent, with its proof."""
         page_id, found = await self.page_id(), []
         for each in people:
@@ -105,9 +105,9 @@ class Office:
                     **PERSON,
                     "full_name": name,
                     "title": title,
-                    "email": email,
+                    "email": email if with_emails else None,
                     "citation": {"result_id": page_id, "quote": each},
-                    "email_citation": {"result_id": page_id, "quote": email},
+                    "email_citation": {"result_id": page_id, "quote": email} if with_emails else None,
                 }
             )
         return says({"people": found})
@@ -315,6 +315,29 @@ async def test_people_who_may_not_be_reused_are_asked_for_again(office: Office, 
         people, spend = await office.find_contacts(model, second)
         assert (people, spend.model_calls) == (1, 2)
         assert (await office.find_contacts(model, await office.qualified()))[1] == Spend(), "and are fresh now"
+
+
+async def test_f83_a_second_attempt_takes_no_proven_address_away(office: Office) -> None:
+    step = await office.qualified(contacts_min=2)
+    async with office.model(opens(SITE), await office.names(JANE)) as model:
+        await office.find_contacts(model, step)
+        model.script.extend([opens(SITE), await office.names(JANE, with_emails=False)])
+        await office.find_contacts(model, step.model_copy(update={"contacts_attempt": 2}))
+    async with office.database.transaction() as conn:
+        [jane] = await contacts.list_people(conn, step.company.company_id)
+    known = await office.row("SELECT person ->> 'email' AS email FROM known_contacts")
+    assert (jane.email, known["email"]) == ("jane@acme.example", "jane@acme.example")
+
+
+async def test_people_at_hand_are_taken_once_and_the_second_attempt_asks(office: Office) -> None:
+    first = await office.qualified()
+    async with office.model(opens(SITE), await office.names(JANE)) as model:
+        await office.find_contacts(model, first)
+        step = await office.qualified()
+        assert (await office.find_contacts(model, step))[1] == Spend()
+        model.script.extend([opens(SITE), await office.names(JOHN)])
+        people, spend = await office.find_contacts(model, step.model_copy(update={"contacts_attempt": 2}))
+        assert (people, spend.model_calls) == (2, 2)
 
 
 async def test_what_was_read_of_a_suppressed_company_is_kept_too(office: Office) -> None:

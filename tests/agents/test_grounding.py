@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.grounding import Grounder, as_found, contains, holds_address, holds_number, number_forms, without_links
+from agents.grounding import (
+    Grounder,
+    Haystack,
+    as_found,
+    comparable,
+    contains,
+    holds_address,
+    holds_number,
+    number_forms,
+    without_links,
+)
 from domain.evidence import Citation
 from store.tool_results import ToolResult
 
@@ -273,3 +283,37 @@ def test_a_part_of_a_longer_number_is_not_that_number(quote: str, value: int) ->
 def test_a_page_that_states_one_number_holds_that_one_alone(stated: int, claimed: int) -> None:
     for form in number_forms(stated):
         assert holds_number(f"We manage {form} homes.", claimed) == (stated == claimed)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "printed"),
+    [
+        ("1,240 homes - since 2024", "1,240 homes — since 2024"),
+        (
+            "Jane Doe | Owner | [Email Jane](mailto:jane@acme",
+            "Jane Doe | Owner | [Email Jane](mailto:jane@acme.example)",
+        ),
+        ("'ve managed 1,240", "We’ve managed 1,240"),
+        (
+            "[Pay rent](https://acme.managebuilding.com/Resident) now",
+            "[Pay rent](https://acme.managebuilding.com/Resident) now",
+        ),
+        ("Jane Doe | Owner | Email Jane", None),
+        ("nobody says this", None),
+        ("", None),
+    ],
+)
+def test_words_are_given_as_they_are_printed_and_no_link_is_cut(wanted: str, printed: str | None) -> None:
+    assert Haystack(TEXT).as_printed(wanted) == printed
+
+
+@given(st.text(max_size=80), st.data())
+def test_what_is_printed_holds_the_words_looked_for_and_stands_in_the_text(text: str, data: st.DataObject) -> None:
+    whole = " ".join(comparable(token) for token in text.split() if comparable(token))
+    start = data.draw(st.integers(0, len(whole)))
+    wanted = whole[start : data.draw(st.integers(start, len(whole)))]
+    printed = Haystack(text).as_printed(wanted)
+    if wanted:
+        assert printed is not None
+        assert printed in " ".join(token for token in text.split() if comparable(token))
+        assert wanted.strip() in " ".join(comparable(token) for token in printed.split())

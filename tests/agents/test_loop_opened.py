@@ -14,8 +14,9 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research, loop
+from agents import company_research
 from agents.company_research import ResearchOutput
+from agents import shown_results
 from agents.loop import FollowUp
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
 from domain.company import Interruption
@@ -100,7 +101,7 @@ async def test_pages_are_bounded_in_number_and_characters_and_those_that_cannot_
     async with model(says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as server:
         await server.run(run_id, opened=(HOME, GONE, HOME, *PAGES), subject="company 1")
         assert [output["url"] for output in server.tool_outputs(0)] == [HOME, *PAGES[1:4]]
-        monkeypatch.setattr(loop, "OPENED_CHARACTERS_MAX", 100)
+        monkeypatch.setattr(shown_results, "OPENED_CHARACTERS_MAX", 100)
         await server.run(run_id, opened=(HOME, SECOND), subject="company 2")
         assert [output["url"] for output in server.tool_outputs(1)] == [HOME], "the first, however long it is"
 
@@ -138,6 +139,15 @@ async def test_one_more_question_opens_its_pages_and_takes_only_the_fields_it_as
         assert server.bought == 2, "asked again, both turns are stored"
     assert answer.output == ResearchOutput.model_validate({**first, "units": UNITS})
     assert again == answer
+
+
+async def test_one_more_question_whose_pages_cannot_be_read_is_not_bought(model: Scripted, run_id: UUID) -> None:
+    first = {**EMPTY_RESEARCH, "employees": UNITS}
+    async with model(says(first), says(EMPTY_RESEARCH)) as server:
+        answer = await server.run(run_id, opened=(HOME,), ask_again=asks(GONE))
+        assert server.bought == 1, "there is nothing new to answer from"
+    assert (answer.stop, answer.output) == ("answered", ResearchOutput.model_validate(first))
+    assert answer.spend.model_calls == 1
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ async def test_every_figure_counts_what_its_name_says(database: Database) -> Non
     assert (measured.verdicts, len(measured.wrong_verdicts)) == (3, 2)
     assert (measured.abstained, measured.abstained_though_known) == (1, ())
     assert len(measured.repeated_calls) == 1, "what is fetched after the second run has begun is not the first one's"
-    assert measured.second_run_fetches == 1
+    assert len(measured.second_run_fetches) == 1
 
 
 async def test_what_misses_its_target_is_in_bold_and_every_wrong_row_is_listed(database: Database) -> None:

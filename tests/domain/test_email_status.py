@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.contact import ContactDrop, EmailStatus, Person, quality_score, select_contacts
-from domain.email_status import ProviderVerdict, VerifiedEmails, inferred_addresses, published_domains, verify
+from domain.email_status import VerifiedEmails, published_domains, verify
 from domain.evidence import Evidence
 from domain.mail_domain import MailDomain, MailReason, MailVerdict
 
@@ -22,13 +22,20 @@ def person(name: str, email: str | None = None, title: str = "Owner", **more: An
 
 
 TWO = [person("Ann Lee", "ann.lee@acme.com"), person("Jane Doe", "jane.doe@acme.com")]
-ROE = person("John Roe", title="Property Manager")
+PRINTED = ("ann.lee@acme.com", "jane.doe@acme.com")
 
 
-def verified(people: list[Person], *domains: MailDomain, **provider: ProviderVerdict) -> VerifiedEmails:
-    """The result for a company of whose domains these are known; a provider's words by the part before the @."""
-    said = {f"{local.replace('_', '.')}@acme.com": verdict for local, verdict in provider.items()}
-    return verify(people, {domain.domain: domain for domain in domains}, said)
+def beside_them(name: str, title: str = "Owner", *more: str) -> Person:
+    """Somebody without an address in one row with them, on pages that print these and more addresses."""
+    return person(name, title=title, printed_emails=PRINTED + more)
+
+
+ROE = beside_them("John Roe", "Property Manager")
+
+
+def verified(people: list[Person], *domains: MailDomain) -> VerifiedEmails:
+    """The result for a company of whose domains these are known."""
+    return verify(people, {domain.domain: domain for domain in domains})
 
 
 def test_two_published_addresses_give_a_third_person_theirs_with_what_it_rests_on() -> None:
@@ -54,16 +61,22 @@ def test_nothing_is_inferred_unless_the_domain_accepts_mail(reason: MailReason) 
         [TWO[0], ROE],
         [*TWO, person("Bob Ray", "bray@acme.com"), ROE],
         [*TWO, person("Johnny Roe", "john.roe@acme.com"), ROE],
-        [*TWO, person("Johann O’Roe"), person("Ed Fox", "e.d.fox@acme.com"), ROE],
-        [*TWO, person("John Roe Jr"), ROE],
+        [*TWO, beside_them("Johann O’Roe"), person("Ed Fox", "e.d.fox@acme.com"), ROE],
+        [*TWO, beside_them("John Roe Jr"), ROE],
         [*TWO, person("Al Fox", "afox@acme.net"), person("Bo Ray", "bray@acme.net"), ROE],
-        [*TWO, person("John Roe", title="Bookkeeper")],
-        [*TWO, person("Coming Soon")],
-        [*TWO, person("J. Roe")],
-        [person("Ann Lee", "ann@acme.com"), person("Jane Doe", "jane@acme.com"), person("Rentals West")],
+        [*TWO, beside_them("John Roe", "Bookkeeper")],
+        [*TWO, beside_them("Coming Soon")],
+        [*TWO, beside_them("J. Roe")],
+        [person("Ann Lee", "ann@acme.com"), person("Jane Doe", "jane@acme.com"), beside_them("Rentals West")],
+        [*TWO, person("John Roe")],
+        [*TWO, beside_them("John Roe", "Owner", "john.roe@acme.com")],
+        [*TWO, beside_them("John Roe", "Owner", "john.r.smith@acme.com")],
+        [*TWO, beside_them("John Roe", "Owner", "tkay@acme.com")],
+        [*TWO, beside_them("John Roe", "Owner", "pat.roe@acme.com")],
     ],
     ids=["one address", "a contradiction", "taken by another", "an odd one", "two people's", "two domains' patterns",
-         "no decision maker", "nobody", "a name in doubt", "a role mailbox"],
+         "no decision maker", "nobody", "a name in doubt", "a role mailbox", "not in their row", "printed for nobody named",
+         "an unnamed one's, of no such pattern", "an unnamed one's, of another pattern", "an unnamed one's with the name"],
 )  # fmt: skip
 def test_in_doubt_nothing_is_inferred(others: list[Person]) -> None:
     assert verified(others, ACCEPTS, OTHER_ACCEPTS).people == tuple(others)
@@ -100,26 +113,18 @@ def test_who_has_a_profile_is_delivered_without_the_refused_address() -> None:
     assert select_contacts([after], 3)[0] == [after]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "status"),
-    [
-        (ProviderVerdict.DELIVERABLE, EmailStatus.PROVIDER_VERIFIED),
-        (ProviderVerdict.CATCH_ALL, EmailStatus.CATCH_ALL),
-        (ProviderVerdict.UNKNOWN, EmailStatus.INFERRED),
-    ],
-)
-def test_a_providers_word_settles_an_inferred_address(verdict: ProviderVerdict, status: EmailStatus) -> None:
-    after = verified([*TWO, ROE], ACCEPTS, john_roe=verdict).people[2]
-    assert (after.email, after.email_status) == ("john.roe@acme.com", status)
+def test_an_unnamed_colleagues_address_of_the_same_pattern_contradicts_nothing() -> None:
+    people = [*TWO, beside_them("John Roe", "Owner", "pat.kay@acme.com", "leasing.dallas@acme.com")]
+    assert verified(people, ACCEPTS).people[2].email == "john.roe@acme.com"
 
 
-def test_an_inferred_address_that_a_provider_refuses_is_none() -> None:
-    assert verified([*TWO, ROE], ACCEPTS, john_roe=ProviderVerdict.UNDELIVERABLE).people == (*TWO, ROE)
-
-
-def test_a_provider_is_asked_about_inferred_addresses_alone() -> None:
-    assert inferred_addresses([*TWO, ROE], {"acme.com": ACCEPTS}) == ["john.roe@acme.com"]
-    assert inferred_addresses(TWO, {"acme.com": ACCEPTS}) == []
+@pytest.mark.parametrize("printed", ["jdoe@acme.com", "janey@acme.com"], ids=["of John Doe", "of her own, far away"])
+def test_f57_what_the_page_prints_for_somebody_unnamed_is_inferred_for_nobody(printed: str) -> None:
+    two = [person("Ann Lee", "alee@acme.com"), person("Bob Ray", "bray@acme.com")]
+    jane = person("Jane Doe", printed_emails=("alee@acme.com", "bray@acme.com", printed))
+    assert verified([*two, jane], ACCEPTS).people[2] == jane
+    open_to_all = jane.model_copy(update={"printed_emails": ("alee@acme.com", "bray@acme.com")})
+    assert verified([*two, open_to_all], ACCEPTS).people[2].email == "jdoe@acme.com"
 
 
 @pytest.mark.parametrize("first", list(MailReason))
@@ -132,7 +137,7 @@ def test_the_result_depends_on_the_last_answers_alone(first: MailReason, then: M
 
 def test_an_inferred_address_proves_no_pattern_and_asks_for_no_domain() -> None:
     inferred = verified([*TWO, ROE], ACCEPTS).people[2]
-    bob = person("Bob Ray")
+    bob = beside_them("Bob Ray")
     assert verified([TWO[0], inferred, bob], ACCEPTS).people == (TWO[0], ROE, bob)
     assert published_domains([inferred]) == set()
     assert published_domains(TWO) == {"acme.com"}
