@@ -30,6 +30,7 @@ _META_CHARSET = re.compile(rb"""<meta[^>]+charset=["']?([\w-]+)""", re.IGNORECAS
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _HEADERS_KEPT = ("content-type", "etag", "last-modified", "server")
 _HEADER_LENGTH_MAX = 500
+_NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 WaitTurn = Callable[[str, float | None], Awaitable[None]]
@@ -91,6 +92,7 @@ class WebClient:
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
         self._wait_turn = wait_turn
+        self._is_proxied = proxy is not None
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
         self._client = httpx2.AsyncClient(
             transport=transport,
@@ -172,6 +174,8 @@ class WebClient:
             async with _not_counted(limit):
                 await self._wait_turn(url, crawl_delay_s)
         async with self._client.stream("GET", url, headers=conditions) as response:
+            if self._is_proxied and _NO_SUCH_NAME in response.headers.get("proxy-status", ""):
+                raise _NoSuchNameError(f"the proxy finds no host {httpx2.URL(url).host}")
             location = response.headers.get("location") if response.is_redirect else None
             chunks: list[bytes] = []
             size = 0
@@ -194,6 +198,10 @@ class WebClient:
                 body=b"".join(chunks),
                 too_large=size > bytes_max,
             )
+
+
+class _NoSuchNameError(httpx2.TransportError):
+    """The proxy says that a name does not exist, as our own resolver would."""
 
 
 @asynccontextmanager
@@ -277,6 +285,8 @@ def _failed(
 def _unreachable(error: Exception) -> str:
     """Why nothing was got at all: by the cause where that says more than the client's own error."""
     cause: BaseException | None = error
+    if isinstance(error, _NoSuchNameError):
+        return "unreachable_no_such_host"
     while cause is not None:
         # A name server that is away (EAI_AGAIN) says nothing about the name.
         if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:

@@ -14,9 +14,8 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research
+from agents import company_research, shown_results
 from agents.company_research import ResearchOutput
-from agents import shown_results
 from agents.loop import FollowUp
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
 from domain.company import Interruption
