@@ -1,8 +1,8 @@
 """The demo web as an HTTP forward proxy: `GET http://acme.example/about` is answered from the world, nothing else is.
 
 An unknown name is 502 with a body that says so and the header of RFC 9209, CONNECT (https) is 501: the world has plain http
-sites only. Hosts that "never answer" hold the connection until the client gives up or the server closes. A plain ASGI application, because a
-router works on paths and a proxy request carries a whole URL.
+sites only. Hosts that "never answer" hold the connection until the client gives up or the server closes. A plain ASGI
+application, because a router works on paths and a proxy request carries a whole URL.
 """
 
 from __future__ import annotations
