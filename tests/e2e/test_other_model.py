@@ -55,7 +55,7 @@ def test_a_model_that_answers_in_prose_yields_no_row_and_a_question_after_few_ca
         assert found == 0, "words that were never on a page are no company"
         # Each search gets its answer and one repair; then it counts as dry, and dry searches end the looking.
         searches = idle_stack.one(
-            "SELECT count(*) FROM search_tasks WHERE run_id = %s AND status <> 'open'", asked["run_id"]
+            "SELECT count(*) FROM search_tasks WHERE run_id = %s AND status = 'done'", asked["run_id"]
         )
         assert 0 < len(model.asked) <= 2 * searches
         assert searches < 40
