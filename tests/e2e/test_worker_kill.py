@@ -56,7 +56,7 @@ def test_f30_a_worker_drained_in_mid_run_loses_no_attempt(idle_stack: Terminal, 
         setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "0.5", "AGENT_SLOTS": "2"}
         setting |= {"KNOWN_COMPANY_DAYS": "0", "KNOWN_CONTACTS_DAYS": "0"}  # what other tests have found is not reused
         with running_worker(addresses, tmp_path, **setting) as drained, running_worker(addresses, other, **setting):
-            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 4, waits=False)
+            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 2, waits=False)
             wait_until(lambda: model.paused.is_set() and model.unanswered >= 3, "both workers hold a step")
             drained.send_signal(signal.SIGTERM)
             assert drained.wait(30) == 0, "drained, not killed"
