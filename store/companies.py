@@ -165,10 +165,11 @@ async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
 
 
 async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
-    """Names already found in a run for a state (or anywhere), newest first: what an agent need not name again."""
+    """Companies already found in a run for a state (or anywhere), newest first, as ``Acme Homes (Austin)``: what an agent need
+    not name again. The city tells namesakes apart."""
     cursor = await conn.execute(
         """
-        SELECT name FROM company_candidates
+        SELECT name || coalesce(' (' || city || ')', '') AS name FROM company_candidates
         WHERE run_id = %(run_id)s AND (%(state)s::text IS NULL OR state = %(state)s OR state IS NULL)
         ORDER BY seq DESC LIMIT %(limit)s
         """,

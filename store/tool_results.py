@@ -66,6 +66,20 @@ async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float
     return ToolResult.model_validate(row) if row else None
 
 
+async def find_page_read_at(conn: Connection, url: str) -> ToolResult | None:
+    """The newest page that has not expired and was finally read at this address, wherever the way to it began."""
+    cursor = await conn.execute(
+        """
+        SELECT * FROM tool_results
+        WHERE payload->>'final_url' = %s AND tool = 'fetch_page' AND status = 'ok' AND expires_at > now()
+        ORDER BY fetched_at DESC LIMIT 1
+        """,
+        (url,),
+    )
+    row = await cursor.fetchone()
+    return ToolResult.model_validate(row) if row else None
+
+
 async def find_changeable_page(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
     """The newest page read for these arguments, however old, whose server said how to ask whether it has changed."""
     cursor = await conn.execute(

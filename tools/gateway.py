@@ -87,6 +87,10 @@ class ToolGateway:
         args = {"url": normalised_url(url)}
         if await self._is_forgotten(args["url"]):
             return _not_opened(args)
+        async with self._database.transaction() as conn:
+            read = await tool_results.find_page_read_at(conn, args["url"])  # to which another address has led
+        if read is not None:
+            return read
         page = await self._cached("fetch_page", args, lambda: self._fetch_now(args))
         pause_s = again_in_s(page)
         if once or pause_s is None or pause_s > _PAUSE_WITHIN_CALL_MAX_S:

@@ -121,6 +121,9 @@ def test_discovery_takes_single_companies_from_the_results_and_skips_known_ones(
     assert set(names) <= {company.name for company in living(seed)}
     again = play({**task, "already_known": names[:5]}, tools).output["companies"]
     assert {company["name"] for company in again} == set(names[5:])
+    elsewhere = play({**task, "already_known": [f"{name} (Nowhere)" for name in names]}, tools).output["companies"]
+    told = {company["name"] for company in play(task, tools).output["companies"] if company["city"]}
+    assert {company["name"] for company in elsewhere} == told, "a namesake in another city is another company"
 
 
 def discovery_task(kind: str, city: str, state: str, state_name: str) -> dict[str, Any]:

@@ -65,6 +65,19 @@ async def test_new_companies_are_read_in_portions_without_gap_or_repeat(database
     assert (nothing, same) == ([], cursor)
 
 
+async def test_companies_already_found_are_told_with_their_city_which_tells_namesakes_apart(database: Database) -> None:
+    async with database.transaction() as conn:
+        run_id = (await add_run(conn)).run_id
+        for position, city in enumerate(("Dallas", "Houston", None)):
+            found = candidate("Acme Homes", key=f"acme {city}").model_copy(update={"city": city})
+            assert await companies.insert_candidate(conn, run_id, None, position, found)
+        assert await companies.names_found(conn, run_id, "TX", 10) == [
+            "Acme Homes",
+            "Acme Homes (Houston)",
+            "Acme Homes (Dallas)",
+        ]
+
+
 async def test_f75_of_many_who_claim_one_domain_at_once_exactly_one_owns_it(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id

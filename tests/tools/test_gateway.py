@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from settings import Settings
 from store import tool_results
 from store.database import Database
-from tests.http_server import Handler, HttpServer, Reply, html, json_reply, serving
+from tests.http_server import Handler, HttpServer, Reply, Request, html, json_reply, serving
 from tools.gateway import ToolGateway, normalised_url
 from tools.search import SearchUnavailableError, SearxngSearch
 from tools.web_client import WebClient
@@ -55,6 +55,25 @@ async def test_f64_the_same_page_reaches_the_network_once_however_it_is_written(
         assert world.asked == [URL]
         assert (first.status, first.text, first.payload["title"]) == ("ok", "Homes", "Acme")
         assert await world.gateway.page_body(first) == "<title>Acme</title><p>Homes</p>"
+
+
+async def test_f64_a_page_that_a_redirect_led_to_is_not_fetched_again_under_its_own_address(
+    database: Database, settings: Settings
+) -> None:
+    def web(request: Request) -> Reply:
+        if request.target.endswith("/robots.txt"):
+            return Reply(404)
+        if "old.example" in request.target:
+            return Reply(301, b"", {"location": URL})
+        return html("<title>Acme</title><p>Homes</p>")
+
+    async with wired(database, settings, web) as world:
+        by_redirect = await world.gateway.fetch_page("http://old.example/")
+        assert await world.gateway.fetch_page(URL) == by_redirect
+        assert world.asked == ["http://old.example/", URL]
+        async with database.transaction() as conn:
+            await conn.execute("UPDATE tool_results SET expires_at = now()")
+        assert await world.gateway.fetch_page(URL) != by_redirect
 
 
 async def test_f64_asked_ten_times_at_the_same_time_it_reaches_the_network_once(

@@ -23,6 +23,7 @@ FULL_PAGE = 8
 """A result page with this many hits is likely to be followed by another."""
 SEARCH_PAGES = {"list_pages": 2, "individual": 3}
 
+_KNOWN = re.compile(r"(.*?)(?: \(([^()]*)\))?", re.DOTALL)
 _LEGAL = re.compile(
     r",?\s+(?:llc|l\.l\.c\.|inc\.?|incorporated|corp\.?|co\.|company|l\.?p\.?|ltd\.?)\.?$",
     re.IGNORECASE,
@@ -96,7 +97,7 @@ def _lists_linked(page: PageResult, wanted: Place) -> list[str]:
 
 
 def _answer(conversation: Conversation, judged: list[JudgedHit], wanted: Place) -> JsonObject:
-    known = {_name_key(str(name)) for name in conversation.task.get("already_known") or []}
+    known = _known_cities(conversation.task.get("already_known") or [])
     companies: dict[str, JsonObject] = {}
     kinds = {same_address(hit.hit.url): hit.kind for hit in judged}
     found: list[JsonObject] = []
@@ -106,12 +107,21 @@ def _answer(conversation: Conversation, judged: list[JudgedHit], wanted: Place) 
     found.extend(_from_hits(conversation, judged))
     for company in found:
         key = _name_key(company["name"])
-        if key and key not in known:
+        city = slug(company["city"] or "")
+        if key and not (key in known and (not city or known[key] & {city, ""})):
             # The first source that links the company counts; a later one may add the link.
-            place = f"{key} {slug(company['city'] or '')}"
+            place = f"{key} {city}"
             if place not in companies or (company["url"] and not companies[place]["url"]):
                 companies[place] = company
     return {"companies": _one_per_site(companies.values())}
+
+
+def _known_cities(known: Iterable[object]) -> dict[str, set[str]]:
+    """The cities of the companies that need not be named again, by name; an empty one where none was told."""
+    cities: dict[str, set[str]] = {}
+    for match in filter(None, (_KNOWN.fullmatch(str(each)) for each in known)):
+        cities.setdefault(_name_key(match[1]), set()).add(slug(match[2] or ""))
+    return cities
 
 
 def _from_list(page: PageResult) -> Iterator[JsonObject]:

@@ -1,0 +1,1 @@
+DROP INDEX tool_results_read_at;
