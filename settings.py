@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-5-mini"
     model_timeout_s: float = Field(default=120.0, gt=0)
     model_output_tokens_max: int = Field(default=8000, gt=0, description="Upper bound of one answer.")
+    model_requests_per_minute: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="Of all workers together; 0: no limit."
+    )
     model_price_input_usd_per_mtok: float | None = Field(
         default=None, ge=0, description="For models without a list price."
     )
@@ -51,6 +54,12 @@ class Settings(BaseSettings):
     brave_base_url: str = "https://api.search.brave.com"
     search_backend: SearchBackendName | None = Field(
         default=None, description="Not set: the first above whose address or key is set (docs/search.md)."
+    )
+    search_requests_per_minute: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="To the search back end, of all workers together; 0: no limit.",
     )
     web_proxy: str | None = None
     page_timeout_s: float = Field(default=15.0, gt=0)
@@ -97,11 +106,21 @@ class Settings(BaseSettings):
     )
     known_contacts_days: int = Field(default=90, ge=0, description="The same for the people of a company; 0: never.")
     decision_deadline_days: float = Field(default=7, ge=0.001, le=365)
+    outage_recheck_s: float = Field(
+        default=60, gt=0, description="After how long a run first asks whether what was down answers again."
+    )
     discovery_window: int = Field(default=2, ge=1)
     company_window: int = Field(default=8, ge=1)
     agent_slots: int = Field(default=8, ge=1, description="Agent calls that one worker runs at a time.")
     worker_drain_s: float = Field(
         default=60.0, ge=0, description="How long a stopping worker may finish what it holds."
+    )
+    worker_versioning: Literal["off", "on", "promote"] = Field(
+        default="off",
+        description="on: work goes to the build that was made current; promote: a worker that starts makes its own current.",
+    )
+    worker_build_id: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Not set: a hash of the code (docs/upgrades.md)."
     )
     worker_ready_file: Path | None = None
     worker_health_port: int | None = None

@@ -20,6 +20,7 @@ from client.decide import cancel_run, send_decision
 from client.evidence_command import evidence_command
 from client.export_command import export_command
 from client.follow_to_end import Detached, follow_to_end, print_json
+from client.forget_command import forget_command
 from client.import_command import import_command
 from client.launch import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
 from client.logs import configure_logging
@@ -255,6 +256,7 @@ app.command("evidence")(evidence_command)
 app.command("accept")(accept_command)
 app.command("import")(import_command)
 app.command("redetect")(redetect_command)
+app.command("forget")(forget_command)
 
 
 @app.command()

@@ -22,18 +22,21 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
+from activities.dependencies import DependencyActivities
 from activities.discovery import DiscoveryActivities
 from activities.emails import EmailActivities
 from activities.export import ExportActivities
+from activities.handing_back import HandingBack
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
 from agents.loop import AgentRunner
 from agents.role import ROLE_NAMES
 from client.connection import connect, find_endpoints, with_local_stack
-from client.health import serve_health
+from client.health import Health, serve_health
 from client.logs import configure_logging
 from client.process import UserError, leave, load_settings, run_async
 from client.search_attributes import missing_search_attributes
+from client.versions import check_may_work, deployment_config, take_up
 from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
@@ -117,6 +120,7 @@ async def open_activities(
                 companies.qualify_company,
                 companies.end_failed_company,
                 companies.recheck_suppression,
+                DependencyActivities(database, model, settings, http, crm).check_dependencies,
                 EmailActivities(database, mail_domains).verify_emails,
                 contacts.settle_contacts,
                 ExportActivities(database).export_run,
@@ -146,7 +150,7 @@ def build_workers(
     client: Client, settings: Settings, steps: list[Callable[..., Any]], agent_calls: list[Callable[..., Any]]
 ) -> tuple[Worker, Worker]:
     """The two workers of a process: workflows with their cheap steps, and agent calls, whose number is bounded."""
-    drain = timedelta(seconds=settings.worker_drain_s)
+    drain, deployment = timedelta(seconds=settings.worker_drain_s), deployment_config(settings)
     return (
         Worker(
             client,
@@ -156,6 +160,8 @@ def build_workers(
             workflow_runner=sandboxed_runner(),
             max_concurrent_activities=settings.database_pool_max * 2,
             graceful_shutdown_timeout=drain,
+            interceptors=[HandingBack()],
+            deployment_config=deployment,
         ),
         Worker(
             client,
@@ -163,6 +169,8 @@ def build_workers(
             activities=agent_calls,
             max_concurrent_activities=settings.agent_slots,
             graceful_shutdown_timeout=drain,
+            interceptors=[HandingBack()],
+            deployment_config=deployment,
         ),
     )
 
@@ -194,12 +202,17 @@ async def work_until_stopped(settings: Settings) -> None:
     missing = await missing_search_attributes(client)
     if missing:
         raise UserError(f"Temporal lacks the search attributes {', '.join(missing)}: run `python starter.py setup`")
+    await check_may_work(client, settings)
     async with contextlib.AsyncExitStack() as stack:
+        health = Health.of_worker(client, endpoints.database())
+        if settings.worker_health_port is not None:
+            stack.enter_context(serve_health(settings.worker_health_port, health))
+            await stack.enter_async_context(health.kept())
         steps, agent_calls = await stack.enter_async_context(open_activities(settings, endpoints.database()))
         for worker in build_workers(client, settings, steps, agent_calls):
             await stack.enter_async_context(worker)
-        if settings.worker_health_port is not None:
-            stack.enter_context(serve_health(settings.worker_health_port))
+        await take_up(client, settings)
+        health.state = ""
         if settings.worker_ready_file is not None:
             await asyncio.to_thread(settings.worker_ready_file.write_text, "ready\n")
         log.info(
@@ -209,6 +222,7 @@ async def work_until_stopped(settings: Settings) -> None:
             search=settings.chosen_search,
         )
         await stop.wait()
+        health.state = "draining"
         log.info("worker_draining", seconds=settings.worker_drain_s)
     log.info("worker_stopped")
 

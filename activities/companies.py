@@ -6,9 +6,10 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities.attempts import is_last_attempt
 from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
-from activities.suppression_gate import KnownAs, SuppressionGate, known_as
+from activities.suppression_gate import FORGOTTEN, KnownAs, SuppressionGate, known_as
 from agents import company_research
 from agents.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.loop import AgentRunner
@@ -20,10 +21,10 @@ from domain.criteria import Criteria
 from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
-from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, RunStep, Spend, TakenBack
+from domain.steps import CompanyOutcome, CompanyStep, RunStep, Spend, TakenBack
 from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
 from settings import Settings
-from store import audit, companies
+from store import audit, companies, export_rows, forget, forgotten, runs, taken_back
 from store.companies import CompanyRow, SitePageRef
 from store.database import Connection, Database
 from store.known import KnownResearch, fresh_research, keep_research, keep_site, says_nothing
@@ -57,6 +58,10 @@ class CompanyActivities:
         """Own domain, alive, suppression, duplicate, place and software: all that code can settle before a model is paid.
 
         Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
+
+        Raises:
+            ApplicationError: a site that it rests on did not answer as it should (``SiteUnsteadyError``; not in the last
+                attempt, which takes it for what it seems to be), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -65,7 +70,9 @@ class CompanyActivities:
             # A step that ended the company before its worker died: tell the workflow what it wrote.
             return CompanyOutcome(status=company.status, reason=company.reason)
         with heartbeating():
-            reading = await find_own_site(self._gateway, company)
+            reading = await find_own_site(self._gateway, company, is_last_attempt=is_last_attempt())
+        if await self._is_forgotten(company, reading):
+            return await self._end_forgotten(company)
         if reading is None or reading.domain is None:
             return await self._end(company, CompanyStatus.REJECTED, ReasonCode.NO_OWN_DOMAIN)
         if reading.problem == "blocked":
@@ -84,9 +91,10 @@ class CompanyActivities:
         async with self._database.transaction() as conn:
             # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
             await companies.lock_run(conn, company.run_id)
-            await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
             suppressed = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
             owner = None
+            if suppressed != FORGOTTEN:
+                await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
             if suppressed is None:
                 owner = await companies.claim_identity(
                     conn, company.run_id, company.company_id, _identity(company, reading, facts)
@@ -103,8 +111,10 @@ class CompanyActivities:
                     dropped=None,
                     researched=bool(research and research.researched),
                 )
-            if owner is None:  # of a suppressed company too: what was read is a fact, not a delivery
+            if owner is None and suppressed != FORGOTTEN:  # of a suppressed one too: it is a fact, not a delivery
                 await keep_site(conn, company.company_id, site_facts, pages, datetime.now(UTC))
+        if suppressed == FORGOTTEN:
+            return await self._end_forgotten(company)
         if suppressed is not None:
             return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, suppressed)
         if owner is not None:
@@ -120,7 +130,8 @@ class CompanyActivities:
         What any run has proven lately is taken as it is, and no agent asked; places and software are always as read just now.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``), or the company's site, while attempts
+                are left (``SiteUnsteadyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -132,8 +143,8 @@ class CompanyActivities:
             raise LookupError(f"company {company.company_id} has not been qualified")
         if company.status is not CompanyStatus.FOUND:
             # It has ended, perhaps by this step before its worker died: nothing is bought for it.
-            return CompanyOutcome(status=company.status, reason=company.reason)
-        spend = Spend()
+            return CompanyOutcome(status=company.status, reason=company.reason, spend=await self._spent_before(step))
+        spend = await self._spent_before(step) if research.researched else Spend()
         facts, pages = research.facts, research.pages
         dropped: dict[str, int] | None = None
         asks = not research.researched and (known is None or _leaves_open(step.request.criteria, known, facts))
@@ -145,11 +156,15 @@ class CompanyActivities:
                 answer = await self._runner.run(
                     company_research.ROLE,
                     company.run_id,
-                    f"company {company.company_id} round {step.retry_round}",
+                    _subject(step),
                     research_input(company, pages),
                     seen_urls=[page.url for page in pages],
                     opened=await pages_to_open(
-                        self._gateway, [page.url for page in pages], RESEARCH_PAGES, own_domains(company)
+                        self._gateway,
+                        [page.url for page in pages],
+                        RESEARCH_PAGES,
+                        own_domains(company),
+                        is_last_attempt=is_last_attempt(),
                     ),
                     ask_again=open_question(step.request.criteria, facts, own_domains(company)),
                     on_turn=on_turn,
@@ -200,23 +215,56 @@ class CompanyActivities:
 
     @activity.defn
     async def recheck_suppression(self, step: RunStep) -> TakenBack:
-        """Ask the gate again for the companies about to be delivered, and take out those that it names now.
+        """Ask the gate again for the companies about to be delivered, and take out those that it names now, and those of which
+        people were forgotten so that too few are left. Companies forgotten since they were complete are taken out already.
 
-        Any error is raised: a list that cannot be read holds the delivery back (fails closed).
+        Safe to run twice: all are taken out in one transaction, and what an earlier attempt took out is named again, for its
+        run still counts it. Any error is raised: a list that cannot be read holds the delivery back (fails closed).
         """
-        removed: list[CompanyRef] = []
+        info = activity.info()
+        check, run_id = f"{info.workflow_run_id}/{info.activity_id}", step.request.run_id
+        found: list[tuple[CompanyRow, CompanyStatus, ReasonCode, str]] = []
         async with self._database.transaction() as conn:
-            selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
+            selected = await companies.complete_in_order(conn, run_id, step.request.target_quantity)
             loaded = [await self._known(conn, company_id) for company_id in selected]
         with heartbeating():
             await self._gate.prepare([known for _, known in loaded])
             for company, known in loaded:
                 async with self._database.transaction() as conn:
                     reason = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
+                    people = await export_rows.contacts_selected(conn, [company.company_id])
                 if reason is not None:
-                    await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason)
-                    removed.append(CompanyRef(company_id=company.company_id, position=company.position))
-        return TakenBack(companies=tuple(removed))
+                    found.append((company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason))
+                elif people < step.request.contacts_min:
+                    detail = f"{people} of {step.request.contacts_min} contacts"
+                    found.append((company, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT, detail))
+        async with self._database.transaction() as conn:
+            for company_id in await taken_back.forgotten_since(conn, run_id):
+                await taken_back.record(conn, run_id, company_id, check)
+            for company, status, code, detail in found:
+                await _write_end(conn, company, status, code, detail)
+                await taken_back.record(conn, run_id, company.company_id, check)
+            return TakenBack(companies=tuple(await taken_back.taken_by(conn, run_id, check)))
+
+    async def _spent_before(self, step: CompanyStep) -> Spend:
+        """What an earlier attempt of this very step has bought and could not tell its run any more."""
+        if activity.info().attempt == 1:
+            return Spend()
+        async with self._database.transaction() as conn:
+            return await runs.spend_on(conn, step.request.run_id, _subject(step), company_research.ROLE.name)
+
+    async def _is_forgotten(self, company: CompanyRow, reading: SiteReading | None) -> bool:
+        """Whether the company's link, or the site that it leads to, is one that is forgotten; it cannot be read then."""
+        known = known_as(company, CompanyFacts(), (registrable_domain(company.url or "") or "",))
+        found = _site_domains(reading) if reading is not None else ()
+        async with self._database.transaction() as conn:
+            return bool(await forgotten.domains_among(conn, {*known.domains, *found}))
+
+    async def _end_forgotten(self, company: CompanyRow) -> CompanyOutcome:
+        """End a company that is forgotten, and keep nothing of it but that there was one."""
+        async with self._database.transaction() as conn:
+            await forget.empty_company(conn, company.company_id)
+        return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, FORGOTTEN)
 
     async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: KnownResearch) -> None:
         detail = {"researched_at": reused.researched_at.isoformat()}
@@ -251,17 +299,28 @@ class CompanyActivities:
         spend: Spend | None = None,
     ) -> CompanyOutcome:
         async with self._database.transaction() as conn:
-            await companies.end_company(conn, company.company_id, status, reason, detail, duplicate_of)
-            await audit.record(
-                conn,
-                company.run_id,
-                f"company_{status.value}",
-                f"{company.company_id}/{reason}",
-                company_id=company.company_id,
-                detail={"reason": reason, "detail": detail},
-            )
-        log.info("company_ended", company=str(company.company_id), status=status.value, reason=reason)
+            await _write_end(conn, company, status, reason, detail, duplicate_of)
         return CompanyOutcome(status=status, reason=reason, spend=spend or Spend())
+
+
+async def _write_end(
+    conn: Connection,
+    company: CompanyRow,
+    status: CompanyStatus,
+    reason: ReasonCode | None,
+    detail: str = "",
+    duplicate_of: UUID | None = None,
+) -> None:
+    await companies.end_company(conn, company.company_id, status, reason, detail, duplicate_of)
+    await audit.record(
+        conn,
+        company.run_id,
+        f"company_{status.value}",
+        f"{company.company_id}/{reason}",
+        company_id=company.company_id,
+        detail={"reason": reason, "detail": detail},
+    )
+    log.info("company_ended", company=str(company.company_id), status=status.value, reason=reason)
 
 
 def own_domains(company: CompanyRow) -> frozenset[str]:
@@ -289,6 +348,10 @@ def company_input(company: CompanyRow) -> dict[str, object]:
         "city": company.city,
         "state": company.state,
     }
+
+
+def _subject(step: CompanyStep) -> str:
+    return f"company {step.company.company_id} round {step.retry_round}"
 
 
 def _leaves_open(criteria: Criteria, known: KnownResearch, site: CompanyFacts) -> bool:

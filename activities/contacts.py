@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from temporalio import activity
 
+from activities.attempts import is_last_attempt
 from activities.companies import company_input, own_domains
 from activities.heartbeats import heartbeating
 from agents import contact_research
@@ -19,7 +20,7 @@ from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, sel
 from domain.email_status import as_found
 from domain.steps import CompanyOutcome, CompanyStep
 from settings import Settings
-from store import audit, companies, completeness, contacts, known
+from store import audit, companies, completeness, contacts, forgotten, known, runs
 from store.companies import CompanyRow
 from store.database import Database
 from store.known import KnownPerson
@@ -46,8 +47,8 @@ class ContactActivities:
         at once or after their addresses were verified. Of what is found again, the claim that proves more is kept.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``), or our own pace left no time for
-                the site (``HostBusyError``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``), the site did, while attempts are
+                left (``SiteUnsteadyError``), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -60,11 +61,11 @@ class ContactActivities:
                     conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
                 )
                 at_hand = [each.person for each in reused]
+            # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
+            begun = await runs.spend_on(conn, company.run_id, _subject(step), contact_research.ROLE.name)
         people = {person_key(person.full_name): person for person in at_hand}
-        if (
-            reused
-            and len(select_contacts([*people.values()], step.request.contacts_max)[0]) >= step.request.contacts_min
-        ):
+        selected, _ = select_contacts([*people.values()], step.request.contacts_max)
+        if reused and not begun.model_calls and len(selected) >= step.request.contacts_min:
             return await self._reused(company, reused)
         pages = research.pages if research else ()
         task = {
@@ -78,11 +79,15 @@ class ContactActivities:
             answer = await self._runner.run(
                 contact_research.ROLE,
                 company.run_id,
-                f"company {company.company_id} round {step.retry_round}",
+                _subject(step),
                 task,
                 seen_urls=[page.url for page in pages],
                 opened=await pages_to_open(
-                    self._gateway, [page.url for page in pages], CONTACT_PAGES, own_domains(company)
+                    self._gateway,
+                    [page.url for page in pages],
+                    CONTACT_PAGES,
+                    own_domains(company),
+                    is_last_attempt=is_last_attempt(),
                 ),
                 on_turn=on_turn,
             )
@@ -91,7 +96,7 @@ class ContactActivities:
             found: list[Person] = []
             dropped: dict[str, int] = {}
             if isinstance(answer.output, ContactsOutput):
-                reading = await read_site(self._gateway, company.website or "")
+                reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
                 found, dropped = await asyncio.to_thread(
                     proven_people,
                     answer.output,
@@ -101,6 +106,9 @@ class ContactActivities:
                     (company.name,),
                 )
         async with self._database.transaction() as conn:
+            allowed = await forgotten.not_forgotten(conn, own_domains(company), [*people.values(), *found])
+            found = [person for person in found if person in allowed]
+            people = {key: person for key, person in people.items() if person in allowed}
             for person in found:
                 key = person_key(person.full_name)
                 people[key] = richer(people[key], person) if key in people else person
@@ -155,7 +163,8 @@ class ContactActivities:
         """Store people known from before for the run. They stay as old as they are, so that they are refreshed in time."""
         oldest = min(each.found_at for each in reused).isoformat()
         async with self._database.transaction() as conn:
-            await contacts.save_people(conn, company.run_id, company.company_id, [each.person for each in reused])
+            people = await forgotten.not_forgotten(conn, own_domains(company), [each.person for each in reused])
+            await contacts.save_people(conn, company.run_id, company.company_id, people)
             await audit.record(
                 conn,
                 company.run_id,
@@ -166,3 +175,7 @@ class ContactActivities:
             )
         log.info("contacts_reused", company=str(company.company_id), people=len(reused), oldest_found_at=oldest)
         return CompanyOutcome(contacts=len(reused))
+
+
+def _subject(step: CompanyStep) -> str:
+    return f"company {step.company.company_id} round {step.retry_round}"

@@ -15,10 +15,11 @@ from agents import discovery
 from agents.discovery import DiscoveryOutput
 from agents.grounding import Grounder
 from agents.loop import AgentAnswer, AgentRunner
+from domain.hosts import normalized_host, registrable_domain
 from domain.places import state_names
 from domain.search_plan import WITHOUT_MODEL
 from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
-from store import companies, search_tasks
+from store import companies, forgotten, search_tasks
 from store.companies import Candidate
 from store.database import Database
 from store.search_tasks import SearchTaskRow, TaskYield
@@ -97,7 +98,7 @@ class DiscoveryActivities:
                 return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
             found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
             async with self._database.transaction() as conn:
-                known = await companies.mentions(conn, run_id)
+                known = await companies.mentions(conn, run_id, but_of=task.task_id)
             lists = await read_lists_whole(
                 self._gateway,
                 answer.results.values(),
@@ -127,7 +128,11 @@ class DiscoveryActivities:
                 # Sequence numbers must become visible in their order, or the run could read past a company.
                 await companies.lock_run(conn, run_id)
                 position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
-                for candidate in found[start : start + _STORED_AT_ONCE]:
+                batch = found[start : start + _STORED_AT_ONCE]
+                gone = await forgotten.domains_among(conn, {host for each in batch for host in _hosts(each)})
+                for candidate in batch:
+                    if _hosts(candidate) & gone:
+                        continue
                     is_new = await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
                     position += is_new
 
@@ -135,6 +140,12 @@ class DiscoveryActivities:
         async with self._database.transaction() as conn:
             new = await search_tasks.finish_task(conn, task.task_id, found)
         return outcome.model_copy(update={"new": new})
+
+
+def _hosts(candidate: Candidate) -> set[str]:
+    """By what a candidate's link tells whose it is: the registrable domain, and the host, which may be a portal's."""
+    names = (registrable_domain(candidate.url), normalized_host(candidate.url)) if candidate.url else ()
+    return {name for name in names if name}
 
 
 def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate], Counter[str]]:

@@ -7,7 +7,7 @@ from activities.heartbeats import heartbeating
 from domain.email_status import published_domains, verify
 from domain.mail_domain import MailDomain
 from domain.steps import CompanyStep
-from store import completeness, contacts
+from store import completeness, contacts, forgotten
 from store.database import Database
 from tools.mail_domains import MailDomains
 
@@ -42,6 +42,8 @@ class EmailActivities:
         verified = verify(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
+            # An inferred address may be that of somebody who asked to be forgotten: they stay without it.
+            changed = await forgotten.not_forgotten(conn, (), changed)
             await contacts.save_people(conn, step.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)
         log.info(

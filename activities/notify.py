@@ -29,13 +29,14 @@ class NotifyActivities:
     async def notify_requester(self, step: NotifyStep) -> bool:
         """Send the message for a change of state; returns whether one was sent now.
 
-        The change is marked as told only after the server has taken the message: a crash between the two can repeat a
-        message, never lose one.
+        Two attempts at once wait for each other. The change is marked as told only after the server has taken the message: a
+        crash between the two can repeat a message, under the same Message-ID, never lose one.
 
         Raises:
             ApplicationError: ``MailDown``, retryable; ``MailRefused``, not.
         """
         async with self._database.transaction() as conn:
+            await notifications.lock(conn, step.run_id, step.state_key)
             run = await runs.get_run(conn, step.run_id)
             told = await notifications.was_sent(conn, step.run_id, step.state_key)
             files = [
@@ -43,26 +44,25 @@ class NotifyActivities:
                 for kind in ("companies", "contacts")
                 if (artifact := await export_rows.load_artifact(conn, step.run_id, kind)) is not None
             ]
-        if told or run.notify_email is None:
-            return False
-        if self._settings.smtp_url is None:
-            log.warning("notification_not_sent", reason="SMTP_URL is not set", state=step.state_key)
-            return False
-        message = self._message(run)
-        for file in files if run.status is RunStatus.COMPLETED else []:
-            message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
-        await self._send(message)
-        async with self._database.transaction() as conn:
+            if told or run.notify_email is None:
+                return False
+            if self._settings.smtp_url is None:
+                log.warning("notification_not_sent", reason="SMTP_URL is not set", state=step.state_key)
+                return False
+            message = self._message(run, step.state_key)
+            for file in files if run.status is RunStatus.COMPLETED else []:
+                message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
+            await self._send(message)
             await notifications.mark_sent(conn, step.run_id, step.state_key)
         log.info("notification_sent", state=step.state_key)
         return True
 
-    def _message(self, run: RunRow) -> EmailMessage:
+    def _message(self, run: RunRow, state_key: str) -> EmailMessage:
         short = str(run.run_id)[:8]
         message = EmailMessage()
         message["From"] = self._settings.mail_from
         message["To"] = run.notify_email or ""
-        message["Message-ID"] = f"<{run.run_id}.{run.status.value}.{int(run.updated_at.timestamp())}@pm-pipeline>"
+        message["Message-ID"] = f"<{run.run_id}.{state_key}@pm-pipeline>"
         if run.decision is not None:
             message["Subject"] = f"Run {short} needs your decision"
             options = "\n".join(f"- {option.action.value}: {option.description}" for option in run.decision.options)

@@ -10,28 +10,39 @@ from domain.places import place_name
 from store.companies import CompanyRow
 from tools.gateway import ToolGateway
 from tools.pms.rules import portal_account
-from tools.site import SiteReading, read_site
+from tools.site import SiteReading, SiteUnsteadyError, read_site
 
 _HITS_TRIED_MAX = 4
 
 
-async def find_own_site(gateway: ToolGateway, company: CompanyRow) -> SiteReading | None:
-    """The company's own site as read (perhaps with a problem), or None when none can be found."""
+async def find_own_site(
+    gateway: ToolGateway, company: CompanyRow, *, is_last_attempt: bool = False
+) -> SiteReading | None:
+    """The company's own site as read (perhaps with a problem), or None when none can be found.
+
+    Args:
+        is_last_attempt: as for ``read_site``.
+
+    Raises:
+        HostBusyError, SiteUnsteadyError: as ``read_site``, for whichever site is tried.
+    """
     account = portal_account(company.url) if company.url else None
     if company.url and account is None:
         # A list may link deep into a site; its portal links stand on the home page.
         is_shared_host = is_not_a_lead(company.url) is NotALead.FREE_HOST
-        reading = await read_site(gateway, company.url if is_shared_host else _root(company.url))
+        start = company.url if is_shared_host else _root(company.url)
+        reading = await read_site(gateway, start, is_last_attempt=is_last_attempt)
         moved_to = reading.domain
         if moved_to is not None and is_not_a_lead(moved_to) is None and portal_account(reading.website) is None:
             return reading
-    return await _searched(gateway, company)
+    return await _searched(gateway, company, is_last_attempt)
 
 
-async def _searched(gateway: ToolGateway, company: CompanyRow) -> SiteReading | None:
+async def _searched(gateway: ToolGateway, company: CompanyRow, is_last_attempt: bool) -> SiteReading | None:
     place = " ".join(part for part in (company.city, company.state) if part)
     search = await gateway.search_web(f"{company.name} {place}".strip())
     tried: set[str] = set()
+    unsteady: SiteUnsteadyError | None = None
     for hit in search.payload.get("results", []):
         domain = registrable_domain(hit["url"])
         if domain is None or domain in tried or is_not_a_lead(domain) is not None:
@@ -41,9 +52,15 @@ async def _searched(gateway: ToolGateway, company: CompanyRow) -> SiteReading | 
         if len(tried) == _HITS_TRIED_MAX:
             break
         tried.add(domain)
-        reading = await read_site(gateway, _root(hit["url"]))
+        try:
+            reading = await read_site(gateway, _root(hit["url"]), is_last_attempt=is_last_attempt)
+        except SiteUnsteadyError as error:  # another hit may be the company's site all the same
+            unsteady = error
+            continue
         if reading.problem is None and _is_site_of(company, reading):
             return reading
+    if unsteady is not None:
+        raise unsteady
     return None
 
 

@@ -75,7 +75,7 @@ def _raises(request: RunRequest) -> list[tuple[str, dict[str, object]]]:
     limits = request.limits
     found: list[tuple[str, dict[str, object]]] = []
     if limits.max_cost_usd is not None:
-        doubled = round(limits.max_cost_usd * 2, 2)
+        doubled = float(f"{limits.max_cost_usd * 2:.3g}")  # to the cent, a small one would be raised to nothing
         found.append((f"raise the limit from ${limits.max_cost_usd:g} to ${doubled:g}", {"max_cost_usd": doubled}))
     if limits.max_model_calls is not None:
         calls = limits.max_model_calls * 2

@@ -1,7 +1,7 @@
 """The one gate before a delivery (DOMAIN, "Suppression"): is this company on a list of those never to be delivered?
 
-Lists are the domains of the request, the stored list, and HubSpot where it is set. The gate fails closed: whatever keeps it from
-reading a list is raised, and the company is held back (LESSONS F68, F69). The model never sees a list.
+Lists are the domains of the request, those who are forgotten, the stored list, and HubSpot where it is set. The gate fails
+closed: whatever keeps it from reading a list is raised, and the company is held back (LESSONS F68, F69). The model never sees one.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from domain.failures import HUBSPOT_REFUSED_US, HUBSPOT_UNAVAILABLE
 from domain.hosts import is_not_a_lead, normalized_host, registrable_domain
 from domain.pms import PortalAccount
 from settings import Settings
-from store import suppressions
+from store import forgotten, suppressions
 from store.companies import CompanyRow
 from store.database import Connection
 from tools.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
 from tools.pms.accounts import is_account_host, portal_address
 
+FORGOTTEN = "forgotten"
 _RETRY_DELAY_MAX_S = 300.0
 
 
@@ -80,7 +81,8 @@ class SuppressionGate:
             _raise_for_temporal(error)
 
     async def reason(self, conn: Connection, company: KnownAs, requested: Sequence[str]) -> str | None:
-        """Why a company must not be delivered: ``request``, ``customer``, ``contacted`` or ``do_not_contact``; None to let it pass.
+        """Why a company must not be delivered: ``forgotten`` (nor stored), ``request``, ``customer``, ``contacted`` or
+        ``do_not_contact``; None to let it pass.
 
         Args:
             requested: domains that the request itself excludes.
@@ -90,6 +92,8 @@ class SuppressionGate:
             ApplicationError: HubSpot could not be read (``HubSpotUnavailableError``, to be tried again), or refuses us
                 (``HubSpotRefusedError``, not retryable).
         """
+        if await forgotten.domains_among(conn, company.domains):
+            return FORGOTTEN
         if set(company.domains) & set(requested):
             return "request"
         listed = await suppressions.find_match(

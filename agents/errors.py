@@ -6,11 +6,13 @@ Temporal retries, the client does not. Every error gets a type, so that policies
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import httpx2
 import openai
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.failures import (
     MODEL_BAD_REQUEST,
+    MODEL_QUOTA_USED_UP,
     MODEL_RATE_LIMITED,
     MODEL_REFUSED_US,
     MODEL_SERVER_ERROR,
@@ -18,6 +20,12 @@ from domain.failures import (
 )
 
 _RETRY_DELAY_MAX = timedelta(minutes=5)
+_PAUSE_WITHIN_STEP_MAX = timedelta(
+    minutes=1
+)  # a few of them fit into the time of an agent call (``workflows/policies.py``)
+# Statuses that come of proxies (502, 504; 520 and 524 are Cloudflare's): the server behind may have worked on the call.
+_GATEWAY_LOST_IT = frozenset({502, 504, 520, 524})
+_NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 def translated(error: openai.APIError) -> ApplicationError:
@@ -37,7 +45,7 @@ def translated(error: openai.APIError) -> ApplicationError:
     details = f"HTTP {status}, request {error.request_id or 'without id'}"
     if status == 429 and error.code == "insufficient_quota":
         message = f"the model's quota is used up ({details}): add credit or raise the limit at the provider"
-        return ApplicationError(message, type=MODEL_REFUSED_US, non_retryable=True)
+        return ApplicationError(message, type=MODEL_QUOTA_USED_UP, non_retryable=True)
     if status == 429:
         return ApplicationError(
             f"the model asks to slow down ({details})",
@@ -54,6 +62,39 @@ def translated(error: openai.APIError) -> ApplicationError:
     return ApplicationError(
         f"the model's server refused the request ({details})", type=MODEL_BAD_REQUEST, non_retryable=True
     )
+
+
+def may_be_charged(error: openai.APIError) -> bool:
+    """Whether a call that came to nothing may have to be paid for all the same.
+
+    Not where the provider itself refuses it or fails at it, nor where it never left. It may be where nobody answered in
+    time, the connection broke, the answer could not be read, or a gateway has lost sight of the server behind it.
+    """
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in _GATEWAY_LOST_IT
+    return not isinstance(error.__cause__, _NEVER_LEFT)
+
+
+def asks_for_a_pause(error: openai.APIError) -> bool:
+    """Whether the service would take the call a little later: a 429 whose pause fits into the step that waits for it."""
+    wanted = translated(error)
+    pause = wanted.next_retry_delay
+    return wanted.type == MODEL_RATE_LIMITED and pause is not None and pause <= _PAUSE_WITHIN_STEP_MAX
+
+
+def rate_limited(free_in_s: float) -> ApplicationError:
+    """Our own limit, or a pause that the service asks for: the queue for the next call is too long to stand in it."""
+    return ApplicationError(
+        f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {free_in_s:.0f} s",
+        type=MODEL_RATE_LIMITED,
+        next_retry_delay=min(timedelta(seconds=max(1.0, free_in_s)), _RETRY_DELAY_MAX),
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+def taken_over() -> ApplicationError:
+    """Another worker has taken the conversation over, for this one was thought dead; this one ends."""
+    return ApplicationError("another worker goes on with this conversation", type=MODEL_UNREACHABLE)
 
 
 def retry_after(error: openai.APIStatusError) -> timedelta | None:

@@ -18,37 +18,42 @@ from uuid import UUID
 
 import httpx2
 import openai
+import psycopg
 import structlog
 from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
 
-from agents.cost import cost_usd, estimate_usd
-from agents.errors import translated
+from agents.cost import cost_usd, estimate_usd, used_tokens
+from agents.errors import asks_for_a_pause, may_be_charged, rate_limited, taken_over, translated
 from agents.role import AgentRole, RoleName
+from agents.shown_results import OPENED_PAGES_MAX, answer_calls, open_pages
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
-from agents.untrusted import fenced
 from domain.company import Interruption
 from domain.steps import Spend
 from domain.storable import storable
 from settings import Settings
 from store import agent_turns
-from store.agent_turns import TurnKey
+from store.agent_turns import Reservation, StoredTurn, TurnKey
 from store.database import Database
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 from tools.mcp.answers import McpTool
+from tools.pace import PacedOutError, ServicePace
 
 log = structlog.get_logger()
 
 Stop = Literal["answered", "unreadable", "cut_off", "refused", "limit", "interrupted"]
-OPENED_PAGES_MAX = 5
-OPENED_CHARACTERS_MAX = 40_000
-"""Of pages opened beforehand, together: about 10,000 tokens. The first is shown even if it is longer."""
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
+# A pause that the service asks for is a wait in the queue of all workers, not a failed attempt of the step; up to this many.
+_SLOWED_DOWN_MAX = 5
 # Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
 _GROWING_FIELDS = frozenset({"already_known"})
+# How long a call queues for the model's rate limit at most: it fits into an attempt (AGENT in workflows/policies.py).
+_PACE_WAIT_MAX_S = 600.0
+# An answer is paid for, so it is held for a database that is away: until another worker has long taken the call over.
+_STORE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 # Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
 _OPENED = "opened_beforehand"
 
@@ -106,6 +111,9 @@ class AgentRunner:
         self._gateway = gateway
         self._database = database
         self._settings = settings
+        self._pace = ServicePace(
+            database, f"model:{settings.openai_model}", settings.model_requests_per_minute, _PACE_WAIT_MAX_S
+        )
         # Not a part of a conversation's key: a worker that offers other tools goes on with what was bought.
         self._mcp_tools = mcp_tools or {}
 
@@ -153,7 +161,7 @@ class AgentRunner:
             claim_page=claim_page,
             known_sites=known_sites,
         )
-        shown, pages = await _open(tools, first, "opened", is_exact=begun is not None)
+        shown, pages = await open_pages(tools, first, "opened", is_exact=begun is not None)
         first_input = begun or (task | ({_OPENED: shown} if shown else {}))
         told = {name: value for name, value in first_input.items() if name != _OPENED}
         items: list[dict[str, Any]] = [_user(json.dumps(told, ensure_ascii=False)), *pages]
@@ -176,7 +184,7 @@ class AgentRunner:
             items.extend(output)
             calls = [item for item in output if item.get("type") == "function_call"]
             if calls:
-                items.extend(await _answer_calls(tools, calls))
+                items.extend(await answer_calls(tools, calls))
                 continue
             text, refused = _text_of(output)
             if refused:
@@ -197,7 +205,7 @@ class AgentRunner:
             follow_up = None if last else ask_again(answer, tools.results)
             if follow_up is None:
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            _, pages = await _open(tools, follow_up.pages, "opened_again", is_exact=False)
+            _, pages = await open_pages(tools, follow_up.pages, "opened_again", is_exact=False)
             if follow_up.pages and not pages and turn + 1 >= len(stored):
                 # None of them can be read: there is nothing new to answer from. An answer that is bought already is used.
                 return AgentAnswer(answer, "answered", tools.results, spend)
@@ -220,47 +228,86 @@ class AgentRunner:
         *,
         offer_tools: bool,
     ) -> tuple[list[dict[str, Any]], float] | Interruption:
-        size = len(role.prompt) + len(json.dumps(items, ensure_ascii=False))
-        model = self._settings.openai_model
-        async with self._database.transaction() as conn:
-            refusal = await agent_turns.reserve_turn(
-                conn, key, turn, model, estimate_usd(self._settings, size), task if turn == 0 else None
-            )
-        if refusal is not None:
-            return refusal
-        try:
-            response = await self._respond(role, items, offer_tools=offer_tools)
-        except openai.APIStatusError as error:
-            # Refused before it was worked on, so not charged.
-            async with self._database.transaction() as conn:
-                await agent_turns.release_turn(conn, key, turn)
-            raise translated(error) from error
-        except openai.APIError as error:
-            raise translated(error) from error
+        # What is JSON as the API takes it goes as it is. As arguments, the client would look at every value in it for
+        # something to convert: an eighth of a worker's time, more with every turn of a conversation.
+        body: dict[str, Any] = {"input": items, "text": _text_format(role)}
+        if offer_tools:
+            body["tools"] = definitions(role.tools, self._mcp_tools.get(role.name, ()))
+        # Escaped, as it is here, a text has no fewer characters than bytes.
+        most = estimate_usd(self._settings, len(json.dumps([role.prompt, body])))
+        answered = await self._answered(role, key, turn, task, body, most)
+        if isinstance(answered, StoredTurn):
+            return answered.output, answered.cost_usd
+        if isinstance(answered, Interruption):
+            return answered
+        reserved, response = answered
         output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
-        used_in = response.usage.input_tokens if response.usage else 0
-        used_out = response.usage.output_tokens if response.usage else 0
-        price = cost_usd(self._settings, used_in, used_out)
-        async with self._database.transaction() as conn:
-            await agent_turns.settle_turn(
-                conn, key, turn, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
-            )
+        used = used_tokens(response.usage)
+        price = cost_usd(self._settings, used) if used else None
+        used_in, used_out = (used.input, used.output) if used else (0, 0)
+        for pause_s in (*_STORE_PAUSES_S, None):
+            try:
+                async with self._database.transaction() as conn:
+                    stands = await agent_turns.settle_turn(
+                        conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
+                    )
+                break
+            except psycopg.OperationalError as error:
+                if pause_s is None:
+                    raise
+                log.warning("model_turn_not_stored_yet", role=role.name, turn=turn, error=type(error).__name__)
+                await asyncio.sleep(pause_s)
+        if not stands:
+            raise taken_over()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
-        return output, price
+        return output, (most or 0.0) if price is None else price
 
-    async def _respond(self, role: AgentRole, items: list[dict[str, Any]], *, offer_tools: bool) -> Response:
-        tools = {"tools": definitions(role.tools, self._mcp_tools.get(role.name, ()))} if offer_tools else {}
+    async def _answered(
+        self, role: AgentRole, key: TurnKey, turn: int, task: dict[str, Any], body: dict[str, Any], most: float | None
+    ) -> tuple[Reservation, Response] | StoredTurn | Interruption:
+        """The model's answer to a turn that money was set aside for; or the turn as another worker has stored it, or why not."""
+        for slowed_down in range(_SLOWED_DOWN_MAX + 1):
+            try:
+                await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
+            except PacedOutError as error:
+                raise rate_limited(error.free_in_s) from error
+            async with self._database.transaction() as conn:
+                reserved = await agent_turns.reserve_turn(
+                    conn, key, turn, self._settings.openai_model, most, task if turn == 0 else None
+                )
+            if not isinstance(reserved, Reservation):
+                return reserved
+            try:
+                return reserved, await self._respond(role, body)
+            except openai.APIError as error:
+                await self._unanswered(reserved, error)
+                if slowed_down == _SLOWED_DOWN_MAX or not asks_for_a_pause(error):
+                    raise translated(error) from error
+        raise AssertionError("the last time round raises")
+
+    async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
+        async with self._database.transaction() as conn:
+            if may_be_charged(error):
+                await agent_turns.lose_turn(conn, reserved)
+            else:
+                await agent_turns.release_turn(conn, reserved)
+        pause = translated(error).next_retry_delay
+        if pause is not None:
+            await self._pace.hold_back(pause.total_seconds())
+
+    async def _respond(self, role: AgentRole, body: dict[str, Any]) -> Response:
+        own_server = self._settings.openai_base_url is not None
         try:
             response = await self._client.responses.create(
                 model=self._settings.openai_model,
                 instructions=role.prompt,
-                parallel_tool_calls=True if offer_tools else openai.omit,
+                parallel_tool_calls=True if "tools" in body else openai.omit,
                 max_output_tokens=self._settings.model_output_tokens_max,
                 store=False,
                 include=["reasoning.encrypted_content"],
-                # What is JSON as the API takes it goes as it is. As arguments, the client would look at every value in
-                # it for something to convert: an eighth of a worker's time, more with every turn of a conversation.
-                extra_body={"input": items, "text": _text_format(role), **tools},
+                # A project's own tier may cost more than the list price, on which a run's limit rests.
+                service_tier=openai.omit if own_server else "default",
+                extra_body=body,
             )
         except (
             json.JSONDecodeError,
@@ -271,46 +318,6 @@ class AgentRunner:
             # The client passes on whatever a server sends; one that speaks something else must not look like a bug.
             raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)
         return response
-
-
-async def _answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
-    return [_output(call["call_id"], fenced(output)) for call, output in zip(calls, outputs, strict=True)]
-
-
-async def _open(
-    tools: ToolCalls, addresses: Iterable[str], prefix: str, *, is_exact: bool
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """Pages opened for the model: their addresses, and the items that show them, calls first as in a turn of its own.
-
-    Args:
-        is_exact: they were shown before; show them again, whatever has become of them.
-    """
-    shown: dict[str, str] = {}
-    characters = 0
-    for url in [*dict.fromkeys(addresses)][:OPENED_PAGES_MAX]:
-        output = fenced(await tools.call("fetch_page", json.dumps({"url": url})))
-        fits = not shown or characters + len(output) <= OPENED_CHARACTERS_MAX
-        if is_exact or (fits and json.loads(output)["status"] == "ok"):
-            shown[url] = output
-            characters += len(output)
-    items = [
-        {
-            "type": "function_call",
-            "call_id": f"{prefix}_{number}",
-            "name": "fetch_page",
-            "arguments": json.dumps({"url": url}, ensure_ascii=False),
-        }
-        for number, url in enumerate(shown, 1)
-    ]
-    return list(shown), [
-        *items,
-        *(_output(f"{prefix}_{number}", text) for number, text in enumerate(shown.values(), 1)),
-    ]
-
-
-def _output(call_id: str, output: str) -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
 def _ended(earlier: tuple[BaseModel, FollowUp] | None, stop: Stop, tools: ToolCalls, spend: Spend) -> AgentAnswer:

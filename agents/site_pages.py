@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from domain.hosts import registrable_domain
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway, normalised_url
+from tools.site import raise_if_unsteady
 
 RESEARCH_PAGES = (
     "about|story|company|who|what",
@@ -34,18 +35,32 @@ _NOT_WANTED = re.compile(
 
 
 async def pages_to_open(
-    gateway: ToolGateway, known: Sequence[str], sorts: Sequence[str], company_domains: frozenset[str]
+    gateway: ToolGateway,
+    known: Sequence[str],
+    sorts: Sequence[str],
+    company_domains: frozenset[str],
+    *,
+    is_last_attempt: bool = False,
 ) -> list[str]:
     """Addresses to open beforehand, best first: the home page, then the best page of each sort that is known or linked to.
+    They have been asked for, and come from the cache.
 
     Args:
         known: pages that code has read, home page first; they come from the cache.
         sorts: ``RESEARCH_PAGES`` or ``CONTACT_PAGES``.
+        is_last_attempt: the step is not tried again, so it goes on without pages that may be there later.
+
+    Raises:
+        SiteUnsteadyError: one of all these pages failed for a reason that may pass; unless ``is_last_attempt``.
     """
-    results = [await gateway.fetch_page(url) for url in known]
+    once = not is_last_attempt
+    results = [await gateway.fetch_page(url, once=once) for url in known]
     linked = _by_sort(results, sorts, company_domains, asked=known[:1])
-    best = [urls[0] for urls in linked if urls]
-    return [*known[:1], *dict.fromkeys(best)]
+    best = list(dict.fromkeys(urls[0] for urls in linked if urls))
+    results += [await gateway.fetch_page(url, once=once) for url in best]
+    if not is_last_attempt:
+        raise_if_unsteady(results)
+    return [*known[:1], *best]
 
 
 def unread_pages(

@@ -236,10 +236,12 @@ async def _companies(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
 
 
 async def _repeated_calls(conn: Connection, before: datetime) -> tuple[str, ...]:
+    # What is kept for seconds only is a failure that may pass (``tools/transient.py``): asking again repeats no call.
     cursor = await conn.execute(
         """
         SELECT tool, args::text AS args, count(*) - 1 AS repeats FROM tool_results
-        WHERE fetched_at < %s GROUP BY tool, args_hash, args HAVING count(*) > 1 ORDER BY 1, 2
+        WHERE fetched_at < %s AND expires_at - fetched_at >= interval '1 minute'
+        GROUP BY tool, args_hash, args HAVING count(*) > 1 ORDER BY 1, 2
         """,
         (before,),
     )

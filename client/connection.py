@@ -93,7 +93,11 @@ def _stack_in(directory: Path) -> Any:
         from local.stack_state import running_stack
     except ImportError:
         return None
-    return running_stack(directory)
+    try:
+        return running_stack(directory)
+    except PermissionError as error:
+        problem = f"{error.filename} is another user's: the stack there is not yours to use. Set TEMPORAL_ADDRESS and DATABASE_URL"
+        raise UserError(f"{problem}, or LOCAL_DIR to a directory of your own") from error
 
 
 async def connect(temporal_address: str | None) -> Client:

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from client.connection import Endpoints, ServerUnreachableError, connect, find_endpoints, running_local_stack
 from client.process import UserError
 from client.search_attributes import missing_search_attributes, register_search_attributes
-from client.status import has_workers
+from client.versions import current_build, has_workers
 from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
@@ -125,6 +125,10 @@ async def _attributes(client: Client) -> Finding:
 async def _workers(client: Client) -> Finding:
     if await has_workers(client):
         return Finding(part="workers", ok=True, detail="poll both task queues")
+    build = await current_build(client)
+    if build is not None:
+        detail = f"none of build {build} polls, which gets all work: start one, or promote another (docs/upgrades.md)"
+        return Finding(part="workers", ok=False, detail=detail)
     return Finding(part="workers", ok=False, detail="none polls: start one with `python worker.py`")
 
 

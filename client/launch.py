@@ -110,6 +110,7 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
             discovery=settings.discovery_window,
             companies=settings.company_window,
             decision_deadline_s=round(settings.decision_deadline_days * 24 * 3600),
+            outage_recheck_s=settings.outage_recheck_s,
         ),
         on_decision=options.on_decision,
     )

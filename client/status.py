@@ -5,14 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from agents.cost import UnknownPriceError, price_usd
 from client.services import Services
+from client.versions import has_workers
 from domain.company import ReasonCode
 from domain.completeness import Bought, Completeness, measured, unknown_by_criterion
 from domain.decision import DecisionReason, DecisionRequest
@@ -26,7 +24,7 @@ from store.completeness import UnpricedCalls
 from store.database import Connection
 from store.runs import RunRow
 from store.search_tasks import SourceYield
-from workflows.names import AGENT_TASK_QUEUE, QUERY_PROGRESS, TASK_QUEUE
+from workflows.names import QUERY_PROGRESS
 
 _REFUSED_MAX = 5  # the newest; all are in audit_events
 _QUERY_TIMEOUT = timedelta(seconds=5)
@@ -239,17 +237,3 @@ async def query_progress(client: Client, run: RunRow) -> RunProgress | None:
     except RPCError:
         return None
     return progress
-
-
-async def has_workers(client: Client) -> bool:
-    """Whether workers have polled both queues within the last minutes."""
-    for queue, kind in (
-        (TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-        (AGENT_TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-    ):
-        answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
-        )
-        if not answer.pollers:
-            return False
-    return True

@@ -1,26 +1,82 @@
-"""Types of failures that workflows tell apart. A failure's type is the name that crosses the process border."""
+"""Types of failures that workflows tell apart, and which of them mean that something a run depends on is down. Pure.
+
+A failure's type is the name that crosses the process border.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
 
 MODEL_RATE_LIMITED = "ModelRateLimited"
 MODEL_UNREACHABLE = "ModelUnreachable"
 MODEL_SERVER_ERROR = "ModelServerError"
 MODEL_REFUSED_US = "ModelRefusedUs"
+MODEL_QUOTA_USED_UP = "ModelQuotaUsedUp"
 MODEL_BAD_REQUEST = "ModelBadRequest"
 SEARCH_UNAVAILABLE = "SearchUnavailableError"
 HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
 HUBSPOT_REFUSED_US = "HubSpotRefusedError"
-# psycopg's own names, as they reach Temporal when Postgres is gone.
-_DATABASE_GONE = ("OperationalError", "PoolTimeout", "AdminShutdown", "CrashShutdown", "CannotConnectNow")
+STILL_DOWN = "DependencyStillDown"
+HANDED_BACK = "HandedBack"  # by a worker that stops; no failure of the step
+# psycopg's own names, as they reach Temporal when Postgres is gone, is starting or ending, or takes nobody more.
+_DATABASE_GONE = (
+    "OperationalError",
+    "PoolTimeout",
+    "ConnectionTimeout",
+    "AdminShutdown",
+    "CrashShutdown",
+    "CannotConnectNow",
+    "TooManyConnections",
+)
+
+
+class Dependency(StrEnum):
+    """What a run cannot go on without. Mail is none: a run works while nobody can be told of it."""
+
+    DATABASE = "database"
+    MODEL = "model"
+    SEARCH = "web search"
+    CRM = "CRM"
+
 
 # After these, the next company would fail the same way: the run waits instead of burning through all (DESIGN, promise 5).
-DEPENDENCY_FAILURES = frozenset(
-    {
-        MODEL_RATE_LIMITED,
-        MODEL_UNREACHABLE,
-        MODEL_SERVER_ERROR,
-        MODEL_REFUSED_US,
-        SEARCH_UNAVAILABLE,
-        HUBSPOT_UNAVAILABLE,
-        HUBSPOT_REFUSED_US,
-        *_DATABASE_GONE,
-    }
-)
+_DEPENDENCY_OF: dict[str, Dependency] = {
+    MODEL_RATE_LIMITED: Dependency.MODEL,
+    MODEL_UNREACHABLE: Dependency.MODEL,
+    MODEL_SERVER_ERROR: Dependency.MODEL,
+    MODEL_REFUSED_US: Dependency.MODEL,
+    MODEL_QUOTA_USED_UP: Dependency.MODEL,
+    SEARCH_UNAVAILABLE: Dependency.SEARCH,
+    HUBSPOT_UNAVAILABLE: Dependency.CRM,
+    HUBSPOT_REFUSED_US: Dependency.CRM,
+    **dict.fromkeys(_DATABASE_GONE, Dependency.DATABASE),
+}
+DEPENDENCY_FAILURES = frozenset(_DEPENDENCY_OF)
+
+
+class Outage(BaseModel):
+    """Something a run depends on that failed on every attempt.
+
+    Attributes:
+        needs_person: it refuses us (a wrong key, a quota that is used up): waiting does not mend it.
+        advice: what to mend, where ``needs_person``; a message of ours, without anything personal or secret.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    dependency: Dependency
+    needs_person: bool = False
+    advice: str = ""
+
+
+def outage_of(failure_type: str | None, message: str, *, is_final: bool) -> Outage | None:
+    """The outage that a step's last failure stands for; None when the failure is the step's own.
+
+    Args:
+        is_final: the failure said of itself that trying again is useless.
+    """
+    dependency = _DEPENDENCY_OF.get(failure_type or "")
+    if dependency is None:
+        return None
+    needs_person = is_final and dependency is not Dependency.DATABASE
+    return Outage(dependency=dependency, needs_person=needs_person, advice=message[:300] if needs_person else "")

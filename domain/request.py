@@ -39,6 +39,9 @@ class Windows(BaseModel):
     discovery: int = Field(default=2, ge=1)
     companies: int = Field(default=8, ge=1)
     decision_deadline_s: int = Field(default=7 * 24 * 3600, ge=1)
+    outage_recheck_s: float = Field(
+        default=60, gt=0, description="How long after it failed a dependency is first asked whether it answers again."
+    )
     history_events_max: int | None = Field(
         default=None, description="Continue as new at this history length instead of when the server suggests it."
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.company import CompanyStatus, Interruption, ReasonCode
 from domain.decision import Decision, DecisionReason, DecisionRequest
+from domain.failures import Dependency, Outage
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
 from domain.search_plan import TaskKind
@@ -93,13 +94,18 @@ class CompanyStep(Step):
 
 
 class CompanyOutcome(Step):
-    """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on)."""
+    """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on).
+
+    Attributes:
+        outage: what is down, where the interruption is ``dependency_down``.
+    """
 
     status: CompanyStatus = CompanyStatus.FOUND
     reason: ReasonCode | None = None
     contacts: int = 0
     spend: Spend = Spend()
     interruption: Interruption | None = None
+    outage: Outage | None = None
 
     @property
     def is_over(self) -> bool:
@@ -173,6 +179,13 @@ class RefusedStep(Step):
     run_id: UUID
     decision_id: str | None
     problem: str
+
+
+class CheckStep(Step):
+    """See whether dependencies of a run that were down answer again."""
+
+    run_id: UUID
+    dependencies: tuple[Dependency, ...]
 
 
 class FinishStep(Step):

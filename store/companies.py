@@ -74,6 +74,7 @@ class ResearchRow(BaseModel):
     facts: CompanyFacts
     pages: tuple[SitePageRef, ...] = ()
     icp: IcpResult | None = None
+    dropped: dict[str, int] = {}
     researched: bool = False
 
 
@@ -177,9 +178,15 @@ async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: 
     return [row["name"] for row in await cursor.fetchall()]
 
 
-async def mentions(conn: Connection, run_id: UUID) -> list[tuple[str, str | None]]:
-    """Name and link of every company found in a run."""
-    cursor = await conn.execute("SELECT name, url FROM company_candidates WHERE run_id = %s", (run_id,))
+async def mentions(conn: Connection, run_id: UUID, but_of: UUID | None = None) -> list[tuple[str, str | None]]:
+    """Name and link of every company found in a run, but for those of one search task: run again, it has to name them again."""
+    cursor = await conn.execute(
+        """
+        SELECT name, url FROM company_candidates
+        WHERE run_id = %(run_id)s AND (%(but_of)s::uuid IS NULL OR search_task_id IS DISTINCT FROM %(but_of)s)
+        """,
+        {"run_id": run_id, "but_of": but_of},
+    )
     return [(row["name"], row["url"]) for row in await cursor.fetchall()]
 
 

@@ -11,6 +11,7 @@ from domain.criteria import Criteria
 from domain.decision import DecisionRequest
 from domain.progress import RunStatus, Stage
 from domain.request import Limits, OnDecision, RunRequest
+from domain.steps import Spend
 from store.database import Connection
 
 
@@ -187,14 +188,27 @@ def _json(model: BaseModel) -> Jsonb:
 
 
 async def spend(conn: Connection, run_id: UUID) -> dict[str, Any]:
-    """What a run has bought: ``cost_usd``, ``model_calls``, ``input_tokens``, ``output_tokens``."""
+    """What a run has bought: ``cost_usd``, ``model_calls``, ``input_tokens``, ``output_tokens``. Calls under way are left out;
+    those of which no answer came are in it with the most that they can have cost (``store/agent_turns.py``)."""
     cursor = await conn.execute(
         """
         SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS model_calls,
                coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens
-        FROM agent_turns WHERE run_id = %s AND status = 'stored'
+        FROM agent_turns WHERE run_id = %s AND status <> 'reserved'
         """,
         (run_id,),
     )
     row = await cursor.fetchone()
     return dict(row) if row else {}
+
+
+async def spend_on(conn: Connection, run_id: UUID, subject: str, role: str) -> Spend:
+    """What a run has bought of one role for one subject (a search task or company, and the round)."""
+    cursor = await conn.execute(
+        """
+        SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS model_calls
+        FROM agent_turns WHERE run_id = %s AND subject = %s AND role = %s AND status = 'stored'
+        """,
+        (run_id, subject, role),
+    )
+    return Spend.model_validate(await cursor.fetchone())

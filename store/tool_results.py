@@ -20,7 +20,8 @@ class ToolResult(BaseModel):
     """One stored result.
 
     Attributes:
-        payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``.
+        payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``; a
+            page that failed for a reason that may pass: ``tries``, ``again_in_s`` (``tools/transient.py``).
         text: the words that can be quoted.
         page_hash: key of the stored page body, where there is one.
     """
@@ -46,6 +47,20 @@ async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult 
         ORDER BY fetched_at DESC LIMIT 1
         """,
         (tool, args_hash),
+    )
+    row = await cursor.fetchone()
+    return ToolResult.model_validate(row) if row else None
+
+
+async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float) -> ToolResult | None:
+    """The newest result for these arguments, expired or not, if it came within the last ``within_s`` seconds."""
+    cursor = await conn.execute(
+        """
+        SELECT * FROM tool_results
+        WHERE tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
+        ORDER BY fetched_at DESC LIMIT 1
+        """,
+        (tool, args_hash, within_s),
     )
     row = await cursor.fetchone()
     return ToolResult.model_validate(row) if row else None

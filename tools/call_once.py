@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 
-from store import tool_calls
+from store import forgotten, tool_calls
 from store.database import Database
 from store.tool_results import ToolResult, find_fresh, save_result
 from tools.single_flight import SingleFlight
@@ -73,6 +73,7 @@ class CallOnce:
                 result, body = await call()
             log.info("tool_called", tool=tool, status=result.status, reason=result.reason)
             async with self._database.transaction() as conn:
+                result, body = await forgotten.without_addresses(conn, result, body)
                 await save_result(conn, result, key, ttl_s(result), body)
                 await tool_calls.release(conn, tool, key, claim_id)
             released = True

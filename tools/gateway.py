@@ -4,6 +4,7 @@ A result is ``ok``, ``empty``, ``blocked`` or ``error``; an HTTP 200 with nothin
 before anyone reads them, so that what a model was shown can be quoted and found again.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urldefrag, urlsplit, urlunsplit
@@ -11,20 +12,32 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
+from domain.hosts import normalized_host, registrable_domain
 from domain.storable import storable
 from settings import Settings
-from store import tool_results
+from store import forgotten, tool_results
 from store.database import Database
 from store.tool_results import ResultStatus, ToolResult
 from tools.call_once import Call, CallOnce, args_hash
 from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
+from tools.pace import PacedOutError, ServicePace
 from tools.page_text import render_page
 from tools.search import CHOICES, SearchBackend, SearchUnavailableError
-from tools.web_client import KnownPage, WebClient
+from tools.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
+from tools.web_client import FetchedPage, KnownPage, WebClient
+
+PACED_OUT = "paced_out"
+"""The reason of a result for which others were queueing too long; nothing was asked."""
+_PAUSE_WITHIN_CALL_MAX_S = (
+    10.0  # a longer one that a site asks for is not waited for by those who can go on without the page
+)
 
 
 class McpCaller(Protocol):
     """What the gateway needs of the MCP servers' pool, which is imported only where servers are configured."""
+
+    def requests_per_minute(self, server: str) -> float:
+        """How often a server may be asked, by all workers together; 0: without limit."""
 
     async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
         """Call a tool; a server's failure is an answer."""
@@ -61,14 +74,29 @@ class ToolGateway:
         search = self._search
         words = " ".join(query.replace("\x00", " ").split())
         args = {"backend": search.name, "query": words, "page": max(1, page)}
-        return await self._cached("search_web", args, lambda: _searched(search, args))
+        return await self._cached("search_web", args, lambda: self._search_now(search, args))
 
-    async def fetch_page(self, url: str) -> ToolResult:
-        """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read."""
+    async def fetch_page(self, url: str, *, once: bool = False) -> ToolResult:
+        """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read.
+
+        A failure that may pass is kept for seconds only (``transient.py``), and the page asked for once more after a pause.
+
+        Args:
+            once: it is not; the caller asks again later (``transient.again_in_s``).
+        """
         args = {"url": normalised_url(url)}
+        if await self._is_forgotten(args["url"]):
+            return _not_opened(args)
         async with self._database.transaction() as conn:
             read = await tool_results.find_page_read_at(conn, args["url"])  # to which another address has led
-        return read or await self._cached("fetch_page", args, lambda: self._fetch_now(args))
+        if read is not None:
+            return read
+        page = await self._cached("fetch_page", args, lambda: self._fetch_now(args))
+        pause_s = again_in_s(page)
+        if once or pause_s is None or pause_s > _PAUSE_WITHIN_CALL_MAX_S:
+            return page
+        await asyncio.sleep(pause_s)
+        return await self._cached("fetch_page", args, lambda: self._fetch_now(args))
 
     async def call_mcp(self, server: str, tool: str, args: dict[str, JsonValue]) -> ToolResult:
         """A call of an MCP server's tool, stored as tool ``mcp:<server>:<tool>``; ``payload["results"]`` holds the addresses that
@@ -80,7 +108,7 @@ class ToolGateway:
         if self._mcp is None:
             raise LookupError("no MCP servers are configured (MCP_CONFIG)")
         pool, plain = self._mcp, storable(args)
-        return await self._cached(f"mcp:{server}:{tool}", plain, lambda: _called(pool, server, tool, plain))
+        return await self._cached(f"mcp:{server}:{tool}", plain, lambda: self._call_mcp_now(pool, server, tool, plain))
 
     async def page_body(self, result: ToolResult) -> str:
         """The stored body behind an ``ok`` page result."""
@@ -89,27 +117,76 @@ class ToolGateway:
         async with self._database.transaction() as conn:
             return await tool_results.load_body(conn, result.page_hash)
 
+    async def _is_forgotten(self, url: str) -> bool:
+        """Whether a site is that of a company which is forgotten: nothing of it is read, and so nothing stored."""
+        names = {name for name in (registrable_domain(url), normalized_host(url)) if name}
+        async with self._database.transaction() as conn:
+            return bool(await forgotten.domains_among(conn, names))
+
     async def _cached(self, tool: str, args: dict[str, Any], call: Call) -> ToolResult:
         return await self._calls.result(tool, args, call, self._ttl_s)
 
     def _ttl_s(self, result: ToolResult) -> float:
-        if result.reason == "paced_out":
-            return 0.0  # says nothing about the page: others were queueing for its site
+        if result.reason == PACED_OUT:
+            return 0.0  # says nothing about the page or question: others were queueing
         if result.tool.startswith("mcp:"):
             if result.reason in TRANSIENT_REASONS:
                 return 0.0  # says nothing about the question: the server was away (LESSONS F61)
             if result.status == "ok":
                 return self._settings.mcp_ttl_hours * 3600
+        pause_s = again_in_s(result)
+        if pause_s is not None:
+            return kept_s(pause_s)  # says nothing about the page yet (LESSONS F65)
         if result.status != "ok":
             return self._settings.failure_ttl_minutes * 60
         hours = self._settings.search_ttl_hours if result.tool == "search_web" else self._settings.page_ttl_hours
         return hours * 3600
+
+    def _pace(self, name: str, per_minute: float) -> ServicePace:
+        return ServicePace(self._database, name, per_minute, self._settings.pace_wait_max_s)
+
+    async def _search_now(self, search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
+        pace = self._pace(f"search:{search.name}", self._settings.search_requests_per_minute)
+        try:
+            await pace.wait_turn()
+        except PacedOutError as error:
+            raise SearchUnavailableError(
+                PACED_OUT, retry_after_s=error.free_in_s, advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE"
+            ) from error
+        try:
+            hits = await search.search(args["query"], args["page"])
+        except SearchUnavailableError as error:
+            if error.next_retry_delay is not None:
+                await pace.hold_back(error.next_retry_delay.total_seconds())
+            raise
+        if not hits:
+            return _result("search_web", args, "empty", "no_results"), None
+        results = [{"url": hit.url, "title": hit.title, "snippet": hit.content} for hit in hits]
+        text = "\n".join(f"{hit.title}\n{hit.content}\n{hit.url}" for hit in hits)
+        return _result("search_web", args, "ok", None, payload={"results": results}, text=text), None
+
+    async def _call_mcp_now(
+        self, pool: McpCaller, server: str, tool: str, args: dict[str, Any]
+    ) -> tuple[ToolResult, str | None]:
+        name = f"mcp:{server}:{tool}"
+        pace = self._pace(f"mcp:{server}", pool.requests_per_minute(server))
+        try:
+            await pace.wait_turn()
+        except PacedOutError:
+            return _result(name, args, "error", PACED_OUT), None
+        answer = await pool.call(server, tool, args)
+        if answer.retry_after_s is not None:
+            await pace.hold_back(answer.retry_after_s)
+        payload = {"results": sources(answer.text, args)} if answer.status == "ok" else {}
+        return _result(name, args, answer.status, answer.reason, payload=payload, text=answer.text), None
 
     async def _fetch_now(self, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
         async with self._database.transaction() as conn:
             earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
         url = args["url"]
         page = await (self._web.fetch_again(url, _known(earlier)) if earlier else self._web.fetch(url))
+        if page.final_url != url and await self._is_forgotten(page.final_url):
+            return _not_opened(args), None
         payload: dict[str, Any] = {
             "url": page.url,
             "final_url": page.final_url,
@@ -118,6 +195,8 @@ class ToolGateway:
             "headers": page.headers,
             "title": "",
         }
+        if page.reason is not None and is_transient(page.reason):
+            payload |= await self._noted(args, page, page.reason)
         if page.status != "ok":
             return _result("fetch_page", args, page.status, page.reason, payload=payload), None
         body = page.body
@@ -128,6 +207,18 @@ class ToolGateway:
         payload["title"] = rendered.title
         result = _result("fetch_page", args, "ok", None, payload=payload, text=rendered.text)
         return result.model_copy(update={"page_hash": tool_results.content_hash(body)}), body
+
+    async def _noted(self, args: dict[str, Any], page: FetchedPage, reason: str) -> dict[str, JsonValue]:
+        """What to remember of a failure that may pass. A pause that the site asks for is kept by all workers."""
+        if page.retry_after_s is not None:
+            site = (
+                registrable_domain(page.final_url) or normalized_host(page.final_url) or page.final_url
+            )  # as ``HostPace``
+            await self._pace(site, 0).hold_back(min(page.retry_after_s, RETRY_AFTER_MAX_S))
+        within_s = self._settings.failure_ttl_minutes * 60
+        async with self._database.transaction() as conn:
+            last = await tool_results.find_last(conn, "fetch_page", args_hash("fetch_page", args), within_s)
+        return noted(reason, tries(last), page.retry_after_s)
 
 
 def normalised_url(url: str) -> str:
@@ -145,24 +236,13 @@ def normalised_url(url: str) -> str:
     return urlunsplit((parts.scheme.lower(), host, parts.path or "/", parts.query, ""))
 
 
+def _not_opened(args: dict[str, Any]) -> ToolResult:
+    return _result("fetch_page", args, "blocked", "forgotten", payload={"url": args["url"], "final_url": args["url"]})
+
+
 def _known(earlier: ToolResult) -> KnownPage:
     headers = earlier.payload["headers"]
     return KnownPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))
-
-
-async def _searched(search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
-    hits = await search.search(args["query"], args["page"])
-    if not hits:
-        return _result("search_web", args, "empty", "no_results"), None
-    results = [{"url": hit.url, "title": hit.title, "snippet": hit.content} for hit in hits]
-    text = "\n".join(f"{hit.title}\n{hit.content}\n{hit.url}" for hit in hits)
-    return _result("search_web", args, "ok", None, payload={"results": results}, text=text), None
-
-
-async def _called(pool: McpCaller, server: str, tool: str, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
-    answer = await pool.call(server, tool, args)
-    payload = {"results": sources(answer.text, args)} if answer.status == "ok" else {}
-    return _result(f"mcp:{server}:{tool}", args, answer.status, answer.reason, payload=payload, text=answer.text), None
 
 
 def _result(

@@ -19,7 +19,7 @@ USER_AGENT = "pm-pipeline"
 SIZE_MAX = 512_000  # bytes; RFC 9309, 2.5: at least 500 kibibytes are parsed
 STORED_TTL_S = 23 * 3600.0  # RFC 9309, 2.4: not longer than 24 hours, the hour in memory included
 _MEMORY_TTL_S = 3600.0
-UNREACHABLE_TTL_S = 300.0  # a server error may pass soon
+UNREACHABLE_TTL_S = 2.0  # a server error may pass soon: so that not every page beside asks, and the next try does
 _ORIGINS_MAX = 10_000
 
 Answer = tuple[int, str]
@@ -72,7 +72,7 @@ class Robots:
             return await self._fetch_text(f"{origin}/robots.txt")
 
         status, text = await (self._shared(origin, fetch) if self._shared is not None else fetch())
-        ttl_s = UNREACHABLE_TTL_S if status >= 500 else _MEMORY_TTL_S
+        ttl_s = UNREACHABLE_TTL_S if is_unreachable(status) else _MEMORY_TTL_S
         rules = _rules(status, text)
         if len(self._known) >= _ORIGINS_MAX:
             self._known.pop(next(iter(self._known)))
@@ -80,9 +80,14 @@ class Robots:
         return rules
 
 
+def is_unreachable(status: int) -> bool:
+    """Whether an HTTP status leaves open what the robots.txt says (RFC 9309, 2.3.1.4). 429 too, as search engines read it."""
+    return status >= 500 or status == 429
+
+
 def _rules(status: int, text: str) -> Rules:
     # RFC 9309, 2.3.1: "unavailable" (4xx) allows everything, "unreachable" (5xx) nothing.
-    if status >= 500:
+    if is_unreachable(status):
         return Rules(None, allows_nothing=True)
     if not 200 <= status < 300:
         return Rules(None)

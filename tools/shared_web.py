@@ -10,7 +10,7 @@ from store.database import Database
 from store.tool_results import ResultStatus, ToolResult
 from tools.call_once import CallOnce
 from tools.pace import HostPace
-from tools.robots import STORED_TTL_S, UNREACHABLE_TTL_S, Answer
+from tools.robots import STORED_TTL_S, UNREACHABLE_TTL_S, Answer, is_unreachable
 from tools.web_client import WebClient
 
 _TOOL = "robots_txt"
@@ -54,7 +54,7 @@ class SharedRobots:
 
 def _result(origin: str, http_status: int, text: str) -> ToolResult:
     found = 200 <= http_status < 300
-    status: ResultStatus = "ok" if found else "error" if http_status >= 500 else "empty"
+    status: ResultStatus = "ok" if found else "error" if is_unreachable(http_status) else "empty"
     return ToolResult(
         result_id=f"r{uuid4().hex[:16]}",
         tool=_TOOL,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.evidence import Evidence
 from domain.hosts import registrable_domain
@@ -16,6 +16,7 @@ from domain.pms import PmsDetection, SitePage
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 from tools.pms.detect import detect_pms, likely_pages
+from tools.transient import again_in_s
 
 SiteProblem = Literal["no_site", "blocked"]
 
@@ -78,13 +79,35 @@ class HostBusyError(ApplicationError):
         )
 
 
-async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
+class SiteUnsteadyError(ApplicationError):
+    """Pages of a site failed for a reason that may pass: no answer in time, a broken connection, a server error.
+
+    Nothing follows from it about the site yet (LESSONS F65). It reaches Temporal as it is, with its own delay before the next
+    attempt; pages that were read come from the store then.
+    """
+
+    def __init__(self, site: str | None, reasons: Iterable[str], again_in_s: float) -> None:
+        super().__init__(
+            f"{site} does not answer as it should ({', '.join(sorted(set(reasons)))}); the step is tried again",
+            type="SiteUnsteadyError",
+            next_retry_delay=timedelta(seconds=again_in_s),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+
+async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool = False) -> SiteReading:
     """Read the home page and up to three likely pages, and detect the property management software.
+
+    Args:
+        is_last_attempt: the step is not tried again, so pages that may be there later are taken for what they are now.
 
     Raises:
         HostBusyError: our own pace left no time for one of these pages; the step is to be tried again.
+        SiteUnsteadyError: one of these pages failed for a reason that may pass; unless ``is_last_attempt``.
     """
-    home = await _fetch(gateway, website)
+    home = await _fetch(gateway, website, is_last_attempt)
+    if not is_last_attempt:
+        raise_if_unsteady([home])
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)
@@ -94,13 +117,15 @@ async def read_site(gateway: ToolGateway, website: str) -> SiteReading:
         detail = "parked" if home.status == "ok" else home.reason or home.status
         return SiteReading(problem, detail, domain, final, aliases, (), detect_pms([], site_problem=problem))
     home_html = await gateway.page_body(home)
+    likely = [await _fetch(gateway, url, is_last_attempt) for url in likely_pages(home_html, final)]
+    if not is_last_attempt:
+        raise_if_unsteady(likely)
     pages = [home]
-    for url in likely_pages(home_html, final):
-        page = await _fetch(gateway, url)
+    for page in likely:
         if page.status == "ok" and all(page.page_hash != other.page_hash for other in pages):
             pages.append(page)
     if not any(addresses_in(page.text) for page in pages):
-        pages += await _contact_page(gateway, home, domain)
+        pages += await _contact_page(gateway, home, domain, is_last_attempt)
     site_pages = [
         SitePage(
             url=page.payload["url"],
@@ -120,17 +145,35 @@ def final_url(page: ToolResult) -> str:
     return str(page.payload.get("final_url") or page.args.get("url") or "")
 
 
-async def _fetch(gateway: ToolGateway, url: str) -> ToolResult:
-    page = await gateway.fetch_page(url)
+def raise_if_unsteady(pages: Iterable[ToolResult]) -> None:
+    """Say that a step is to be tried again, if one of the pages that it rests on failed for a reason that may pass.
+
+    Raises:
+        SiteUnsteadyError: so it is. The next attempt asks for all of them again.
+    """
+    failed = [(page, pause_s) for page in pages if (pause_s := again_in_s(page)) is not None]
+    if failed:
+        site = registrable_domain(final_url(failed[0][0]))
+        raise SiteUnsteadyError(
+            site, (page.reason or page.status for page, _ in failed), max(pause_s for _, pause_s in failed)
+        )
+
+
+async def _fetch(gateway: ToolGateway, url: str, is_last_attempt: bool) -> ToolResult:
+    page = await gateway.fetch_page(url, once=not is_last_attempt)
     if page.reason == "paced_out":  # left out, it would turn "not read" into "no software found"
         raise HostBusyError(registrable_domain(final_url(page)))
     return page
 
 
-async def _contact_page(gateway: ToolGateway, home: ToolResult, domain: str | None) -> list[ToolResult]:
+async def _contact_page(
+    gateway: ToolGateway, home: ToolResult, domain: str | None, is_last_attempt: bool
+) -> list[ToolResult]:
     for words, url in re.findall(r"\[([^\]]*)\]\((https?://[^)\s]+)\)", home.text):
         if _CONTACT_LINK.search(f"{words} {url}") and registrable_domain(url) == domain:
-            page = await _fetch(gateway, url)
+            page = await _fetch(gateway, url, is_last_attempt)
+            if not is_last_attempt:
+                raise_if_unsteady([page])
             return [page] if page.status == "ok" else []
     return []
 

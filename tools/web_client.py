@@ -5,6 +5,8 @@ What may be opened at all is in ``web_guard.py``, how often a site is asked in `
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from tools.pace import PacedOutError
 from tools.page_text import render_page
 from tools.robots import SIZE_MAX as ROBOTS_SIZE_MAX
 from tools.robots import USER_AGENT, Robots, SharedAnswers
+from tools.search.service import retry_after_s
+from tools.transient import REFUSED, ROBOTS_UNREACHABLE
 from tools.web_guard import AddressRefusedError, PinnedTransport, refused_url
 
 _REDIRECTS_MAX = 5
@@ -26,6 +30,7 @@ _META_CHARSET = re.compile(rb"""<meta[^>]+charset=["']?([\w-]+)""", re.IGNORECAS
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _HEADERS_KEPT = ("content-type", "etag", "last-modified", "server")
 _HEADER_LENGTH_MAX = 500
+_NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 WaitTurn = Callable[[str, float | None], Awaitable[None]]
@@ -53,6 +58,7 @@ class FetchedPage:
         body: the decoded page; empty unless ``ok``, and empty when ``unchanged``.
         headers: those of the answer that say what was read, from when it is and what served it.
         unchanged: the page is still the known one (304); its body is wherever the known one's is.
+        retry_after_s: the pause that the site asks for before it is asked again, in seconds.
     """
 
     url: str
@@ -64,6 +70,7 @@ class FetchedPage:
     body: str
     headers: dict[str, str] = field(default_factory=dict)
     unchanged: bool = False
+    retry_after_s: float | None = None
 
 
 class WebClient:
@@ -85,6 +92,7 @@ class WebClient:
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
         self._wait_turn = wait_turn
+        self._is_proxied = proxy is not None
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
         self._client = httpx2.AsyncClient(
             transport=transport,
@@ -119,7 +127,8 @@ class WebClient:
                     async with _not_counted(limit):  # has the same time for itself
                         rules = await self._robots.rules(current)
                     if not rules.allow(current):
-                        return _failed(url, "blocked", "robots", current, hops)
+                        reason = ROBOTS_UNREACHABLE if rules.allows_nothing else "robots"
+                        return _failed(url, "blocked", reason, current, hops)
                     conditions = _conditions(known, current)
                     answer = await self._get(current, limit, self._bytes_max, rules.crawl_delay_s, conditions)
                     if answer.location is None:
@@ -137,7 +146,7 @@ class WebClient:
         except httpx2.DecodingError:
             return _failed(url, "error", "undecodable", current, hops)
         except (httpx2.TransportError, httpx2.InvalidURL, ValueError) as error:
-            return _failed(url, "error", f"unreachable_{type(error).__name__.lower()}", current, hops)
+            return _failed(url, "error", _unreachable(error), current, hops)
 
     async def _robots_text(self, url: str) -> tuple[int, str]:
         """Status and text of a robots.txt; a redirect is followed within the same limits."""
@@ -165,6 +174,8 @@ class WebClient:
             async with _not_counted(limit):
                 await self._wait_turn(url, crawl_delay_s)
         async with self._client.stream("GET", url, headers=conditions) as response:
+            if self._is_proxied and _NO_SUCH_NAME in response.headers.get("proxy-status", ""):
+                raise _NoSuchNameError(f"the proxy finds no host {httpx2.URL(url).host}")
             location = response.headers.get("location") if response.is_redirect else None
             chunks: list[bytes] = []
             size = 0
@@ -181,11 +192,16 @@ class WebClient:
                     for name in _HEADERS_KEPT
                     if name in response.headers
                 },
+                retry_after_s=retry_after_s(response),
                 charset=response.charset_encoding,
                 location=location,
                 body=b"".join(chunks),
                 too_large=size > bytes_max,
             )
+
+
+class _NoSuchNameError(httpx2.TransportError):
+    """The proxy says that a name does not exist, as our own resolver would."""
 
 
 @asynccontextmanager
@@ -215,6 +231,7 @@ def _conditions(known: KnownPage | None, url: str) -> dict[str, str]:
 class _Answer:
     http_status: int
     headers: dict[str, str]
+    retry_after_s: float | None
     charset: str | None
     location: str | None
     body: bytes
@@ -259,5 +276,24 @@ def _storable(text: str) -> str:
 def _failed(
     url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str], answer: _Answer | None = None
 ) -> FetchedPage:
-    http_status, headers = (answer.http_status, answer.headers) if answer else (None, {})
-    return FetchedPage(url, status, reason, final_url, http_status, tuple(hops), "", headers)
+    if answer is None:
+        return FetchedPage(url, status, reason, final_url, None, tuple(hops), "")
+    said, pause_s = answer.headers, answer.retry_after_s
+    return FetchedPage(url, status, reason, final_url, answer.http_status, tuple(hops), "", said, retry_after_s=pause_s)
+
+
+def _unreachable(error: Exception) -> str:
+    """Why nothing was got at all: by the cause where that says more than the client's own error."""
+    cause: BaseException | None = error
+    if isinstance(error, _NoSuchNameError):
+        return "unreachable_no_such_host"
+    while cause is not None:
+        # A name server that is away (EAI_AGAIN) says nothing about the name.
+        if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
+            return "unreachable_no_such_host"
+        if isinstance(cause, ConnectionRefusedError):
+            return REFUSED
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "unreachable_bad_certificate"
+        cause = cause.__cause__ or cause.__context__  # the client gives some only as the latter
+    return f"unreachable_{type(error).__name__.lower()}"

@@ -4,14 +4,18 @@ Workflows do not import the activities themselves, so nothing of the model, the 
 a test compares this list with what the worker registers.
 """
 
+import asyncio
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
 with workflow.unsafe.imports_passed_through():
     from domain.decision import DecisionRequest
+    from domain.failures import HANDED_BACK, Dependency
     from domain.steps import (
         AskStep,
+        CheckStep,
         CompanyOutcome,
         CompanyStep,
         DecidedStep,
@@ -32,9 +36,13 @@ with workflow.unsafe.imports_passed_through():
         TaskStep,
     )
     from workflows.names import AGENT_TASK_QUEUE
-    from workflows.policies import AGENT, GATE, NOTIFY, SETTLE, SITE, STORE, VERIFY
+    from workflows.policies import AGENT, GATE, NOTIFY, NOTIFY_OF_QUESTION, RECHECK, SETTLE, SITE, STORE, VERIFY
 
 ResultT = TypeVar("ResultT")
+
+# A step whose last attempt was lost with its worker is scheduled anew, for it is not the step that has failed. Not for
+# ever: a step that itself brings down every worker has to end.
+_WORKER_LOSSES_MAX = 5
 
 
 async def plan_run_search(step: RunStep) -> int:
@@ -112,6 +120,12 @@ async def record_refused_decision(step: RefusedStep) -> None:
     await _call("record_refused_decision", step, type(None), STORE, "answer refused")
 
 
+async def check_dependencies(step: CheckStep) -> None:
+    """Wait until dependencies answer again. The database is asked as often as any other step would ask it."""
+    policy = STORE if step.dependencies == (Dependency.DATABASE,) else RECHECK
+    await _call("check_dependencies", step, type(None), policy, f"{' and '.join(step.dependencies)} down: check")
+
+
 async def recheck_suppression(step: RunStep) -> TakenBack:
     """Ask the suppression gate again just before the delivery."""
     return await _call("recheck_suppression", step, TakenBack, GATE, "suppression, once more")
@@ -132,6 +146,11 @@ async def notify_requester(step: NotifyStep) -> bool:
     return await _call("notify_requester", step, bool, NOTIFY, "notify")
 
 
+async def notify_of_question(step: NotifyStep) -> bool:
+    """Tell the requester that the run waits; tried until it is cancelled."""
+    return await _call("notify_requester", step, bool, NOTIFY_OF_QUESTION, "notify")
+
+
 ACTIVITIES = (
     plan_run_search,
     next_search_tasks,
@@ -148,11 +167,28 @@ ACTIVITIES = (
     put_question,
     apply_decision,
     record_refused_decision,
+    check_dependencies,
     recheck_suppression,
     finish_run,
     export_run,
     notify_requester,
 )
+
+
+def stop_if_cancelled() -> None:
+    """End here when what calls this is being cancelled.
+
+    A step is waited for when it is cancelled; one that ends all the same, well or not, takes the cancellation with it, and
+    the next step would be bought for nothing.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _is_worker_loss(error: ActivityError) -> bool:
+    """Whether the last attempt of a step ended since its worker was heard of no more."""
+    return isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.HEARTBEAT
 
 
 async def _call(
@@ -163,5 +199,15 @@ async def _call(
         options["task_queue"] = AGENT_TASK_QUEUE
     if summary is not None:
         options["summary"] = summary
-    result: ResultT = await workflow.execute_activity(name, step, result_type=result_type, **options)
-    return result
+    worker_losses = 0
+    while True:
+        try:
+            result: ResultT = await workflow.execute_activity(name, step, result_type=result_type, **options)
+        except ActivityError as error:
+            if _is_worker_loss(error) and worker_losses < _WORKER_LOSSES_MAX and workflow.patched("outlive_workers"):
+                worker_losses += 1
+            elif not (isinstance(error.cause, ApplicationError) and error.cause.type == HANDED_BACK):
+                raise
+            stop_if_cancelled()
+        else:
+            return result

@@ -1,16 +1,14 @@
 """One company of a run: qualify → research → contacts. Ends with an outcome of a few words for its run."""
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.company import CompanyStatus, Interruption, ReasonCode
     from domain.contact import CONTACT_ATTEMPTS_MAX
-    from domain.failures import DEPENDENCY_FAILURES
     from domain.steps import CompanyOutcome, CompanyStep
     from workflows import calls
+    from workflows.outages import outage_behind
 
 REACHED_CONTACTS = "company_reached_contacts"
 
@@ -32,9 +30,10 @@ class CompanyWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            _stop_if_cancelled()
-            if isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES:
-                return CompanyOutcome(interruption=Interruption.DEPENDENCY_DOWN)
+            calls.stop_if_cancelled()
+            outage = outage_behind(error)
+            if outage is not None:
+                return CompanyOutcome(interruption=Interruption.DEPENDENCY_DOWN, outage=outage)
             workflow.logger.error("company step failed for good", exc_info=error)
             await calls.end_failed_company(step)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
@@ -43,11 +42,11 @@ class CompanyWorkflow:
         qualified = await calls.qualify_company(step)
         if qualified.is_over:
             return qualified
-        _stop_if_cancelled()
+        calls.stop_if_cancelled()
         researched = await calls.research_company(step)
         if researched.is_over:
             return researched
-        _stop_if_cancelled()
+        calls.stop_if_cancelled()
         await self._tell_run(step)
         spend = researched.spend
         # A company that had come this far before there was this step goes on without it.
@@ -58,14 +57,14 @@ class CompanyWorkflow:
             spend = spend.plus(found.spend)
             if found.interruption is not None:
                 return found.model_copy(update={"spend": spend})
-            _stop_if_cancelled()
+            calls.stop_if_cancelled()
             if verifies:
                 await calls.verify_emails(attempt_step)
-                _stop_if_cancelled()
+                calls.stop_if_cancelled()
             settled = await calls.settle_contacts(attempt_step)
             if settled.is_over:
                 return settled.model_copy(update={"spend": spend})
-            _stop_if_cancelled()
+            calls.stop_if_cancelled()
         raise ApplicationError("contacts were not settled after the last attempt", type="ContactsNotSettled")
 
     async def _tell_run(self, step: CompanyStep) -> None:
@@ -73,14 +72,3 @@ class CompanyWorkflow:
         if parent is not None:
             run = workflow.get_external_workflow_handle(parent.workflow_id)
             await run.signal(REACHED_CONTACTS, step.company.position)
-
-
-def _stop_if_cancelled() -> None:
-    """End here when the company is being cancelled.
-
-    A step is waited for when it is cancelled; one that ends all the same, well or not, takes the cancellation with it, and
-    the next step would be bought for nothing.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -3,18 +3,22 @@
 Handlers of signal and update only change state here; what an answer changes is applied by the run (``lead_list.py``).
 """
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from collections.abc import Callable
+    from uuid import UUID
 
     from domain.decision import Decision, DecisionAction, DecisionError, DecisionReason, DecisionRequest, parse_decision
     from domain.request import OnDecision, RunRequest
     from domain.steps import RefusedStep
     from domain.storable import storable
     from workflows import calls
+    from workflows.notices import tell, tell_until_cancelled
+    from workflows.outages import has_recovered
 
 _ANSWER_OF_REQUEST = {
     OnDecision.ACCEPT_PARTIAL: DecisionAction.ACCEPT_PARTIAL,
@@ -80,6 +84,33 @@ class DecisionGate:
     def close(self) -> None:
         """Take the question away."""
         self.question, self._decision = None, None
+
+    async def answer(
+        self,
+        run_id: "UUID",
+        watch: "asyncio.Task[bool] | None",
+        is_settled: "Callable[[], bool]",
+        on_refused: "Callable[[], None]",
+    ) -> Decision | None:
+        """Tell the requester of the question and wait for its answer.
+
+        Args:
+            watch: ends when what was down answers again (``Outages.watch``); then there is nothing left to ask either.
+            is_settled, on_refused: as ``wait`` takes them.
+
+        Returns:
+            As ``wait``.
+        """
+        beside: list[asyncio.Task[bool] | asyncio.Task[None]] = [watch] if watch is not None else []
+        try:
+            if self.question is not None and workflow.patched("tell_beside_waiting"):
+                beside.append(tell_until_cancelled(run_id, self.question.decision_id))
+            elif self.question is not None:
+                await tell(run_id, self.question.decision_id)
+            return await self.wait(lambda: has_recovered(watch) or is_settled(), on_refused)
+        finally:
+            for task in beside:
+                task.cancel()
 
     async def wait(self, is_settled: "Callable[[], bool]", on_refused: "Callable[[], None]") -> Decision | None:
         """Wait, durably, for the answer.

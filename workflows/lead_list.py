@@ -33,7 +33,6 @@ with workflow.unsafe.imports_passed_through():
         FinishStep,
         NewCompaniesStep,
         NextTasksStep,
-        NotifyStep,
         RunStep,
         StateStep,
     )
@@ -43,9 +42,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.details import render_details
     from workflows.messages import DecisionReceipt, LeadListInput, LeadListResult
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
+    from workflows.notices import tell
     from workflows.open_work import OpenWork
+    from workflows.outages import has_recovered, outage_behind
     from workflows.run_state import WAITING_MAX, RunState
-    from workflows.shortfall import Shortfall, exhausted, interrupted, is_dependency_failure, stage_timed_out
+    from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
 
 _TASKS_AT_ONCE = 20
 # Asked for these reasons, "retry" has the agents look anew; for the others they go on with the turns that are stored.
@@ -80,7 +81,7 @@ class LeadListWorkflow:
                 await self._end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
                 await self._end(RunStatus.ERROR, "failed; the workflow's failure says why")
-            await self._notify(self._state.status.value)
+            await tell(self._state.request.run_id, self._state.status.value)
             raise
 
     @workflow.query(name=QUERY_PROGRESS, description="Counts, funnel and the open question")
@@ -147,9 +148,11 @@ class LeadListWorkflow:
                         return await self._deliver(accepted)
                     continue  # the next complete company takes the place of one that was taken out, and passes it too
                 except ActivityError as error:
-                    if is_cancelled_exception(error) or not is_dependency_failure(error):
+                    outage = outage_behind(error)
+                    if is_cancelled_exception(error) or outage is None:
                         raise
-                    shortfall = interrupted(Interruption.DEPENDENCY_DOWN, self._state)  # nothing is delivered unasked
+                    self._open.outages.note(outage)
+                    shortfall = interrupted(Interruption.DEPENDENCY_DOWN, self._state, (outage,))
             decision = await self._decide(shortfall, may_be_withdrawn=not is_at_gate)
             if decision is not None and decision.action is DecisionAction.CANCEL:
                 await self._open.stop()
@@ -166,7 +169,7 @@ class LeadListWorkflow:
             if self._is_filled():
                 return None
             if self._open.interruption is not None:
-                return interrupted(self._open.interruption, state)
+                return interrupted(self._open.interruption, state, self._open.outages.down)
             if self._history_is_long():
                 # Nothing new is started; when the last open work has come home, the run continues as new.
                 # An answer refused in the meantime is recorded first: it is not carried over.
@@ -229,6 +232,8 @@ class LeadListWorkflow:
 
     async def _start_work(self) -> None:
         state, windows = self._state, self._state.request.windows
+        if state.on_trial:
+            windows = windows.model_copy(update={"companies": 1, "discovery": 1})
         while len(self._open.companies) < windows.companies:
             ref = state.next_waiting(len(self._open.companies))
             if ref is None:
@@ -264,8 +269,13 @@ class LeadListWorkflow:
         return info.is_continue_as_new_suggested()
 
     async def _decide(self, shortfall: Shortfall, *, may_be_withdrawn: bool) -> Decision | None:
-        """Put the question, wait for its answer and apply it; None when it was withdrawn, the target being filled."""
+        """Put the question, wait for its answer and apply it; None when there is nothing left to ask: the target is filled, or
+        what was down answers again."""
         state, windows = self._state, self._state.request.windows
+        is_outage = shortfall.reason is DecisionReason.DEPENDENCY_DOWN and workflow.patched("resume_after_outage")
+        if is_outage and await self._open.outages.outwait_database(self._show):
+            self._open.interruption = None
+            return None
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
         question = await calls.put_question(
@@ -284,10 +294,15 @@ class LeadListWorkflow:
         self._show()
         decision = answer_given_in_advance(question, state.request)
         if decision is None:
-            await self._notify(question.decision_id)
-            decision = await self._gate.wait(lambda: may_be_withdrawn and self._is_filled(), self._show)
+            watch = self._open.outages.watch() if is_outage else None
+            decision = await self._gate.answer(
+                state.request.run_id, watch, lambda: may_be_withdrawn and self._is_filled(), self._show
+            )
+            if decision is None and has_recovered(watch):
+                self._open.outages.resumed()
         self._gate.close()
         self._open.interruption = None
+        self._open.outages.forget()
         state.status, state.stage_entered_at = RunStatus.ACTIVE, workflow.now()
         state.stage_spent_s = {}  # a decision gives every stage its full time again
         if decision is None:
@@ -326,7 +341,7 @@ class LeadListWorkflow:
 
     async def _cancelled(self, decision: Decision) -> LeadListResult:
         ended = await self._end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
-        await self._notify(RunStatus.CANCELLED.value)
+        await tell(self._state.request.run_id, RunStatus.CANCELLED.value)
         return LeadListResult(
             status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
         )
@@ -337,7 +352,7 @@ class LeadListWorkflow:
             note = f"partial: {state.ready} of {state.target}, accepted by {accepted.decided_by}"
         ended = await self._end(RunStatus.COMPLETED, note)
         files = await calls.export_run(RunStep(request=self._state.request))
-        await self._notify(RunStatus.COMPLETED.value)
+        await tell(self._state.request.run_id, RunStatus.COMPLETED.value)
         return LeadListResult(
             status=RunStatus.COMPLETED,
             companies=ended.companies,
@@ -371,14 +386,6 @@ class LeadListWorkflow:
         state = self._state
         step = StateStep(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
         await calls.record_state(step)
-
-    async def _notify(self, state_key: str) -> None:
-        try:
-            await calls.notify_requester(NotifyStep(run_id=self._state.request.run_id, state_key=state_key))
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.error("the requester was not told", exc_info=error)
 
     def _show(self) -> None:
         """Show the state in the Web UI: search attributes and current details."""

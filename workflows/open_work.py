@@ -12,12 +12,13 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from domain.company import CompanyStatus, Interruption, ReasonCode
+    from domain.failures import Outage
     from domain.progress import Stage
     from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, TaskRef, TaskStep
     from workflows import calls
     from workflows.company import CompanyWorkflow
+    from workflows.outages import Outages, outage_behind
     from workflows.run_state import RunState
-    from workflows.shortfall import is_dependency_failure
 
 
 class OpenWork:
@@ -25,6 +26,7 @@ class OpenWork:
 
     Attributes:
         interruption: why a step came back unfinished; the run has to ask before it goes on.
+        outages: what is down, where that is why.
         changed: something has come home since the run last looked.
         unread: companies may have been stored that the run has not read.
     """
@@ -38,6 +40,7 @@ class OpenWork:
         self._reopened: set[int] = set()
         self._stopping = False
         self.interruption: Interruption | None = None
+        self.outages = Outages(state)
         self.changed = False
         self.unread = True
 
@@ -118,10 +121,11 @@ class OpenWork:
         await workflow.wait_condition(lambda: all(task.done() for task in open_work))
         self._stopping = False
 
-    def _interrupt(self, interruption: Interruption, decisions_before: int) -> None:
+    def _interrupt(self, interruption: Interruption, outage: Outage | None, decisions_before: int) -> None:
         """Have the run ask, unless it has asked since the work was started: then the answer holds for it as well."""
         if self._state.decisions == decisions_before:
             self.interruption = interruption
+            self.outages.note(outage)
 
     async def _run_task(self, task: TaskRef) -> None:
         try:
@@ -141,8 +145,9 @@ class OpenWork:
             if self._stopping and is_cancelled_exception(error):
                 state.put_back(task)
                 return
-            if is_dependency_failure(error):
-                self._interrupt(Interruption.DEPENDENCY_DOWN, decisions)
+            outage = outage_behind(error)
+            if outage is not None:
+                self._interrupt(Interruption.DEPENDENCY_DOWN, outage, decisions)
                 state.put_back(task)
                 return
             workflow.logger.error("search task failed for good", exc_info=error)
@@ -151,9 +156,10 @@ class OpenWork:
             raise
         else:
             if outcome.interruption is not None:
-                self._interrupt(outcome.interruption, decisions)
+                self._interrupt(outcome.interruption, None, decisions)
                 state.put_back(task)
             else:
+                state.on_trial = False
                 state.task_done(task, outcome)
             return
         state.tasks_done += 1
@@ -184,9 +190,11 @@ class OpenWork:
         if outcome is None:
             return
         if outcome.interruption is not None:
-            self._interrupt(outcome.interruption, decisions)
+            self._interrupt(outcome.interruption, outcome.outage, decisions)
             state.add_waiting(ref)
-        elif was_reopened and outcome.status is not CompanyStatus.COMPLETE:
+            return
+        state.on_trial = False
+        if was_reopened and outcome.status is not CompanyStatus.COMPLETE:
             state.add_waiting(ref)
         else:
             state.settle(ref, outcome)

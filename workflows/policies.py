@@ -1,9 +1,15 @@
-"""Time-outs and retries of every activity, each value with its reason."""
+"""Time-outs and retries of every activity, each value with its reason.
 
+A step that a stopping worker hands back is not retried by any of them, but scheduled anew (``calls.py``).
+"""
+
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
+
+from domain.failures import HANDED_BACK
 
 # Three missed beats (``activities/heartbeats.py`` beats every 5 s): a killed worker's work is taken up within 15 s.
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -38,18 +44,26 @@ STORE = ActivityConfig(
         initial_interval=timedelta(seconds=1),
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=30),
-        non_retryable_error_types=list(_PERMANENT),
+        non_retryable_error_types=[*_PERMANENT, HANDED_BACK],
     ),
 )
 
+# The same for one company of many: after some two minutes (pauses of 1 to 16 s, up to 15 s an attempt) the run waits for the
+# database in the place of all its companies, with one question at a time.
+_OF_A_COMPANY = replace(STORE["retry_policy"] or RetryPolicy(), maximum_attempts=6)
+
 # The write that makes a company complete: when it is cancelled under way, its outcome is waited for, so that a run does not end
 # without a company that becomes complete a moment later.
-SETTLE = ActivityConfig(**STORE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
+SETTLE = ActivityConfig(
+    **{**STORE, "retry_policy": _OF_A_COMPANY},
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
 
 # The mail domains of one company's people, all at once: up to four questions to DNS of 5 s each, whose silence is an answer too.
-# What can fail is our database, which is waited for; the heartbeat tells a dead worker from slow name servers.
+# What can fail is our database; the heartbeat tells a dead worker from slow name servers.
 VERIFY = ActivityConfig(
-    **{**STORE, "start_to_close_timeout": timedelta(minutes=1)}, heartbeat_timeout=HEARTBEAT_TIMEOUT
+    **{**STORE, "start_to_close_timeout": timedelta(minutes=1), "retry_policy": _OF_A_COMPANY},
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
 )
 
 # The suppression gate over a whole list, before it is delivered: perhaps a minute of questions to a CRM, which beats. Ten
@@ -62,7 +76,7 @@ GATE = ActivityConfig(
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=30),
         maximum_attempts=10,
-        non_retryable_error_types=list(_PERMANENT),
+        non_retryable_error_types=[*_PERMANENT, HANDED_BACK],
     ),
 )
 
@@ -75,7 +89,10 @@ SITE = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=8),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(
-        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=3
+        initial_interval=timedelta(seconds=2),
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=3,
+        non_retryable_error_types=[HANDED_BACK],
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -92,15 +109,41 @@ AGENT = ActivityConfig(
         maximum_interval=timedelta(minutes=1),
         maximum_attempts=3,
         # A result above Temporal's payload limit fails alike every time, and would be paid for every time.
-        non_retryable_error_types=["PayloadsTooLarge"],
+        non_retryable_error_types=["PayloadsTooLarge", HANDED_BACK],
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# Asking whether what was down answers again: one cheap request each. It fails until all do, so Temporal repeats it, and an
+# outage of days is two events in the run's history. Every minute at first, every five minutes later.
+RECHECK = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=45),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(minutes=1),
+        backoff_coefficient=1.5,
+        maximum_interval=timedelta(minutes=5),
+        non_retryable_error_types=[HANDED_BACK],
+    ),
 )
 
 # A message to a person: not worth holding a run for. After the attempts the run goes on and the log says so.
 NOTIFY = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=1),
     retry_policy=RetryPolicy(
-        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=30), maximum_attempts=3
+        initial_interval=timedelta(seconds=2),
+        maximum_interval=timedelta(seconds=30),
+        maximum_attempts=3,
+        non_retryable_error_types=[HANDED_BACK],
+    ),
+)
+
+# That a run waits for a person: sent beside the waiting, so an unreachable mail server delays no answer, and worth trying until
+# the question is closed.
+NOTIFY_OF_QUESTION = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_interval=timedelta(minutes=10),
+        non_retryable_error_types=[HANDED_BACK],
     ),
 )

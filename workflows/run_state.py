@@ -32,6 +32,8 @@ class RunState(BaseModel):
         new_by_kind: new companies of the latest searches of each kind, the last one last.
         given_up: kinds of which searches were left in the store, in this run or in one of the same criteria before it.
         decisions: questions put so far; numbers them.
+        resumed_at: when the run last went on by itself after an outage; ``recheck_s`` is how long it had waited at least.
+        on_trial: since then no step has succeeded yet.
     """
 
     request: RunRequest
@@ -57,6 +59,9 @@ class RunState(BaseModel):
     stage_entered_at: datetime | None = None
     stage_spent_s: dict[Stage, float] = {}
     note: str = ""
+    resumed_at: datetime | None = None
+    recheck_s: float = 0.0
+    on_trial: bool = False
 
     @property
     def target(self) -> int:

@@ -1,12 +1,11 @@
 """Why a run cannot go on by itself, in words for a person. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-from temporalio.exceptions import ActivityError, ApplicationError
 
 from domain.company import Interruption
 from domain.decision import DecisionReason
-from domain.failures import DEPENDENCY_FAILURES
+from domain.failures import Outage
 from domain.search_plan import YIELD_WINDOW, TaskKind
 from workflows.run_state import RunState
 
@@ -47,12 +46,15 @@ def exhausted(state: RunState) -> Shortfall:
     return Shortfall(DecisionReason.CANDIDATES_EXHAUSTED, f"{have}; {searched}; {state.settled} companies were judged.")
 
 
-def interrupted(interruption: Interruption, state: RunState) -> Shortfall:
-    """A step was not allowed or not able to go on."""
+def interrupted(interruption: Interruption, state: RunState, outages: Iterable[Outage] = ()) -> Shortfall:
+    """A step was not allowed or not able to go on.
+
+    Args:
+        outages: what is down, as far as it is known.
+    """
     have = f"{state.ready} of {state.target} companies are complete"
     if interruption is Interruption.DEPENDENCY_DOWN:
-        message = f"{have}; the model, the web search, the CRM or the database did not answer after several attempts."
-        return Shortfall(DecisionReason.DEPENDENCY_DOWN, message)
+        return Shortfall(DecisionReason.DEPENDENCY_DOWN, f"{have}; {_what_is_down(tuple(outages))}")
     limits = state.request.limits
     caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
@@ -64,11 +66,6 @@ def _listed(kinds: tuple[TaskKind, ...]) -> str:
     return ", ".join(kind.replace("_", " ") for kind in kinds)
 
 
-def is_dependency_failure(error: ActivityError) -> bool:
-    """Whether a step failed since something that the run depends on is down: the next one would fail the same way."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type in DEPENDENCY_FAILURES
-
-
 def stage_timed_out(state: RunState) -> Shortfall:
     """A stage took longer than its time-out."""
     message = (
@@ -76,3 +73,13 @@ def stage_timed_out(state: RunState) -> Shortfall:
         f"{state.request.limits.stage_timeout_s} seconds."
     )
     return Shortfall(DecisionReason.STAGE_TIMEOUT, message)
+
+
+def _what_is_down(outages: tuple[Outage, ...]) -> str:
+    if not outages:
+        return "the model, the web search, the CRM or the database did not answer after several attempts."
+    refusing = [outage.advice for outage in outages if outage.needs_person]
+    silent = " and ".join(f"the {outage.dependency.value}" for outage in outages if not outage.needs_person)
+    parts = [f"{silent} did not answer after several attempts"] if silent else []
+    parts += refusing or ["the run goes on by itself when it answers again"]
+    return "; ".join(parts) + "."

@@ -1,8 +1,8 @@
 """The demo web as an HTTP forward proxy: `GET http://acme.example/about` is answered from the world, nothing else is.
 
-An unknown name is 502 with a body that says so, CONNECT (https) is 501: the world has plain http sites only. Hosts that
-"never answer" hold the connection until the client gives up or the server closes. A plain ASGI application, because a
-router works on paths and a proxy request carries a whole URL.
+An unknown name is 502 with a body that says so and the header of RFC 9209, CONNECT (https) is 501: the world has plain http
+sites only. Hosts that "never answer" hold the connection until the client gives up or the server closes. A plain ASGI
+application, because a router works on paths and a proxy request carries a whole URL.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class DemoWeb:
         if method == "CONNECT":
             return _plain(501, f"pm-pipeline demo web: no CONNECT ({host}); the demo world speaks plain http:// only.")
         if site is None:
-            return _plain(502, f"pm-pipeline demo web: {host!r} is not in the demo world (seed {self._world.seed}).")
+            unknown = _plain(502, f"pm-pipeline demo web: {host!r} is not in the demo world (seed {self._world.seed}).")
+            unknown.headers["Proxy-Status"] = "demo; error=dns_error"  # RFC 9209: no such name, and none in a minute
+            return unknown
         if method not in ("GET", "HEAD"):
             return Response("405 Method Not Allowed", 405, {"Allow": "GET, HEAD"}, "text/plain")
         path, query = _target(scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -144,6 +145,19 @@ async def test_each_change_of_state_is_told_once_however_often_the_step_runs(
         f"Run {short} is completed: 0 of 5 companies",
     ]
     assert {message["To"] for message in mail.messages} == {"asker@customer.example"}
+
+
+async def test_two_attempts_at_once_tell_it_once_and_the_same_change_always_has_the_same_message_id(
+    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
+) -> None:
+    both = [notify(database, mail.url(), request_.run_id, "completed") for _ in range(2)]
+    assert sorted(await asyncio.gather(*both)) == [False, True]
+    async with database.transaction() as conn:
+        await conn.execute("DELETE FROM notifications")  # as after a crash before the mark
+        await conn.execute("UPDATE runs SET updated_at = now() + interval '1 hour'")
+    await notify(database, mail.url(), request_.run_id, "completed")
+    first, repeated = (message["Message-ID"] for message in mail.messages)
+    assert first == repeated
 
 
 async def test_a_question_is_told_with_its_options_and_where_to_answer(

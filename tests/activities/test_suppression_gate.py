@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.suppression_gate import KnownAs, SuppressionGate, known_as
@@ -31,10 +32,10 @@ from domain.request import RunRequest
 from domain.steps import RunStep
 from domain.suppression import Suppression, SuppressionReason
 from settings import Settings
-from store import companies, suppressions
+from store import companies, contacts, suppressions
 from store.database import Connection, Database, one_connection
 from tests.http_server import HttpServer, Reply, Request, json_reply, serving
-from tests.store.rows import add_company, add_run, complete, facts_in
+from tests.store.rows import add_company, add_run, complete, facts_in, person
 from tools.gateway import ToolGateway
 from tools.hubspot import HubSpotCompanies, http_client
 
@@ -259,7 +260,7 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
     request = await _complete(database, "a.com", "b.com", "c.com")
     async with gate_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
-        taken = await activities.recheck_suppression(RunStep(request=request))
+        taken = await ActivityEnvironment().run(activities.recheck_suppression, RunStep(request=request))
     assert [ref.position for ref in taken.companies] == [1]
     assert len(server.requests) == 1
 
@@ -272,7 +273,7 @@ async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
     async with gate_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
-            await activities.recheck_suppression(RunStep(request=request))
+            await ActivityEnvironment().run(activities.recheck_suppression, RunStep(request=request))
     # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.
     assert caught.value.type in DEPENDENCY_FAILURES
     assert caught.value.non_retryable is (status == 401)
@@ -284,5 +285,7 @@ async def _complete(database: Database, *domains: str) -> RunRequest:
         for position, domain in enumerate(domains):
             company_id = await add_company(conn, request.run_id, domain, position=position)
             await companies.set_own_site(conn, company_id, domain, f"http://{domain}/", [])
+            await contacts.save_people(conn, request.run_id, company_id, [person("Jane Doe")])
+            await contacts.set_selection(conn, company_id, [person("Jane Doe")])
             await complete(conn, company_id)
     return request

@@ -1,12 +1,14 @@
 """What a model call costs. An unknown price is an error where a limit rests on it (DESIGN, "One agent call")."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.responses import ResponseUsage
 
-from agents.cost import UnknownPriceError, cost_usd, estimate_usd, price_usd
+from agents.cost import Tokens, UnknownPriceError, cost_usd, estimate_usd, price_usd, used_tokens
 from settings import Settings
 
 TOKENS = st.integers(0, 5_000_000)
@@ -17,6 +19,7 @@ def settings_of(model: str, **more: Any) -> Settings:
 
 
 LISTED = settings_of("gpt-5-mini")
+CACHED = settings_of("gpt-5.6-luna")  # charges more for what it writes to its cache, and more from 272,000 tokens on
 UNLISTED = settings_of("our-own-model")
 PRICED = settings_of("our-own-model", model_price_input_usd_per_mtok=2.0, model_price_output_usd_per_mtok=8.0)
 
@@ -46,28 +49,75 @@ def test_an_unknown_price_is_an_error_that_names_the_settings(only: str) -> None
 
 
 def test_a_call_of_unknown_price_counts_as_nothing_but_is_never_estimated_as_free() -> None:
-    assert cost_usd(UNLISTED, 1_000_000, 1_000_000) == 0.0
+    assert cost_usd(UNLISTED, Tokens(input=1_000_000, output=1_000_000)) == 0.0
     assert estimate_usd(UNLISTED, 1_000_000) is None
+
+
+def test_what_a_cache_gives_is_cheaper_and_what_it_takes_may_be_dearer() -> None:
+    everything = {"input": 100_000, "output": 0}
+    plain = cost_usd(CACHED, Tokens(**everything))
+    assert cost_usd(CACHED, Tokens(**everything, cache_read=100_000)) == pytest.approx(plain / 10)
+    assert cost_usd(CACHED, Tokens(**everything, cache_write=100_000)) == pytest.approx(plain * 1.25)
+    assert cost_usd(PRICED, Tokens(**everything, cache_read=100_000)) == pytest.approx(0.2), "set prices know no cache"
 
 
 @settings(deadline=None)
 @given(TOKENS, TOKENS, TOKENS, TOKENS)
 def test_more_tokens_never_cost_less(input_one: int, output_one: int, input_more: int, output_more: int) -> None:
     for chosen in (LISTED, PRICED):
-        one = cost_usd(chosen, input_one, output_one)
-        assert 0 <= one <= cost_usd(chosen, input_one + input_more, output_one + output_more) + 1e-9
+        one = cost_usd(chosen, Tokens(input=input_one, output=output_one))
+        more = cost_usd(chosen, Tokens(input=input_one + input_more, output=output_one + output_more))
+        assert 0 <= one <= more + 1e-9
 
 
-@settings(deadline=None)
-@given(st.integers(0, 2_000_000), st.integers(0, 8000))
-def test_the_estimate_is_never_below_the_price_of_the_call(characters: int, output_tokens: int) -> None:
-    for chosen in (LISTED, PRICED):
-        in_english = characters // 4
-        estimate = estimate_usd(chosen, characters)
+@settings(deadline=None, max_examples=30)
+@given(st.text(max_size=200), st.integers(0, 3000), st.data())
+def test_the_estimate_is_never_below_the_price_however_the_text_is_cut_into_tokens(
+    text: str, repeats: int, data: st.DataObject
+) -> None:
+    size = len(text.encode(errors="replace")) * repeats
+    used_input = data.draw(st.integers(0, size + 500))  # a byte-level encoding has at most one token a byte
+    from_cache = data.draw(st.integers(0, used_input))
+    used = Tokens(
+        input=used_input,
+        output=data.draw(st.integers(0, 8000)),
+        cache_read=from_cache,
+        cache_write=data.draw(st.integers(0, used_input - from_cache)),
+    )
+    for chosen in (LISTED, PRICED, CACHED):
+        estimate = estimate_usd(chosen, size)
         assert estimate is not None
-        assert estimate >= cost_usd(chosen, in_english, output_tokens) - 1e-12
+        assert estimate >= cost_usd(chosen, used) - 1e-12
 
 
 def test_the_estimate_holds_the_longest_answer_allowed() -> None:
-    short = settings_of("gpt-5-mini", model_output_tokens_max=100)
-    assert estimate_usd(short, 3000) == pytest.approx(price_usd(short, 1000, 100))
+    short, long = (settings_of("gpt-5-mini", model_output_tokens_max=tokens) for tokens in (100, 1100))
+    one, other = estimate_usd(short, 3000), estimate_usd(long, 3000)
+    assert one is not None
+    assert other is not None
+    assert other - one == pytest.approx(price_usd(short, 0, 1000))
+
+
+def _usage(**fields: Any) -> ResponseUsage:
+    """As the client passes it on: whatever the server has sent."""
+    return cast(ResponseUsage, SimpleNamespace(**{"input_tokens": 10, "output_tokens": 5, **fields}))
+
+
+def test_usage_is_read_with_what_the_cache_gave_and_took() -> None:
+    details = SimpleNamespace(cached_tokens=4, cache_write_tokens=3)
+    assert used_tokens(_usage(input_tokens_details=details)) == Tokens(input=10, output=5, cache_read=4, cache_write=3)
+    assert used_tokens(_usage()) == Tokens(input=10, output=5)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        pytest.param(None, id="none"),
+        pytest.param(_usage(input_tokens=None), id="no input"),
+        pytest.param(_usage(output_tokens=-1), id="less than nothing"),
+        pytest.param(_usage(output_tokens="many"), id="words"),
+        pytest.param(_usage(input_tokens_details=SimpleNamespace(cached_tokens=11)), id="more cached than there was"),
+    ],
+)
+def test_usage_that_cannot_be_is_unknown(usage: ResponseUsage | None) -> None:
+    assert used_tokens(usage) is None

@@ -80,7 +80,7 @@ async def test_a_context_that_is_too_long_fails_one_company_and_not_the_run() ->
 
 async def test_a_quota_that_is_used_up_is_no_reason_to_wait_and_try_again() -> None:
     error = await on(429, code="insufficient_quota", retry_after="1")
-    assert (error.type, error.non_retryable, error.next_retry_delay) == ("ModelRefusedUs", True, None)
+    assert (error.type, error.non_retryable, error.next_retry_delay) == ("ModelQuotaUsedUp", True, None)
     assert "quota" in error.message and error.type in DEPENDENCY_FAILURES
 
 

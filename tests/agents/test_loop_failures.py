@@ -6,6 +6,7 @@ And what each failure of the model's service means for a retry, as Temporal is t
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -22,7 +23,7 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store import runs
 from store.database import Database
-from tests.agents.scripted_model import EMPTY_RESEARCH, Model, calls, fails, opens, says, scripted
+from tests.agents.scripted_model import EMPTY_RESEARCH, INPUT_TOKENS, Model, calls, fails, opens, says, scripted
 from tests.http_server import Reply
 from tests.local.stack_helpers import eventually
 from tests.store.rows import add_run
@@ -104,8 +105,24 @@ async def test_f22_a_call_cancelled_while_the_model_thinks_keeps_the_turns_befor
         )
 
         assert (await server.run(run_id, seen=(SITE,))).stop == "answered"
-        assert await _turns(database, run_id) == ["stored"] * len(TURNS)
+        assert sorted(await _turns(database, run_id)) == ["lost"] + ["stored"] * len(TURNS), "and stays spent"
         assert server.bought == len(TURNS) + 1
+
+
+async def test_f26_an_answer_is_held_for_a_database_that_goes_away_meanwhile(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
+    async with model(Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)) as server:
+        call = asyncio.create_task(server.run(run_id))
+        assert await eventually(lambda: server.bought == 1, within_s=10)
+        async with database.transaction() as conn:
+            await conn.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        assert (await call).stop == "answered"
+        assert server.bought == 1
+    assert await _turns(database, run_id) == ["stored"]
 
 
 async def test_a_list_of_known_names_that_has_grown_still_finds_its_turns(model: Scripted, run_id: UUID) -> None:
@@ -178,7 +195,7 @@ async def test_f15_a_run_that_waits_for_a_person_buys_nothing(
     ("failure", "type_", "is_retried"),
     [
         (fails(429), "ModelRateLimited", True),
-        (fails(429, "insufficient_quota"), "ModelRefusedUs", False),
+        (fails(429, "insufficient_quota"), "ModelQuotaUsedUp", False),
         (fails(408), "ModelServerError", True),
         (fails(409), "ModelServerError", True),
         (fails(500), "ModelServerError", True),
@@ -208,9 +225,9 @@ async def test_f65_every_failure_has_a_type_and_says_whether_to_try_again(
 @pytest.mark.parametrize(
     ("header", "value", "delay_s"),
     [
-        ("retry-after", "7", 7),
-        ("retry-after", "0.5", 0.5),
-        ("retry-after-ms", "1500", 1.5),
+        ("retry-after", "77", 77),
+        ("retry-after", "77.5", 77.5),
+        ("retry-after-ms", "91500", 91.5),
         ("retry-after", "99999", 300),
         ("retry-after", "Fri, 31 Dec 2100 23:59:59 GMT", 300),
         ("retry-after", "Thu, 31 Dec 2015 23:59:59 GMT", None),
@@ -232,6 +249,23 @@ async def test_the_pause_that_a_server_asks_for_is_the_next_retrys_delay(
     assert caught.value.category is ApplicationErrorCategory.BENIGN
 
 
+async def test_a_short_pause_that_the_model_asks_for_is_waited_for_and_is_no_failed_attempt(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
+    slow_down = fails(429, **{"retry-after-ms": "20"})
+    async with model(slow_down, slow_down, says(EMPTY_RESEARCH)) as server:
+        assert (await server.run(run_id)).stop == "answered"
+        assert server.bought == 3, "asked, and not charged, twice"
+    assert await _turns(database, run_id) == ["stored"]
+
+
+async def test_a_model_that_asks_for_pauses_without_end_ends_the_attempt(model: Scripted, run_id: UUID) -> None:
+    async with model(*[fails(429, **{"retry-after-ms": "20"})] * 20) as server:
+        with pytest.raises(ApplicationError) as caught:
+            await server.run(run_id)
+        assert (caught.value.type, server.bought) == ("ModelRateLimited", 6)
+
+
 async def test_f25_a_model_that_hangs_is_unreachable_and_its_money_stays_set_aside(
     model: Scripted, database: Database, run_id: UUID
 ) -> None:
@@ -239,15 +273,60 @@ async def test_f25_a_model_that_hangs_is_unreachable_and_its_money_stays_set_asi
         with pytest.raises(ApplicationError) as caught:
             await server.run(run_id)
         assert (caught.value.type, caught.value.non_retryable) == ("ModelUnreachable", False)
-        assert await _turns(database, run_id) == ["reserved"]
+        assert await _turns(database, run_id) == ["lost"]
         assert (await server.run(run_id)).stop == "answered"
-        assert await _turns(database, run_id) == ["stored"]
+        assert sorted(await _turns(database, run_id)) == ["lost", "stored"]
 
 
-async def test_a_model_that_is_not_there_is_unreachable(model: Scripted, run_id: UUID) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [fails(502), fails(504), fails(524), Reply(200, b"{", {"content-type": "application/json"})],
+    ids=["502", "504", "524", "not JSON"],
+)
+async def test_a_call_that_may_have_been_charged_stays_spent(
+    model: Scripted, database: Database, run_id: UUID, failure: Reply
+) -> None:
+    async with model(failure) as server:
+        with pytest.raises(ApplicationError) as caught:
+            await server.run(run_id)
+    assert caught.value.type == "ModelServerError"
+    assert await _turns(database, run_id) == ["lost"]
+
+
+async def test_an_answer_that_does_not_say_what_it_used_costs_the_most_it_can(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
+    silent = says(EMPTY_RESEARCH)
+    silent = Reply(body=silent.body.replace(b'"usage"', b'"other"'), headers=silent.headers)
+    async with model(silent) as server:
+        answer = await server.run(run_id)
+        assert answer.spend.cost_usd > (len(json.dumps(server.asked(0))) + 4 * 8000) / 1_000_000
+    async with database.transaction() as conn:
+        assert (await runs.spend(conn, run_id))["cost_usd"] == pytest.approx(answer.spend.cost_usd)
+
+
+async def test_of_two_workers_on_one_conversation_the_later_goes_on_and_both_are_paid(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
+    async with model(Reply(200, says("Sure!").body, says("").headers, 0.5), says(EMPTY_RESEARCH)) as server:
+        thought_dead = asyncio.create_task(server.run(run_id))
+        assert await eventually(lambda: server.bought == 1, within_s=10)
+        assert (await server.run(run_id)).stop == "answered"
+        with pytest.raises(ApplicationError, match="another worker goes on"):
+            await thought_dead
+    assert sorted(await _turns(database, run_id)) == ["lost", "stored"]
+    async with database.transaction() as conn:
+        spend = await runs.spend(conn, run_id)
+    assert (spend["model_calls"], spend["input_tokens"]) == (2, 2 * INPUT_TOKENS)
+
+
+async def test_a_model_that_is_not_there_is_unreachable_and_charges_nothing(
+    model: Scripted, database: Database, run_id: UUID
+) -> None:
     async with model() as server:
         runner = server.new_worker()
         server.server.stop()
         with pytest.raises(ApplicationError) as caught:
             await server.run(run_id, runner=runner)
     assert (caught.value.type, caught.value.non_retryable) == ("ModelUnreachable", False)
+    assert await _turns(database, run_id) == []

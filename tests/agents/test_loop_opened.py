@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research, loop
+from agents import company_research, shown_results
 from agents.company_research import ResearchOutput
 from agents.loop import FollowUp
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
@@ -100,7 +100,7 @@ async def test_pages_are_bounded_in_number_and_characters_and_those_that_cannot_
     async with model(says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as server:
         await server.run(run_id, opened=(HOME, GONE, HOME, *PAGES), subject="company 1")
         assert [output["url"] for output in server.tool_outputs(0)] == [HOME, *PAGES[1:4]]
-        monkeypatch.setattr(loop, "OPENED_CHARACTERS_MAX", 100)
+        monkeypatch.setattr(shown_results, "OPENED_CHARACTERS_MAX", 100)
         await server.run(run_id, opened=(HOME, SECOND), subject="company 2")
         assert [output["url"] for output in server.tool_outputs(1)] == [HOME], "the first, however long it is"
 

@@ -197,8 +197,9 @@ async def _run(conn: Connection, found: dict[str, tuple[CompanyFacts, Person]]) 
         key = TurnKey(
             run_id=request.run_id, subject=f"company {company_id} round 0", role="company_research", input_hash="i"
         )
-        await agent_turns.reserve_turn(conn, key, 0, "model", 0.1, {})
-        await agent_turns.settle_turn(conn, key, 0, [], input_tokens=100, output_tokens=10, cost_usd=0.1)
+        reserved = await agent_turns.reserve_turn(conn, key, 0, "model", 0.1, {})
+        assert isinstance(reserved, agent_turns.Reservation)
+        await agent_turns.settle_turn(conn, reserved, [], input_tokens=100, output_tokens=10, cost_usd=0.1)
         selected.append(company_id)
     await runs.finish(conn, request.run_id, RunStatus.COMPLETED, selected, "")
     *files, partial = await render_run(conn, await runs.get_run(conn, request.run_id), datetime.now(UTC))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections import Counter
 from pathlib import Path
 
+from temporalio.api.enums.v1 import EventType
+
+from client.connection import connect
 from tests.e2e.model_servers import model_server, scripted
 from tests.e2e.stacks import running_worker
 from tests.e2e.terminal import Terminal, finished, read_rows, wait_until
@@ -41,6 +45,42 @@ def test_f24_a_run_outlives_its_killed_worker_and_buys_no_turn_twice(idle_stack:
     stored_after = stored_turns(idle_stack, run["run_id"])
     assert stored_before.items() <= stored_after.items(), "what was stored stands as it was"
     assert len(model.asked) <= len(stored_after) + in_flight, "asked again: only what the dead worker was waiting for"
+
+
+def test_f30_a_worker_drained_in_mid_run_loses_no_attempt(idle_stack: Terminal, tmp_path: Path) -> None:
+    """The drain is short and the model hangs: all that the worker holds is handed back to the other one."""
+    addresses = idle_stack.addresses()
+    other = tmp_path / "other"
+    other.mkdir()
+    with model_server(scripted, pause_after=6) as model:
+        setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "0.5", "AGENT_SLOTS": "2"}
+        setting |= {"KNOWN_COMPANY_DAYS": "0", "KNOWN_CONTACTS_DAYS": "0"}  # what other tests have found is not reused
+        with running_worker(addresses, tmp_path, **setting) as drained, running_worker(addresses, other, **setting):
+            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 2, waits=False)
+            wait_until(lambda: model.paused.is_set() and model.unanswered >= 3, "both workers hold a step")
+            drained.send_signal(signal.SIGTERM)
+            assert drained.wait(30) == 0, "drained, not killed"
+            model.go_on()
+            done = finished(
+                idle_stack.begin("watch", run["run_id"], "--output-dir", str(tmp_path), "--json")
+            ).document()
+    assert done["status"] == "completed"
+    assert "step_handed_back" in (tmp_path / "worker.log").read_text(encoding="utf-8")
+    attempts, timed_out = asyncio.run(started_and_timed_out(addresses.temporal_address, run["workflow_id"]))
+    assert max(attempts) == 1, "no attempt was counted for the drain"
+    assert timed_out == 0, "no heartbeat was waited for"
+
+
+async def started_and_timed_out(temporal_address: str, workflow_id: str) -> tuple[list[int], int]:
+    """The attempt of each activity of a run and its companies that was started, and how many timed out."""
+    client = await connect(temporal_address)
+    events = [
+        event
+        async for execution in client.list_workflows(f"WorkflowId STARTS_WITH '{workflow_id}'")
+        async for event in client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events()
+    ]
+    attempts = [event.activity_task_started_event_attributes.attempt for event in events]
+    return attempts, sum(event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT for event in events)
 
 
 def stored_turns(stack: Terminal, run_id: str) -> dict[str, str]:

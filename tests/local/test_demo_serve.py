@@ -94,6 +94,7 @@ async def test_names_outside_the_world_are_502_with_a_reason(demo: dict[str, str
             answer = await http.get(url)
             assert answer.status_code == 502
             assert "not in the demo world" in answer.text
+            assert answer.headers["proxy-status"] == "demo; error=dns_error"
             assert answer.headers["x-demo-world"] == HEADER
 
 

@@ -142,8 +142,9 @@ async def test_calls_that_cost_nothing_are_told_by_their_model(database: Databas
             [("new", 0.0, 7), ("new", 0.0, 5), ("old", 0.1, 9), ("new", 0.0, 0)]
         ):
             key = TurnKey(run_id=run_id, subject=f"company {number}", role="company_research", input_hash="h")
-            await agent_turns.reserve_turn(conn, key, 0, model, 0.1, None)
-            await agent_turns.settle_turn(conn, key, 0, [], input_tokens=tokens, output_tokens=tokens, cost_usd=usd)
+            reserved = await agent_turns.reserve_turn(conn, key, 0, model, 0.1, None)
+            assert isinstance(reserved, agent_turns.Reservation)
+            await agent_turns.settle_turn(conn, reserved, [], input_tokens=tokens, output_tokens=tokens, cost_usd=usd)
         unpriced = await completeness.unpriced_calls(conn, run_id)
 
     assert [each.model_dump() for each in unpriced] == [

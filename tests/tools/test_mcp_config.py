@@ -45,6 +45,18 @@ def test_a_server_is_a_command_or_an_address() -> None:
     )
 
 
+@pytest.mark.parametrize("entry", [STDIO, HTTP], ids=["stdio", "http"])
+def test_how_often_a_server_may_be_asked_is_its_own(entry: dict[str, Any]) -> None:
+    limited, free = parsed({"a": {**entry, "requestsPerMinute": 1.5}, "b": entry})
+    assert (limited.requests_per_minute, free.requests_per_minute) == (1.5, 0)
+
+
+@pytest.mark.parametrize("wrong", [-1, "60", True, None, float("nan"), float("inf"), 10**7], ids=str)
+def test_a_limit_that_is_no_number_of_requests_is_refused(wrong: Any) -> None:
+    message = refusal({"a": {**STDIO, "requestsPerMinute": wrong}})
+    assert message.startswith("mcp.json: server 'a': \"requestsPerMinute\" must be a number from 0 (no limit)")
+
+
 @pytest.mark.parametrize("kind", ["http", "streamable-http", "streamableHttp", None])
 def test_streamable_http_is_known_under_all_its_names_and_by_its_url(kind: str | None) -> None:
     entry = {name: value for name, value in {**HTTP, "type": kind}.items() if value}

@@ -47,7 +47,9 @@ async def test_the_rules_for_us_or_for_all_decide(text: str, path: str, allowed:
     assert (await (await rules_of(200, text)).rules(SITE)).allow(SITE + path) is allowed
 
 
-@pytest.mark.parametrize(("status", "allowed"), [(404, True), (403, True), (410, True), (500, False), (503, False)])
+@pytest.mark.parametrize(
+    ("status", "allowed"), [(404, True), (403, True), (410, True), (429, False), (500, False), (503, False)]
+)
 async def test_no_robots_txt_allows_everything_and_a_broken_server_nothing(status: int, allowed: bool) -> None:
     assert (await (await rules_of(status, CLOSED)).rules(SITE)).allow(f"{SITE}/") is allowed
 
@@ -101,9 +103,9 @@ async def test_robots_txt_is_asked_for_once_by_all_workers(database: Database, s
 
 
 @pytest.mark.parametrize(
-    ("status", "kept_s", "reason"), [(200, 23 * 3600, None), (404, 23 * 3600, None), (503, 300, "robots")]
+    ("status", "kept_s", "reason"), [(200, 23 * 3600, None), (404, 23 * 3600, None), (503, 2, "robots_unreachable")]
 )
-async def test_it_is_kept_for_a_day_and_a_broken_server_s_for_minutes(
+async def test_it_is_kept_for_a_day_and_a_broken_server_s_for_seconds(
     database: Database, settings: Settings, status: int, kept_s: int, reason: str | None
 ) -> None:
     def handler(request: object) -> Reply:

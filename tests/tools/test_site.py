@@ -13,10 +13,11 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store.database import Database
 from tests.http_server import Reply, html, serving
+from tools import transient
 from tools.gateway import ToolGateway
 from tools.pms.detect import detect_pms
 from tools.shared_web import shared_web
-from tools.site import HostBusyError, final_url, read_site
+from tools.site import HostBusyError, SiteUnsteadyError, final_url, read_site
 from tools.web_client import WebClient
 
 WORLD = generate_world(DEFAULT_SEED)
@@ -111,9 +112,17 @@ async def test_a_dead_site_is_no_site_and_its_software_unknown_not_none(gateway:
     assert (reading.detection.status, reading.detection.reason) == ("unknown", "no_site")
 
 
-async def test_f25_a_site_that_never_answers_costs_one_timeout(database: Database, settings: Settings) -> None:
+async def test_f25_a_site_that_never_answers_costs_a_few_timeouts(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     web = WebClient(proxy=settings.web_proxy, timeout_s=0.5, bytes_max=100_000)
-    reading = await read_site(ToolGateway(database, web, None, settings), in_state("silent")[0])
+    gateway, site = ToolGateway(database, web, None, settings), in_state("silent")[0]
+    with pytest.raises(SiteUnsteadyError, match="timeout"):
+        await read_site(gateway, site)
+    monkeypatch.setattr(transient, "_TRIES_MAX", {"timeout": 2})
+    async with database.transaction() as conn:
+        await conn.execute("UPDATE tool_results SET expires_at = now()")
+    reading = await read_site(gateway, site)
     await web.close()
     assert (reading.problem, reading.detail) == ("no_site", "timeout")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from settings import Settings
-from store import host_pace
+from store import rate_limits
 from store.database import Database
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
 from tools.gateway import ToolGateway
@@ -61,7 +61,7 @@ def worker(database: Database) -> Worker:
 async def test_starts_on_one_site_are_an_interval_apart_for_all_workers_together(database: Database) -> None:
     async def reserve() -> float | None:
         async with database.transaction() as conn:
-            return await host_pace.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6)
+            return await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6)
 
     waits = await asyncio.gather(*(reserve() for _ in range(12)))
     assert sorted(round((wait_s or 0.0) / INTERVAL_S) for wait_s in waits) == list(range(12))
@@ -96,11 +96,11 @@ async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interva
 
 async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_reserved(database: Database) -> None:
     async with database.transaction() as conn:
-        assert await host_pace.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
-        assert round(await host_pace.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
+        assert await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
+        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
         await conn.execute("UPDATE host_pace SET started_at = started_at - interval '2000 s'")
-        assert await host_pace.start(conn, "acme.example", interval_s=INTERVAL_S) == 0
-        assert round(await host_pace.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
+        assert await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) == 0
+        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
 
 
 async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, database: Database) -> None:

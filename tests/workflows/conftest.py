@@ -24,6 +24,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from activities.handing_back import HandingBack
 from domain.request import RunRequest, workflow_id_of
 from tests.workflows.fake_run import Ending, FakeRun
 from tests.workflows.live_run import LiveRun
@@ -55,9 +56,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def working(environment: WorkflowEnvironment, cached_workflows_max: int = 1000) -> AsyncIterator[Server]:
+async def working(
+    environment: WorkflowEnvironment,
+    cached_workflows_max: int = 1000,
+    world: World | None = None,
+    drain: timedelta = timedelta(0),
+) -> AsyncIterator[Server]:
     """The two workers of a process, as in ``worker.py``, with the fake activities."""
-    world = World()
+    world = world or World()
     # A cancellation reaches an activity with a heartbeat; in tests it need not wait for one.
     heartbeats = timedelta(milliseconds=50)
     flows = Worker(
@@ -69,12 +75,16 @@ async def working(environment: WorkflowEnvironment, cached_workflows_max: int = 
         workflow_failure_exception_types=[Exception],
         max_heartbeat_throttle_interval=heartbeats,
         max_cached_workflows=cached_workflows_max,
+        graceful_shutdown_timeout=drain,
+        interceptors=[HandingBack()],
     )
     agents = Worker(
         environment.client,
         task_queue=AGENT_TASK_QUEUE,
         activities=world.agent_calls(),
         max_heartbeat_throttle_interval=heartbeats,
+        graceful_shutdown_timeout=drain,
+        interceptors=[HandingBack()],
     )
     async with flows, agents:
         yield Server(environment, world)
@@ -83,19 +93,37 @@ async def working(environment: WorkflowEnvironment, cached_workflows_max: int = 
 @pytest.fixture(scope="session")
 async def dev_server() -> AsyncIterator[Server]:
     """The server as people run it."""
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(_BIN / "temporal"),
-        data_converter=pydantic_data_converter,
-        search_attributes=SEARCH_ATTRIBUTES,
-        dev_server_log_level="never",
-    )
-    async with environment, working(environment) as server:
+    async with open_dev_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 async def skipping_server() -> AsyncIterator[Server]:
     """The server on which time passes at once."""
+    async with open_skipping_server() as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def open_dev_server() -> AsyncIterator[Server]:
+    """Start the server as people run it, with workers."""
+    async with await start_dev_environment() as environment, working(environment) as server:
+        yield server
+
+
+async def start_dev_environment() -> WorkflowEnvironment:
+    """Start the server as people run it."""
+    return await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(_BIN / "temporal"),
+        data_converter=pydantic_data_converter,
+        search_attributes=SEARCH_ATTRIBUTES,
+        dev_server_log_level="never",
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_skipping_server() -> AsyncIterator[Server]:
+    """Start the server on which time passes at once."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_BIN / "temporal-test-server"), data_converter=pydantic_data_converter
     )

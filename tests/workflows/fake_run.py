@@ -7,6 +7,7 @@ that is stored stays until a decision reopens it.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid5
 
@@ -32,6 +33,9 @@ _STATUS_OF = {
     ReasonCode.NO_RESEARCH: CompanyStatus.FAILED,
     ReasonCode.STEP_FAILED: CompanyStatus.FAILED,
 }
+
+_UNHEARD_OF_S = 2.0  # longer than the time-out of heartbeats that a test of lost workers sets
+_RETRY_DELAY = timedelta(milliseconds=20)  # as a server may ask for it; the policies' own pauses would be waited for
 
 # How a company is going to end: a reason, or a rule on the request as it then stands and the retry round.
 Ending = ReasonCode | Callable[[RunRequest, int], ReasonCode]
@@ -97,6 +101,7 @@ class FakeRun:
         self.tasks: list[Sequence[Ending]] = list(tasks)
         self.lists: set[int] = set()  # the tasks that read list pages
         self.given_up: tuple[TaskKind, ...] = ()
+        self._losses: dict[tuple[str, int | None], int] = {}
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
         self.rows: dict[int, Row] = {}
@@ -107,6 +112,8 @@ class FakeRun:
         self.bought: list[tuple[str, int, int, int]] = []
         self._holds: dict[tuple[str, int | None], Hold] = {}
         self._failures: dict[tuple[str, int | None], str] = {}
+        self._is_flickering = False
+        self._checks_left: dict[tuple[str, int | None], int] = {}
         self._fails_once: set[tuple[str, int | None]] = set()
         self._seq = 0
 
@@ -128,9 +135,28 @@ class FakeRun:
         self._fails_once.add((name, key))
         self.fail(name, key, failure_type)
 
+    def silence(self, name: str, key: int | None, failure_type: str, checks: int) -> None:
+        """Have an activity fail on every attempt, until the dependencies have been checked so many times and answer then."""
+        self.fail(name, key, failure_type)
+        self._checks_left[name, key] = checks
+
+    def flicker(self, name: str, failure_type: str, outages: int) -> None:
+        """The same, but the first checks are wrong: so many outages in a row, each ended by its first check."""
+        self.silence(name, None, failure_type, checks=outages)
+        self._is_flickering = True
+
     def mend(self) -> None:
         """Nothing fails any more."""
         self._failures.clear()
+        self._checks_left.clear()
+
+    def check(self) -> bool:
+        """One check of the dependencies: whether nothing fails any more that only had to be waited for."""
+        for planned in list(self._checks_left):
+            self._checks_left[planned] -= 1
+            if self._checks_left[planned] <= 0:
+                del self._checks_left[planned], self._failures[planned]
+        return not self._checks_left or self._is_flickering
 
     def steps(self, name: str) -> list[Any]:
         """The inputs an activity was called with."""
@@ -168,13 +194,26 @@ class FakeRun:
     async def begin(self, name: str, key: int | None, step: Any) -> None:
         """Note that an activity has begun, and let happen what is planned for it."""
         self.calls.append(Call(name, key, step, while_waiting=self.question is not None))
+        if self._losses.get((name, key), 0):
+            self._losses[name, key] -= 1
+            await asyncio.sleep(_UNHEARD_OF_S)
         await self.pass_hold(name, key)
         for planned in ((name, key), (name, None)):
             if planned in self._failures:
                 failure_type = self._failures[planned]
                 if planned in self._fails_once:
                     del self._failures[planned]
-                raise ApplicationError(f"{name} was planned to fail", type=failure_type, non_retryable=True)
+                is_final = planned not in self._checks_left
+                raise ApplicationError(
+                    f"{name} was planned to fail",
+                    type=failure_type,
+                    non_retryable=is_final,
+                    next_retry_delay=None if is_final else _RETRY_DELAY,
+                )
+
+    def lose(self, name: str, key: int | None, times: int) -> None:
+        """Have an activity's worker be heard of no more, so many times."""
+        self._losses[name, key] = times
 
     async def pass_hold(self, name: str, key: int | None) -> None:
         """Stop here if that is planned."""

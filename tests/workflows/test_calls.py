@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from temporalio import activity
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 
-from domain.failures import MODEL_BAD_REQUEST
+from domain.failures import MODEL_BAD_REQUEST, MODEL_UNREACHABLE
+from domain.request import Windows
 from settings import Settings
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
@@ -44,12 +45,14 @@ async def scheduled_by_a_run(start: StartRun) -> Scheduled:
     def prepare(stored: FakeRun) -> None:
         stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
         stored.fail("discover", 1, MODEL_BAD_REQUEST)
+        stored.silence("qualify_company", at(0, 1), MODEL_UNREACHABLE, checks=1)
 
-    run = await start(request_for(3), [OK, OK], [], prepare=prepare)
-    await run.question()
+    windows = Windows(discovery=1, companies=4, outage_recheck_s=0.1)
+    run = await start(request_for(3, windows=windows), [OK, OK], [], prepare=prepare)
+    await run.question(2)
     await run.signal("nonsense")
     await run.until(lambda p: p.decision is not None and p.decision.problem is not None)
-    await run.decide(1, "accept_partial")
+    await run.decide(2, "accept_partial")
     await run.result()
     events = [event async for history in run.histories() for event in history.events]
     found = [event.activity_task_scheduled_event_attributes for event in events]
@@ -82,6 +85,7 @@ async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_an
             assert 0 < heartbeat_s <= 60, name
             assert "PayloadsTooLarge" in attributes.retry_policy.non_retryable_error_types, name
     bounded = {name for name, attributes in scheduled.items() if attributes.retry_policy.maximum_attempts}
-    assert bounded == {*AGENT_CALLS, "qualify_company", "recheck_suppression", "notify_requester"}, (
-        "the database is waited for"
+    of_a_company = {*AGENT_CALLS, "qualify_company", "verify_emails", "settle_contacts"}
+    assert bounded == {*of_a_company, "recheck_suppression", "notify_requester"}, (
+        "the run itself waits for the database"
     )

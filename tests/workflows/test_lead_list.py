@@ -1,6 +1,10 @@
 """A run to its target: what it starts, when it stops, what it selects, which stage it is in, and what does not stop it."""
 
+from datetime import timedelta
+
+import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import RetryPolicy
 
 from domain.company import CompanyStatus, ReasonCode
 from domain.failures import MODEL_BAD_REQUEST
@@ -9,6 +13,8 @@ from domain.steps import StateStep
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, Hold, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
+from workflows import calls
+from workflows.policies import AGENT
 
 
 def stages(run: LiveRun) -> list[Stage]:
@@ -256,3 +262,26 @@ async def test_every_step_of_a_run_can_be_taken_from_its_history_alone(start_ski
     await run.told("completed")
     assert (await run.result()).companies == 4
     assert run.stored.complete() == [at(0, 0), at(0, 2), at(1, 1), at(3, 0)]
+
+
+@pytest.fixture
+def brief_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost worker of an agent call is noticed soon."""
+    again = RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=3)
+    policy = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": again}
+    monkeypatch.setattr(calls, "AGENT", policy)
+
+
+@pytest.mark.usefixtures("brief_heartbeats")
+async def test_f30_a_step_outlives_more_workers_than_it_has_attempts(start: StartRun) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.lose("research_company", at(0), 5))
+    assert (await run.result()).companies == 1
+    assert len(run.stored.keys("research_company")) == 6
+
+
+@pytest.mark.usefixtures("brief_heartbeats")
+async def test_f30_a_step_that_brings_down_every_worker_ends_its_company_and_not_the_run(start: StartRun) -> None:
+    run = await start(request_for(1), [OK, OK], prepare=lambda s: s.lose("research_company", at(0), 1000))
+    assert (await run.result()).companies == 1
+    assert run.stored.complete() == [at(0, 1)]
+    assert len(run.stored.keys("research_company")) == 3 * 6 + 1

@@ -11,14 +11,17 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from domain.company import CompanyStatus, ReasonCode
 from domain.contact import CONTACT_ATTEMPTS_MAX
 from domain.decision import DecisionAction, DecisionOption, DecisionRequest
+from domain.failures import STILL_DOWN
 from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
 from domain.steps import (
     AskStep,
+    CheckStep,
     CompanyOutcome,
     CompanyStep,
     DecidedStep,
@@ -216,6 +219,12 @@ class World:
     @activity.defn
     async def record_refused_decision(self, step: RefusedStep) -> None:
         await self._begin("record_refused_decision", step.run_id, step)
+
+    @activity.defn
+    async def check_dependencies(self, step: CheckStep) -> None:
+        run = await self._begin("check_dependencies", step.run_id, step)
+        if not run.check():
+            raise ApplicationError("no answer yet", type=STILL_DOWN)
 
     @activity.defn
     async def recheck_suppression(self, step: RunStep) -> TakenBack:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.storable import storable
 
-TRANSIENT_REASONS = frozenset({"connection_lost", "unavailable"})
+TRANSIENT_REASONS = frozenset({"connection_lost", "unavailable", "rate_limited"})
 """Reasons that say nothing about the question asked: the same question may be asked again at once."""
 
 _SNIPPET_MAX = 2000
@@ -41,7 +41,8 @@ class McpAnswer(BaseModel):
     Attributes:
         status: ``ok`` holds text; ``empty`` has none; ``error`` says why in ``reason``, and in ``text`` in the server's words.
         reason: ``no_text``, ``tool_error`` (the tool says that it failed), ``refused`` (the server does not take the call),
-            ``bad_answer``, ``too_large``, ``timeout``, ``connection_lost`` or ``unavailable``.
+            ``bad_answer``, ``too_large``, ``timeout``, ``rate_limited``, ``connection_lost`` or ``unavailable``.
+        retry_after_s: the pause that a server asks for that was asked too often.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class McpAnswer(BaseModel):
     status: Literal["ok", "empty", "error"]
     reason: str | None = None
     text: str = ""
+    retry_after_s: float | None = None
 
 
 def addresses_in(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """The ``mcpServers`` JSON file, read into typed configurations. Pure: text and variables in, configurations or an error out.
 
 The format is the common one of MCP clients, ``{"mcpServers": {"name": {"command", "args", "env"} | {"type": "http", "url",
-"headers"}}}``, with two keys of ours for each server: ``roles`` (which agents get its tools) and ``tools`` (which of its tools).
+"headers"}}}``, with three keys of ours for each server: ``roles`` (which agents get its tools), ``tools`` (which of its tools) and
+``requestsPerMinute`` (how often it is asked at most).
 Starting servers is in ``session.py`` and ``pool.py``.
 """
 
@@ -21,9 +22,10 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _HTTP_TYPES = ("http", "streamable-http", "streamable_http", "streamableHttp")
-_COMMON_KEYS = ("type", "roles", "tools")
+_COMMON_KEYS = ("type", "roles", "tools", "requestsPerMinute")
 _STDIO_KEYS = (*_COMMON_KEYS, "command", "args", "env")
 _HTTP_KEYS = (*_COMMON_KEYS, "url", "headers")
+_PER_MINUTE_MAX = 1_000_000
 _ALL_KEYS = tuple(dict.fromkeys((*_STDIO_KEYS, *_HTTP_KEYS)))
 
 
@@ -37,6 +39,7 @@ class _Server(BaseModel):
     name: str
     roles: tuple[str, ...]
     tools: tuple[str, ...] | None = None
+    requests_per_minute: float = 0.0
 
 
 class StdioServer(_Server):
@@ -45,6 +48,7 @@ class StdioServer(_Server):
     Attributes:
         roles: agent roles that get its tools; never empty.
         tools: the only tools that are offered; None offers all.
+        requests_per_minute: of all workers together; 0: no limit.
         env: added to the few variables that a child gets (``PATH``, ``HOME`` and the like; none of ours).
     """
 
@@ -54,7 +58,7 @@ class StdioServer(_Server):
 
 
 class HttpServer(_Server):
-    """A server that is reached over streamable HTTP. ``roles`` and ``tools`` are as with ``StdioServer``."""
+    """A server that is reached over streamable HTTP. What it shares with ``StdioServer`` means the same."""
 
     url: str = Field(repr=False)
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
@@ -127,12 +131,13 @@ class _Entry:
         _refuse_unknown(self._where, self._entry, _ALL_KEYS)
         is_http = self._is_http()
         _refuse_unknown(self._where, self._entry, _HTTP_KEYS if is_http else _STDIO_KEYS, " of a server of this type")
-        roles, tools = self._roles(), self._tools()
+        roles, tools, per_minute = self._roles(), self._tools(), self._requests_per_minute()
         if not is_http:
             return StdioServer(
                 name=self._name,
                 roles=roles,
                 tools=tools,
+                requests_per_minute=per_minute,
                 command=self._required("command"),
                 args=tuple(self._texts("args")),
                 env=self._table("env"),
@@ -144,7 +149,9 @@ class _Entry:
         for name, value in headers.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 raise McpSetupError(f'{self._where}: "headers": {name!r} is not a header that HTTP can carry')
-        return HttpServer(name=self._name, roles=roles, tools=tools, url=url, headers=headers)
+        return HttpServer(
+            name=self._name, roles=roles, tools=tools, requests_per_minute=per_minute, url=url, headers=headers
+        )
 
     def _is_http(self) -> bool:
         kind = self._entry.get("type")
@@ -179,6 +186,14 @@ class _Entry:
         if not tools:
             raise McpSetupError(f'{self._where}: "tools" allows no tool; name some, or leave the key out to allow all')
         return tools
+
+    def _requests_per_minute(self) -> float:
+        value = self._entry.get("requestsPerMinute", 0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _PER_MINUTE_MAX:
+            raise McpSetupError(
+                f'{self._where}: "requestsPerMinute" must be a number from 0 (no limit) to {_PER_MINUTE_MAX:,}'
+            )
+        return float(value)
 
     def _required(self, key: str) -> str:
         if key not in self._entry:

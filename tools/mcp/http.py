@@ -12,9 +12,11 @@ import httpx2
 
 from tools.mcp.config import HttpServer
 from tools.mcp.stdio import too_large_error
+from tools.search.service import retry_after_s
 
 _SESSION_HEADER = "mcp-session-id"
 _READ_SLACK_S = 5.0
+_PAUSE_MAX_S = 300.0  # as for the model and the search: a server may ask for more, and is asked again after this
 
 
 class HttpSigns:
@@ -23,11 +25,18 @@ class HttpSigns:
     Attributes:
         refused: the server provably did not work on a request: it could not be connected to, or does not know the session.
         status: the last HTTP status that was an error; None without one.
+        pause_s: the pause that the server last asked for (429 or 503 with ``Retry-After``), in seconds.
     """
 
     def __init__(self) -> None:
         self.refused = False
         self.status: int | None = None
+        self.pause_s: float | None = None
+
+    def taken_pause_s(self) -> float | None:
+        """The pause that was asked for, once."""
+        pause_s, self.pause_s = self.pause_s, None
+        return pause_s
 
 
 def http_client(server: HttpServer, *, timeout_s: float, bytes_max: int, signs: HttpSigns) -> httpx2.AsyncClient:
@@ -59,6 +68,9 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
             raise
         if response.status_code >= httpx2.codes.BAD_REQUEST:
             self._signs.status = response.status_code
+        if response.status_code in {httpx2.codes.TOO_MANY_REQUESTS, httpx2.codes.SERVICE_UNAVAILABLE}:
+            pause_s = retry_after_s(response)
+            self._signs.pause_s = None if pause_s is None else min(pause_s, _PAUSE_MAX_S)
         if response.status_code == httpx2.codes.NOT_FOUND and _SESSION_HEADER in request.headers:
             self._signs.refused = True
         if request.method != "POST":

@@ -53,6 +53,11 @@ class McpPool:
         """The tools that the configuration gives to an agent role, as read when the pool was opened."""
         return tuple(tool for server in self._servers.values() if role in server.roles for tool in server.tools)
 
+    def requests_per_minute(self, server: str) -> float:
+        """How often the configuration lets a server be asked, by all workers together; 0: without limit."""
+        pooled = self._servers.get(server)
+        return pooled.requests_per_minute if pooled else 0.0
+
     async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
         """Call a tool; failures are answers.
 
@@ -112,6 +117,7 @@ class _PooledServer:
 
     def __init__(self, server: McpServer, limits: McpLimits) -> None:
         self.roles = frozenset(server.roles)
+        self.requests_per_minute = server.requests_per_minute
         self.tools: tuple[McpTool, ...] = ()
         self._server = server
         self._limits = limits
@@ -147,7 +153,8 @@ class _PooledServer:
                 log.warning("mcp_server_unavailable", server=self._server.name, error=type(error).__name__)
                 return McpAnswer(status="error", reason="unavailable")
             except McpCallError as error:
-                return McpAnswer(status="error", reason=error.reason, text=error.text[:_REFUSAL_MAX])
+                text = error.text[:_REFUSAL_MAX]
+                return McpAnswer(status="error", reason=error.reason, text=text, retry_after_s=error.retry_after_s)
         return read_answer(result, self._limits.bytes_max)
 
     async def _open_session(self) -> Session:

@@ -82,12 +82,14 @@ class McpLostError(Exception):
 
 
 class McpCallError(Exception):
-    """One call came to nothing. ``reason`` is a short code, ``text`` what the server said."""
+    """One call came to nothing. ``reason`` is a short code, ``text`` what the server said, ``retry_after_s`` the pause that
+    it asks for."""
 
-    def __init__(self, reason: str, text: str = "") -> None:
+    def __init__(self, reason: str, text: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.text = text
+        self.retry_after_s = retry_after_s
 
 
 class Session:
@@ -147,6 +149,8 @@ class Session:
             self._answers += 1
             if error.code == TOO_LARGE:
                 raise McpCallError("too_large") from error
+            if (pause_s := self._signs.taken_pause_s()) is not None:
+                raise McpCallError("rate_limited", error.message, pause_s) from error
             raise McpCallError("refused", error.message) from error
         except (ValueError, RuntimeError) as error:  # not a tool result, or not as the tool's own schema says
             self._answers += 1

@@ -1,0 +1,211 @@
+"""The figures of the chaos benchmark as Markdown, and whether its targets are met."""
+
+import os
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bench.chaos_faults import Kind
+from bench.chaos_measures import Delivery, Difference, difference
+from bench.chaos_runs import Outage, RunResult
+from bench.chaos_stack import AGENT_SLOTS
+from domain.company import CompanyStatus
+from domain.progress import RunStatus
+
+_NOTHING = Delivery(companies=(), contacts=())
+_DETAILS_MAX = 12
+# Each open agent call may try three times (workflows/policies.py); then the run looks now and then whether the model is back.
+_ATTEMPTS_OF_CALLS = 3 * 10
+_LOOKS_PER_S = 0.1
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """One disturbed run and where it belongs."""
+
+    world: int
+    number: int
+    result: RunResult
+
+
+@dataclass
+class Figures:
+    """Everything measured so far."""
+
+    asked: int
+    seed: int
+    without: frozenset[Kind] = frozenset()
+    undisturbed: dict[int, RunResult] = field(default_factory=dict)
+    disturbed: list[Disturbed] = field(default_factory=list)
+    drained: list[Disturbed] = field(default_factory=list)
+    outage: Outage | None = None
+    outage_world: int = 0
+
+    def difference(self, one: Disturbed) -> Difference:
+        """A run's files against those of the undisturbed run of its world."""
+        return difference(self.undisturbed[one.world].delivery or _NOTHING, one.result.delivery or _NOTHING)
+
+    def turns_more(self, one: Disturbed) -> int:
+        """Model calls paid for in a run beyond those of the undisturbed one."""
+        return one.result.turns - self.undisturbed[one.world].turns
+
+
+def is_met(figures: Figures) -> bool:
+    """Whether something was measured and no target is missed."""
+    measured = [line for line in _lines(figures) if line.met is not None]
+    return bool(measured) and all(line.met for line in measured)
+
+
+@dataclass(frozen=True)
+class _Line:
+    figure: str
+    wanted: str
+    measured: str
+    met: bool | None = None
+
+
+def report(figures: Figures, wall_s: float) -> str:
+    """The table, and every miss below it."""
+    left_out = "".join(f", without “{kind.value}”" for kind in sorted(figures.without))
+    shown = [
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, {len(figures.disturbed)} of {figures.asked} disturbed runs"
+        f" (`--seed {figures.seed}`{left_out}), worlds {', '.join(map(str, figures.undisturbed))}, {wall_s:.0f} s.",
+        "",
+        "| figure | wanted | measured |",
+        "|---|---|---|",
+    ]
+    for line in _lines(figures):
+        measured = f"**{line.measured}**" if line.met is False else line.measured
+        shown.append(f"| {line.figure} | {line.wanted} | {measured} |")
+    for one in figures.disturbed:
+        shown += _details(figures, one)
+    return "\n".join(shown) + "\n"
+
+
+def _lines(figures: Figures) -> list[_Line]:
+    lines = _of_disturbed(figures) if figures.disturbed else []
+    return [*lines, *_of_outage(figures), *_of_drained(figures)]
+
+
+def _of_disturbed(figures: Figures) -> list[_Line]:
+    runs = [one.result for one in figures.disturbed]
+    count = len(runs)
+    different = [figures.difference(one) for one in figures.disturbed]
+    completed = sum(run.status is RunStatus.COMPLETED for run in runs)
+    identical = sum(one.is_identical for one in different)
+    lost, added = sum(len(one.lost) for one in different), sum(len(one.added) for one in different)
+    doubled = sum(len(one.doubled) for one in different)
+    events = sum((run.applied.events for run in runs if run.applied), Counter[Kind]())
+    kills_of = [run.applied.events[Kind.KILL] if run.applied else 0 for run in runs]
+    in_flight = [number for run in runs if run.applied for number in run.applied.in_flight]
+    more = [figures.turns_more(one) for one in figures.disturbed]
+    repeated = sum(run.repeated for run in runs)
+    asked = sum((run.asked for run in runs), Counter[str]())
+    injected = Counter(fault.value for run in runs for fault in run.injected.elements())
+    retried = sum((run.attempts.retried.total() for run in runs), 0)
+    within = all(turns <= kills * AGENT_SLOTS for turns, kills in zip(more, kills_of, strict=True))
+    twice_within = all(run.repeated <= kills * AGENT_SLOTS for run, kills in zip(runs, kills_of, strict=True))
+    few_kills = Kind.KILL not in figures.without and min(kills_of) < 5
+    return [
+        _Line("disturbed runs that completed", "all", f"{completed} of {count}", completed == count),
+        _Line("companies and contacts lost; others in their place", "0; 0", f"{lost}; {added}", not lost and not added),
+        _Line("companies and contacts doubled", "0", str(doubled), not doubled),
+        _Line("files identical to the undisturbed run's but for timestamps", "all", f"{identical} of {count}", identical == count),
+        _Line("kills in a run, least to most", "≥ 5", f"{min(kills_of)} to {max(kills_of)}", not few_kills),
+        _Line(
+            "model turns paid, more than undisturbed: mean, most in a run",
+            f"≤ kills × {AGENT_SLOTS} in a run",
+            f"{statistics.mean(more):.1f}, {max(more)}",
+            within,
+        ),
+        _Line(
+            "model turns paid twice: per kill, most in a run",
+            f"≤ kills × {AGENT_SLOTS} in a run",
+            f"{repeated / max(1, sum(kills_of)):.2f} ({repeated}), {max(run.repeated for run in runs)}",
+            twice_within,
+        ),
+        _Line("model calls in flight at a kill, mean", "", f"{statistics.mean(in_flight or [0]):.2f}"),
+        _Line("faults", "", "; ".join(f"{number} × {kind.value}" for kind, number in sorted(events.items()))),
+        _Line("answers spoilt, of model and web", "", _counted(injected)),
+        _Line("attempts after a first one", "", str(retried)),
+        _Line("questions asked (answered by hand)", "", f"{_counted(asked)} ({sum(run.answered_by_hand for run in runs)})"),
+        _Line("workers that ended by themselves (a server was away at their start)", "", str(sum(run.crashed for run in runs))),
+        _Line(
+            "wall time of a run: undisturbed, disturbed",
+            "",
+            f"{statistics.mean(run.wall_s for run in figures.undisturbed.values()):.0f} s,"
+            f" {statistics.mean(run.wall_s for run in runs):.0f} s",
+        ),
+    ]  # fmt: skip
+
+
+def _of_outage(figures: Figures) -> list[_Line]:
+    outage = figures.outage
+    if outage is None:
+        return []
+    result = outage.result
+    failed = sum(number for ended, number in result.ended.items() if ended.startswith(CompanyStatus.FAILED.value))
+    fine = figures.difference(Disturbed(figures.outage_world, 0, result)).is_identical
+    bound = int(_ATTEMPTS_OF_CALLS + outage.lasted_s * _LOOKS_PER_S)
+    how = "by itself" if not result.answered_by_hand else "when it was told to"
+    return [
+        _Line(f"model away for {outage.lasted_s:.0f} s: companies failed", "0", str(failed), not failed),
+        _Line("the run meanwhile", "waits", outage.status_at_end.value.replace("_", " "), outage.status_at_end not in _OVER),
+        _Line(
+            "attempts meanwhile (in the last minute of it)",
+            f"≤ {bound}",
+            f"{outage.attempts} ({outage.last_minute_attempts})",
+            outage.attempts <= bound,
+        ),
+        _Line("the run went on", "by itself", how, not result.answered_by_hand),
+        _Line("its files identical to the undisturbed run's", "yes", "yes" if fine else "no", fine),
+    ]  # fmt: skip
+
+
+def _of_drained(figures: Figures) -> list[_Line]:
+    if not figures.drained:
+        return []
+    runs = [one.result for one in figures.drained]
+    drains = sum(run.applied.events[Kind.DRAIN] for run in runs if run.applied)
+    retried = sum((run.attempts.retried for run in runs), Counter[str]())
+    failed = sum((run.attempts.failed for run in runs), Counter[str]())
+    scheduled = sum(run.attempts.scheduled for run in runs)
+    same = sum(figures.difference(one).is_identical for one in figures.drained)
+    lost = retried + failed
+    return [
+        _Line(f"attempts lost to {drains} drains in {len(runs)} runs of two workers", "0", f"{_counted(lost)} of {scheduled}", not lost),
+        _Line("steps handed back by a draining worker", "", str(sum(run.attempts.handed_back for run in runs))),
+        _Line("workers that did not end in order", "0", str(sum(run.crashed for run in runs)), not any(run.crashed for run in runs)),
+        _Line("their files identical to the undisturbed run's", "all", f"{same} of {len(runs)}", same == len(runs)),
+    ]  # fmt: skip
+
+
+_OVER = frozenset({RunStatus.ERROR, RunStatus.CANCELLED, RunStatus.COMPLETED})
+
+
+def _details(figures: Figures, one: Disturbed) -> list[str]:
+    result, other = one.result, figures.difference(one)
+    rows: list[str] = []
+    if result.status is not RunStatus.COMPLETED:
+        rows.append(f"ended as {result.status.value}")
+    for title, entries in (
+        ("lost", other.lost),
+        ("in place of others", other.added),
+        ("doubled", other.doubled),
+        ("changed", other.changed),
+    ):
+        rows += [f"{title}: {entry}" for entry in entries[:_DETAILS_MAX]]
+        if len(entries) > _DETAILS_MAX:
+            rows.append(f"{title}: {len(entries) - _DETAILS_MAX} more")
+    if rows and not other.is_identical:
+        before, after = figures.undisturbed[one.world].ended, result.ended
+        rows.append(f"companies by end, undisturbed: {_counted(before)}; disturbed: {_counted(after)}")
+        rows.append(f"steps that failed for good: {_counted(result.attempts.failed)}")
+    if not rows:
+        return []
+    return ["", f"Run {one.number} (world {one.world}, {result.run_id}):", "", *(f"- {row}" for row in rows)]
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{number} × {name}" for name, number in sorted(counter.items())) or "0"

@@ -1,0 +1,176 @@
+"""``starter.py forget``: erase a person or company everywhere this installation knows of, and keep them out from then on.
+
+Needs the database alone. The files of earlier exports are rewritten in the directory that is given; which others a person has
+to look for, the command says. What is recognised and what stays is in ``domain/forgetting.py`` and ``docs/operations.md``.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from psycopg import Rollback
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+
+from client.follow_to_end import print_json
+from client.process import UserError, load_settings, run_async
+from client.services import open_database
+from domain.contact import FREE_MAIL_DOMAINS, clean_email
+from domain.forgetting import Redactor
+from domain.hosts import is_not_a_lead, normalized_host, registrable_domain
+from store import forget, forget_find
+from store.database import Connection
+from store.forget_find import Subject, TouchedRun
+from tools.pms.accounts import is_account_host
+
+_OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
+
+
+class Forgetting(BaseModel):
+    """What was forgotten, or with ``dry_run`` would be.
+
+    Attributes:
+        subject: the address or domain in normal form.
+        rows: by table, how many rows were deleted, emptied or changed.
+        files: exported files that were rewritten.
+        runs: runs that had them; their files may also lie elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    dry_run: bool
+    rows: dict[str, int]
+    files: tuple[Path, ...]
+    runs: tuple[TouchedRun, ...]
+
+
+def forget_command(
+    who: Annotated[str, typer.Argument(metavar="EMAIL|DOMAIN", help="A person's address, or a company's own domain.")],
+    output_dir: Annotated[Path, typer.Option("--output-dir", help="Where exported files lie.")] = Path("./exports"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")
+    ] = False,
+) -> None:
+    """Erase a person or company everywhere, and never store or deliver them again."""
+    console = Console(quiet=as_json, width=None if sys.stdout.isatty() else 160)
+    subject = subject_of(who)
+
+    async def work() -> int:
+        async with open_database(load_settings()) as conn:
+            if not dry_run and not yes:
+                _print(console, await forget_subject(conn, subject, output_dir, dry_run=True))
+                if as_json or not sys.stdin.isatty():
+                    raise UserError("nothing was erased: add --yes to do it without being asked, or --dry-run to look")
+                if not typer.confirm("Erase this for good?"):
+                    console.print("Nothing was erased.")
+                    return 0
+            done = await forget_subject(conn, subject, output_dir, dry_run=dry_run)
+        if as_json:
+            print_json(done.model_dump(mode="json"))
+        _print(console, done)
+        return 0
+
+    raise typer.Exit(run_async(work()))
+
+
+def subject_of(text: str) -> Subject:
+    """Whom a text names.
+
+    Raises:
+        UserError: it is neither an e-mail address nor a domain that is one company's.
+    """
+    expected = "expected an e-mail address, such as jane@acme.com, or a company's own domain, such as acme.com"
+    if "@" in text:
+        address = clean_email(text)
+        if address is None:
+            raise UserError(f"{text!r} is no e-mail address; {expected}")
+        return Subject(kind="email", value=address)
+    host = normalized_host(text)
+    if host is not None and is_account_host(host):
+        return Subject(kind="domain", value=host)
+    domain = registrable_domain(text)
+    if domain is None or "." not in domain:
+        raise UserError(f"{text!r} is neither an e-mail address nor a domain; {expected}")
+    why = "a free mail service" if domain in FREE_MAIL_DOMAINS else is_not_a_lead(text)
+    if why is not None:
+        raise UserError(f"{text!r} is a site of many ({why.replace('_', ' ')}); {expected}")
+    return Subject(kind="domain", value=domain)
+
+
+async def forget_subject(conn: Connection, subject: Subject, directory: Path, *, dry_run: bool) -> Forgetting:
+    """Suppress and erase a subject, in the database and in the exported files of a directory. Safe to run twice.
+
+    Args:
+        conn: in autocommit. Suppressing is a transaction of its own, before the erasing: nothing comes in meanwhile.
+
+    Raises:
+        UserError: a file cannot be rewritten; the database is done by then, and the command can be run again.
+    """
+    found = await forget_find.find(conn, subject)
+    rows: dict[str, int] = {}
+    if not dry_run:
+        async with conn.transaction():
+            await forget.suppress(conn, found)
+    async with conn.transaction():
+        if not dry_run:
+            found = await forget_find.find(conn, subject)  # with what a step under way has stored up to now
+        rows = await forget.erase(conn, found)
+        if dry_run:
+            raise Rollback
+    files = _rewritten(directory, Redactor(found.traces), dry_run=dry_run)
+    return Forgetting(subject=subject.value, dry_run=dry_run, rows=rows, files=tuple(files), runs=found.runs)
+
+
+def _rewritten(directory: Path, redactor: Redactor, *, dry_run: bool) -> list[Path]:
+    """Take them out of the exported files of a directory; which files that concerned."""
+    changed: list[Path] = []
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        if not _OUR_FILES.fullmatch(path.name) or not path.is_file():
+            continue
+        try:
+            before = path.read_bytes()
+            is_csv = path.suffix == ".csv"
+            after = redactor.without_rows(before)[0] if is_csv else redactor.without_lines(before)
+            if after == before:
+                continue
+            changed.append(path)
+            if not dry_run:
+                part = path.with_name(f"{path.name}.part")
+                part.write_bytes(after)
+                part.replace(path)
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise UserError(f"{path} cannot be rewritten ({error}): look at it, and run the command again") from error
+    return changed
+
+
+def _print(console: Console, done: Forgetting) -> None:
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    would = "would be " if done.dry_run else ""
+    if not done.rows and not done.files:
+        say(f"Nothing is stored of {done.subject}; it {would or 'is '}suppressed all the same, from now on.")
+        return
+    say(f"{done.subject}: {would}erased and suppressed. Rows deleted or changed:")
+    for table, rows in done.rows.items():
+        say(f"  {table}: {rows}")
+    for path in done.files:
+        say(f"  {path} {would}rewritten")
+    if done.runs:
+        shorts = ", ".join(str(run.run_id)[:8] for run in done.runs)
+        say(
+            f"Files of the run{'s' if len(done.runs) > 1 else ''} {shorts} that lie elsewhere are not known here: look for "
+            "companies_, contacts_, evidence_ and rejected_ files with these numbers, also in mail that was sent, in "
+            "backups and in the CRM they were loaded into."
+        )
+    still_open = ", ".join(str(run.run_id)[:8] for run in done.runs if run.is_open)
+    if still_open:
+        say(
+            f"Still open: {still_open}. A step under way may yet write a page or a model's turn: run this again when it is over."
+        )

@@ -1,0 +1,110 @@
+"""When a site or a service may be asked next, for all workers together. Table ``host_pace``.
+
+A request first reserves a start, which gives it its place in the queue, and when that has come, starts: only that is
+sure to keep two requests apart, for a busy worker wakes up late. A reservation that is given back shortens the queue; should
+two requests then wait for the same start, one of them is told to wait an interval more.
+"""
+
+from store.database import Connection
+
+
+async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_max_s: float) -> float | None:
+    """Reserve the next start of a request; one that is free now is taken at once.
+
+    One statement by the database's clock alone, so that two workers never get the same start.
+
+    Args:
+        name: what is asked: a registrable domain, or ``kind:service``.
+
+    Returns:
+        0 when the request has started. Otherwise seconds to wait before ``start`` is tried. None, and nothing is
+        reserved, when that is more than ``wait_max_s``.
+    """
+    # The time of day, not of the transaction: this statement may have waited for another one's row.
+    cursor = await conn.execute(
+        """
+        INSERT INTO host_pace AS pace (domain, next_at, started_at)
+        VALUES (%(name)s, clock_timestamp() + make_interval(secs => %(interval_s)s), clock_timestamp())
+        ON CONFLICT (domain) DO UPDATE SET
+            next_at = greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s),
+                               pace.held_until, clock_timestamp())
+                      + make_interval(secs => %(interval_s)s),
+            started_at = CASE
+                WHEN greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s), pace.held_until)
+                     <= clock_timestamp()
+                THEN clock_timestamp() ELSE pace.started_at END
+            WHERE greatest(pace.next_at, pace.held_until)
+                  <= clock_timestamp() + make_interval(secs => %(wait_max_s)s)
+        RETURNING extract(epoch FROM next_at - make_interval(secs => %(interval_s)s) - clock_timestamp())::float8 AS wait_s
+        """,
+        {"name": name, "interval_s": interval_s, "wait_max_s": wait_max_s},
+    )
+    row = await cursor.fetchone()
+    return max(0.0, float(row["wait_s"])) if row else None
+
+
+async def start(conn: Connection, name: str, *, interval_s: float) -> float:
+    """Start a request whose reserved start has come, unless the one before has started less than ``interval_s`` ago.
+
+    Where the service has asked for a pause meanwhile, a new start behind it is reserved: all who wait keep their order and
+    their distance, and do not come at once when the pause ends.
+
+    Returns:
+        0 when the request has started, otherwise seconds to wait before it is tried again.
+    """
+    cursor = await conn.execute(
+        """
+        WITH held AS (
+            UPDATE host_pace SET next_at = greatest(next_at, held_until) + make_interval(secs => %(interval_s)s)
+            WHERE domain = %(name)s AND held_until > clock_timestamp()
+            RETURNING next_at - make_interval(secs => %(interval_s)s) AS free_at
+        ), started AS (
+            UPDATE host_pace SET started_at = clock_timestamp()
+            WHERE domain = %(name)s AND started_at <= clock_timestamp() - make_interval(secs => %(interval_s)s)
+                  AND NOT EXISTS (SELECT 1 FROM held)
+            RETURNING 1
+        )
+        SELECT extract(epoch FROM
+                       coalesce((SELECT free_at FROM held), started_at + make_interval(secs => %(interval_s)s))
+                       - clock_timestamp())::float8 AS wait_s
+        FROM host_pace WHERE domain = %(name)s AND NOT EXISTS (SELECT 1 FROM started)
+        """,
+        {"name": name, "interval_s": interval_s},
+    )
+    row = await cursor.fetchone()
+    return max(_AGAIN_S, float(row["wait_s"])) if row else 0.0
+
+
+async def give_back(conn: Connection, name: str, *, interval_s: float) -> None:
+    """Take a reservation out of the queue that will not be used: who comes next waits an interval less."""
+    await conn.execute(
+        "UPDATE host_pace SET next_at = next_at - make_interval(secs => %s) WHERE domain = %s", (interval_s, name)
+    )
+
+
+async def hold_back(conn: Connection, name: str, *, for_s: float) -> None:
+    """Let no request start for so long, by any worker; a longer pause that was asked for before stands."""
+    await conn.execute(
+        """
+        INSERT INTO host_pace AS pace (domain, next_at, started_at, held_until)
+        VALUES (%(name)s, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %(for_s)s))
+        ON CONFLICT (domain) DO UPDATE SET held_until = greatest(pace.held_until, excluded.held_until)
+        """,
+        {"name": name, "for_s": for_s},
+    )
+
+
+async def free_in_s(conn: Connection, name: str) -> float:
+    """Seconds until the first start that nobody has reserved."""
+    cursor = await conn.execute(
+        """
+        SELECT extract(epoch FROM greatest(next_at, held_until) - clock_timestamp())::float8 AS wait_s
+        FROM host_pace WHERE domain = %s
+        """,
+        (name,),
+    )
+    row = await cursor.fetchone()
+    return max(0.0, float(row["wait_s"])) if row else 0.0
+
+
+_AGAIN_S = 0.01  # another has started in the same moment; how long to wait is known at the next try

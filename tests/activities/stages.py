@@ -1,0 +1,211 @@
+"""A run on the demo's web, stage by stage, whose database can be put back to any of its stages; and ways to cut a step off.
+
+The activities are those of a worker with its clients (``worker.open_activities``). Nothing in between is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from temporalio.testing import ActivityEnvironment
+
+from domain.request import RunRequest
+from domain.steps import CompanyRef, CompanyStep, RunStep, TaskRef
+from local.demo.truth import gold_table
+from local.demo.world import DEFAULT_SEED, generate_world
+from settings import Settings
+from store import companies, search_tasks
+from store.database import SCHEMA, Connection, one_connection
+from tests.store.rows import add_run, candidate
+from worker import open_activities
+
+Rows = dict[str, bytes]
+
+# Worth nothing after a crash (migration 0003): who is asking right now, and when a site may be asked again.
+_PASSING = ("tool_calls_in_flight", "host_pace")
+# Counted by the database itself: they order what is written, and say nothing.
+_COUNTERS = ("seq", "event_id")
+_NEW_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:r|(?:msg|fc|call)_)[0-9a-f]{16,48}\b")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00(?::00)?)?|_\d{8}_\d{6}(?=\.csv)")
+
+
+@dataclass
+class Stages:
+    """The run, its database at each stage, and the activities by name."""
+
+    request: RunRequest
+    activities: dict[str, Callable[[Any], Awaitable[Any]]]
+    conn: psycopg.Connection[dict[str, Any]]
+    saved: dict[str, Rows] = field(default_factory=dict)
+    company: CompanyRef | None = None
+    task: TaskRef | None = None
+
+    @property
+    def company_step(self) -> CompanyStep:
+        """A step on the run's company."""
+        assert self.company is not None
+        return CompanyStep(request=self.request, company=self.company)
+
+    async def run(self, name: str, step: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
+        """Run an activity as a worker does."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=attempt)
+        work = self.activities[name]
+
+        async def watched(step: Any) -> Any:
+            return await (work(step) if cut_off is None else cut_off.driving(work(step)))
+
+        return await environment.run(watched, step)
+
+    def put_back(self, stage: str) -> None:
+        """Make the database what it was at a stage."""
+        with self.conn.transaction(), self.conn.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")  # rows come back in any order
+            deletions = (sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self.saved[stage])
+            cursor.execute(sql.SQL(";").join(deletions))  # of few rows; TRUNCATE takes twenty times as long
+            for table, rows in self.saved[stage].items():
+                if rows:
+                    with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
+                        copy.write(rows)
+
+    def save(self, stage: str) -> None:
+        """Remember the database as it is."""
+        self.saved[stage] = {}
+        with self.conn.cursor() as cursor:
+            for table in self._tables():
+                with cursor.copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))) as copy:
+                    self.saved[stage][table] = b"".join(bytes(part) for part in copy)
+
+    def state(self, stage: str) -> list[str]:
+        """What the database says, row by row: ids that came after the stage, times and counters left out."""
+        known = set(_NEW_ID.findall(b"".join(self.saved[stage].values()).decode()))
+        found: list[str] = []
+        for table in self.saved[stage]:
+            if table not in _PASSING:
+                rows = self.conn.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
+                found += (f"{table} {_plain(row, known)}" for row in rows if not _is_beside(row))
+        return sorted(found)
+
+    def disconnect(self) -> None:
+        """End every other connection to the database, as its server does when it goes away."""
+        self.conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    def _tables(self) -> list[str]:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename !~ 'yoyo' ORDER BY 1"
+        return [row["tablename"] for row in self.conn.execute(query, (SCHEMA,)).fetchall()]
+
+
+def _is_beside(row: dict[str, Any]) -> bool:
+    """Rows that may be there or not: a call of the model that was under way when its step was cut off (it stays spent, and
+    is bought again beside), and what the web's client remembers in memory too."""
+    return (row.get("status") == "lost" and "input_hash" in row) or row.get("tool") == "robots_txt"
+
+
+def _plain(row: dict[str, Any], known: set[str]) -> str:
+    said = {name: value for name, value in row.items() if name not in _COUNTERS}
+    text = json.dumps(
+        said, default=lambda value: value.hex() if isinstance(value, bytes) else str(value), sort_keys=True
+    )
+    return _NEW_ID.sub(lambda match: match[0] if match[0] in known else "<new>", _TIME.sub("<time>", text))
+
+
+class CutOff:
+    """Follows a step through the points where it waits, and does something to it at one of them.
+
+    Attributes:
+        waits: at how many points it has waited.
+    """
+
+    def __init__(self, at: int | None = None, how: Callable[[], object] = lambda: None) -> None:
+        self._at, self._how = at, how
+        self.waits = 0
+
+    def driving(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        """The step, watched."""
+        return self._driven(work)
+
+    @types.coroutine
+    def _driven(self, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
+        waiting = work.__await__()
+        answer: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                pending = waiting.send(answer) if error is None else waiting.throw(error)
+            except StopIteration as end:
+                return end.value
+            self.waits += 1
+            if self.waits == self._at:
+                self._how()
+            answer, error = None, None
+            try:
+                answer = yield pending
+            except BaseException as raised:  # noqa: BLE001  # handed on to the step as it is
+                error = raised
+
+
+def cancel_this_task() -> None:
+    """Cancel the step where it waits, as a worker that loses it does."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+def a_point(name: str, waits: int) -> int:
+    """One of the points where a step waits, another for each step, the same in every test run."""
+    return random.Random(name).randint(1, max(1, waits))  # noqa: S311
+
+
+@asynccontextmanager
+async def staged_run(settings: Settings, url: str) -> AsyncIterator[Stages]:
+    """Take one company of the demo through a run, and save the database before each of its steps."""
+    async with AsyncExitStack() as stack:
+        steps, agent_calls = await stack.enter_async_context(open_activities(settings, url))
+        admin = psycopg.connect(url, autocommit=True, row_factory=dict_row, options=f"-c search_path={SCHEMA}")
+        stack.enter_context(admin)
+        conn = await stack.enter_async_context(one_connection(url))
+        await conn.set_autocommit(True)
+        activities = {work.__name__: work for work in (*steps, *agent_calls)}
+        stages = Stages(await add_run(conn, target=1), activities, admin)
+        await _company(stages, conn)
+        stages.save("found")
+        for stage, name in (
+            ("qualified", "qualify_company"),
+            ("researched", "research_company"),
+            ("with_people", "find_contacts"),
+            ("complete", "settle_contacts"),
+        ):
+            outcome = await stages.run(name, stages.company_step)
+            assert outcome.interruption is None
+            stages.save(stage)
+        await conn.close()
+        yield stages
+
+
+async def _company(stages: Stages, conn: Connection) -> None:
+    """A company that fits, as a list names it, and a search of the plan for lists of a city."""
+    gold = next(
+        each
+        for each in gold_table(generate_world(DEFAULT_SEED)).companies
+        if each.website and each.state == "TX" and each.deliverable and each.pms == "Buildium"
+    )
+    await stages.run("plan_run_search", RunStep(request=stages.request))
+    tasks = await search_tasks.next_open(conn, stages.request.run_id, -1, 1000)
+    stages.task = [task for task in tasks if task.kind == "list_pages"][-1]  # of the smallest city
+    async with conn.transaction():
+        named = candidate(gold.name, url=gold.website)
+        await companies.insert_candidate(conn, stages.request.run_id, None, 10**9, named)
+    [stages.company], _ = await companies.found_after(conn, stages.request.run_id, 0, 9)

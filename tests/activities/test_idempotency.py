@@ -1,0 +1,195 @@
+"""Any step may run twice, or be cut off anywhere and run again: what is stored is what one undisturbed run of it stores.
+
+Every activity that a worker registers is tried; one without a case here fails the first test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from pydantic import SecretStr
+
+from domain.decision import Decision, DecisionAction, DecisionReason
+from domain.failures import Dependency
+from domain.progress import RunStatus, Stage
+from domain.steps import (
+    AskStep,
+    CheckStep,
+    DecidedStep,
+    FinishStep,
+    NewCompaniesStep,
+    NextTasksStep,
+    NotifyStep,
+    RefusedStep,
+    RunStep,
+    StateStep,
+    TaskStep,
+)
+from settings import Settings
+from tests.activities.stages import CutOff, Stages, a_point, cancel_this_task, staged_run
+from tests.activities.test_notify import QUESTION, MailServer
+from tests.conftest import DemoServers, database_on
+
+_DECISION = Decision(decision_id="decision-1", action=DecisionAction.LOOSEN_PMS, decided_by="Dana", pms=("AppFolio",))
+_AGAIN_MAX = 12  # a pool hands out each of its dead connections once
+
+
+def _task(stages: Stages) -> TaskStep:
+    assert stages.task is not None
+    return TaskStep(request=stages.request, task=stages.task)
+
+
+def _run(stages: Stages) -> RunStep:
+    return RunStep(request=stages.request)
+
+
+def _company(stages: Stages) -> Any:
+    return stages.company_step
+
+
+# Activity → the stage of the run that it starts from, and its input.
+CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
+    "plan_run_search": ("found", _run),
+    "next_search_tasks": ("found", lambda s: NextTasksStep(run_id=s.request.run_id, after_ordinal=-1, limit=5)),
+    "new_companies": ("found", lambda s: NewCompaniesStep(run_id=s.request.run_id, cursor=0)),
+    "record_state": (
+        "found",
+        lambda s: StateStep(run_id=s.request.run_id, stage=Stage.COMPANY_RESEARCH, status=RunStatus.ACTIVE, note="n"),
+    ),
+    "put_question": (
+        "complete",
+        lambda s: AskStep(
+            request=s.request,
+            stage=Stage.COMPANY_RESEARCH,
+            reason=DecisionReason.LOW_MATCH_RATE,
+            decision_id="decision-1",
+            message="m",
+            complete=1,
+            deadline_at="2031-01-01T00:00:00+00:00",
+        ),
+    ),
+    "apply_decision": ("turned_away", lambda s: DecidedStep(request=s.request, decision=_DECISION, question=QUESTION)),
+    "record_refused_decision": (
+        "complete",
+        lambda s: RefusedStep(run_id=s.request.run_id, decision_id="decision-1", problem="p"),
+    ),
+    "finish_run": ("complete", lambda s: FinishStep(request=s.request, status=RunStatus.COMPLETED)),
+    "end_failed_search_task": ("found", _task),
+    "qualify_company": ("found", _company),
+    "end_failed_company": ("found", _company),
+    "recheck_suppression": ("listed", _run),
+    "check_dependencies": (
+        "found",
+        lambda s: CheckStep(run_id=s.request.run_id, dependencies=(Dependency.DATABASE, Dependency.MODEL)),
+    ),
+    "verify_emails": ("with_people", _company),
+    "settle_contacts": ("with_people", _company),
+    "export_run": ("finished", _run),
+    "notify_requester": ("finished", lambda s: NotifyStep(run_id=s.request.run_id, state_key="completed")),
+    "discover": ("found", _task),
+    "research_company": ("qualified", _company),
+    "find_contacts": ("researched", _company),
+}
+# Their answer is what this very attempt has done; no workflow rests on it.
+_TELL_WHAT_THEY_DID = {"plan_run_search", "apply_decision", "notify_requester"}
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def stages(
+    postgres_url: str, migrated_template: str, demo: DemoServers, mail: MailServer
+) -> AsyncIterator[Stages]:
+    name = sql.Identifier("stages")
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as conn:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        await conn.execute(copy.format(name, sql.Identifier(migrated_template)))
+    url = database_on(postgres_url, "stages")
+    with pytest.MonkeyPatch.context() as environment:
+        for field in Settings.model_fields:
+            environment.delenv(field.upper(), raising=False)
+        settings = Settings(
+            _env_file=None,
+            openai_api_key=SecretStr("demo"),
+            openai_base_url=demo.openai_base_url,
+            openai_model="demo-scripted-1",
+            model_price_input_usd_per_mtok=1.0,
+            model_price_output_usd_per_mtok=4.0,
+            searxng_url=demo.searxng_url,
+            web_proxy=demo.web_proxy,
+            host_pace_s=0,
+            mail_dns=False,
+            smtp_url=mail.url(),
+        )
+    async with staged_run(settings, url) as staged:
+        await staged.run("finish_run", FinishStep(request=staged.request, status=RunStatus.COMPLETED))
+        staged.save("finished")
+        for stage, change in (
+            ("listed", "INSERT INTO suppression_domains (entry_key, domain, reason, source)"
+             " SELECT 'customer:' || domain, domain, 'customer', 'list' FROM company_candidates WHERE domain IS NOT NULL"),
+            ("turned_away", "UPDATE company_candidates SET status = 'rejected', reason = 'pms_not_met'"),
+        ):  # fmt: skip
+            staged.put_back("complete")
+            staged.conn.execute(change.encode())
+            staged.save(stage)
+        yield staged
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as conn:
+        await conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+async def test_every_activity_of_a_worker_has_a_case(stages: Stages) -> None:
+    assert CASES.keys() == stages.activities.keys(), "add a case for what is new: a stage, and an input"
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_run_twice_or_cut_off_anywhere_a_step_leaves_what_one_run_leaves(
+    stages: Stages, mail: MailServer, name: str
+) -> None:
+    stage, step_of = CASES[name]
+    step, watched = step_of(stages), CutOff()
+    mail.messages.clear()
+
+    stages.put_back(stage)
+    answer = await stages.run(name, step, cut_off=watched)
+    undisturbed = stages.state(stage)
+
+    again = await stages.run(name, step, attempt=2)
+    assert _differences(stages.state(stage), undisturbed) == [], "run twice"
+    assert again == answer or name in _TELL_WHAT_THEY_DID
+    assert len(mail.messages) == (name == "notify_requester"), "told once"
+
+    for how in (cancel_this_task, stages.disconnect):
+        mail.messages.clear()
+        stages.put_back(stage)
+        point = a_point(name, watched.waits)
+        with contextlib.suppress(asyncio.CancelledError, psycopg.OperationalError):
+            await stages.run(name, step, cut_off=CutOff(point, how))
+        again = await _run_until_done(stages, name, step)
+        assert _differences(stages.state(stage), undisturbed) == [], f"cut off at wait {point} of {watched.waits}"
+        assert again == answer or name in _TELL_WHAT_THEY_DID
+        # A server may have taken a message of which it could not say so any more: the same one comes again, under its own id.
+        assert len({message["Message-ID"] for message in mail.messages}) == (name == "notify_requester")
+
+
+async def _run_until_done(stages: Stages, name: str, step: Any) -> Any:
+    for attempt in range(2, _AGAIN_MAX):
+        with contextlib.suppress(psycopg.OperationalError):
+            return await stages.run(name, step, attempt=attempt)
+    raise AssertionError(f"{name} did not end")
+
+
+def _differences(state: list[str], wanted: list[str]) -> list[str]:
+    """Rows that are there and should not be (+), and rows that are not and should be (-)."""
+    more, less = Counter(state) - Counter(wanted), Counter(wanted) - Counter(state)
+    return [f"+ {row}" for row in more.elements()] + [f"- {row}" for row in less.elements()]

@@ -1,0 +1,90 @@
+"""The replay gate: what runs did under the code that started them, the code as it is must decide again (docs/upgrades.md).
+
+Temporal takes a run to another worker by replaying its history there. A change that decides otherwise at any point of a
+recorded history would stop open runs at that point, so it fails here first.
+"""
+
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from tests.histories.changed_workflow import ChangedLeadListWorkflow
+from tests.histories.record import DIRECTORY, SCENARIOS, load
+from tests.workflows.conftest import check_payloads
+from worker import sandboxed_runner
+from workflows import calls
+from workflows.company import CompanyWorkflow
+from workflows.lead_list import LeadListWorkflow
+
+RECORDED = sorted(DIRECTORY.glob("*.json"))
+FILE_BYTES_MAX = 200_000
+
+
+async def replay(path: Path, lead_list: type = LeadListWorkflow) -> None:
+    """Run the workflows as they are on a recorded history.
+
+    Raises:
+        AssertionError: they decide otherwise than was recorded; the message says what to do.
+    """
+    replayer = Replayer(
+        workflows=[lead_list, CompanyWorkflow],
+        workflow_runner=sandboxed_runner(),
+        data_converter=pydantic_data_converter,
+    )
+    try:
+        await replayer.replay_workflow(load(path))
+    except NondeterminismError as error:
+        raise AssertionError(
+            f"The workflows no longer decide as {path.name} has recorded: a run that is open at this point would stop "
+            f"when a worker with this code takes it up. Keep the old course for runs that have taken it, with "
+            f'`if workflow.patched("<name of the change>"): <new course>`, `else: <old course>`, then record the new '
+            f"course beside the old: `python -m tests.histories.record`. Delete a recorded history only when no run of "
+            f"that age is open any more (docs/upgrades.md). Temporal says: {error}"
+        ) from error
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_f32_a_run_started_by_earlier_code_goes_on_under_this_code(path: Path) -> None:
+    await replay(path)
+
+
+@pytest.mark.parametrize("path", [p for p in RECORDED if p.name.startswith("decision.")], ids=lambda path: path.stem)
+async def test_a_change_of_the_course_fails_and_the_message_says_what_to_do(path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"workflow\.patched.*tests\.histories\.record.*docs/upgrades\.md"):
+        await replay(path, ChangedLeadListWorkflow)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_recorded_history_is_small_and_names_nobody(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text) <= FILE_BYTES_MAX, "record a shorter course"
+    assert not [word for word in ('"identity"', '"stackTrace"', "@") if word in text], "they name who recorded it"
+    check_payloads(load(path))
+
+
+def test_every_scenario_is_recorded() -> None:
+    recorded = {path.name.split(".")[0] for path in RECORDED}
+    assert recorded == set(SCENARIOS), "record it: `python -m tests.histories.record SCENARIO`"
+
+
+def test_every_step_that_a_run_can_take_is_in_a_recorded_history() -> None:
+    taken = {name for path in RECORDED for name in activities_of(load(path))}
+    missing = {call.__name__ for call in calls.ACTIVITIES} - taken
+    assert not missing, f"no recorded history has {missing}: give tests/histories/record.py a scenario that takes it"
+
+
+def activities_of(history: WorkflowHistory) -> set[str]:
+    """Names of the activities that a history schedules."""
+    names = {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events}
+    return names - {""}
+
+
+def test_the_changed_workflow_differs_from_the_real_one_by_one_step_alone() -> None:
+    own = {name for name in vars(ChangedLeadListWorkflow) if not name.startswith("__")}
+    assert own - {"run", "_record_state"} == set()
+    assert workflow._Definition.must_from_class(ChangedLeadListWorkflow).name == "LeadListWorkflow"

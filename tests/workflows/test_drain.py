@@ -1,0 +1,36 @@
+"""A worker that is told to stop: what it holds longer than it may is handed back, and costs neither an attempt nor a wait."""
+
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import EventType
+
+from domain.progress import RunStatus
+from tests.workflows.conftest import Server, start_dev_environment, starting, working
+from tests.workflows.fake_run import OK, FakeRun, at
+from tests.workflows.live_run import request_for
+from tests.workflows.world import World
+
+DRAIN = timedelta(milliseconds=100)
+
+
+async def test_f30_a_step_held_longer_than_the_drain_is_handed_back_and_starts_elsewhere_as_a_first_attempt() -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("research_company", at(0, 0))
+        stored.hold("qualify_company", at(0, 1))
+
+    async with await start_dev_environment() as environment:
+        world = World()
+        async with starting(Server(environment, world)) as start:
+            async with working(environment, cached_workflows_max=0, world=world, drain=DRAIN):
+                run = await start(request_for(2), [OK, OK], prepare=prepare)
+                for name, key in (("research_company", at(0, 0)), ("qualify_company", at(0, 1))):
+                    await run.stored.hold(name, key).reached.wait()
+            run.stored.release_all()
+            async with working(environment, world=world):
+                result = await run.result()
+                events = [event async for history in run.histories() for event in history.events]
+    assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
+    assert len(run.stored.keys("research_company")) == 3, "the one that was handed back was begun again"
+    started = [event.activity_task_started_event_attributes.attempt for event in events]
+    assert max(started) == 1, "no attempt was counted"
+    assert not [event for event in events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT]

@@ -1,0 +1,142 @@
+"""A dependency that stays down: the run asks instead of burning through its companies, looks now and then whether it answers,
+and goes on by itself; or as a person decides."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from domain.decision import DecisionReason
+from domain.failures import (
+    MODEL_QUOTA_USED_UP,
+    MODEL_REFUSED_US,
+    MODEL_SERVER_ERROR,
+    SEARCH_UNAVAILABLE,
+    Dependency,
+)
+from domain.progress import RunStatus
+from domain.steps import CheckStep
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import NO, OK, FakeRun, at
+from tests.workflows.live_run import LiveRun, request_for
+
+
+def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
+    """What was checked, check by check."""
+    steps: list[CheckStep] = run.stored.steps("check_dependencies")
+    return [step.dependencies for step in steps]
+
+
+def first_checks_after(history: WorkflowHistory) -> list[timedelta]:
+    """How long after each outage the run has waited before it first asked whether all answer again."""
+    timers = [event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta() for event in history.events]
+    return [timer for timer in timers if timer and timer <= timedelta(minutes=30)]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "failure_type", "dependency"),
+    [
+        ("discover", 0, SEARCH_UNAVAILABLE, Dependency.SEARCH),
+        ("recheck_suppression", None, "HubSpotUnavailableError", Dependency.CRM),
+    ],
+    ids=["search", "crm at the last gate"],
+)
+async def test_a_run_waits_while_a_dependency_is_down_and_goes_on_by_itself(
+    start_skipping: StartRun, name: str, key: int | None, failure_type: str, dependency: Dependency
+) -> None:
+    run = await start_skipping(
+        request_for(2), [OK, OK, NO], prepare=lambda s: s.silence(name, key, failure_type, checks=3)
+    )
+    await run.told("decision-1")
+    question = run.stored.question
+    assert question is not None and question.reason is DecisionReason.DEPENDENCY_DOWN
+    assert f"the {dependency.value} did not answer" in question.message and "by itself" in question.message
+    result = await run.result()
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
+    assert checked(run) == [(dependency,)] * 3
+    assert run.stored.steps("apply_decision") == [], "nobody had to decide"
+    assert run.stored.steps("end_failed_company") == run.stored.steps("end_failed_search_task") == []
+    assert run.told_of() == ["decision-1", "completed"]
+
+
+async def test_the_attempts_during_an_outage_are_those_of_the_open_window_and_then_checks_alone(
+    start_skipping: StartRun,
+) -> None:
+    checks = 15
+
+    def prepare(stored: FakeRun) -> None:
+        stored.silence("research_company", None, MODEL_SERVER_ERROR, checks)
+
+    run = await start_skipping(request_for(6, companies=4), [OK] * 6, prepare=prepare)
+    await run.told("decision-1")
+    result = await run.result()
+    assert result.companies == 6
+    attempts = len(run.stored.keys("research_company"))
+    assert attempts <= 6 + 4 * 3, (
+        "three for each of the four companies that were open, one for each that was done later"
+    )
+    assert len(checked(run)) == checks
+    (history,) = await run.own_histories()
+    types = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
+    assert types.count("check_dependencies") == 1, "hours of checks are one step of the history"
+
+
+async def test_an_outage_that_only_the_check_believes_to_be_over_is_checked_ever_more_rarely_and_tried_with_one_step(
+    start_skipping: StartRun,
+) -> None:
+    run = await start_skipping(
+        request_for(4, companies=4),
+        [OK] * 4,
+        prepare=lambda s: s.flicker("research_company", MODEL_SERVER_ERROR, outages=3),
+    )
+    assert (await run.result()).companies == 4
+    (history,) = await run.own_histories()
+    assert first_checks_after(history) == [timedelta(minutes=minutes) for minutes in (1, 2, 4)]
+    attempts = len(run.stored.keys("research_company"))
+    assert attempts <= 4 * 3 + 2 * 3 + 4, "the window once, then one company an outage, then the rest"
+
+
+@pytest.mark.parametrize("failure_type", [MODEL_REFUSED_US, MODEL_QUOTA_USED_UP])
+async def test_what_a_person_has_to_mend_is_not_checked_and_the_question_says_what_it_is(
+    start: StartRun, failure_type: str
+) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.fail("research_company", at(0), failure_type))
+    question = await run.question()
+    assert question.reason is DecisionReason.DEPENDENCY_DOWN
+    assert "research_company was planned to fail" in question.message and "by itself" not in question.message
+    run.stored.mend()
+    await run.decide(1, "retry")
+    assert (await run.result()).companies == 1
+    assert checked(run) == []
+
+
+async def test_a_decision_taken_during_an_outage_ends_the_checks(start_skipping: StartRun) -> None:
+    run = await start_skipping(
+        request_for(2), [OK, OK], prepare=lambda s: s.silence("discover", 0, SEARCH_UNAVAILABLE, checks=10_000)
+    )
+    await run.told("decision-1")
+    await run.signal({"decision_id": "decision-1", "action": "cancel"})
+    assert (await run.result()).status is RunStatus.CANCELLED
+    assert checked(run) == []
+
+
+async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_when_it_is_back(
+    start_skipping: StartRun,
+) -> None:
+    run = await start_skipping(
+        request_for(2), [OK, OK], prepare=lambda s: s.silence("settle_contacts", at(0), "OperationalError", checks=4)
+    )
+    result = await run.result()
+    assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
+    assert checked(run) == [(Dependency.DATABASE,)] * 4
+    assert run.told_of() == ["completed"], "a question could not be stored, nor its answer"
+    assert len(run.stored.keys("settle_contacts")) <= 6 + 2
+
+
+async def test_an_unreachable_mail_server_delays_no_answer(start: StartRun) -> None:
+    run = await start(request_for(2), [OK], prepare=lambda s: s.hold("notify_requester"))
+    await run.question()
+    await run.decide(1, "accept_partial")
+    await run.until(lambda p: p.status is RunStatus.COMPLETED)
+    run.stored.release_all()
+    assert (await run.result()).companies == 1

@@ -1,0 +1,113 @@
+"""A worker that lacks something says so and does not start; one that runs says how it is."""
+
+import asyncio
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from client.health import Health, serve_health
+from client.process import UserError
+from settings import Settings
+from tests.workflows.conftest import Server
+from worker import work_until_stopped
+
+
+def settings_of(server: Server, url: str, **changes: object) -> Settings:
+    """Settings of a worker that has all it needs, but for the changes."""
+    given: dict[str, object] = {
+        "temporal_address": server.client.service_client.config.target_host,
+        "database_url": SecretStr(url),
+        "openai_api_key": SecretStr("none"),
+        "searxng_url": "http://127.0.0.1:9",
+    }
+    return Settings(_env_file=None, **(given | changes))  # type: ignore[arg-type]
+
+
+async def refusal(settings: Settings) -> str:
+    """Why a worker does not start."""
+    with pytest.raises(UserError) as refused:
+        await asyncio.wait_for(work_until_stopped(settings), 30)
+    return str(refused.value)
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and text of a probe."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"openai_api_key": None}, "set OPENAI_API_KEY"),
+        ({"searxng_url": None}, "set SEARXNG_URL"),
+        ({"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")}, "the database does not answer"),
+        ({"mcp_config": Path("/no/such/file.json")}, "/no/such/file.json"),
+    ],
+    ids=["no model", "no search", "no database", "no mcp file"],
+)
+async def test_f59_a_worker_that_lacks_something_names_it_and_does_not_start(
+    plain_environment: None, dev_server: Server, database_url: str, changes: dict[str, object], said: str
+) -> None:
+    assert said in await refusal(settings_of(dev_server, database_url, **changes))
+
+
+async def test_a_worker_does_not_start_on_a_database_that_lacks_a_migration(
+    plain_environment: None, dev_server: Server, empty_database_url: str
+) -> None:
+    assert "run `python starter.py setup`" in await refusal(settings_of(dev_server, empty_database_url))
+
+
+async def test_a_worker_whose_health_port_is_taken_says_which(
+    plain_environment: None, dev_server: Server, database_url: str
+) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = await refusal(settings_of(dev_server, database_url, worker_health_port=port))
+    assert f"WORKER_HEALTH_PORT {port} cannot be listened on" in said
+
+
+async def test_f34_a_worker_is_ready_only_while_temporal_and_the_database_answer_and_it_takes_work(
+    dev_server: Server, empty_database_url: str
+) -> None:
+    health = Health.of_worker(dev_server.client, empty_database_url)
+    with serve_health(0, health) as port:
+        await health.look()
+        assert await asyncio.to_thread(get, port, "/readyz") == (503, "starting\n")
+        health.state = ""
+        assert await asyncio.to_thread(get, port, "/readyz") == (200, "ok\n")
+        name = empty_database_url.rsplit("/", 1)[1].partition("?")[0]
+        admin = empty_database_url.replace(f"/{name}", "/postgres")
+        async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as conn:
+            await conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        await health.look()
+        status, said = await asyncio.to_thread(get, port, "/readyz")
+        assert (status, said) == (503, "database does not answer (DatabaseUnreachableError)\n")
+        assert (await asyncio.to_thread(get, port, "/healthz"))[0] == 200, "alive: a restart would not mend it"
+        health.state = "draining"
+        assert "draining" in (await asyncio.to_thread(get, port, "/readyz"))[1]
+        assert (await asyncio.to_thread(get, port, "/nothing"))[0] == 404
+
+
+async def test_a_server_that_is_gone_makes_a_worker_not_ready(dev_server: Server, database_url: str) -> None:
+    async def gone() -> None:
+        raise ConnectionRefusedError
+
+    health = Health({"temporal": gone}, state="")
+    await health.look()
+    assert health.not_ready() == ["temporal does not answer (ConnectionRefusedError)"]
+
+
+def test_a_worker_whose_event_loop_stands_still_is_not_alive() -> None:
+    health = Health({}, state="")
+    assert health.stuck() == []
+    health.looked_at -= 60
+    assert "stood still" in health.stuck()[0] and health.not_ready() == health.stuck()
