@@ -100,7 +100,7 @@ async def open_activities(
         mcp_tools = {role: mcp.tools_for(role) for role in ROLE_NAMES} if mcp else None
         runner = AgentRunner(model, gateway, database, settings, mcp_tools)
         runs = RunActivities(database, settings)
-        discovery = DiscoveryActivities(database, gateway, runner)
+        discovery = DiscoveryActivities(database, gateway, runner, settings)
         hubspot_http = await stack.enter_async_context(hubspot.http_client())
         crm = hubspot.hubspot_client(settings, hubspot_http)
         companies = CompanyActivities(database, gateway, runner, settings, crm)

@@ -19,11 +19,13 @@ from domain.hosts import normalized_host, registrable_domain
 from domain.places import state_names
 from domain.search_plan import WITHOUT_MODEL
 from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
+from settings import Settings
 from store import companies, forgotten, search_tasks
 from store.companies import Candidate
 from store.database import Database
-from store.search_tasks import SearchTaskRow, TaskYield
+from store.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
 from tools.gateway import ToolGateway
+from tools.transient import again_in_s
 
 log = structlog.get_logger()
 
@@ -36,10 +38,11 @@ _STORED_AT_ONCE = (
 class DiscoveryActivities:
     """Search tasks."""
 
-    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner) -> None:
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database = database
         self._gateway = gateway
         self._runner = runner
+        self._found_again_hours = settings.search_ttl_hours
 
     @activity.defn
     async def discover(self, step: TaskStep) -> TaskOutcome:
@@ -55,7 +58,16 @@ class DiscoveryActivities:
             await search_tasks.start_task(conn, task.task_id)
         if task.kind in WITHOUT_MODEL:
             return await self._take_at_hand(step, task)
-        return await self._search(step, task)
+        async with self._database.transaction() as conn:
+            shown = await companies.names_found(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
+        asked = task_input(step, task, shown)
+        searched_as = self._runner.question_hash(discovery.ROLE, asked)
+        if step.retry_round == 0:  # later rounds look anew because a person has told them to
+            async with self._database.transaction() as conn:
+                before = await search_tasks.searched_before(conn, task, searched_as, self._found_again_hours)
+            if before is not None:
+                return await self._take_over(task, before)
+        return await self._search(step, task, asked, searched_as)
 
     @activity.defn
     async def end_failed_search_task(self, step: TaskStep) -> None:
@@ -71,10 +83,21 @@ class DiscoveryActivities:
             await self._store(run_id, task, found)
         return await self._finish(task, TaskYield(named=len(found)), TaskOutcome(named=len(found)))
 
-    async def _search(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
+    async def _take_over(self, task: SearchTaskRow, before: SearchedBefore) -> TaskOutcome:
+        """What a run for the same has found by this search is not bought again while search results are kept."""
+        with heartbeating():
+            async with self._database.transaction() as conn:
+                found = await companies.candidates_of(conn, before.task_id)
+                await search_tasks.take_over_pages(conn, task.run_id, task.task_id, before.task_id)
+            await self._store(task.run_id, task, found)
+        found_by_task = TaskYield(named=len(found), listed=before.listed, poor_reads=before.poor_reads)
+        log.info("search_task_taken_over", searched_at=before.searched_at.isoformat(), named=len(found))
+        return await self._finish(task, found_by_task, TaskOutcome(named=len(found)))
+
+    async def _search(
+        self, step: TaskStep, task: SearchTaskRow, asked: dict[str, object], searched_as: str
+    ) -> TaskOutcome:
         run_id = step.request.run_id
-        async with self._database.transaction() as conn:
-            shown = await companies.names_found(conn, run_id, task.state, _KNOWN_NAMES_MAX)
 
         async def claim_page(url: str) -> bool:
             async with self._database.transaction() as conn:
@@ -89,7 +112,7 @@ class DiscoveryActivities:
                 discovery.ROLE,
                 run_id,
                 f"task {task.task_id} round {step.retry_round}",
-                task_input(step, task, shown),
+                asked,
                 on_turn=on_turn,
                 claim_page=claim_page,
                 known_sites=known_sites,
@@ -111,7 +134,8 @@ class DiscoveryActivities:
         found_by_task = TaskYield(
             named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
         )
-        outcome = await self._finish(task, found_by_task, TaskOutcome(named=len(candidates), spend=answer.spend))
+        outcome = TaskOutcome(named=len(candidates), spend=answer.spend)
+        outcome = await self._finish(task, found_by_task, outcome, searched_as if is_settled(answer) else None)
         log.info(
             "search_task_done",
             stop=answer.stop,
@@ -136,9 +160,11 @@ class DiscoveryActivities:
                     is_new = await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
                     position += is_new
 
-    async def _finish(self, task: SearchTaskRow, found: TaskYield, outcome: TaskOutcome) -> TaskOutcome:
+    async def _finish(
+        self, task: SearchTaskRow, found: TaskYield, outcome: TaskOutcome, searched_as: str | None = None
+    ) -> TaskOutcome:
         async with self._database.transaction() as conn:
-            new = await search_tasks.finish_task(conn, task.task_id, found)
+            new = await search_tasks.finish_task(conn, task.task_id, found, searched_as)
         return outcome.model_copy(update={"new": new})
 
 
@@ -146,6 +172,11 @@ def _hosts(candidate: Candidate) -> set[str]:
     """By what a candidate's link tells whose it is: the registrable domain, and the host, which may be a portal's."""
     names = (registrable_domain(candidate.url), normalized_host(candidate.url)) if candidate.url else ()
     return {name for name in names if name}
+
+
+def is_settled(answer: AgentAnswer) -> bool:
+    """Whether asking again would come to the same: the agent ended by itself, and nothing that it read may be there later."""
+    return answer.stop == "answered" and all(again_in_s(result) is None for result in answer.results.values())
 
 
 def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate], Counter[str]]:

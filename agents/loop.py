@@ -213,6 +213,13 @@ class AgentRunner:
             items += [*pages, _user(follow_up.question)]
         return _ended(earlier, "limit", tools, spend)
 
+    def question_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
+        """What tells two questions apart that may be answered differently: prompt, model and task, and by what its tools
+        are answered (the search back end, the servers' tools)."""
+        tools = sorted(tool.function for tool in self._mcp_tools.get(role.name, ()))
+        parts = [self._input_hash(role, task), self._gateway.search_backend, *tools]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
     def _input_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
         stable = {name: value for name, value in task.items() if name not in _GROWING_FIELDS}
         parts = [role.prompt, strict_schema(role.output), self._settings.openai_model, stable]

@@ -113,6 +113,18 @@ async def insert_candidate(
     return cursor.rowcount == 1
 
 
+async def candidates_of(conn: Connection, task_id: UUID) -> list[Candidate]:
+    """The companies that a search task was the first to find, as its sources name them, in their order; forgotten ones are left out."""
+    cursor = await conn.execute(
+        """
+        SELECT name, url, city, state, phone, discovery_source, evidence, candidate_key FROM company_candidates
+        WHERE search_task_id = %s AND candidate_key NOT LIKE 'forgotten:%%' ORDER BY position
+        """,
+        (task_id,),
+    )
+    return [Candidate.model_validate(row) for row in await cursor.fetchall()]
+
+
 async def next_position(conn: Connection, task_id: UUID, first: int) -> int:
     """The position for the next company of a search task, ``first`` for its first.
 

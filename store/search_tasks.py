@@ -151,6 +151,17 @@ class TaskYield(BaseModel):
     cost_usd: float = 0.0
 
 
+class SearchedBefore(BaseModel):
+    """A search from which another run takes over what it found; ``searched_at``: when its agent was asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: UUID
+    searched_at: datetime
+    listed: int
+    poor_reads: int
+
+
 async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
     """Whether a page is this task's to read: the first task of a run to ask for it has it, for good unless it fails."""
     cursor = await conn.execute(
@@ -182,8 +193,11 @@ async def fail_task(conn: Connection, task_id: UUID) -> None:
     await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
 
 
-async def finish_task(conn: Connection, task_id: UUID, found: TaskYield) -> int:
+async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, searched_as: str | None = None) -> int:
     """End a task with what it yielded; ``new`` is counted from the companies that it was first to find.
+
+    Args:
+        searched_as: what was asked (``AgentRunner.question_hash``), where it was asked now and not taken over.
 
     Returns:
         The number of new companies.
@@ -192,15 +206,56 @@ async def finish_task(conn: Connection, task_id: UUID, found: TaskYield) -> int:
         """
         UPDATE search_tasks t
         SET status = 'done', named = %(named)s, listed = %(listed)s, poor_reads = %(poor_reads)s,
-            cost_usd = %(cost_usd)s, finished_at = now(),
+            cost_usd = %(cost_usd)s, finished_at = now(), searched_as = %(searched_as)s,
+            searched_at = CASE WHEN %(searched_as)s::text IS NOT NULL THEN now() END,
             new = (SELECT count(*) FROM company_candidates c WHERE c.search_task_id = t.task_id)
         WHERE task_id = %(task_id)s
         RETURNING new
         """,
-        {"task_id": task_id, **found.model_dump()},
+        {"task_id": task_id, "searched_as": searched_as, **found.model_dump()},
     )
     row = await cursor.fetchone()
     return int(row["new"]) if row else 0
+
+
+async def searched_before(
+    conn: Connection, task: SearchTaskRow, searched_as: str, within_hours: float
+) -> SearchedBefore | None:
+    """The latest search of another run with the same criteria that was asked the same.
+
+    Of the same criteria, since what it left out as known was found by other searches of the same plan.
+    """
+    cursor = await conn.execute(
+        """
+        SELECT t.task_id, t.searched_at, t.listed, t.poor_reads
+        FROM search_tasks t JOIN runs r USING (run_id)
+        WHERE t.searched_as = %(searched_as)s AND t.status = 'done' AND t.run_id <> %(run_id)s
+          AND t.unique_hash = (SELECT unique_hash FROM search_tasks WHERE task_id = %(task_id)s)
+          AND t.searched_at > now() - make_interval(secs => %(within_s)s)
+          AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
+        ORDER BY t.searched_at DESC LIMIT 1
+        """,
+        {
+            "searched_as": searched_as,
+            "run_id": task.run_id,
+            "task_id": task.task_id,
+            "within_s": within_hours * 3600,
+        },
+    )
+    row = await cursor.fetchone()
+    return SearchedBefore.model_validate(row) if row else None
+
+
+async def take_over_pages(conn: Connection, run_id: UUID, task_id: UUID, before: UUID) -> None:
+    """Let a task hold the pages that the search had read from which it takes over."""
+    await conn.execute(
+        """
+        INSERT INTO search_task_pages (run_id, url, task_id)
+        SELECT %s, url, %s FROM search_task_pages WHERE task_id = %s
+        ON CONFLICT (run_id, url) DO NOTHING
+        """,
+        (run_id, task_id, before),
+    )
 
 
 async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "given_up"]) -> int:

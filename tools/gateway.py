@@ -61,6 +61,11 @@ class ToolGateway:
         self._mcp = mcp
         self._calls = CallOnce(database)
 
+    @property
+    def search_backend(self) -> str | None:
+        """The name of the web search that is set, if one is."""
+        return self._search.name if self._search is not None else None
+
     async def search_web(self, query: str, page: int = 1) -> ToolResult:
         """One page of search results; ``payload["results"]`` holds url, title and snippet of each.
 

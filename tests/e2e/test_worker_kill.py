@@ -52,12 +52,13 @@ def test_f30_a_worker_drained_in_mid_run_loses_no_attempt(idle_stack: Terminal, 
     addresses = idle_stack.addresses()
     other = tmp_path / "other"
     other.mkdir()
-    with model_server(scripted, pause_after=6) as model:
-        setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "0.5", "AGENT_SLOTS": "2"}
-        setting |= {"KNOWN_COMPANY_DAYS": "0", "KNOWN_CONTACTS_DAYS": "0"}  # what other tests have found is not reused
+    with model_server(scripted, pause_after=10) as model:
+        setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "0.5", "AGENT_SLOTS": "1"}
+        # What other tests have found is not reused: the first search takes most of the calls before the pause.
+        setting |= {"KNOWN_COMPANY_DAYS": "0", "KNOWN_CONTACTS_DAYS": "0", "SEARCH_TTL_HOURS": "0"}
         with running_worker(addresses, tmp_path, **setting) as drained, running_worker(addresses, other, **setting):
-            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 2, waits=False)
-            wait_until(lambda: model.paused.is_set() and model.unanswered >= 3, "both workers hold a step")
+            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "AZ"}, 4, waits=False)
+            wait_until(lambda: model.paused.is_set() and model.unanswered >= 2, "both workers hold a step")
             drained.send_signal(signal.SIGTERM)
             assert drained.wait(30) == 0, "drained, not killed"
             model.go_on()

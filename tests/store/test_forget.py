@@ -249,7 +249,7 @@ class Steps:
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self.database, self.gateway = database, gateway
         self.companies = CompanyActivities(database, gateway, runner, settings)
-        self.discovery = DiscoveryActivities(database, gateway, runner)
+        self.discovery = DiscoveryActivities(database, gateway, runner, settings)
 
 
 @pytest.fixture

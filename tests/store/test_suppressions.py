@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from psycopg.errors import UndefinedTable
+from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
@@ -23,11 +24,11 @@ from domain.steps import CompanyRef, CompanyStep, RunStep
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import companies, suppressions
+from store import companies, contacts, suppressions
 from store.database import Connection, Database
 from store.imported import ImportCounts
 from store.suppressions import Suppression, SuppressionReason
-from tests.store.rows import add_company, add_research, add_run, candidate, complete, facts_in
+from tests.store.rows import add_company, add_research, add_run, candidate, complete, facts_in, person
 from tools.gateway import ToolGateway
 
 NOW = datetime.now(UTC)
@@ -230,7 +231,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await gate.recheck_suppression(RunStep(request=request))
+        await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))
 
 
 @pytest.mark.parametrize(
@@ -252,11 +253,11 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
         update={"pms_status": "detected", "pms": PmsVendor.BUILDIUM, "pms_slug": "acme", "pms_evidence": portal}
     )
     request, company_id = await _complete_company(database, facts)
-    assert (await gate.recheck_suppression(RunStep(request=request))).companies == ()
+    assert (await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))).companies == ()
 
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [entry])
-    taken = await gate.recheck_suppression(RunStep(request=request))
+    taken = await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))
 
     assert [ref.company_id for ref in taken.companies] == [company_id]
     async with database.transaction() as conn:
@@ -279,6 +280,8 @@ async def _complete_company(database: Database, facts: CompanyFacts) -> tuple[Ru
         company_id = await add_company(conn, request.run_id, "Acme")
         await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", ["acme-old.example"])
         await add_research(conn, request.run_id, company_id, facts)
+        await contacts.save_people(conn, request.run_id, company_id, [person("Jane Doe")])
+        await contacts.set_selection(conn, company_id, [person("Jane Doe")])
         await complete(conn, company_id)
     return request, company_id
 
