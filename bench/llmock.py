@@ -132,6 +132,7 @@ _SETTINGS = {
     # What one run has read is no answer for the next: each has to ask.
     "KNOWN_COMPANY_DAYS": "0",
     "KNOWN_CONTACTS_DAYS": "0",
+    "SEARCH_TTL_HOURS": "0",
 }
 
 

@@ -223,7 +223,7 @@ async def searched_before(
 ) -> SearchedBefore | None:
     """The latest search of another run with the same criteria that was asked the same.
 
-    Of the same criteria, since what it left out as known was found by other searches of the same plan.
+    Of the same criteria, never amended, since what it left out as known was found by other searches of the same plan.
     """
     cursor = await conn.execute(
         """
@@ -232,7 +232,7 @@ async def searched_before(
         WHERE t.searched_as = %(searched_as)s AND t.status = 'done' AND t.run_id <> %(run_id)s
           AND t.unique_hash = (SELECT unique_hash FROM search_tasks WHERE task_id = %(task_id)s)
           AND t.searched_at > now() - make_interval(secs => %(within_s)s)
-          AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
+          AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s) AND r.criteria = r.criteria_asked
         ORDER BY t.searched_at DESC LIMIT 1
         """,
         {
