@@ -21,7 +21,7 @@ from domain.criteria import Criteria
 from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
-from domain.steps import CompanyOutcome, CompanyStep, RunStep, Spend, TakenBack
+from domain.steps import CompanyOutcome, CompanyStep, GateStep, Spend, TakenBack
 from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
 from settings import Settings
 from store import audit, companies, export_rows, forget, forgotten, runs, taken_back
@@ -214,15 +214,14 @@ class CompanyActivities:
         await self._end(company, CompanyStatus.FAILED, ReasonCode.STEP_FAILED)
 
     @activity.defn
-    async def recheck_suppression(self, step: RunStep) -> TakenBack:
+    async def recheck_suppression(self, step: GateStep) -> TakenBack:
         """Ask the gate again for the companies about to be delivered, and take out those that it names now, and those of which
         people were forgotten so that too few are left. Companies forgotten since they were complete are taken out already.
 
         Safe to run twice: all are taken out in one transaction, and what an earlier attempt took out is named again, for its
         run still counts it. Any error is raised: a list that cannot be read holds the delivery back (fails closed).
         """
-        info = activity.info()
-        check, run_id = f"{info.workflow_run_id}/{info.activity_id}", step.request.run_id
+        run_id, check = step.request.run_id, f"gate {step.check}"
         found: list[tuple[CompanyRow, CompanyStatus, ReasonCode, str]] = []
         async with self._database.transaction() as conn:
             selected = await companies.complete_in_order(conn, run_id, step.request.target_quantity)

@@ -38,6 +38,12 @@ class RunStep(Step):
     request: RunRequest
 
 
+class GateStep(RunStep):
+    """Ask the last gate for a run; ``check`` numbers the times that it was asked and the answer came home."""
+
+    check: int = 0
+
+
 class TaskRef(Step):
     """A search task to run; ``label`` is its query."""
 
@@ -147,10 +153,16 @@ class StateStep(Step):
     note: str = ""
 
 
+class TakenBackCompany(CompanyRef):
+    """A company taken out at the last gate, and for what."""
+
+    reason: ReasonCode = ReasonCode.SUPPRESSED
+
+
 class TakenBack(Step):
     """Complete companies that may not be delivered after all."""
 
-    companies: tuple[CompanyRef, ...] = ()
+    companies: tuple[TakenBackCompany, ...] = ()
 
 
 class AskStep(Step):

@@ -5,7 +5,8 @@ Each is told to its run once: by the check that took it out, or that found it fo
 
 from uuid import UUID
 
-from domain.steps import CompanyRef
+from domain.company import ReasonCode
+from domain.steps import TakenBackCompany
 from store import audit
 from store.database import Connection
 
@@ -36,14 +37,14 @@ async def forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
     return [row["company_id"] for row in await cursor.fetchall()]
 
 
-async def taken_by(conn: Connection, run_id: UUID, check: str) -> list[CompanyRef]:
+async def taken_by(conn: Connection, run_id: UUID, check: str) -> list[TakenBackCompany]:
     """Every company that a check has taken out, in the order of the selection."""
     cursor = await conn.execute(
         """
-        SELECT c.company_id, c.position FROM audit_events t JOIN company_candidates c USING (company_id)
+        SELECT c.company_id, c.position, coalesce(c.reason, %s) AS reason FROM audit_events t JOIN company_candidates c USING (company_id)
         WHERE t.run_id = %s AND t.event = 'company_taken_back' AND t.detail->>'check' = %s
         ORDER BY c.position, c.company_id
         """,
-        (run_id, check),
+        (ReasonCode.SUPPRESSED, run_id, check),
     )
-    return [CompanyRef.model_validate(row) for row in await cursor.fetchall()]
+    return [TakenBackCompany.model_validate(row) for row in await cursor.fetchall()]

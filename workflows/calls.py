@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         ExportResult,
         Finished,
         FinishStep,
+        GateStep,
         NewCompanies,
         NewCompaniesStep,
         NextTasks,
@@ -126,7 +127,7 @@ async def check_dependencies(step: CheckStep) -> None:
     await _call("check_dependencies", step, type(None), policy, f"{' and '.join(step.dependencies)} down: check")
 
 
-async def recheck_suppression(step: RunStep) -> TakenBack:
+async def recheck_suppression(step: GateStep) -> TakenBack:
     """Ask the suppression gate again just before the delivery."""
     return await _call("recheck_suppression", step, TakenBack, GATE, "suppression, once more")
 

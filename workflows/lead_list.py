@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         DecidedStep,
         Finished,
         FinishStep,
+        GateStep,
         NewCompaniesStep,
         NextTasksStep,
         RunStep,
@@ -218,6 +219,10 @@ class LeadListWorkflow:
         entered = self._state.stage_entered_at or workflow.now()
         return workflow.now() - entered + timedelta(seconds=self._state.stage_spent_s.get(self._state.stage, 0.0))
 
+    def _restart_stage(self) -> None:
+        """Give every stage its full time again: what a run waited for, a person or what was down, is not its own time."""
+        self._state.stage_entered_at, self._state.stage_spent_s = workflow.now(), {}
+
     async def _load_companies(self) -> None:
         """Read companies stored since the last look, as long as the line is not full: the rest waits in the store."""
         state = self._state
@@ -275,6 +280,7 @@ class LeadListWorkflow:
         is_outage = shortfall.reason is DecisionReason.DEPENDENCY_DOWN and workflow.patched("resume_after_outage")
         if is_outage and await self._open.outages.outwait_database(self._show):
             self._open.interruption = None
+            self._restart_stage()
             return None
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
@@ -303,8 +309,8 @@ class LeadListWorkflow:
         self._gate.close()
         self._open.interruption = None
         self._open.outages.forget()
-        state.status, state.stage_entered_at = RunStatus.ACTIVE, workflow.now()
-        state.stage_spent_s = {}  # a decision gives every stage its full time again
+        state.status = RunStatus.ACTIVE
+        self._restart_stage()
         if decision is None:
             await self._record_state()
         else:
@@ -334,7 +340,10 @@ class LeadListWorkflow:
 
     async def _passes_last_gate(self) -> bool:
         """Whether every company about to be delivered passes the suppression gate once more; others are taken out."""
-        taken_back = await calls.recheck_suppression(RunStep(request=self._state.request))
+        # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
+        step = GateStep(request=self._state.request, check=self._state.gate_checks)
+        taken_back = await calls.recheck_suppression(step)
+        self._state.gate_checks += 1
         for ref in taken_back.companies:
             self._state.take_back(ref)
         return not taken_back.companies

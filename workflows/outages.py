@@ -69,9 +69,12 @@ class Outages:
             return False
         self._state.note = "the database did not answer after several attempts; the run goes on when it does"
         show()
+        if self._is_same_outage():
+            await workflow.sleep(self._next_recheck_s(), summary="the database down: next check")
         await calls.check_dependencies(
             CheckStep(run_id=self._state.request.run_id, dependencies=(Dependency.DATABASE,))
         )
+        self._state.resumed_at, self._state.on_trial = workflow.now(), True
         self._state.note = _went_on(Dependency.DATABASE)
         return not self._down
 
@@ -84,16 +87,23 @@ class Outages:
         """
         if not self._down or any(outage.needs_person for outage in self._down.values()):
             return None
-        state, now = self._state, workflow.now()
-        is_same = state.resumed_at is not None and now - state.resumed_at < _SAME_OUTAGE
-        first_s = state.request.windows.outage_recheck_s
-        state.recheck_s = min(state.recheck_s * 2, max(first_s, _RECHECK_MAX_S)) if is_same else first_s
-        return asyncio.create_task(self._until_all_answer(tuple(self._down), state.recheck_s))
+        return asyncio.create_task(self._until_all_answer(tuple(self._down), self._next_recheck_s()))
 
     def resumed(self) -> None:
         """Everything answers again: the run goes on, with one step of each kind until one has succeeded."""
         self._state.resumed_at, self._state.on_trial = workflow.now(), True
         self._state.note = _went_on(*self._down)
+
+    def _is_same_outage(self) -> bool:
+        resumed_at = self._state.resumed_at
+        return resumed_at is not None and workflow.now() - resumed_at < _SAME_OUTAGE
+
+    def _next_recheck_s(self) -> float:
+        """Seconds until what is down is checked: ever more of them while it only seems to answer."""
+        state, first_s = self._state, self._state.request.windows.outage_recheck_s
+        is_same = self._is_same_outage()
+        state.recheck_s = min(max(state.recheck_s, first_s) * 2, max(first_s, _RECHECK_MAX_S)) if is_same else first_s
+        return state.recheck_s
 
     async def _until_all_answer(self, dependencies: tuple[Dependency, ...], recheck_s: float) -> bool:
         try:

@@ -10,7 +10,7 @@ from domain.company import CompanyStatus
 from domain.progress import RunStatus, Stage
 from domain.request import RunRequest
 from domain.search_plan import YIELD_WINDOW, TaskKind, has_dried_up
-from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskOutcome, TaskRef
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TakenBackCompany, TaskOutcome, TaskRef
 
 # Survival of companies, before it is measured: one in two (DESIGN, "Adaptive oversampling").
 _PRIOR_COMPLETE, _PRIOR_SETTLED = 1, 2
@@ -62,6 +62,7 @@ class RunState(BaseModel):
     resumed_at: datetime | None = None
     recheck_s: float = 0.0
     on_trial: bool = False
+    gate_checks: int = 0
 
     @property
     def target(self) -> int:
@@ -159,13 +160,13 @@ class RunState(BaseModel):
             bisect.insort(self.complete, ref.position)
             self.contacts_of[ref.position] = outcome.contacts
 
-    def take_back(self, ref: CompanyRef) -> None:
-        """A complete company that may not be delivered after all (suppressed at the last gate)."""
+    def take_back(self, ref: TakenBackCompany) -> None:
+        """A complete company that may not be delivered after all."""
         if ref.position in self.contacts_of:
             self.complete.remove(ref.position)
             del self.contacts_of[ref.position]
             self.funnel["complete"] = self.funnel.get("complete", 1) - 1
-            self.funnel["suppressed"] = self.funnel.get("suppressed", 0) + 1
+            self.funnel[ref.reason.value] = self.funnel.get(ref.reason.value, 0) + 1
 
     def reopen(self, reasons: set[str]) -> None:
         """Companies that ended for these reasons are found again and judged anew; they no longer count as settled."""

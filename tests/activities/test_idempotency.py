@@ -24,6 +24,7 @@ from domain.steps import (
     CheckStep,
     DecidedStep,
     FinishStep,
+    GateStep,
     NewCompaniesStep,
     NextTasksStep,
     NotifyStep,
@@ -84,7 +85,7 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
     "end_failed_search_task": ("found", _task),
     "qualify_company": ("found", _company),
     "end_failed_company": ("found", _company),
-    "recheck_suppression": ("listed", _run),
+    "recheck_suppression": ("listed", lambda s: GateStep(request=s.request)),
     "check_dependencies": (
         "found",
         lambda s: CheckStep(run_id=s.request.run_id, dependencies=(Dependency.DATABASE, Dependency.MODEL)),

@@ -29,7 +29,7 @@ from domain.failures import DEPENDENCY_FAILURES
 from domain.places import Place
 from domain.pms import PmsVendor
 from domain.request import RunRequest
-from domain.steps import RunStep
+from domain.steps import GateStep
 from domain.suppression import Suppression, SuppressionReason
 from settings import Settings
 from store import companies, contacts, suppressions
@@ -260,7 +260,7 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
     request = await _complete(database, "a.com", "b.com", "c.com")
     async with gate_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
-        taken = await ActivityEnvironment().run(activities.recheck_suppression, RunStep(request=request))
+        taken = await ActivityEnvironment().run(activities.recheck_suppression, GateStep(request=request))
     assert [ref.position for ref in taken.companies] == [1]
     assert len(server.requests) == 1
 
@@ -273,7 +273,7 @@ async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
     async with gate_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
-            await ActivityEnvironment().run(activities.recheck_suppression, RunStep(request=request))
+            await ActivityEnvironment().run(activities.recheck_suppression, GateStep(request=request))
     # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.
     assert caught.value.type in DEPENDENCY_FAILURES
     assert caught.value.non_retryable is (status == 401)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -22,7 +23,7 @@ from client.process import UserError
 from domain.company import CompanyFacts, CompanyStatus
 from domain.criteria import Criteria
 from domain.request import RunRequest
-from domain.steps import CompanyStep, RunStep, TaskStep
+from domain.steps import CompanyStep, GateStep, TaskStep
 from settings import Settings
 from starter import app
 from store import audit, companies, contacts, forgotten, known, runs, search_tasks, suppressions, tool_results
@@ -309,13 +310,15 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
-    step, environment = RunStep(request=whole.request), ActivityEnvironment()
-    taken_back = await environment.run(steps.companies.recheck_suppression, step)
+    step = GateStep(request=whole.request)
+    taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, step)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
-    again = await environment.run(steps.companies.recheck_suppression, step)
+    put_anew = ActivityEnvironment()
+    put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
+    again = await put_anew.run(steps.companies.recheck_suppression, step)
     assert again == taken_back, "run again, the same check says the same"
-    environment.info = environment.info.__class__(**{**vars(environment.info), "activity_id": "the next check"})
-    assert (await environment.run(steps.companies.recheck_suppression, step)).companies == ()
+    following = step.model_copy(update={"check": 1})
+    assert (await ActivityEnvironment().run(steps.companies.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
@@ -324,7 +327,7 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
-    taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, RunStep(request=whole.request))
+    taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
 
 

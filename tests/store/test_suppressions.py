@@ -20,7 +20,7 @@ from domain.imports.rows import ListedRow
 from domain.places import Place
 from domain.pms import PmsVendor
 from domain.request import RunRequest
-from domain.steps import CompanyRef, CompanyStep, RunStep
+from domain.steps import CompanyRef, CompanyStep, GateStep
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
@@ -231,7 +231,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))
+        await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))
 
 
 @pytest.mark.parametrize(
@@ -253,11 +253,11 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
         update={"pms_status": "detected", "pms": PmsVendor.BUILDIUM, "pms_slug": "acme", "pms_evidence": portal}
     )
     request, company_id = await _complete_company(database, facts)
-    assert (await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))).companies == ()
+    assert (await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))).companies == ()
 
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [entry])
-    taken = await ActivityEnvironment().run(gate.recheck_suppression, RunStep(request=request))
+    taken = await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))
 
     assert [ref.company_id for ref in taken.companies] == [company_id]
     async with database.transaction() as conn:

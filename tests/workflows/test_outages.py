@@ -1,9 +1,11 @@
 """A dependency that stays down: the run asks instead of burning through its companies, looks now and then whether it answers,
 and goes on by itself; or as a person decides."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from domain.decision import DecisionReason
@@ -15,10 +17,11 @@ from domain.failures import (
     Dependency,
 )
 from domain.progress import RunStatus
+from domain.request import Limits, OnDecision
 from domain.steps import CheckStep
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, FakeRun, at
-from tests.workflows.live_run import LiveRun, request_for
+from tests.workflows.live_run import LiveRun, eventually, request_for
 
 
 def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
@@ -115,9 +118,19 @@ async def test_a_decision_taken_during_an_outage_ends_the_checks(start_skipping:
         request_for(2), [OK, OK], prepare=lambda s: s.silence("discover", 0, SEARCH_UNAVAILABLE, checks=10_000)
     )
     await run.told("decision-1")
-    await run.signal({"decision_id": "decision-1", "action": "cancel"})
-    assert (await run.result()).status is RunStatus.CANCELLED
-    assert checked(run) == []
+    ended = asyncio.ensure_future(run.result())  # time passes while somebody waits for the result
+    await eventually(lambda: len(checked(run)) >= 2, "checked twice")
+    await run.decide(1, "retry")
+    run.stored.mend()
+    assert (await ended).companies == 2
+    (history,) = await run.own_histories()
+    cancelled = [
+        history.events[event.activity_task_cancel_requested_event_attributes.scheduled_event_id - 1]
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+    ]
+    names = [event.activity_task_scheduled_event_attributes.activity_type.name for event in cancelled]
+    assert names == ["check_dependencies"]
 
 
 async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_when_it_is_back(
@@ -131,6 +144,33 @@ async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_w
     assert checked(run) == [(Dependency.DATABASE,)] * 4
     assert run.told_of() == ["completed"], "a question could not be stored, nor its answer"
     assert len(run.stored.keys("settle_contacts")) <= 6 + 2
+
+
+async def test_the_time_without_a_database_is_no_time_of_the_stage_that_waits(start_skipping: StartRun) -> None:
+    """Were it, an answer given in advance would deliver a short list that nobody was asked about."""
+    request = request_for(2, limits=Limits(stage_timeout_s=600), on_decision=OnDecision.ACCEPT_PARTIAL)
+    run = await start_skipping(
+        request, [OK, OK], prepare=lambda s: s.silence("settle_contacts", at(0), "OperationalError", checks=40)
+    )
+    result = await run.result()
+    assert len(checked(run)) == 40
+    assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
+    assert run.told_of() == ["completed"]
+
+
+async def test_a_database_that_only_the_check_believes_to_be_back_is_checked_ever_more_rarely_and_tried_with_one_step(
+    start_skipping: StartRun,
+) -> None:
+    run = await start_skipping(
+        request_for(4, companies=4),
+        [OK] * 4,
+        prepare=lambda s: s.flicker("research_company", "OperationalError", outages=3),
+    )
+    assert (await run.result()).companies == 4
+    (history,) = await run.own_histories()
+    assert first_checks_after(history) == [timedelta(minutes=minutes) for minutes in (2, 4)], "the first at once"
+    attempts = len(run.stored.keys("research_company"))
+    assert attempts <= 4 * 6 + 2 * 6 + 4, "the window once, then one company an outage, then the rest"
 
 
 async def test_an_unreachable_mail_server_delays_no_answer(start: StartRun) -> None:

@@ -14,7 +14,7 @@ from domain.company import CompanyStatus, ReasonCode
 from domain.criteria import Criteria
 from domain.request import RunRequest
 from domain.search_plan import YIELD_WINDOW, TaskKind
-from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TaskOutcome, TaskRef
+from domain.steps import POSITIONS_PER_TASK, CompanyOutcome, CompanyRef, Spend, TakenBackCompany, TaskOutcome, TaskRef
 from workflows.run_state import RunState
 
 COMPLETE = CompanyOutcome(status=CompanyStatus.COMPLETE, reason=ReasonCode.COMPLETE, contacts=2)
@@ -136,7 +136,7 @@ def test_f10_a_company_taken_back_at_the_last_gate_opens_the_search_again() -> N
     state = state_of(1)
     state.settle(ref(5), COMPLETE)
     assert state.is_filled([], [])
-    state.take_back(ref(5))
+    state.take_back(TakenBackCompany(**ref(5).model_dump()))
     assert not state.is_filled([], []) and state.needs_company(0)
     assert (state.ready, state.contacts_ready, state.funnel["complete"], state.funnel["suppressed"]) == (0, 0, 0, 1)
 
@@ -145,8 +145,17 @@ def test_taking_back_what_was_not_complete_changes_nothing() -> None:
     state = state_of(1)
     state.settle(ref(5), REJECTED)
     before = state.model_copy(deep=True)
-    state.take_back(ref(5))
+    state.take_back(TakenBackCompany(**ref(5).model_dump()))
     assert state == before
+
+
+def test_a_company_taken_back_counts_under_its_own_reason_and_is_settled_once() -> None:
+    state = state_of(1)
+    state.settle(ref(5), COMPLETE)
+    state.take_back(TakenBackCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
+    assert state.funnel == {"complete": 0, "contacts_short": 1}
+    state.reopen({"contacts_short"})
+    assert (state.settled, state.funnel) == (0, {"complete": 0})
 
 
 def test_reopened_companies_no_longer_count_as_settled() -> None:

@@ -28,6 +28,7 @@ from domain.steps import (
     ExportResult,
     Finished,
     FinishStep,
+    GateStep,
     NewCompanies,
     NewCompaniesStep,
     NextTasks,
@@ -38,6 +39,7 @@ from domain.steps import (
     Spend,
     StateStep,
     TakenBack,
+    TakenBackCompany,
     TaskOutcome,
     TaskRef,
     TaskStep,
@@ -227,12 +229,13 @@ class World:
             raise ApplicationError("no answer yet", type=STILL_DOWN)
 
     @activity.defn
-    async def recheck_suppression(self, step: RunStep) -> TakenBack:
+    async def recheck_suppression(self, step: GateStep) -> TakenBack:
         run = await self._begin("recheck_suppression", step.request.run_id, step)
         taken = [position for position in run.complete() if position in run.suppressed_late]
         for position in taken:
             run.end(position, ReasonCode.SUPPRESSED)
-        return TakenBack(companies=tuple(run.rows[position].ref for position in taken))
+        refs = (run.rows[position].ref for position in taken)
+        return TakenBack(companies=tuple(TakenBackCompany(**ref.model_dump()) for ref in refs))
 
     @activity.defn
     async def finish_run(self, step: FinishStep) -> Finished:
