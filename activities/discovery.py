@@ -20,12 +20,11 @@ from domain.places import state_names
 from domain.search_plan import WITHOUT_MODEL
 from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
 from settings import Settings
-from store import companies, forgotten, search_tasks
+from store import companies, forgotten, runs, search_tasks
 from store.companies import Candidate
 from store.database import Database
 from store.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
-from tools.gateway import ToolGateway
-from tools.transient import again_in_s
+from tools.gateway import ToolGateway, may_be_back
 
 log = structlog.get_logger()
 
@@ -65,7 +64,9 @@ class DiscoveryActivities:
         if step.retry_round == 0:  # later rounds look anew because a person has told them to
             async with self._database.transaction() as conn:
                 before = await search_tasks.searched_before(conn, task, searched_as, self._found_again_hours)
-            if before is not None:
+                # What an attempt that has died had begun to buy is used, not dropped.
+                begun = await runs.spend_on(conn, task.run_id, _subject(step), discovery.ROLE.name)
+            if before is not None and not begun.model_calls:
                 return await self._take_over(task, before)
         return await self._search(step, task, asked, searched_as)
 
@@ -111,7 +112,7 @@ class DiscoveryActivities:
             answer = await self._runner.run(
                 discovery.ROLE,
                 run_id,
-                f"task {task.task_id} round {step.retry_round}",
+                _subject(step),
                 asked,
                 on_turn=on_turn,
                 claim_page=claim_page,
@@ -135,7 +136,7 @@ class DiscoveryActivities:
             named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
         )
         outcome = TaskOutcome(named=len(candidates), spend=answer.spend)
-        outcome = await self._finish(task, found_by_task, outcome, searched_as if is_settled(answer) else None)
+        outcome = await self._finish(task, found_by_task, outcome, searched_as if is_settled(answer, lists) else None)
         log.info(
             "search_task_done",
             stop=answer.stop,
@@ -168,15 +169,20 @@ class DiscoveryActivities:
         return outcome.model_copy(update={"new": new})
 
 
+def _subject(step: TaskStep) -> str:
+    return f"task {step.task.task_id} round {step.retry_round}"
+
+
 def _hosts(candidate: Candidate) -> set[str]:
     """By what a candidate's link tells whose it is: the registrable domain, and the host, which may be a portal's."""
     names = (registrable_domain(candidate.url), normalized_host(candidate.url)) if candidate.url else ()
     return {name for name in names if name}
 
 
-def is_settled(answer: AgentAnswer) -> bool:
-    """Whether asking again would come to the same: the agent ended by itself, and nothing that it read may be there later."""
-    return answer.stop == "answered" and all(again_in_s(result) is None for result in answer.results.values())
+def is_settled(answer: AgentAnswer, lists: ListReadings) -> bool:
+    """Whether asking again would come to the same: the agent ended by itself, and nothing it asked for may be there later."""
+    has_missed = lists.cut_short or any(may_be_back(result) for result in answer.results.values())
+    return answer.stop == "answered" and not has_missed
 
 
 def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate], Counter[str]]:

@@ -17,7 +17,7 @@ from domain.hosts import registrable_domain
 from domain.identity import comparable_name
 from domain.places import city_in
 from store.tool_results import ToolResult
-from tools.gateway import ToolGateway, normalised_url
+from tools.gateway import ToolGateway, may_be_back, normalised_url
 from tools.list_page import LIST_ENTRIES_MIN, ListEntry, ListReading, read_list
 from tools.pms.rules import portal_account
 
@@ -40,6 +40,7 @@ class ListReadings:
         pages_more: pages of lists that the agent had not read.
         companies: those that were missing, in page order, as an agent would name them.
         results: the pages that were read in addition, by result id.
+        cut_short: a list goes on, on a page that could not be read now and may be back.
     """
 
     listed: int = 0
@@ -47,6 +48,7 @@ class ListReadings:
     pages_more: int = 0
     companies: list[FoundCompany] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)
+    cut_short: bool = False
 
 
 class _Known:
@@ -107,6 +109,7 @@ async def read_lists_whole(
                 break
             read.add(normalised_url(following))
             more = await gateway.fetch_page(following)
+            readings.cut_short = readings.cut_short or may_be_back(more)
             if more.status != "ok" or not await claim_page(normalised_url(following)):
                 break
             readings.pages_more += 1

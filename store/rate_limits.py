@@ -28,16 +28,25 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
         ON CONFLICT (domain) DO UPDATE SET
             next_at = greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s),
                                pace.held_until, clock_timestamp())
-                      + make_interval(secs => %(interval_s)s),
+                      + make_interval(secs => CASE WHEN pace.held_until > clock_timestamp()
+                                                   THEN %(apart_s)s ELSE %(interval_s)s END),
             started_at = CASE
                 WHEN greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s), pace.held_until)
                      <= clock_timestamp()
                 THEN clock_timestamp() ELSE pace.started_at END
             WHERE greatest(pace.next_at, pace.held_until)
                   <= clock_timestamp() + make_interval(secs => %(wait_max_s)s)
-        RETURNING extract(epoch FROM next_at - make_interval(secs => %(interval_s)s) - clock_timestamp())::float8 AS wait_s
+        RETURNING extract(epoch FROM
+            next_at - make_interval(secs => CASE WHEN held_until > clock_timestamp()
+                                                 THEN %(apart_s)s ELSE %(interval_s)s END)
+            - clock_timestamp())::float8 AS wait_s
         """,
-        {"name": name, "interval_s": interval_s, "wait_max_s": wait_max_s},
+        {
+            "name": name,
+            "interval_s": interval_s,
+            "apart_s": max(interval_s, _BEHIND_A_PAUSE_S),
+            "wait_max_s": wait_max_s,
+        },
     )
     row = await cursor.fetchone()
     return max(0.0, float(row["wait_s"])) if row else None
@@ -55,9 +64,9 @@ async def start(conn: Connection, name: str, *, interval_s: float) -> float:
     cursor = await conn.execute(
         """
         WITH held AS (
-            UPDATE host_pace SET next_at = greatest(next_at, held_until) + make_interval(secs => %(interval_s)s)
+            UPDATE host_pace SET next_at = greatest(next_at, held_until) + make_interval(secs => %(apart_s)s)
             WHERE domain = %(name)s AND held_until > clock_timestamp()
-            RETURNING next_at - make_interval(secs => %(interval_s)s) AS free_at
+            RETURNING next_at - make_interval(secs => %(apart_s)s) AS free_at
         ), started AS (
             UPDATE host_pace SET started_at = clock_timestamp()
             WHERE domain = %(name)s AND started_at <= clock_timestamp() - make_interval(secs => %(interval_s)s)
@@ -69,7 +78,7 @@ async def start(conn: Connection, name: str, *, interval_s: float) -> float:
                        - clock_timestamp())::float8 AS wait_s
         FROM host_pace WHERE domain = %(name)s AND NOT EXISTS (SELECT 1 FROM started)
         """,
-        {"name": name, "interval_s": interval_s},
+        {"name": name, "interval_s": interval_s, "apart_s": max(interval_s, _BEHIND_A_PAUSE_S)},
     )
     row = await cursor.fetchone()
     return max(_AGAIN_S, float(row["wait_s"])) if row else 0.0
@@ -107,4 +116,6 @@ async def free_in_s(conn: Connection, name: str) -> float:
     return max(0.0, float(row["wait_s"])) if row else 0.0
 
 
+# Behind a pause that a service has asked for, also where it has no limit: all at once would be the next reason to ask for one.
+_BEHIND_A_PAUSE_S = 0.2
 _AGAIN_S = 0.01  # another has started in the same moment; how long to wait is known at the next try

@@ -53,11 +53,13 @@ async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult 
 
 
 async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float) -> ToolResult | None:
-    """The newest result for these arguments, expired or not, if it came within the last ``within_s`` seconds."""
+    """The newest result for these arguments, expired or not, if it came within the last ``within_s`` seconds. One that was
+    never asked for, since our own pace left no time, says nothing and is passed over."""
     cursor = await conn.execute(
         """
         SELECT * FROM tool_results
         WHERE tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
+          AND reason IS DISTINCT FROM 'paced_out'
         ORDER BY fetched_at DESC LIMIT 1
         """,
         (tool, args_hash, within_s),

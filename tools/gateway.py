@@ -250,6 +250,11 @@ def _known(earlier: ToolResult) -> KnownPage:
     return KnownPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))
 
 
+def may_be_back(result: ToolResult) -> bool:
+    """Whether what a look-up has missed may be there a little later, so that nothing follows from it for long."""
+    return again_in_s(result) is not None or result.reason == PACED_OUT or result.reason in TRANSIENT_REASONS
+
+
 def _result(
     tool: str,
     args: dict[str, Any],

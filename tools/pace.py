@@ -101,17 +101,24 @@ class ServicePace:
 
 
 async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_s: float, sleep: Sleep) -> None:
-    """Holds no connection while it waits. A caller that is cancelled gives its start back; one that is killed leaves it
-    unused, which costs the others one interval and never breaks the pace."""
+    """Holds no connection while it waits. A caller that is cancelled, or to whom pauses that were asked for meanwhile leave no
+    turn in time, gives its start back; one that is killed leaves it unused, which costs the others one interval and never
+    breaks the pace."""
     async with database.transaction() as conn:
         wait_s = await rate_limits.reserve_start(conn, name, interval_s=interval_s, wait_max_s=wait_max_s)
         free_in_s = await rate_limits.free_in_s(conn, name) if wait_s is None else 0.0
     if wait_s is None:
         log.info("paced_out", site=name, wait_max_s=wait_max_s)
         raise PacedOutError(f"{name} is not free within {wait_max_s:g} s", free_in_s)
+    waited_s, patience_s = 0.0, wait_max_s + interval_s  # whose start somebody took waits an interval more
     try:
         while wait_s > 0:
+            if waited_s + wait_s > patience_s:
+                await _give_back(database, name, interval_s)
+                log.info("paced_out", site=name, wait_max_s=wait_max_s)
+                raise PacedOutError(f"{name} is not free within {wait_max_s:g} s", wait_s)
             await sleep(wait_s)
+            waited_s += wait_s
             async with database.transaction() as conn:
                 wait_s = await rate_limits.start(conn, name, interval_s=interval_s)
     except asyncio.CancelledError:

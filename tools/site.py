@@ -149,8 +149,13 @@ def raise_if_unsteady(pages: Iterable[ToolResult]) -> None:
     """Say that a step is to be tried again, if one of the pages that it rests on failed for a reason that may pass.
 
     Raises:
+        HostBusyError: our own pace left no time for one of them.
         SiteUnsteadyError: so it is. The next attempt asks for all of them again.
     """
+    pages = list(pages)
+    busy = next((page for page in pages if page.reason == "paced_out"), None)
+    if busy is not None:
+        raise HostBusyError(registrable_domain(final_url(busy)))
     failed = [(page, pause_s) for page in pages if (pause_s := again_in_s(page)) is not None]
     if failed:
         site = registrable_domain(final_url(failed[0][0]))

@@ -10,6 +10,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.discovery import DiscoveryActivities, is_settled
+from activities.list_reading import ListReadings
 from agents.discovery import DiscoveryOutput
 from agents.loop import AgentAnswer, AgentRunner
 from domain.criteria import parse_criteria
@@ -34,14 +35,22 @@ class Searched(NamedTuple):
     found: list[tuple[str, str | None, str]]
 
 
+_FIRST_TURN = """
+    INSERT INTO agent_turns (run_id, subject, role, input_hash, turn, call_id, task, model, status, output, input_tokens,
+                             output_tokens, cost_usd)
+    SELECT %s, %s, role, input_hash, turn, gen_random_uuid(), task, model, status, output, input_tokens, output_tokens, cost_usd
+    FROM agent_turns WHERE turn = 0
+"""
+
+
 class Search:
     """One search of the plan, to be run by one run after another."""
 
     def __init__(self, database: Database, gateway: ToolGateway, model: openai.AsyncOpenAI, settings: Settings) -> None:
         self.database, self.gateway, self.model, self.settings = database, gateway, model, settings
 
-    async def by_a_new_run(self, *, retry_round: int = 0, **criteria: Any) -> Searched:
-        """Have a new run do it."""
+    async def by_a_new_run(self, *, retry_round: int = 0, has_begun: bool = False, **criteria: Any) -> Searched:
+        """Have a new run do it; one that ``has_begun`` has paid for the first turn in an attempt that died."""
         request = run_request()
         if criteria:
             asked = parse_criteria({"pms": "Buildium", "state": "TX"} | criteria).criteria
@@ -49,6 +58,8 @@ class Search:
         async with self.database.transaction() as conn:
             assert await runs.insert_run(conn, request, workflow_id_of(request.run_id), "")
             task = await self._task(conn, request)
+            if has_begun:
+                await conn.execute(_FIRST_TURN, (request.run_id, f"task {task.task_id} round 0"))
         runner = AgentRunner(self.model, self.gateway, self.database, self.settings)
         steps = DiscoveryActivities(self.database, self.gateway, runner, self.settings)
         step = TaskStep(request=request, task=task, retry_round=retry_round)
@@ -98,6 +109,13 @@ async def test_it_holds_the_pages_that_were_read_so_that_no_other_search_reads_t
         rows = await cursor.fetchall()
     assert len(rows) == 2
     assert rows[0]["urls"] == rows[1]["urls"] != []
+
+
+async def test_f64_what_an_attempt_that_died_had_begun_to_buy_is_used_and_counted(search: Search) -> None:
+    first = await search.by_a_new_run()
+    second = await search.by_a_new_run(has_begun=True)
+    assert second.outcome.spend.model_calls == first.outcome.spend.model_calls
+    assert second.found == first.found
 
 
 async def test_f64_it_is_as_old_as_the_search_and_not_as_the_run_that_took_it_over(search: Search) -> None:
@@ -161,9 +179,12 @@ def page_that(reason: str | None, **payload: Any) -> ToolResult:
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered"), True),
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("http_404")}), True),
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("timeout", again_in_s=5.0)}), False),
+        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("paced_out")}), False),
+        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("connection_lost")}), False),
         (AgentAnswer(None, "limit"), False),
         (AgentAnswer(None, "cut_off"), False),
     ],
 )
 def test_only_an_answer_that_would_come_out_the_same_is_taken_over(answer: AgentAnswer, *, settled: bool) -> None:
-    assert is_settled(answer) is settled
+    assert is_settled(answer, ListReadings()) is settled
+    assert not is_settled(answer, ListReadings(cut_short=True))

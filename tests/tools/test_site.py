@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,12 +12,13 @@ from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store.database import Database
+from store.tool_results import ToolResult
 from tests.http_server import Reply, html, serving
 from tools import transient
 from tools.gateway import ToolGateway
 from tools.pms.detect import detect_pms
 from tools.shared_web import shared_web
-from tools.site import HostBusyError, SiteUnsteadyError, final_url, read_site
+from tools.site import HostBusyError, SiteUnsteadyError, final_url, raise_if_unsteady, read_site
 from tools.web_client import WebClient
 
 WORLD = generate_world(DEFAULT_SEED)
@@ -171,6 +172,15 @@ async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_an
         timedelta(seconds=60),
     )
     assert (reading.problem, len(reading.pages)) == (None, 2 if link else 1)
+
+
+def test_no_step_rests_on_pages_of_which_one_was_never_asked_for() -> None:
+    now = datetime.now(UTC)
+    args = {"url": "http://acme.example/team"}
+    asked = ToolResult(result_id="r1", tool="fetch_page", args=args, status="error", reason="http_404", fetched_at=now)
+    raise_if_unsteady([asked])
+    with pytest.raises(HostBusyError):
+        raise_if_unsteady([asked, asked.model_copy(update={"reason": "paced_out"})])
 
 
 @pytest.mark.parametrize(

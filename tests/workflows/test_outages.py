@@ -150,7 +150,7 @@ async def test_the_time_without_a_database_is_no_time_of_the_stage_that_waits(st
     """Were it, an answer given in advance would deliver a short list that nobody was asked about."""
     request = request_for(2, limits=Limits(stage_timeout_s=600), on_decision=OnDecision.ACCEPT_PARTIAL)
     run = await start_skipping(
-        request, [OK, OK], prepare=lambda s: s.silence("settle_contacts", at(0), "OperationalError", checks=40)
+        request, [OK, OK], prepare=lambda s: s.silence("discover", 0, "OperationalError", checks=40)
     )
     result = await run.result()
     assert len(checked(run)) == 40
