@@ -180,29 +180,33 @@ class CompanyActivities:
         icp = grade_for(step.request.criteria, facts)
         verdicts = judge(step.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
-            await companies.save_research(
-                conn,
-                company.run_id,
-                company.company_id,
-                facts,
-                verdicts,
-                icp,
-                pages=pages,
-                dropped=dropped,
-                researched=True,
-            )
-            if reused is not None:
-                await self._record_reuse(conn, company, reused)
-            elif asks and proven_now:  # an answer that proves nothing is nothing to reuse: the next run asks again
-                await keep_research(
+            is_forgotten = bool(await forgotten.domains_among(conn, own_domains(company)))  # since this step has begun
+            if not is_forgotten:
+                await companies.save_research(
                     conn,
+                    company.run_id,
                     company.company_id,
                     facts,
-                    grade(facts),  # without what this request alone makes of them
-                    version=RESEARCH_VERSION,
-                    researched_at=datetime.now(UTC),
-                    still_open=open_fields(step.request.criteria, facts),
+                    verdicts,
+                    icp,
+                    pages=pages,
+                    dropped=dropped,
+                    researched=True,
                 )
+                if reused is not None:
+                    await self._record_reuse(conn, company, reused)
+                elif asks and proven_now:  # an answer that proves nothing is nothing to reuse: the next run asks again
+                    await keep_research(
+                        conn,
+                        company.company_id,
+                        facts,
+                        grade(facts),  # without what this request alone makes of them
+                        version=RESEARCH_VERSION,
+                        researched_at=datetime.now(UTC),
+                        still_open=open_fields(step.request.criteria, facts),
+                    )
+        if is_forgotten:
+            return await self._end_forgotten(company, spend)
         decided = decide(step.request.criteria, verdicts, icp, final=True)
         return await self._decided(company, decided, spend)
 
@@ -259,11 +263,11 @@ class CompanyActivities:
         async with self._database.transaction() as conn:
             return bool(await forgotten.domains_among(conn, {*known.domains, *found}))
 
-    async def _end_forgotten(self, company: CompanyRow) -> CompanyOutcome:
+    async def _end_forgotten(self, company: CompanyRow, spend: Spend | None = None) -> CompanyOutcome:
         """End a company that is forgotten, and keep nothing of it but that there was one."""
         async with self._database.transaction() as conn:
             await forget.empty_company(conn, company.company_id)
-        return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, FORGOTTEN)
+        return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, FORGOTTEN, spend=spend)
 
     async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: KnownResearch) -> None:
         detail = {"researched_at": reused.researched_at.isoformat()}

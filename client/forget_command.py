@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from psycopg import Rollback
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
@@ -23,7 +22,8 @@ from domain.forgetting import Redactor
 from domain.hosts import is_not_a_lead, normalized_host, registrable_domain
 from store import forget, forget_find
 from store.database import Connection
-from store.forget_find import Subject, TouchedRun
+from store.forget_find import Found, Subject, TouchedRun
+from store.forget_sweep import TouchedRows
 from tools.pms.accounts import is_account_host
 
 _OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
@@ -106,30 +106,56 @@ def subject_of(text: str) -> Subject:
 async def forget_subject(conn: Connection, subject: Subject, directory: Path, *, dry_run: bool) -> Forgetting:
     """Suppress and erase a subject, in the database and in the exported files of a directory. Safe to run twice.
 
+    What an earlier command has begun, for whomever, and could not finish is finished with it.
+
     Args:
-        conn: in autocommit. Suppressing is a transaction of its own, before the erasing: nothing comes in meanwhile.
+        conn: in autocommit. Suppressing is a transaction of its own, before the erasing: nothing comes in meanwhile. Each
+            transaction is short, for runs go on.
 
     Raises:
         UserError: a file cannot be rewritten; the database is done by then, and the command can be run again.
     """
-    found = await forget_find.find(conn, subject)
-    rows: dict[str, int] = {}
-    if not dry_run:
-        async with conn.transaction():
-            await forget.suppress(conn, found)
+    if dry_run:
+        return await _would_forget(conn, subject, directory)
     async with conn.transaction():
-        if not dry_run:
-            found = await forget_find.find(conn, subject)  # with what a step under way has stored up to now
-        rows = await forget.erase(conn, found)
-        if dry_run:
-            raise Rollback
-    files = _rewritten(directory, Redactor(found.traces), dry_run=dry_run)
-    return Forgetting(subject=subject.value, dry_run=dry_run, rows=rows, files=tuple(files), runs=found.runs)
+        await forget.suppress(conn, await forget_find.find(conn, subject))
+    async with conn.transaction():
+        found = await forget_find.find(conn, subject)  # with what a step under way has stored up to now
+        touched = await forget.begin(conn, found)
+    files: set[Path] = set()
+    erasures = await forget.under_way(conn)
+    for erasure in erasures:
+        touched.include(await forget.sweep_rest(conn, erasure.found))
+        files |= _rewritten(directory, Redactor(erasure.found.traces), dry_run=False)
+        await forget.end(conn, erasure.erasure_id)
+    return _told(subject, [erasure.found for erasure in erasures], touched, files, dry_run=False)
 
 
-def _rewritten(directory: Path, redactor: Redactor, *, dry_run: bool) -> list[Path]:
+async def _would_forget(conn: Connection, subject: Subject, directory: Path) -> Forgetting:
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION READ ONLY")  # locks no row either: runs go on
+        every = [await forget_find.find(conn, subject), *(erasure.found for erasure in await forget.under_way(conn))]
+        touched, files = TouchedRows(), set[Path]()
+        for found in every:
+            touched.include(await forget.would_erase(conn, found))
+            files |= _rewritten(directory, Redactor(found.traces), dry_run=True)
+    return _told(subject, every, touched, files, dry_run=True)
+
+
+def _told(subject: Subject, every: list[Found], touched: TouchedRows, files: set[Path], *, dry_run: bool) -> Forgetting:
+    runs = {run.run_id: run for found in every for run in found.runs}
+    return Forgetting(
+        subject=subject.value,
+        dry_run=dry_run,
+        rows=touched.counts(),
+        files=tuple(sorted(files)),
+        runs=tuple(runs[run_id] for run_id in sorted(runs)),
+    )
+
+
+def _rewritten(directory: Path, redactor: Redactor, *, dry_run: bool) -> set[Path]:
     """Take them out of the exported files of a directory; which files that concerned."""
-    changed: list[Path] = []
+    changed: set[Path] = set()
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
         if not _OUR_FILES.fullmatch(path.name) or not path.is_file():
             continue
@@ -139,7 +165,7 @@ def _rewritten(directory: Path, redactor: Redactor, *, dry_run: bool) -> list[Pa
             after = redactor.without_rows(before)[0] if is_csv else redactor.without_lines(before)
             if after == before:
                 continue
-            changed.append(path)
+            changed.add(path)
             if not dry_run:
                 part = path.with_name(f"{path.name}.part")
                 part.write_bytes(after)

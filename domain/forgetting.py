@@ -26,6 +26,12 @@ _PAUSE = r"(?:[\s+_.,\-\u2010-\u2015\u00a0]|%20|&nbsp;|&#160;|\\[nrt]|<[^<>]{0,2
 _AT = r"\s*(?:@|%40|&#64;|&commat;|\\u0040|[\[({]\s*at\s*[\])}]|\sat\s)\s*"
 _DOT = r"\s*(?:\.|%2e|[\[({]\s*dot\s*[\])}]|\sdot\s)\s*"
 _AND = r"(?:and|\+|&(?:amp;)?|\\u0026|%26)"
+# Bounded, and begun once a run of such characters: pages hold megabytes of them (images as text).
+_ADDRESS = re.compile(
+    rf"(?<![\w.+-])(?P<local>[\w.+-]{{1,64}}+){_AT}(?P<domain>[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,8}})",
+    re.IGNORECASE,
+)
+_DOT_BETWEEN = re.compile(_DOT, re.IGNORECASE)
 _SUPPRESSING_KEYS = frozenset({"suppress_domains"})  # a request's own list of whom not to deliver
 _PHONE_DIGITS = 10
 
@@ -131,10 +137,24 @@ class Redactor:
 
     def without_lines(self, content: bytes) -> bytes:
         """An exported JSON Lines file (the evidence) without their lines."""
-        lines = [json.loads(line) for line in content.decode("utf-8").splitlines() if line.strip()]
+        lines = [json.loads(line) for line in content.decode("utf-8").split("\n") if line.strip()]
         kept = [self.redacted(line, beside=False) for line in lines if not self.is_about(line)]
         dumped = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in kept)
         return "".join(f"{line}\n" for line in dumped).encode("utf-8")
+
+
+def addresses_in(value: Any) -> set[str]:
+    """The e-mail addresses that a text, or any text in a JSON value, bears in one of the spellings of ``Redactor``; in normal form.
+
+    More than there are: where a domain may go on (``acme.com. Call``), both readings are given.
+    """
+    found = set()
+    for text in _texts(value):
+        for match in _ADDRESS.finditer(text):
+            labels = _DOT_BETWEEN.split(match["domain"].lower())
+            for end in range(2, len(labels) + 1):
+                found.add(f"{match['local'].lower()}@{'.'.join(labels[:end])}")
+    return found
 
 
 def is_within(host_or_url: str, domains: Collection[str]) -> bool:

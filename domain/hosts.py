@@ -110,6 +110,17 @@ def is_not_a_lead(domain: str) -> NotALead | None:
     return None if registrable_domain(host) else NotALead.NO_DOMAIN
 
 
+def is_one_companys(domain: str) -> bool:
+    """Whether a registrable domain can mean one company alone: not a host that many share (``bit.ly``, ``weebly.com``).
+
+    A customer's own name below a free host is one (``acme.wixsite.com``), where the public suffix list tells it apart.
+    """
+    reason = is_not_a_lead(domain)
+    if reason is NotALead.FREE_HOST:
+        return domain not in _NOT_LEADS and registrable_domain(domain) == domain
+    return reason is None
+
+
 def read_deny_list(text: str) -> dict[str, NotALead]:
     """The deny list as domain → reason, from TOML of the form ``[directory]`` / ``domains = ["yelp.com", …]``.
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.forgetting import MARK, HashKind, Traces, digest, is_within, split_names
-from domain.hosts import normalized_host, registrable_domain
+from domain.hosts import is_one_companys, normalized_host, registrable_domain
 from domain.identity import comparable_name
 from store.database import Connection
 
@@ -40,6 +40,7 @@ class Found(BaseModel):
         company_ids: companies of runs; of a person, the companies they work for, which stay.
         accounts: at software vendors, as (vendor, slug).
         person_keys: (domain, key) of a person.
+        cited: results that prove something of them, and the hashes of their pages.
         digests: what is to be remembered, with its kind.
     """
 
@@ -63,7 +64,13 @@ class Found(BaseModel):
 
 async def find(conn: Connection, subject: Subject) -> Found:
     """Look up who is meant and by what they are recognised. Changes nothing."""
-    return await (_find_person(conn, subject) if subject.kind == "email" else _find_company(conn, subject))
+    found = await (_find_person(conn, subject) if subject.kind == "email" else _find_company(conn, subject))
+    bodies = await _rows(
+        conn,
+        "SELECT page_hash FROM tool_results WHERE result_id = ANY(%(cited)s) AND page_hash IS NOT NULL",
+        cited=list(found.cited),
+    )
+    return found.model_copy(update={"cited": found.cited | {row["page_hash"] for row in bodies}})
 
 
 async def _find_company(conn: Connection, subject: Subject) -> Found:
@@ -92,6 +99,8 @@ async def _find_company(conn: Connection, subject: Subject) -> Found:
         ids |= {row["company_id"] for row in rows}
         for row in rows:
             own = {row["domain"], *row["aliases"]} - {None}
+            # Rows of earlier versions bear hosts of many as aliases (bit.ly): followed, they would lead to strangers.
+            own = {name for name in own if is_one_companys(name)}
             domains |= {name for name in own if registrable_domain(name) == name or name == row["domain"]}
             for portal in row["portals"]:
                 vendor, _, slug = portal.rpartition(":")

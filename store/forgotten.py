@@ -4,17 +4,14 @@ How they are erased is ``store/forget.py``. Whoever stores what was asked for he
 for such transactions to end, so that nothing is stored of somebody after they were added.
 """
 
-import json
-import re
 from collections.abc import Collection, Iterable, Sequence
 
 from domain.contact import Person, person_key
-from domain.forgetting import HashKind, Redactor, Traces, digest
+from domain.forgetting import HashKind, Redactor, Traces, addresses_in, digest
+from domain.hosts import normalized_host, registrable_domain
 from store.database import Connection
 from store.tool_results import ToolResult
 
-# Bounded, and begun once a run of such characters: pages hold megabytes of them (images as text).
-_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _LOCK = "hashtextextended('pm_pipeline forgotten', 0)"
 
 
@@ -36,6 +33,11 @@ async def domains_among(conn: Connection, domains: Collection[str]) -> set[str]:
     return {by_digest[value] for value in await _among(conn, by_digest)}
 
 
+async def is_site_forgotten(conn: Connection, url: str) -> bool:
+    """Whether an address is on a site of a company that is forgotten."""
+    return bool(await domains_among(conn, {name for name in (registrable_domain(url), normalized_host(url)) if name}))
+
+
 async def not_forgotten(conn: Connection, domains: Collection[str], people: Sequence[Person]) -> list[Person]:
     """Of a company's people, those who may be stored: nobody of a company that is forgotten.
 
@@ -51,8 +53,8 @@ async def not_forgotten(conn: Connection, domains: Collection[str], people: Sequ
 
 async def without_addresses(conn: Connection, result: ToolResult, body: str | None) -> tuple[ToolResult, str | None]:
     """What a tool returned, and a page's body, without the addresses of people who are forgotten."""
-    texts = (result.text, json.dumps([result.payload, result.args], ensure_ascii=False), body or "")
-    by_digest = {digest("email", match.lower()): match.lower() for text in texts for match in _ADDRESS.findall(text)}
+    written = addresses_in([result.text, result.payload, result.args, body])
+    by_digest = {digest("email", address): address for address in written}
     found = await _among(conn, by_digest) if by_digest else set()
     if not found:
         return result, body

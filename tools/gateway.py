@@ -24,7 +24,7 @@ from tools.pace import PacedOutError, ServicePace
 from tools.page_text import render_page
 from tools.search import CHOICES, SearchBackend, SearchUnavailableError
 from tools.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
-from tools.web_client import FetchedPage, KnownPage, WebClient
+from tools.web_client import FORGOTTEN, FetchedPage, KnownPage, WebClient
 
 PACED_OUT = "paced_out"
 """The reason of a result for which others were queueing too long; nothing was asked."""
@@ -124,9 +124,8 @@ class ToolGateway:
 
     async def _is_forgotten(self, url: str) -> bool:
         """Whether a site is that of a company which is forgotten: nothing of it is read, and so nothing stored."""
-        names = {name for name in (registrable_domain(url), normalized_host(url)) if name}
         async with self._database.transaction() as conn:
-            return bool(await forgotten.domains_among(conn, names))
+            return await forgotten.is_site_forgotten(conn, url)
 
     async def _cached(self, tool: str, args: dict[str, Any], call: Call) -> ToolResult:
         return await self._calls.result(tool, args, call, self._ttl_s)
@@ -190,7 +189,8 @@ class ToolGateway:
             earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
         url = args["url"]
         page = await (self._web.fetch_again(url, _known(earlier)) if earlier else self._web.fetch(url))
-        if page.final_url != url and await self._is_forgotten(page.final_url):
+        # Of what lies there nothing is kept, not even the address; nor of a company that was forgotten while it was read.
+        if page.reason == FORGOTTEN or (page.final_url != url and await self._is_forgotten(page.final_url)):
             return _not_opened(args), None
         payload: dict[str, Any] = {
             "url": page.url,
@@ -242,7 +242,7 @@ def normalised_url(url: str) -> str:
 
 
 def _not_opened(args: dict[str, Any]) -> ToolResult:
-    return _result("fetch_page", args, "blocked", "forgotten", payload={"url": args["url"], "final_url": args["url"]})
+    return _result("fetch_page", args, "blocked", FORGOTTEN, payload={"url": args["url"], "final_url": args["url"]})
 
 
 def _known(earlier: ToolResult) -> KnownPage:

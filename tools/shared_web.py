@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from domain.storable import storable
 from settings import Settings
+from store import forgotten
 from store.database import Database
 from store.tool_results import ResultStatus, ToolResult
 from tools.call_once import CallOnce
@@ -24,12 +25,18 @@ def shared_web(database: Database, settings: Settings) -> WebClient:
         crawl_delay_max_s=settings.crawl_delay_max_s,
         wait_max_s=settings.pace_wait_max_s,
     )
+
+    async def is_forgotten(url: str) -> bool:
+        async with database.transaction() as conn:
+            return await forgotten.is_site_forgotten(conn, url)
+
     return WebClient(
         proxy=settings.web_proxy,
         timeout_s=settings.page_timeout_s,
         bytes_max=settings.page_bytes_max,
         wait_turn=pace.wait_turn,
         shared_robots=SharedRobots(database).answer,
+        is_forgotten=is_forgotten,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.evidence import Evidence
-from domain.hosts import registrable_domain
+from domain.hosts import is_one_companys, registrable_domain
 from domain.identity import phones_in
 from domain.places import Place, addresses_in
 from domain.pms import PmsDetection, SitePage
@@ -38,7 +38,7 @@ class SiteReading:
 
     Attributes:
         problem: why there is nothing to read, if so; ``detail`` says it in a word.
-        domain: registrable domain that finally answered; ``aliases`` others passed on the way.
+        domain: registrable domain that finally answered; ``aliases`` others passed on the way that are its own.
         pages: the pages that could be read, home page first.
     """
 
@@ -111,7 +111,8 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)
-    aliases = tuple(alias for alias in (start,) if alias and alias != domain)
+    # A link of a shortener or on a free host leads here; its domain is that of everybody else there, too.
+    aliases = (start,) if start and start != domain and is_one_companys(start) else ()
     if home.status != "ok" or is_parked(home.text):
         problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
         detail = "parked" if home.status == "ok" else home.reason or home.status

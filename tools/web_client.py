@@ -35,6 +35,10 @@ _NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 WaitTurn = Callable[[str, float | None], Awaitable[None]]
 """Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostPace.wait_turn``."""
+IsForgotten = Callable[[str], Awaitable[bool]]
+"""Whether an address is on a site that is not to be asked any more; see ``store/forgotten.py``."""
+FORGOTTEN = "forgotten"
+"""The reason of a page that is on such a site."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,17 @@ class WebClient:
         bytes_max: int,
         wait_turn: WaitTurn | None = None,
         shared_robots: SharedAnswers | None = None,
+        is_forgotten: IsForgotten | None = None,
     ) -> None:
         """``timeout_s`` is what a page may take, redirects included; waiting for its turn and robots.txt come on top.
 
         Without ``wait_turn`` requests are not spaced out, without ``shared_robots`` each client reads robots.txt itself.
+        ``is_forgotten`` is asked of each address that a redirect leads to, before it is followed.
         """
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
         self._wait_turn = wait_turn
+        self._is_forgotten = is_forgotten
         self._is_proxied = proxy is not None
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
         self._client = httpx2.AsyncClient(
@@ -124,6 +131,9 @@ class WebClient:
                     refusal = refused_url(current)
                     if refusal is not None:
                         return _failed(url, "blocked", refusal, current, hops)
+                    async with _not_counted(limit):
+                        if hops and self._is_forgotten is not None and await self._is_forgotten(current):
+                            return _failed(url, "blocked", FORGOTTEN, current, hops)
                     async with _not_counted(limit):  # has the same time for itself
                         rules = await self._robots.rules(current)
                     if not rules.allow(current):

@@ -13,6 +13,7 @@ from domain.hosts import (
     NotALead,
     domain_tails,
     is_not_a_lead,
+    is_one_companys,
     normalized_host,
     read_deny_list,
     registrable_domain,
@@ -131,6 +132,20 @@ def test_tails_are_whole_labels() -> None:
 )
 def test_sites_that_are_not_leads_say_why(site: str, reason: NotALead) -> None:
     assert is_not_a_lead(site) is reason
+
+
+@pytest.mark.parametrize("domain", ["acme.com", "acme.wixsite.com", "acme.blogspot.com", "acme.example"])
+def test_a_registered_domain_and_a_name_below_a_free_host_are_one_companys(domain: str) -> None:
+    assert is_one_companys(domain)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    "bit.ly ow.ly tinyurl.com t.co goo.gl weebly.com wordpress.com wixsite.com google.com sites.google.com editor.weebly.com"
+    " linktr.ee zillow.com managebuilding.com 10.0.0.1".split(),
+)
+def test_a_host_of_many_is_nobodys(domain: str) -> None:
+    assert not is_one_companys(domain)
 
 
 @pytest.mark.parametrize(

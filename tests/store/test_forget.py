@@ -6,22 +6,23 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from psycopg import sql
 from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.discovery import DiscoveryActivities
 from agents.loop import AgentRunner
 from client.files import export_files
-from client.forget_command import Forgetting, forget_subject, subject_of
+from client.forget_command import subject_of
 from client.process import UserError
 from domain.company import CompanyFacts, CompanyStatus
 from domain.criteria import Criteria
+from domain.identity import IdentityKeys
 from domain.request import RunRequest
 from domain.steps import CompanyStep, GateStep, TaskStep
 from settings import Settings
@@ -30,17 +31,15 @@ from store import audit, companies, contacts, forgotten, known, runs, search_tas
 from store.database import Connection, Database, one_connection
 from store.forget_sweep import text_tables
 from tests.http_server import html, serving
+from tests.store.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with
 from tests.store.rows import add_run, candidate, person, result
-from tests.store.whole_run import ACME, ANN, BIRCH, JANE, JOHN, WholeRun, add_whole_run, text_of
+from tests.store.whole_run import ACME, ANN, BIRCH, JANE, JOHN, WholeRun, add_whole_run
 from tools.gateway import ToolGateway
 from tools.web_client import WebClient
 
 # What may hold a trace afterwards, and what never can.
 KEEPS_THEM_OUT = {"suppression_domains", "forgotten"}
-HOLDS_NO_WORDS = {"forgotten", "notifications", "tool_calls_in_flight"}
-ACME_TRACES = re.compile(r"acme|jane\W{0,3}doe|john\W{0,3}roe|512\W{0,3}555\W{0,2}0142|512555-?0199", re.IGNORECASE)
-JANE_TRACES = re.compile(r"jane\W{0,3}doe|512\W{0,3}555\W{0,2}0199", re.IGNORECASE)
-BIRCH_TRACES = re.compile(r"birch|ann\W{0,3}poe|512\W{0,3}555\W{0,2}0177", re.IGNORECASE)
+HOLDS_NO_WORDS = {"erasures", "forgotten", "notifications", "tool_calls_in_flight"}
 
 
 @pytest.fixture
@@ -55,22 +54,6 @@ async def conn(database_url: str) -> AsyncIterator[Connection]:
 async def whole(conn: Connection) -> WholeRun:
     async with conn.transaction():
         return await add_whole_run(conn)
-
-
-async def tables_with(conn: Connection, traces: re.Pattern[str]) -> dict[str, list[str]]:
-    """By table, the values of every column for words or bytes that hold a trace."""
-    found: dict[str, list[str]] = {}
-    for table in await text_tables(conn):
-        names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        cursor = await conn.execute(sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(table.name)))
-        values = [text_of(value) for row in await cursor.fetchall() for value in row.values()]
-        if hits := [value for value in values if traces.search(value)]:
-            found[table.name] = hits
-    return found
-
-
-async def forget(conn: Connection, who: str, directory: Path = Path("nowhere"), *, dry_run: bool = False) -> Forgetting:
-    return await forget_subject(conn, subject_of(who), directory, dry_run=dry_run)
 
 
 async def test_the_walk_sees_every_table_and_the_run_has_a_trace_in_each(conn: Connection, whole: WholeRun) -> None:
@@ -201,6 +184,60 @@ async def test_a_name_that_others_bear_is_erased_where_the_company_is_meant_and_
     assert "Acme" not in stored["r-list"].text, "the list names the forgotten one: its evidence points there"
 
 
+async def company_of(conn: Connection, name: str, domain: str, link: str, alias: str) -> UUID:
+    """A company as earlier versions stored it: where its link led from is an alias, though it be a host of many."""
+    async with conn.transaction():
+        run_id = (await add_run(conn)).run_id
+        await companies.insert_candidate(conn, run_id, None, 0, candidate(name, url=link))
+        [ref], _ = await companies.found_after(conn, run_id, 0, 9)
+        await companies.set_own_site(conn, ref.company_id, domain, f"http://{domain}/", [alias])
+        keys = IdentityKeys(domains=(alias, domain), name=name)
+        await companies.claim_identity(conn, run_id, ref.company_id, keys)
+        await known.keep_site(conn, ref.company_id, CompanyFacts(), (), datetime.now(UTC))
+    return ref.company_id
+
+
+@pytest.mark.parametrize(
+    ("link", "alias"),
+    [
+        ("https://bit.ly/3xyz{}", "bit.ly"),
+        ("https://{}.weebly.com/", "weebly.com"),
+        ("https://sites.google.com/view/{}", "google.com"),
+    ],
+    ids=["a_shortener", "a_free_host", "a_free_host_of_a_search_engine"],
+)
+async def test_who_has_a_link_on_the_same_host_of_many_is_a_stranger_and_the_host_nobodys(
+    conn: Connection, link: str, alias: str
+) -> None:
+    cedar = await company_of(conn, "Cedar Homes", "cedar.example", link.format("cedar"), alias)
+    elm = await company_of(conn, "Elm Rentals", "elm.example", link.format("elm"), alias)
+
+    await forget(conn, "cedar.example")
+
+    assert (await companies.get_company(conn, cedar)).name == "[forgotten]"
+    stranger = await companies.get_company(conn, elm)
+    assert (stranger.name, stranger.domain, stranger.url) == ("Elm Rentals", "elm.example", link.format("elm"))
+    cursor = await conn.execute("SELECT domain FROM known_companies")
+    assert [row["domain"] for row in await cursor.fetchall()] == ["elm.example"]
+    cursor = await conn.execute("SELECT domain FROM suppression_domains")
+    assert [row["domain"] for row in await cursor.fetchall()] == ["cedar.example"]
+    assert await forgotten.domains_among(conn, [alias, "cedar.example"]) == {"cedar.example"}
+
+
+async def test_numbers_of_theirs_that_another_company_is_known_by_are_taken_out_however_many(
+    conn: Connection, whole: WholeRun
+) -> None:
+    birch = await company_of(conn, "Birch Rentals", "birch.example", "http://birch.example/", "old-birch.example")
+    await conn.execute(
+        "INSERT INTO company_identities (run_id, kind, value, company_id) SELECT run_id, 'phone', number, company_id"
+        " FROM company_candidates, unnest(ARRAY['+15125550142', '+15125550199']) AS number WHERE company_id = %s",
+        (birch,),
+    )
+    await forget(conn, "acme.example")
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+    assert (await companies.get_company(conn, birch)).name == "Birch Rentals"
+
+
 def _exported(directory: Path) -> list[str]:
     return [path.read_text() for path in directory.iterdir() if path.name != "notes.csv"]
 
@@ -329,22 +366,6 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
     await forget(conn, "ann.poe@birch.example")
     taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
-
-
-async def test_a_step_under_way_that_began_before_cannot_store_the_company_again(conn: Connection) -> None:
-    async with conn.transaction():
-        whole = await add_whole_run(conn, ended=False)
-    company_id: UUID = whole.company_ids[ACME.name]
-    await forget(conn, "acme.example")
-    with pytest.raises(LookupError):
-        async with conn.transaction():
-            await companies.save_research(
-                conn, whole.request.run_id, company_id, CompanyFacts(), (), None, pages=(), dropped={}, researched=True
-            )
-            people = await forgotten.not_forgotten(conn, [ACME.domain], [person(JANE)])
-            await known.keep_people(
-                conn, company_id, people, version=1, found_at=(await runs.list_runs(conn, 1))[0].created_at
-            )
 
 
 async def test_a_forgotten_person_is_not_stored_again_by_address_or_by_name_and_pages_come_without_the_address(

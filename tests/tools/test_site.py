@@ -13,7 +13,7 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store.database import Database
 from store.tool_results import ToolResult
-from tests.http_server import Reply, html, serving
+from tests.http_server import Reply, Request, html, serving
 from tools import transient
 from tools.gateway import ToolGateway
 from tools.pms.detect import detect_pms
@@ -133,6 +133,32 @@ async def test_a_site_whose_robots_txt_keeps_us_out_is_blocked_not_dead(gateway:
     reading = await read_site(gateway, website)
     assert (reading.problem, reading.detail) == ("blocked", "robots")
     assert (reading.detection.status, reading.detection.reason) == ("unknown", "blocked")
+
+
+@pytest.mark.parametrize(
+    ("link", "aliases"),
+    [
+        ("http://bit.ly/3xyz", ()),
+        ("http://acme.weebly.com/", ()),
+        ("http://sites.google.com/view/acme", ()),
+        ("http://acme.wixsite.com/home", ("acme.wixsite.com",)),
+        ("http://acme-old.example/", ("acme-old.example",)),
+    ],
+    ids=["a_shortener", "a_free_host", "a_free_host_of_a_search_engine", "a_name_of_its_own_there", "an_old_domain"],
+)
+async def test_where_a_link_led_from_is_an_alias_unless_many_share_the_host(
+    database: Database, settings: Settings, link: str, aliases: tuple[str, ...]
+) -> None:
+    def web_of(request: Request) -> Reply:
+        if request.target.endswith("/robots.txt"):
+            return Reply(404)
+        return Reply(301, b"", {"location": "http://acme.example/"}) if request.target == link else html("<p>Acme</p>")
+
+    async with serving(web_of) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
+        reading = await read_site(ToolGateway(database, web, None, settings), link)
+        await web.close()
+    assert (reading.domain, reading.aliases) == ("acme.example", aliases)
 
 
 async def test_a_site_that_refuses_us_is_blocked(database: Database, settings: Settings) -> None:

@@ -1,0 +1,2 @@
+DROP TABLE erasures;
+DROP INDEX tool_results_page_hash;
