@@ -46,9 +46,9 @@ def main(
     started = time.monotonic()
     code = 1
     try:
-        share = -(-max(count, 1) // worlds)
-        for world, first in enumerate(range(0, max(count, 1), share)):
-            numbers = range(first, min(count, first + share))
+        share = -(-count // worlds)
+        for world in range(worlds):
+            numbers = range(min(count, world * share), min(count, (world + 1) * share))
             with tempfile.TemporaryDirectory(prefix="pm-bench-", ignore_cleanup_errors=True) as directory:
                 Path(directory).chmod(0o711)  # so that Postgres's own system user gets to its data in there
                 run_async(_measure(figures, Path(directory), SEEDS[world], numbers, 0 if world else outage_s))

@@ -180,5 +180,14 @@ def test_an_attempt_lost_to_a_drain_is_a_miss() -> None:
     assert not is_met(replace(whole, drained=[Disturbed(31, 0, drained)]))
 
 
+def test_an_attempt_that_an_undisturbed_run_loses_too_is_not_lost_to_a_drain() -> None:
+    of_a_silent_site = Counter({"qualify_company: SiteUnsteadyError": 1})
+    anyhow = result().model_copy(update={"attempts": Attempts(scheduled=9, retried=of_a_silent_site, failed=Counter())})
+    twice = Attempts(scheduled=9, retried=of_a_silent_site + of_a_silent_site, failed=Counter())
+    whole = replace(figures(result()), undisturbed={31: anyhow})
+    assert is_met(replace(whole, drained=[Disturbed(31, 0, anyhow)]))
+    assert not is_met(replace(whole, drained=[Disturbed(31, 0, anyhow.model_copy(update={"attempts": twice}))]))
+
+
 def test_nothing_measured_is_no_success() -> None:
     assert not is_met(Figures(asked=30, seed=1))

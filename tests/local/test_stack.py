@@ -118,6 +118,12 @@ async def test_closed_workflows_are_kept_for_a_month(running: Running) -> None:
     assert described.config.workflow_execution_retention_ttl.ToTimedelta().days == 30
 
 
+async def test_the_server_ends_the_polls_of_a_worker_that_drains(running: Running) -> None:
+    client = await Client.connect(running.addresses.temporal_address)
+    described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
+    assert described.namespace_info.capabilities.worker_poll_complete_on_shutdown
+
+
 async def test_whoever_asks_learns_where_the_running_stack_answers_and_several_stops_are_one(
     stack: LocalStack, tmp_path: Path
 ) -> None:
