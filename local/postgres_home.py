@@ -7,6 +7,7 @@ permission of a directory that is not ours is ever widened. Not here: what runs 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -17,6 +18,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -96,18 +99,31 @@ def _system_user() -> SystemUser | None:
     """Whom Postgres runs as; None is: as whoever runs the stack, who is not root."""
     if os.geteuid() != 0:
         return None
-    try:
-        entry = pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        entry = _create_system_user()
+    with _alone_on_this_machine():
+        try:
+            entry = pwd.getpwnam(SYSTEM_USER)
+        except KeyError:
+            entry = _create_system_user()
     return SystemUser(name=SYSTEM_USER, uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+@contextmanager
+def _alone_on_this_machine() -> Iterator[None]:
+    """Keep other stacks out meanwhile. Two ``useradd`` at the same time both succeed, and one of the two numbers that they
+    give the user is then nobody's."""
+    directory = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)  # which also lets go of the lock
 
 
 def _create_system_user() -> pwd.struct_passwd:
     command = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER)
     try:
         created = subprocess.run(command, capture_output=True, text=True, check=False)
-        entry = pwd.getpwnam(SYSTEM_USER)  # also if another stack created it in this moment
+        entry = pwd.getpwnam(SYSTEM_USER)
     except (OSError, KeyError) as error:
         reason = error if isinstance(error, OSError) else created.stderr.strip()
         raise StackError(

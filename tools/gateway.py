@@ -228,11 +228,12 @@ class ToolGateway:
 
 def normalised_url(url: str) -> str:
     """A URL in the form it is cached under: no fragment, lower-case scheme and host, no default port, a path."""
-    plain = urldefrag(url.strip()).url
+    plain = url.strip()
     try:
+        plain = urldefrag(plain).url
         parts = urlsplit(plain)
         port = parts.port
-    except ValueError:
+    except ValueError:  # no address at all; it is refused where it is opened
         return plain
     host = (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host

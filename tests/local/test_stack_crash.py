@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -190,6 +191,23 @@ async def test_data_whose_password_is_gone_is_not_touched(tmp_path: Path) -> Non
     (tmp_path / "postgres" / "PG_VERSION").write_text("18")
     with pytest.raises(StackError, match=r"holds data, but .*postgres\.password is gone"):
         find_postgres_home(tmp_path)
+
+
+@as_root
+def test_as_root_the_first_stacks_of_a_machine_agree_on_who_postgres_is() -> None:
+    name = f"pmtest{os.getpid()}"
+    code = (
+        f"import local.postgres_home as home; home.SYSTEM_USER = {name!r}; print(home._system_user().uid, flush=True)"
+    )
+    try:
+        stacks = [
+            subprocess.Popen((sys.executable, "-c", code), cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        told = {stack.communicate(timeout=60)[0].splitlines()[-1] for stack in stacks}
+        assert told == {str(pwd.getpwnam(name).pw_uid)}
+    finally:
+        subprocess.run((shutil.which("userdel") or "userdel", name), check=False)
 
 
 @as_root

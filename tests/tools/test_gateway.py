@@ -211,6 +211,7 @@ async def test_f26_hits_and_queries_with_a_nul_in_them_are_stored(database: Data
         ("http://[2606:4700::1111]:80/x", "http://[2606:4700::1111]/x"),
         ("http://[2606:4700::1111]:8080/", "http://[2606:4700::1111]:8080/"),
         ("http://[", "http://["),
+        ("http://[#", "http://[#"),
         ("http://acme.example:port/", "http://acme.example:port/"),
     ],
 )
