@@ -105,7 +105,8 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
     injected = Counter(fault.value for run in runs for fault in run.injected.elements())
     retried = sum((run.attempts.retried.total() for run in runs), 0)
     within = all(turns <= kills * AGENT_SLOTS for turns, kills in zip(more, kills_of, strict=True))
-    twice_within = all(run.repeated <= kills * AGENT_SLOTS for run, kills in zip(runs, kills_of, strict=True))
+    could_be_lost = [(sum(run.applied.in_flight) if run.applied else 0) + run.answers_cut_off for run in runs]
+    twice_within = all(run.repeated <= most for run, most in zip(runs, could_be_lost, strict=True))
     few_kills = Kind.KILL not in figures.without and min(kills_of) < 5
     return [
         _Line("disturbed runs that completed", "all", f"{completed} of {count}", completed == count),
@@ -120,8 +121,8 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
             within,
         ),
         _Line(
-            "model turns paid twice: per kill, most in a run",
-            f"≤ kills × {AGENT_SLOTS} in a run",
+            "model turns paid twice: per kill (all), most in a run",
+            f"≤ calls in flight at its kills, and answers cut off, in each run ({sum(could_be_lost)})",
             f"{repeated / max(1, sum(kills_of)):.2f} ({repeated}), {max(run.repeated for run in runs)}",
             twice_within,
         ),

@@ -41,6 +41,7 @@ class RunResult(BaseModel):
     Attributes:
         delivery: None unless it completed.
         turns: model calls that the model answered; ``repeated`` of them had been answered before.
+        answers_cut_off: of the model's answers, those that were cut off on purpose: paid for, and lost without any kill.
         asked: questions that the run put, by reason; ``answered_by_hand`` of them a person had to answer.
         injected: answers that were spoilt on purpose.
         crashed: worker processes that ended by themselves.
@@ -55,6 +56,7 @@ class RunResult(BaseModel):
     wall_s: float
     turns: int
     repeated: int
+    answers_cut_off: int
     attempts: Attempts
     asked: Counter[str]
     answered_by_hand: int
@@ -194,6 +196,7 @@ async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> R
         wall_s=wall_s,
         turns=stack.model.answered.total(),
         repeated=repeated_turns(stack.model.answered),
+        answers_cut_off=stack.model.injected[Fault.CUT_OFF],
         attempts=await attempts_of(stack.client, run.workflow_id),
         asked=Counter(reason for reason, _ in asked.values()),
         answered_by_hand=by_hand,

@@ -142,13 +142,14 @@ def result(turns: int = 80, delivery: Delivery | None = WANTED) -> RunResult:
         wall_s=1.0,
         turns=turns,
         repeated=0,
+        answers_cut_off=2,
         attempts=Attempts(scheduled=9, retried=Counter(), failed=Counter()),
         asked=Counter(),
         answered_by_hand=0,
         injected=Counter(),
         crashed=0,
         ended=Counter(),
-        applied=Applied(events=Counter({Kind.KILL: 5, Kind.DRAIN: 1})),
+        applied=Applied(events=Counter({Kind.KILL: 5, Kind.DRAIN: 1}), in_flight=(1, 0, 3, 0, 0)),
     )
 
 
@@ -162,6 +163,11 @@ def test_a_run_with_the_same_files_and_few_turns_more_meets_the_targets() -> Non
 
 def test_more_turns_than_the_kills_had_in_flight_are_a_miss() -> None:
     assert not is_met(figures(result(turns=81 + 5 * AGENT_SLOTS)))
+
+
+def test_a_turn_paid_twice_that_was_neither_in_flight_at_a_kill_nor_cut_off_is_a_miss() -> None:
+    assert is_met(figures(result().model_copy(update={"repeated": 1 + 3 + 2})))
+    assert not is_met(figures(result().model_copy(update={"repeated": 1 + 3 + 2 + 1})))
 
 
 def test_a_lost_company_is_a_miss_in_bold_and_named() -> None:
