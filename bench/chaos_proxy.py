@@ -37,8 +37,8 @@ class FaultyProxy:
     Attributes:
         latency_s: how long the service takes over an answer, on top of its own time.
         requests: how many requests came, whatever became of them.
-        answered: requests answered with 200 by the service, by the hash of their bodies. It has done the work then, and is paid,
-            also when the answer is lost on its way back.
+        answered: what was posted and answered with 200 by the service, by the hash of the bodies. It has done the work then, and
+            is paid, also when the answer is lost on its way back. Looking whether the service is there (GET) costs nothing.
         in_flight: requests under way now.
         faults: what goes wrong with the next requests, in turn.
         is_down: nothing is answered: every connection is closed at once.
@@ -141,7 +141,7 @@ class FaultyProxy:
         finally:
             for task in waiting:
                 task.cancel()
-        if answer.startswith(b"HTTP/1.1 200"):
+        if head.startswith(b"POST ") and answer.startswith(b"HTTP/1.1 200"):
             self.answered[hashlib.sha256(body).hexdigest()] += 1
         await asyncio.sleep(self.latency_s)
         return answer

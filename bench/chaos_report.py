@@ -17,7 +17,7 @@ _NOTHING = Delivery(companies=(), contacts=())
 _DETAILS_MAX = 12
 # Each open agent call may try three times (workflows/policies.py); then the run looks now and then whether the model is back.
 _ATTEMPTS_OF_CALLS = 3 * 10
-_LOOKS_PER_S = 0.1
+_LOOK_EVERY_S = 60.0  # OUTAGE_RECHECK_S and RECHECK there: each pause is at least this long
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Figures:
     undisturbed: dict[int, RunResult] = field(default_factory=dict)
     disturbed: list[Disturbed] = field(default_factory=list)
     drained: list[Disturbed] = field(default_factory=list)
+    drains_asked: int = 0
     outage: Outage | None = None
     outage_world: int = 0
 
@@ -65,12 +66,11 @@ class _Line:
     met: bool | None = None
 
 
-def report(figures: Figures, wall_s: float) -> str:
-    """The table, and every miss below it."""
-    left_out = "".join(f", without “{kind.value}”" for kind in sorted(figures.without))
+def report(figures: Figures, options: str, wall_s: float) -> str:
+    """The table, with the options of the command that it comes of, and every miss below it."""
     shown = [
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, {len(figures.disturbed)} of {figures.asked} disturbed runs"
-        f" (`--seed {figures.seed}`{left_out}), worlds {', '.join(map(str, figures.undisturbed))}, {wall_s:.0f} s.",
+        f" (`{' '.join(['python -m bench.chaos', options]).strip()}`), worlds {', '.join(map(str, figures.undisturbed))}, {wall_s:.0f} s.",
         "",
         "| figure | wanted | measured |",
         "|---|---|---|",
@@ -78,8 +78,9 @@ def report(figures: Figures, wall_s: float) -> str:
     for line in _lines(figures):
         measured = f"**{line.measured}**" if line.met is False else line.measured
         shown.append(f"| {line.figure} | {line.wanted} | {measured} |")
-    for one in figures.disturbed:
-        shown += _details(figures, one)
+    for kind, measured_runs in (("Run", figures.disturbed), ("Drained run", figures.drained)):
+        for one in measured_runs:
+            shown += _details(figures, kind, one)
     return "\n".join(shown) + "\n"
 
 
@@ -107,7 +108,10 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
     within = all(turns <= kills * AGENT_SLOTS for turns, kills in zip(more, kills_of, strict=True))
     could_be_lost = [(sum(run.applied.in_flight) if run.applied else 0) + run.answers_cut_off for run in runs]
     twice_within = all(run.repeated <= most for run, most in zip(runs, could_be_lost, strict=True))
+    unused_within = all(run.unused <= most for run, most in zip(runs, could_be_lost, strict=True))
     few_kills = Kind.KILL not in figures.without and min(kills_of) < 5
+    never_came = [kind.value for kind in Kind if kind not in figures.without and not events[kind]]
+    crashed = sum(run.crashed for run in runs)
     return [
         _Line("disturbed runs that completed", "all", f"{completed} of {count}", completed == count),
         _Line("companies and contacts lost; others in their place", "0; 0", f"{lost}; {added}", not lost and not added),
@@ -126,12 +130,25 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
             f"{repeated / max(1, sum(kills_of)):.2f} ({repeated}), {max(run.repeated for run in runs)}",
             twice_within,
         ),
+        _Line(
+            "model turns paid and never stored: all, most in a run",
+            "as above",
+            f"{sum(run.unused for run in runs)}, {max(run.unused for run in runs)}",
+            unused_within,
+        ),
         _Line("model calls in flight at a kill, mean", "", f"{statistics.mean(in_flight or [0]):.2f}"),
-        _Line("faults", "", "; ".join(f"{number} × {kind.value}" for kind, number in sorted(events.items()))),
+        _Line(
+            "faults",
+            "each kind came",
+            "; ".join(f"{number} × {kind.value}" for kind, number in sorted(events.items()))
+            + "".join(f"; never: {kind}" for kind in never_came),
+            not never_came,
+        ),
         _Line("answers spoilt, of model and web", "", _counted(injected)),
         _Line("attempts after a first one", "", str(retried)),
         _Line("questions asked (answered by hand)", "", f"{_counted(asked)} ({sum(run.answered_by_hand for run in runs)})"),
-        _Line("workers that ended by themselves (a server was away at their start)", "", str(sum(run.crashed for run in runs))),
+        _Line("workers that ended by themselves", "0", str(crashed), not crashed),
+        _Line("workers that ended before they were ready, since a server was away", "", str(sum(run.turned_away for run in runs))),
         _Line(
             "wall time of a run: undisturbed, disturbed",
             "",
@@ -148,17 +165,21 @@ def _of_outage(figures: Figures) -> list[_Line]:
     result = outage.result
     failed = sum(number for ended, number in result.ended.items() if ended.startswith(CompanyStatus.FAILED.value))
     fine = figures.difference(Disturbed(figures.outage_world, 0, result)).is_identical
-    bound = int(_ATTEMPTS_OF_CALLS + outage.lasted_s * _LOOKS_PER_S)
+    bound = _ATTEMPTS_OF_CALLS + 1 + int(outage.lasted_s / _LOOK_EVERY_S)
+    waits = outage.status_at_end is RunStatus.NEEDS_USER_DECISION
+    # By then every open call has given up (three attempts, 25 s of pauses): what still comes is the looking.
+    last_bound = bound if outage.lasted_s < 3 * _LOOK_EVERY_S else 2
     how = "by itself" if not result.answered_by_hand else "when it was told to"
     return [
         _Line(f"model away for {outage.lasted_s:.0f} s: companies failed", "0", str(failed), not failed),
-        _Line("the run meanwhile", "waits", outage.status_at_end.value.replace("_", " "), outage.status_at_end not in _OVER),
+        _Line("the run meanwhile", "waits", outage.status_at_end.value.replace("_", " "), waits),
         _Line(
             "attempts meanwhile (in the last minute of it)",
-            f"≤ {bound}",
+            f"≤ {bound} ({last_bound})",
             f"{outage.attempts} ({outage.last_minute_attempts})",
-            outage.attempts <= bound,
+            outage.attempts <= bound and outage.last_minute_attempts <= last_bound,
         ),
+        _Line("its model turns paid twice", "0", str(result.repeated), not result.repeated),
         _Line("the run went on", "by itself", how, not result.answered_by_hand),
         _Line("its files identical to the undisturbed run's", "yes", "yes" if fine else "no", fine),
     ]  # fmt: skip
@@ -176,9 +197,12 @@ def _of_drained(figures: Figures) -> list[_Line]:
         Counter[str](),
     )
     scheduled = sum(run.attempts.scheduled for run in runs)
+    repeated = sum(run.repeated for run in runs)
     same = sum(figures.difference(one).is_identical for one in figures.drained)
     return [
-        _Line(f"attempts lost to {drains} drains in {len(runs)} runs of two workers", "0", f"{_counted(lost)} of {scheduled}", not lost),
+        _Line("drains, of two workers in turn", str(figures.drains_asked), f"{drains} in {len(runs)} runs", drains == figures.drains_asked),
+        _Line("attempts lost to them", "0", f"{_counted(lost)} of {scheduled}", not lost),
+        _Line("model turns paid twice", "0", str(repeated), not repeated),
         _Line("attempts lost in the undisturbed runs, not counted above", "", _counted(sum(anyhow.values(), Counter[str]()))),
         _Line("steps handed back by a draining worker", "", str(sum(run.attempts.handed_back for run in runs))),
         _Line("workers that did not end in order", "0", str(sum(run.crashed for run in runs)), not any(run.crashed for run in runs)),
@@ -186,10 +210,7 @@ def _of_drained(figures: Figures) -> list[_Line]:
     ]  # fmt: skip
 
 
-_OVER = frozenset({RunStatus.ERROR, RunStatus.CANCELLED, RunStatus.COMPLETED})
-
-
-def _details(figures: Figures, one: Disturbed) -> list[str]:
+def _details(figures: Figures, kind: str, one: Disturbed) -> list[str]:
     result, other = one.result, figures.difference(one)
     rows: list[str] = []
     if result.status is not RunStatus.COMPLETED:
@@ -209,7 +230,7 @@ def _details(figures: Figures, one: Disturbed) -> list[str]:
         rows.append(f"steps that failed for good: {_counted(result.attempts.failed)}")
     if not rows:
         return []
-    return ["", f"Run {one.number} (world {one.world}, {result.run_id}):", "", *(f"- {row}" for row in rows)]
+    return ["", f"{kind} {one.number} (world {one.world}, {result.run_id}):", "", *(f"- {row}" for row in rows)]
 
 
 def _counted(counter: Counter[str]) -> str:

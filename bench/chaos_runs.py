@@ -41,10 +41,12 @@ class RunResult(BaseModel):
     Attributes:
         delivery: None unless it completed.
         turns: model calls that the model answered; ``repeated`` of them had been answered before.
+        unused: answered and never stored, but for those that the run's own end has cut off.
         answers_cut_off: of the model's answers, those that were cut off on purpose: paid for, and lost without any kill.
         asked: questions that the run put, by reason; ``answered_by_hand`` of them a person had to answer.
         injected: answers that were spoilt on purpose.
-        crashed: worker processes that ended by themselves.
+        crashed: worker processes that ended by themselves; ``turned_away`` are those that ended before they were ready, since a
+            server was away.
         ended: companies by status and reason, as stored.
     """
 
@@ -56,12 +58,14 @@ class RunResult(BaseModel):
     wall_s: float
     turns: int
     repeated: int
+    unused: int
     answers_cut_off: int
     attempts: Attempts
     asked: Counter[str]
     answered_by_hand: int
     injected: Counter[Fault]
     crashed: int
+    turned_away: int
     ended: Counter[str]
     applied: Applied | None = None
 
@@ -189,6 +193,10 @@ async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> R
             (run.run_id,),
         )
         ended = Counter(row["ended"] for row in await cursor.fetchall())
+        cursor = await conn.execute(
+            "SELECT count(*) AS calls FROM agent_turns WHERE run_id = %s AND status <> 'lost'", (run.run_id,)
+        )
+        accounted = (await cursor.fetchone() or {"calls": 0})["calls"]
     return RunResult(
         run_id=str(run.run_id),
         status=run.status,
@@ -196,12 +204,14 @@ async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> R
         wall_s=wall_s,
         turns=stack.model.answered.total(),
         repeated=repeated_turns(stack.model.answered),
+        unused=max(0, stack.model.answered.total() - accounted),
         answers_cut_off=stack.model.injected[Fault.CUT_OFF],
         attempts=await attempts_of(stack.client, run.workflow_id),
         asked=Counter(reason for reason, _ in asked.values()),
         answered_by_hand=by_hand,
         injected=stack.model.injected + stack.web.injected,
         crashed=sum(worker.ends["failed"] for worker in stack.workers),
+        turned_away=sum(worker.ends["turned_away"] for worker in stack.workers),
         ended=ended,
     )
 

@@ -8,8 +8,8 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -45,15 +45,39 @@ _LONG_S = 3600.0
 _RESTART_PAUSE_S = 0.3
 
 
+class Servers:
+    """When a server was last away."""
+
+    def __init__(self) -> None:
+        self._away = 0
+        self._back_s = float("-inf")
+
+    def were_away_since(self, moment_s: float) -> bool:
+        """Whether one is away now, or came back after this moment of the loop's clock."""
+        return self._away > 0 or self._back_s > moment_s
+
+    @contextmanager
+    def one_away(self) -> Iterator[None]:
+        """One is away while the block runs."""
+        self._away += 1
+        try:
+            yield
+        finally:
+            self._away -= 1
+            self._back_s = asyncio.get_running_loop().time()
+
+
 class WorkerProcess:
     """One worker, started again whenever it ends.
 
     Attributes:
-        ends: how its processes have ended: ``killed`` and ``drained`` as asked, ``failed`` by themselves.
+        ends: how its processes have ended: ``killed`` and ``drained`` as asked; by themselves ``turned_away``, before they were
+            ready and after a server had been away since their start, or else ``failed``.
     """
 
-    def __init__(self, spec: ChildSpec, ready_file: Path) -> None:
+    def __init__(self, spec: ChildSpec, ready_file: Path, servers: Servers) -> None:
         self.ends: Counter[str] = Counter()
+        self._servers = servers
         self._spec = spec
         self._ready_file = ready_file
         self._child: Child | None = None
@@ -88,11 +112,17 @@ class WorkerProcess:
     async def _supervise(self) -> None:
         while True:
             self._ready_file.unlink(missing_ok=True)
+            started_s = asyncio.get_running_loop().time()
             child = self._child = Child(self._spec)
             while not await child.wait(_LONG_S):
                 pass
             kept_its_word = self._asked == "killed" or (self._asked == "drained" and child.succeeded)
-            self.ends[self._asked if self._asked and kept_its_word else "failed"] += 1
+            if self._asked and kept_its_word:
+                self.ends[self._asked] += 1
+            elif self._asked is None and not self._ready_file.exists() and self._servers.were_away_since(started_s):
+                self.ends["turned_away"] += 1
+            else:
+                self.ends["failed"] += 1
             await asyncio.sleep(_RESTART_PAUSE_S)
             self._asked = None
 
@@ -107,7 +137,8 @@ class ChaosStack:
         self.endpoints: Endpoints
         self.client: Client
         self._directory = directory
-        self._servers: dict[str, Child] = {}
+        self._children: dict[str, Child] = {}
+        self._servers = Servers()
         self._postgres: PostgresServer
         self._temporal: TemporalServer
 
@@ -128,7 +159,7 @@ class ChaosStack:
             await worker.close()
         for proxy in (self.model, self.web):
             await proxy.close()
-        for server in reversed(self._servers.values()):
+        for server in reversed(self._children.values()):
             await server.stop()
 
     def start_workers(self, count: int, environment: dict[str, str]) -> None:
@@ -143,7 +174,7 @@ class ChaosStack:
                 log_path=self._directory / "logs" / f"worker-{number}.log",
                 grace_s=_DRAIN_GRACE_S,
             )
-            self.workers.append(WorkerProcess(spec, ready_file))
+            self.workers.append(WorkerProcess(spec, ready_file, self._servers))
 
     async def ready_workers(self, count: int = 1) -> list[WorkerProcess]:
         """The workers that poll, as soon as they are that many."""
@@ -152,23 +183,25 @@ class ChaosStack:
 
     async def restart_postgres(self, rng: random.Random) -> None:
         """In order, or as after a crash; away for a moment either way."""
-        child = self._servers["postgres"]
-        if rng.random() < 0.5:
-            os.kill(child.identity.pid, child.spec.urgent_signal or child.spec.stop_signal)
-            await child.wait(child.spec.grace_s)
-        await child.stop()
-        await asyncio.sleep(rng.uniform(0, 3))
-        self._postgres = await start_postgres(self._directory, self._postgres.port, self._spawn)
+        child = self._children["postgres"]
+        with self._servers.one_away():
+            if rng.random() < 0.5:
+                os.kill(child.identity.pid, child.spec.urgent_signal or child.spec.stop_signal)
+                await child.wait(child.spec.grace_s)
+            await child.stop()
+            await asyncio.sleep(rng.uniform(0, 3))
+            self._postgres = await start_postgres(self._directory, self._postgres.port, self._spawn)
 
     async def restart_temporal(self, rng: random.Random) -> None:
         """In order, or killed; away for a moment either way."""
-        child = self._servers["temporal"]
-        if rng.random() < 0.5:
-            child.kill()
-        await child.stop()
-        await asyncio.sleep(rng.uniform(0, 3))
-        port, ui_port = int(self._temporal.address.rsplit(":", 1)[1]), urlsplit(self._temporal.ui_url).port
-        self._temporal = await start_temporal(self._directory, port, ui_port, self._spawn)
+        child = self._children["temporal"]
+        with self._servers.one_away():
+            if rng.random() < 0.5:
+                child.kill()
+            await child.stop()
+            await asyncio.sleep(rng.uniform(0, 3))
+            port, ui_port = int(self._temporal.address.rsplit(":", 1)[1]), urlsplit(self._temporal.ui_url).port
+            self._temporal = await start_temporal(self._directory, port, ui_port, self._spawn)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Connection]:
@@ -194,7 +227,7 @@ class ChaosStack:
             proxy.forget()
 
     def _spawn(self, spec: ChildSpec) -> Child:
-        child = self._servers[spec.name] = Child(spec)
+        child = self._children[spec.name] = Child(spec)
         return child
 
 

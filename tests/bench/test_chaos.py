@@ -17,8 +17,8 @@ from bench.chaos_faults import Applied, Kind, drawn
 from bench.chaos_measures import Attempts, Delivery, attempts_in, difference, repeated_turns
 from bench.chaos_proxy import RETRY_AFTER_S, Fault, FaultyProxy
 from bench.chaos_report import Disturbed, Figures, is_met, report
-from bench.chaos_runs import RunResult
-from bench.chaos_stack import AGENT_SLOTS
+from bench.chaos_runs import Outage, RunResult
+from bench.chaos_stack import AGENT_SLOTS, Servers
 from domain.progress import RunStatus
 
 COMPANIES = "company_name,domain,created_at\nAcme,acme.example,2026-01-01\nBirch,birch.example,2026-01-01\n"
@@ -126,7 +126,8 @@ async def test_the_proxy_fails_as_told_and_keeps_the_books_of_the_service(servic
         # An answer that was lost on its way is paid for; an error is not.
         assert repeated_turns(proxy.answered) == 1
         assert (await client.post("/b", content=b"two")).is_success
-        assert (proxy.answered.total(), repeated_turns(proxy.answered), proxy.requests) == (3, 1, 6)
+        assert (await client.get("/b")).is_success  # looking is free
+        assert (proxy.answered.total(), repeated_turns(proxy.answered), proxy.requests) == (3, 1, 7)
         proxy.is_down = True
         with pytest.raises(httpx2.TransportError):
             await client.post("/a", content=b"one")
@@ -142,14 +143,16 @@ def result(turns: int = 80, delivery: Delivery | None = WANTED) -> RunResult:
         wall_s=1.0,
         turns=turns,
         repeated=0,
+        unused=0,
         answers_cut_off=2,
         attempts=Attempts(scheduled=9, retried=Counter(), failed=Counter()),
         asked=Counter(),
         answered_by_hand=0,
         injected=Counter(),
         crashed=0,
+        turned_away=0,
         ended=Counter(),
-        applied=Applied(events=Counter({Kind.KILL: 5, Kind.DRAIN: 1}), in_flight=(1, 0, 3, 0, 0)),
+        applied=Applied(events=Counter(dict.fromkeys(Kind, 1)) + Counter({Kind.KILL: 4}), in_flight=(1, 0, 3, 0, 0)),
     )
 
 
@@ -166,14 +169,15 @@ def test_more_turns_than_the_kills_had_in_flight_are_a_miss() -> None:
 
 
 def test_a_turn_paid_twice_that_was_neither_in_flight_at_a_kill_nor_cut_off_is_a_miss() -> None:
-    assert is_met(figures(result().model_copy(update={"repeated": 1 + 3 + 2})))
-    assert not is_met(figures(result().model_copy(update={"repeated": 1 + 3 + 2 + 1})))
+    for figure in ("repeated", "unused"):
+        assert is_met(figures(result().model_copy(update={figure: 1 + 3 + 2})))
+        assert not is_met(figures(result().model_copy(update={figure: 1 + 3 + 2 + 1})))
 
 
 def test_a_lost_company_is_a_miss_in_bold_and_named() -> None:
     missed = figures(result(delivery=delivered("company_name,domain,created_at\nAcme,acme.example,2026-01-01\n")))
     assert not is_met(missed)
-    text = report(missed, wall_s=1.0)
+    text = report(missed, "--runs 1", wall_s=1.0)
     assert "**0 of 1**" in text
     assert "- lost: company birch.example" in text
 
@@ -182,8 +186,8 @@ def test_an_attempt_lost_to_a_drain_is_a_miss() -> None:
     lost = Attempts(scheduled=9, retried=Counter({"discover: activity Heartbeat timeout": 1}), failed=Counter())
     whole = figures(result())
     drained = result().model_copy(update={"attempts": lost})
-    assert is_met(replace(whole, drained=[Disturbed(31, 0, result())]))
-    assert not is_met(replace(whole, drained=[Disturbed(31, 0, drained)]))
+    assert is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, result())]))
+    assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, drained)]))
 
 
 def test_an_attempt_that_an_undisturbed_run_loses_too_is_not_lost_to_a_drain() -> None:
@@ -191,8 +195,66 @@ def test_an_attempt_that_an_undisturbed_run_loses_too_is_not_lost_to_a_drain() -
     anyhow = result().model_copy(update={"attempts": Attempts(scheduled=9, retried=of_a_silent_site, failed=Counter())})
     twice = Attempts(scheduled=9, retried=of_a_silent_site + of_a_silent_site, failed=Counter())
     whole = replace(figures(result()), undisturbed={31: anyhow})
-    assert is_met(replace(whole, drained=[Disturbed(31, 0, anyhow)]))
-    assert not is_met(replace(whole, drained=[Disturbed(31, 0, anyhow.model_copy(update={"attempts": twice}))]))
+    assert is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, anyhow)]))
+    drained = [Disturbed(31, 0, anyhow.model_copy(update={"attempts": twice}))]
+    assert not is_met(replace(whole, drains_asked=1, drained=drained))
+
+
+def test_a_drain_that_did_not_happen_or_had_a_turn_paid_twice_is_a_miss() -> None:
+    whole = figures(result())
+    assert not is_met(replace(whole, drains_asked=3, drained=[Disturbed(31, 0, result())]))
+    twice = result().model_copy(update={"repeated": 1})
+    assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, twice)]))
+
+
+def outage(**changes: object) -> Outage:
+    whole = Outage(
+        lasted_s=600.0,
+        attempts=30,
+        last_minute_attempts=1,
+        status_at_end=RunStatus.NEEDS_USER_DECISION,
+        result=result(),
+    )
+    return whole.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    "missed",
+    [
+        {"status_at_end": RunStatus.ACTIVE},
+        {"attempts": 42},
+        {"last_minute_attempts": 3},
+        {"result": result().model_copy(update={"answered_by_hand": 1})},
+        {"result": result().model_copy(update={"repeated": 1})},
+        {"result": result().model_copy(update={"ended": Counter({"failed step_failed": 1})})},
+    ],
+)
+def test_a_run_that_did_not_wait_for_its_model_or_asked_too_often_is_a_miss(missed: dict[str, object]) -> None:
+    assert is_met(replace(figures(result()), outage_world=31, outage=outage()))
+    assert not is_met(replace(figures(result()), outage_world=31, outage=outage(**missed)))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_series_in_which_a_kind_of_fault_never_came_shows_nothing(kind: Kind) -> None:
+    met = result()
+    assert met.applied is not None
+    others = Counter({other: number for other, number in met.applied.events.items() if other is not kind})
+    without = met.model_copy(update={"applied": met.applied.model_copy(update={"events": others})})
+    assert not is_met(figures(without))
+
+
+def test_a_worker_that_ended_by_itself_is_a_miss_unless_a_server_was_away_at_its_start() -> None:
+    assert is_met(figures(result().model_copy(update={"turned_away": 2})))
+    assert not is_met(figures(result().model_copy(update={"crashed": 1})))
+
+
+async def test_servers_that_went_away_after_a_moment_were_away_since_then() -> None:
+    servers, now = Servers(), asyncio.get_running_loop().time()
+    assert not servers.were_away_since(now)
+    with servers.one_away():
+        assert servers.were_away_since(now)
+    assert servers.were_away_since(now)
+    assert not servers.were_away_since(asyncio.get_running_loop().time())
 
 
 def test_nothing_measured_is_no_success() -> None:
