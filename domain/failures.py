@@ -18,15 +18,43 @@ HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
 HUBSPOT_REFUSED_US = "HubSpotRefusedError"
 STILL_DOWN = "DependencyStillDown"
 HANDED_BACK = "HandedBack"  # by a worker that stops; no failure of the step
-# psycopg's own names, as they reach Temporal when Postgres is gone, is starting or ending, or takes nobody more.
+# psycopg's own names, as they reach Temporal when Postgres is gone, is starting or ending, takes nobody more, or has no disk or
+# memory left: what has no SQLSTATE, and the classes 08, 28, 53, 57P and 58 of PostgreSQL's appendix A, "Error Codes". A statement
+# that waited too long or met another one (classes 40 and 55, 57014) is that statement's failure.
 _DATABASE_GONE = (
     "OperationalError",
     "PoolTimeout",
+    "TooManyRequests",
     "ConnectionTimeout",
+    # 08: connection
+    "ConnectionException",
+    "ConnectionDoesNotExist",
+    "ConnectionFailure",
+    "SqlclientUnableToEstablishSqlconnection",
+    "SqlserverRejectedEstablishmentOfSqlconnection",
+    "TransactionResolutionUnknown",
+    "ProtocolViolation",
+    # 28: it does not know us (any more)
+    "InvalidAuthorizationSpecification",
+    "InvalidPassword",
+    # 53: resources
+    "InsufficientResources",
+    "DiskFull",
+    "OutOfMemory",
+    "TooManyConnections",
+    "ConfigurationLimitExceeded",
+    # 57P: the server's operator
     "AdminShutdown",
     "CrashShutdown",
     "CannotConnectNow",
-    "TooManyConnections",
+    "DatabaseDropped",
+    "IdleSessionTimeout",
+    # 58: the system beneath it
+    "SystemError",
+    "IoError",
+    "UndefinedFile",
+    "DuplicateFile",
+    "FileNameTooLong",
 )
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,32 @@ async def _tables(conn: psycopg.AsyncConnection[tuple[str, ...]]) -> list[str]:
         "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename !~ 'yoyo' ORDER BY tablename", (SCHEMA,)
     )
     return [row[0] for row in await cursor.fetchall()]
+
+
+@asynccontextmanager
+async def database_away(url: str) -> AsyncIterator[None]:
+    """Nobody is connected to this database, and nobody gets in, while the block runs: as when its server is gone."""
+    name, admin_url = urlsplit(url).path.lstrip("/"), database_on(url, "postgres")
+    allow = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
+    await _administer(admin_url, sql.SQL(allow).format(sql.Identifier(name), sql.SQL("false")))
+    try:
+        async with await psycopg.AsyncConnection.connect(admin_url, autocommit=True) as conn:
+            await conn.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+        yield
+    finally:
+        await _administer(admin_url, sql.SQL(allow).format(sql.Identifier(name), sql.SQL("true")))
+
+
+@pytest.fixture
+async def impatient_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """The production pool on the test's database, for tests in which it goes away: it gives up soon."""
+    monkeypatch.setattr("store.database._CONNECT_TIMEOUT_S", 0.3)
+    database = Database(database_url)
+    await database.open()
+    yield database
+    await database.close()
 
 
 @pytest.fixture

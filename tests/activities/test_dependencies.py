@@ -6,16 +6,18 @@ from uuid import uuid4
 
 import httpx2
 import openai
+import psycopg
 import pytest
 from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.dependencies import DependencyActivities
-from domain.failures import STILL_DOWN, Dependency
+from domain.failures import STILL_DOWN, Dependency, outage_of
 from domain.steps import CheckStep
 from settings import Settings
 from store.database import Database
+from tests.conftest import database_away
 from tests.http_server import Reply, Request, json_reply, serving
 from tools.hubspot import hubspot_client
 
@@ -24,7 +26,7 @@ Checked = Callable[..., Awaitable[bool]]
 
 
 @pytest.fixture
-def checked(plain_environment: None, database: Database) -> Checked:
+def checked(plain_environment: None, impatient_database: Database) -> Checked:
     """Whether a dependency answers, with all of them at one address."""
 
     async def check(dependency: Dependency, url: str) -> bool:
@@ -40,7 +42,7 @@ def checked(plain_environment: None, database: Database) -> Checked:
             httpx2.AsyncClient(trust_env=False) as http,
             openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as model,
         ):
-            activities = DependencyActivities(database, model, settings, http, hubspot_client(settings, http))
+            activities = DependencyActivities(impatient_database, model, settings, http, hubspot_client(settings, http))
             step = CheckStep(run_id=uuid4(), dependencies=(dependency,))
             try:
                 await ActivityEnvironment().run(activities.check_dependencies, step)
@@ -80,5 +82,11 @@ async def test_a_model_server_without_a_list_of_models_is_back_when_it_says_so(c
         assert await checked(Dependency.MODEL, server.url)
 
 
-async def test_the_database_answers_while_it_takes_statements(checked: Checked) -> None:
+async def test_the_database_answers_while_it_takes_statements(checked: Checked, database_url: str) -> None:
     assert await checked(Dependency.DATABASE, NOWHERE)
+    async with database_away(database_url):
+        with pytest.raises(psycopg.OperationalError) as error:
+            await checked(Dependency.DATABASE, NOWHERE)
+        outage = outage_of(type(error.value).__name__, "", is_final=False)
+        assert outage is not None, "the step fails, and Temporal asks again"
+        assert outage.dependency is Dependency.DATABASE

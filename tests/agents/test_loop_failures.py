@@ -14,6 +14,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.company import Interruption
@@ -24,6 +25,7 @@ from settings import Settings
 from store import runs
 from store.database import Database
 from tests.agents.scripted_model import EMPTY_RESEARCH, INPUT_TOKENS, Model, calls, fails, opens, says, scripted
+from tests.conftest import database_away
 from tests.http_server import Reply
 from tests.local.stack_helpers import eventually
 from tests.store.rows import add_run
@@ -110,19 +112,19 @@ async def test_f22_a_call_cancelled_while_the_model_thinks_keeps_the_turns_befor
 
 
 async def test_f26_an_answer_is_held_for_a_database_that_goes_away_meanwhile(
-    model: Scripted, database: Database, run_id: UUID
+    impatient_database: Database, database_url: str, gateway: ToolGateway, settings: Settings, run_id: UUID
 ) -> None:
-    async with model(Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)) as server:
-        call = asyncio.create_task(server.run(run_id))
-        assert await eventually(lambda: server.bought == 1, within_s=10)
-        async with database.transaction() as conn:
-            await conn.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+    slow = Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)
+    async with scripted(impatient_database, gateway, settings, slow) as server:
+        with capture_logs() as logged:
+            call = asyncio.create_task(server.run(run_id))
+            assert await eventually(lambda: server.bought == 1, within_s=10)
+            async with database_away(database_url):
+                not_yet = {"event": "model_turn_not_stored_yet", "error": "PoolTimeout"}.items()
+                assert await eventually(lambda: any(not_yet <= event.items() for event in logged), within_s=10)
         assert (await call).stop == "answered"
         assert server.bought == 1
-    assert await _turns(database, run_id) == ["stored"]
+    assert await _turns(impatient_database, run_id) == ["stored"]
 
 
 async def test_a_list_of_known_names_that_has_grown_still_finds_its_turns(model: Scripted, run_id: UUID) -> None:

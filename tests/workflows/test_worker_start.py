@@ -6,13 +6,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import psycopg
 import pytest
 from pydantic import SecretStr
 
 from client.health import Health, serve_health
 from client.process import UserError
 from settings import Settings
+from tests.conftest import database_away
 from tests.workflows.conftest import Server
 from worker import work_until_stopped
 
@@ -84,11 +84,8 @@ async def test_f34_a_worker_is_ready_only_while_temporal_and_the_database_answer
         assert await asyncio.to_thread(get, port, "/readyz") == (503, "starting\n")
         health.state = ""
         assert await asyncio.to_thread(get, port, "/readyz") == (200, "ok\n")
-        name = empty_database_url.rsplit("/", 1)[1].partition("?")[0]
-        admin = empty_database_url.replace(f"/{name}", "/postgres")
-        async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as conn:
-            await conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-        await health.look()
+        async with database_away(empty_database_url):
+            await health.look()
         status, said = await asyncio.to_thread(get, port, "/readyz")
         assert (status, said) == (503, "database does not answer (DatabaseUnreachableError)\n")
         assert (await asyncio.to_thread(get, port, "/healthz"))[0] == 200, "alive: a restart would not mend it"

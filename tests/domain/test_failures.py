@@ -1,0 +1,40 @@
+"""What a step's last failure says about what the run depends on: of every error that Postgres's client can raise, it is settled."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import errors
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from domain.failures import Dependency, outage_of
+
+# Without Postgres no other statement works either, after these (PostgreSQL's appendix A, "Error Codes").
+_GONE = ("08", "28", "53", "57P", "58")
+_OPERATIONAL = sorted(
+    (
+        error
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, psycopg.OperationalError) and error.sqlstate
+    ),
+    key=lambda error: str(error.sqlstate),
+)
+
+
+@pytest.mark.parametrize("error", _OPERATIONAL, ids=lambda error: f"{error.sqlstate}-{error.__name__}")
+def test_an_error_of_the_server_is_the_databases_and_one_of_a_statement_the_steps(
+    error: type[psycopg.OperationalError],
+) -> None:
+    outage = outage_of(error.__name__, "", is_final=False)
+    if str(error.sqlstate).startswith(_GONE):
+        assert outage is not None
+        assert (outage.dependency, outage.needs_person) == (Dependency.DATABASE, False)
+    else:
+        assert outage is None
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError, errors.ConnectionTimeout, PoolTimeout, TooManyRequests])
+def test_a_server_that_cannot_be_reached_is_the_databases_outage(error: type[psycopg.OperationalError]) -> None:
+    outage = outage_of(error.__name__, "", is_final=False)
+    assert outage is not None
+    assert outage.dependency is Dependency.DATABASE
