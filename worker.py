@@ -209,7 +209,8 @@ async def work_until_stopped(settings: Settings) -> None:
             stack.enter_context(serve_health(settings.worker_health_port, health))
             await stack.enter_async_context(health.kept())
         steps, agent_calls = await stack.enter_async_context(open_activities(settings, endpoints.database()))
-        for worker in build_workers(client, settings, steps, agent_calls):
+        workers = build_workers(client, settings, steps, agent_calls)
+        for worker in workers:
             await stack.enter_async_context(worker)
         await take_up(client, settings)
         health.state = ""
@@ -224,6 +225,8 @@ async def work_until_stopped(settings: Settings) -> None:
         await stop.wait()
         health.state = "draining"
         log.info("worker_draining", seconds=settings.worker_drain_s)
+        # Both at once: left one after the other, the second would take new work until the first has ended.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     log.info("worker_stopped")
 
 

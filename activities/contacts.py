@@ -20,7 +20,7 @@ from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, sel
 from domain.email_status import as_found
 from domain.steps import CompanyOutcome, CompanyStep
 from settings import Settings
-from store import audit, companies, completeness, contacts, forgotten, known, runs
+from store import audit, companies, completeness, contacts, export_rows, forgotten, known, runs
 from store.companies import CompanyRow
 from store.database import Database
 from store.known import KnownPerson
@@ -52,6 +52,9 @@ class ContactActivities:
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
+            if company.status is not CompanyStatus.FOUND:
+                # It has ended, perhaps since it was forgotten: nothing is bought for it.
+                return CompanyOutcome(status=company.status, reason=company.reason)
             research = await companies.get_research(conn, company.company_id)
             if step.contacts_attempt > 1:  # too few could be delivered: whoever is at hand has just been settled
                 reused = []
@@ -114,9 +117,10 @@ class ContactActivities:
                 people[key] = richer(people[key], person) if key in people else person
             kept = [as_found(people[person_key(person.full_name)]) for person in found]
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
-            await known.keep_people(
-                conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
-            )
+            if not await forgotten.domains_among(conn, own_domains(company)):  # since this step has begun
+                await known.keep_people(
+                    conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
+                )
             attempt = f"find {step.retry_round}.{step.contacts_attempt}"
             await completeness.save_contacts_dropped(conn, company.company_id, attempt, dropped)
         log.info(
@@ -130,6 +134,11 @@ class ContactActivities:
         after the last attempt. ``contacts`` counts the selected.
         """
         async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, step.company.company_id)
+            if company.status is not CompanyStatus.FOUND:
+                # By this step before its worker died, or since it was forgotten: tell the workflow what stands.
+                settled = await export_rows.contacts_selected(conn, [company.company_id])
+                return CompanyOutcome(status=company.status, reason=company.reason, contacts=settled)
             people = await contacts.list_people(conn, step.company.company_id)
             selected, drops = select_contacts(people, step.request.contacts_max)
             await contacts.set_selection(conn, step.company.company_id, selected)

@@ -3,11 +3,12 @@
 import structlog
 from temporalio import activity
 
+from activities.companies import own_domains
 from activities.heartbeats import heartbeating
 from domain.email_status import published_domains, verify
 from domain.mail_domain import MailDomain
 from domain.steps import CompanyStep
-from store import completeness, contacts, forgotten
+from store import companies, completeness, contacts, forgotten
 from store.database import Database
 from tools.mail_domains import MailDomains
 
@@ -34,6 +35,7 @@ class EmailActivities:
         """
         company_id = step.company.company_id
         async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, company_id)
             people = await contacts.list_people(conn, company_id)
         domains: dict[str, MailDomain] = {}
         if self._mail_domains is not None:
@@ -42,8 +44,9 @@ class EmailActivities:
         verified = verify(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
-            # An inferred address may be that of somebody who asked to be forgotten: they stay without it.
-            changed = await forgotten.not_forgotten(conn, (), changed)
+            # An inferred address may be that of somebody who asked to be forgotten, and the company, or one of its people, may
+            # have been forgotten while DNS was asked.
+            changed = await forgotten.not_forgotten(conn, own_domains(company), changed)
             await contacts.save_people(conn, step.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)
         log.info(

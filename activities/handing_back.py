@@ -1,4 +1,4 @@
-"""What a draining worker does with work it cannot finish: it hands it back, and another worker takes it up at once.
+"""What is done with work that this attempt cannot finish: it is handed back, and taken up at once, by another worker if this one drains.
 
 A step that is handed back ends as ``HandedBack``, which the workflows answer by scheduling it anew (``workflows/calls.py``): no
 attempt is counted, no pause of a retry and no heartbeat time-out is waited for. What it has stored is not done again.
@@ -22,11 +22,11 @@ _AT_ONCE = timedelta(milliseconds=1)
 
 
 class HandedBackError(ApplicationError):
-    """The worker is stopping: the step goes on elsewhere."""
+    """The step goes on in another attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str = "the worker stops") -> None:
         super().__init__(
-            "handed back by a worker that stops",
+            f"handed back: {why}",
             type=HANDED_BACK,
             next_retry_delay=_AT_ONCE,
             category=ApplicationErrorCategory.BENIGN,

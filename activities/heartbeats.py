@@ -1,12 +1,16 @@
 """Heartbeats for activities that wait long for others."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import structlog
 from temporalio import activity
 
-from activities.handing_back import hand_back_if_draining
+from activities.handing_back import HandedBackError, hand_back_if_draining
+
+log = structlog.get_logger()
 
 _INTERVAL_S = 5.0  # a third of the heartbeat time-out in workflows/policies.py
 
@@ -17,13 +21,19 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
 
     Yields:
         A function to tell the number of the turn that begins; it is the heartbeat's detail. On a worker that is stopping it
-        raises ``HandedBackError`` instead: between two turns nothing that is paid for is lost.
+        raises ``HandedBackError`` instead: between two turns nothing that is paid for is lost. So it does when half of the attempt's
+        time is gone: a turn may queue for long, and one that runs out of time would count as a failure.
     """
-    turn = 0
+    turn, first = 0, None
+    half_s, began_s = _time_of_attempt_s() / 2, time.monotonic()
 
     def on_turn(number: int) -> None:
-        nonlocal turn
+        nonlocal turn, first
         hand_back_if_draining()
+        first = number if first is None else first
+        if number > first and time.monotonic() - began_s > half_s:
+            log.info("step_handed_back", activity=activity.info().activity_type, why="half of its time is gone")
+            raise HandedBackError("half of the attempt's time is gone")
         turn = number
         activity.heartbeat(turn)
 
@@ -37,3 +47,9 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
         yield on_turn
     finally:
         task.cancel()
+
+
+def _time_of_attempt_s() -> float:
+    # Called directly, nobody ends it.
+    limit = activity.info().start_to_close_timeout if activity.in_activity() else None
+    return limit.total_seconds() if limit is not None else float("inf")

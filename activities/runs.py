@@ -26,7 +26,7 @@ from domain.steps import (
     StateStep,
 )
 from settings import Settings
-from store import audit, companies, export_rows, runs, search_tasks, sources
+from store import agent_turns, audit, companies, export_rows, runs, search_tasks, sources
 from store.database import Connection, Database
 
 log = structlog.get_logger()
@@ -139,7 +139,7 @@ class RunActivities:
                 conn,
                 step.run_id,
                 "decision_refused",
-                f"{step.decision_id}/{activity.info().activity_id}",
+                f"{step.decision_id}/{activity.info().workflow_run_id}/{activity.info().activity_id}",
                 detail={"decision_id": step.decision_id, "problem": step.problem},
             )
 
@@ -150,6 +150,7 @@ class RunActivities:
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
             await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
+            await agent_turns.lose_open_turns(conn, step.request.run_id)
             await audit.record(
                 conn,
                 step.request.run_id,

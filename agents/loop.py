@@ -8,7 +8,6 @@ the first turn that is not stored. Tools are answered from the gateway's cache t
 what the answer is worth: that is ``grounding.py`` and the domain's rules.
 """
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,6 @@ from uuid import UUID
 
 import httpx2
 import openai
-import psycopg
 import structlog
 from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
@@ -35,7 +33,7 @@ from domain.storable import storable
 from settings import Settings
 from store import agent_turns
 from store.agent_turns import Reservation, StoredTurn, TurnKey
-from store.database import Database
+from store.database import Connection, Database
 from store.tool_results import ToolResult
 from tools.gateway import ToolGateway
 from tools.mcp.answers import McpTool
@@ -52,8 +50,8 @@ _SLOWED_DOWN_MAX = 5
 _GROWING_FIELDS = frozenset({"already_known"})
 # How long a call queues for the model's rate limit at most: it fits into an attempt (AGENT in workflows/policies.py).
 _PACE_WAIT_MAX_S = 600.0
-# An answer is paid for, so it is held for a database that is away: until another worker has long taken the call over.
-_STORE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+# An answer is paid for, so it is held for a database that is away: for most of an attempt, whose own end comes first where less is left.
+_ANSWER_HELD_S = 780.0
 # Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
 _OPENED = "opened_beforehand"
 
@@ -252,19 +250,13 @@ class AgentRunner:
         used = used_tokens(response.usage)
         price = cost_usd(self._settings, used) if used else None
         used_in, used_out = (used.input, used.output) if used else (0, 0)
-        for pause_s in (*_STORE_PAUSES_S, None):
-            try:
-                async with self._database.transaction() as conn:
-                    stands = await agent_turns.settle_turn(
-                        conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
-                    )
-                break
-            except psycopg.OperationalError as error:
-                if pause_s is None:
-                    raise
-                log.warning("model_turn_not_stored_yet", role=role.name, turn=turn, error=type(error).__name__)
-                await asyncio.sleep(pause_s)
-        if not stands:
+
+        async def settle(conn: Connection) -> bool:
+            return await agent_turns.settle_turn(
+                conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
+            )
+
+        if not await self._database.store_paid(settle, "model turn", _ANSWER_HELD_S):
             raise taken_over()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
         return output, (most or 0.0) if price is None else price

@@ -194,7 +194,8 @@ async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> R
         )
         ended = Counter(row["ended"] for row in await cursor.fetchall())
         cursor = await conn.execute(
-            "SELECT count(*) AS calls FROM agent_turns WHERE run_id = %s AND status <> 'lost'", (run.run_id,)
+            "SELECT count(*) AS calls FROM agent_turns WHERE run_id = %s AND (status <> 'lost' OR input_hash ~ ' ended ')",
+            (run.run_id,),
         )
         accounted = (await cursor.fetchone() or {"calls": 0})["calls"]
     return RunResult(

@@ -117,11 +117,19 @@ async def forget_subject(conn: Connection, subject: Subject, directory: Path, *,
     """
     if dry_run:
         return await _would_forget(conn, subject, directory)
-    async with conn.transaction():
-        await forget.suppress(conn, await forget_find.find(conn, subject))
-    async with conn.transaction():
-        found = await forget_find.find(conn, subject)  # with what a step under way has stored up to now
-        touched = await forget.begin(conn, found)
+    touched: TouchedRows | None = None
+    remembered: set[object] | None = None
+    while touched is None:
+        async with conn.transaction():
+            found = await forget_find.find(conn, subject)
+            # Suppressing waits for steps under way, which may store another domain of theirs: it is looked for again, until
+            # nobody is found who is not remembered.
+            if remembered is not None and remembered >= set(found.digests):
+                touched = await forget.begin(conn, found)
+        if touched is None:
+            async with conn.transaction():
+                await forget.suppress(conn, found)
+            remembered = (remembered or set()) | set(found.digests)
     files: set[Path] = set()
     erasures = await forget.under_way(conn)
     for erasure in erasures:

@@ -17,7 +17,10 @@ SEARCH_UNAVAILABLE = "SearchUnavailableError"
 HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
 HUBSPOT_REFUSED_US = "HubSpotRefusedError"
 STILL_DOWN = "DependencyStillDown"
-HANDED_BACK = "HandedBack"  # by a worker that stops; no failure of the step
+HANDED_BACK = (
+    "HandedBack"  # by an attempt that cannot finish it (its worker stops, its time is gone); no failure of the step
+)
+HOST_BUSY = "HostBusyError"  # we ourselves ask so much of a site that no turn came; no failure of the step either
 # psycopg's own names, as they reach Temporal when Postgres is gone, is starting or ending, takes nobody more, or has no disk or
 # memory left: what has no SQLSTATE, and the classes 08, 28, 53, 57P and 58 of PostgreSQL's appendix A, "Error Codes". A statement
 # that waited too long or met another one (classes 40 and 55, 57014) is that statement's failure.
@@ -34,6 +37,8 @@ _DATABASE_GONE = (
     "SqlserverRejectedEstablishmentOfSqlconnection",
     "TransactionResolutionUnknown",
     "ProtocolViolation",
+    # 25006: it has become another one's stand-by
+    "ReadOnlySqlTransaction",
     # 28: it does not know us (any more)
     "InvalidAuthorizationSpecification",
     "InvalidPassword",

@@ -159,6 +159,17 @@ async def lose_turn(conn: Connection, reservation: Reservation) -> None:
     )
 
 
+async def lose_open_turns(conn: Connection, run_id: UUID) -> None:
+    """Give up every call of a run that is under way when it ends: each stays spent, until a late answer tells its price."""
+    await conn.execute(
+        """
+        UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' ended ' || call_id
+        WHERE run_id = %s AND status = 'reserved'
+        """,
+        (run_id,),
+    )
+
+
 async def release_turn(conn: Connection, reservation: Reservation) -> None:
     """Give a reservation back for a call that the provider refused, or that never left, and so was not charged."""
     await conn.execute("DELETE FROM agent_turns WHERE call_id = %s AND status <> 'stored'", (reservation.call_id,))

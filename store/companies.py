@@ -290,12 +290,12 @@ async def end_company(
     detail: str = "",
     duplicate_of: UUID | None = None,
 ) -> None:
-    """Write where a company ended (or that it is ``found`` again)."""
+    """Write where a company ended (or that it is ``found`` again). One that was forgotten meanwhile stays as it was left."""
     await conn.execute(
         """
         UPDATE company_candidates
         SET status = %s, reason = %s, reason_detail = %s, duplicate_of = %s, updated_at = now()
-        WHERE company_id = %s
+        WHERE company_id = %s AND candidate_key <> 'forgotten:' || company_id
         """,
         (status, reason, detail, duplicate_of, company_id),
     )

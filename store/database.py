@@ -1,17 +1,26 @@
 """The connection to Postgres: a pool for workers, and errors that a person can act on."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, TypeVar
 
+import structlog
 from psycopg import AsyncConnection, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+log = structlog.get_logger()
+
 SCHEMA = "pm_pipeline"
 _CONNECT_TIMEOUT_S = 10
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # and so on with the last
 
 Connection = AsyncConnection[DictRow]
+ResultT = TypeVar("ResultT")
 
 
 class DatabaseUnreachableError(Exception):
@@ -54,6 +63,29 @@ class Database:
         """A connection for one transaction: committed at the end, rolled back on an error."""
         async with self._pool.connection() as connection:
             yield connection
+
+    async def store_paid(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, held_s: float) -> ResultT:
+        """Run a transaction that stores what was paid for. While the database is away it is held, and tried again and again.
+
+        Args:
+            write: does the writing; may be called again after a failure, also one of which nobody knows whether it was committed.
+            what: what is stored, for the log.
+            held_s: for so long at least; a try may take ten seconds more.
+
+        Raises:
+            psycopg.Error: the database is still away after that time, or refuses the statement.
+        """
+        ends_s = time.monotonic() + held_s
+        for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+            try:
+                async with self.transaction() as connection:
+                    return await write(connection)
+            except (OperationalError, ReadOnlySqlTransaction) as error:
+                if time.monotonic() + pause_s > ends_s:
+                    raise
+                log.warning("not_stored_yet", what=what, error=type(error).__name__)
+                await asyncio.sleep(pause_s)
+        raise AssertionError("the pauses have no end")
 
 
 @asynccontextmanager

@@ -29,7 +29,8 @@ async def forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
         SELECT company_id FROM audit_events f
         WHERE run_id = %s AND event = 'company_forgotten' AND detail->>'was' = 'complete'
           AND NOT EXISTS (SELECT 1 FROM audit_events t
-                          WHERE t.run_id = f.run_id AND t.company_id = f.company_id AND t.event = 'company_taken_back')
+                          WHERE t.run_id = f.run_id AND t.company_id = f.company_id AND t.event = 'company_taken_back'
+                            AND t.event_id > f.event_id)  -- it may have come back and been complete in between
         ORDER BY event_id
         """,
         (run_id,),

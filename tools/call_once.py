@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from store import forgotten, tool_calls
-from store.database import Database
+from store.database import Connection, Database
 from store.tool_results import ToolResult, find_fresh, save_result
 from tools.single_flight import SingleFlight
 
@@ -30,6 +30,9 @@ CLAIM_S = 15.0  # a killed worker's call is made by another within this
 _RENEWAL_S = CLAIM_S / 3
 # A call that lasts longer than any limit of ours allows (pace, robots.txt and page together) keeps nobody waiting.
 _RENEWALS_MAX = int(600 / _RENEWAL_S)
+# A search or a tool of others may have cost money: its result is held for a database that is away, and not much longer, for those who
+# wait for it have other things to read and only minutes for all of it (SITE in workflows/policies.py).
+_RESULT_HELD_S = 60.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5  # how often one who waits looks for the result: soon, then twice a second
 
 
@@ -70,12 +73,16 @@ class CallOnce:
         released = False
         try:
             async with self._renewed(tool, key, claim_id):
-                result, body = await call()
-            log.info("tool_called", tool=tool, status=result.status, reason=result.reason)
-            async with self._database.transaction() as conn:
-                result, body = await forgotten.without_addresses(conn, result, body)
-                await save_result(conn, result, key, ttl_s(result), body)
-                await tool_calls.release(conn, tool, key, claim_id)
+                called, called_body = await call()
+                log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
+
+                async def save(conn: Connection) -> ToolResult:
+                    result, body = await forgotten.without_addresses(conn, called, called_body)
+                    await save_result(conn, result, key, ttl_s(result), body)
+                    await tool_calls.release(conn, tool, key, claim_id)
+                    return result
+
+                result = await self._database.store_paid(save, tool, _RESULT_HELD_S)
             released = True
         finally:
             if not released:

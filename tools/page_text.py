@@ -6,6 +6,7 @@ template markup are left out.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,6 +18,21 @@ _DROPPED = frozenset({"script", "style", "noscript", "template", "svg", "head", 
 _BLOCKS = frozenset(
     "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5"
     " h6 header hr li main nav ol p pre section summary table tbody thead tfoot tr ul".split()
+)
+DEPTH_MAX = 512
+"""Browsers show nothing that lies deeper (Blink's and WebKit's limit on the depth of a document)."""
+# Comments, and what scripts and styles hold, are no tags. Every character is looked at once, whatever the page.
+_TAG = re.compile(
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<(?:script|style)\b.*?(?:</(?:script|style)\s*>|\Z)|<(/?)([a-z][^\s/<>]*)([^<>]*)",
+    re.DOTALL | re.IGNORECASE,
+)
+# Without an end tag, or closed by what follows: void elements, and those of which the end tag may be left out (HTML, 13.1.2).
+_NEVER_OPEN = frozenset(
+    "area base br col embed hr img input link meta source track wbr html head body p li dt dd option optgroup tr td th thead"
+    " tbody tfoot colgroup rt rp".split()
+)
+_ENDS_A_DRAWING = frozenset(
+    "b big blockquote center code div em font h1 h2 h3 i nobr ol s small span strong table tt u ul".split()
 )
 _SPACES = re.compile(r"[^\S\n]+")
 _LINKED_SCHEMES = ("http://", "https://", "mailto:", "tel:")
@@ -45,6 +61,28 @@ class RenderedPage:
     title: str
     text: str
     links: tuple[PageLink, ...]
+
+
+def nests_too_deep(html: str) -> bool:
+    """Whether a page opens more elements than it closes, at any point, as no page made for readers does.
+
+    Told before it is parsed: the parser's work grows with the square of the depth, up to minutes and gigabytes for a page of a few
+    hundred kilobytes, and everything else of the worker stands still meanwhile.
+    """
+    opened: Counter[str] = Counter()
+    for match in _TAG.finditer(html):
+        tag = (match[2] or "").lower()
+        if not tag or tag in _NEVER_OPEN:
+            continue
+        if match[1]:
+            opened[tag] = max(0, opened[tag] - 1)
+        elif not (match[3].endswith("/") and opened["svg"]):  # elsewhere "<b/>" opens an element like any other
+            opened[tag] += 1
+            if tag in _ENDS_A_DRAWING:
+                opened["svg"] = 0
+            if opened.total() > DEPTH_MAX:
+                return True
+    return False
 
 
 def render_page(html: str, base_url: str) -> RenderedPage:

@@ -9,6 +9,7 @@ from typing import Literal
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.evidence import Evidence
+from domain.failures import HOST_BUSY
 from domain.hosts import is_one_companys, registrable_domain
 from domain.identity import phones_in
 from domain.places import Place, addresses_in
@@ -74,7 +75,7 @@ class HostBusyError(ApplicationError):
     def __init__(self, site: str | None) -> None:
         super().__init__(
             f"{site} is being asked too often by us; the step is tried again",
-            type="HostBusyError",
+            type=HOST_BUSY,
             next_retry_delay=_BUSY_RETRY_DELAY,
         )
 

@@ -17,7 +17,7 @@ import httpx2
 
 from domain.storable import storable
 from tools.pace import PacedOutError
-from tools.page_text import render_page
+from tools.page_text import nests_too_deep, render_page
 from tools.robots import SIZE_MAX as ROBOTS_SIZE_MAX
 from tools.robots import USER_AGENT, Robots, SharedAnswers
 from tools.search.service import retry_after_s
@@ -262,6 +262,8 @@ def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, asked_i
     if content_type and not content_type.startswith(_HTML_TYPES):
         return _failed(url, "error", "not_html", final_url, hops, answer)
     body = _decode(answer)
+    if nests_too_deep(body):
+        return _failed(url, "error", "nests_too_deep", final_url, hops, answer)
     if not render_page(body, final_url).text.strip():
         return _failed(url, "empty", "no_text", final_url, hops, answer)
     return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)

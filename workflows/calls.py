@@ -5,6 +5,7 @@ a test compares this list with what the worker registers.
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -12,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 
 with workflow.unsafe.imports_passed_through():
     from domain.decision import DecisionRequest
-    from domain.failures import HANDED_BACK, Dependency
+    from domain.failures import HANDED_BACK, HOST_BUSY, Dependency
     from domain.steps import (
         AskStep,
         CheckStep,
@@ -44,6 +45,10 @@ ResultT = TypeVar("ResultT")
 # A step whose last attempt was lost with its worker is scheduled anew, for it is not the step that has failed. Not for
 # ever: a step that itself brings down every worker has to end.
 _WORKER_LOSSES_MAX = 5
+# A site that many companies share may be crowded by us for an hour: its turn comes later, which says nothing about the step. Each time
+# is three attempts, of up to three minutes each (SITE in ``policies.py``).
+_HOST_BUSY_MAX = 10
+_HOST_BUSY_PAUSE = timedelta(minutes=1)
 
 
 async def plan_run_search(step: RunStep) -> int:
@@ -176,6 +181,13 @@ ACTIVITIES = (
 )
 
 
+def forget_cancellation() -> None:
+    """What follows is done although the workflow was cancelled: its cancellation has been taken, and stops no step any more."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
 def stop_if_cancelled() -> None:
     """End here when what calls this is being cancelled.
 
@@ -192,6 +204,10 @@ def _is_worker_loss(error: ActivityError) -> bool:
     return isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.HEARTBEAT
 
 
+def _ended_as(error: ActivityError, failure_type: str) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type == failure_type
+
+
 async def _call(
     name: str, step: Step, result_type: type[ResultT], policy: workflow.ActivityConfig, summary: str | None = None
 ) -> ResultT:
@@ -200,14 +216,18 @@ async def _call(
         options["task_queue"] = AGENT_TASK_QUEUE
     if summary is not None:
         options["summary"] = summary
-    worker_losses = 0
+    worker_losses = host_busy = 0
     while True:
         try:
             result: ResultT = await workflow.execute_activity(name, step, result_type=result_type, **options)
         except ActivityError as error:
             if _is_worker_loss(error) and worker_losses < _WORKER_LOSSES_MAX and workflow.patched("outlive_workers"):
                 worker_losses += 1
-            elif not (isinstance(error.cause, ApplicationError) and error.cause.type == HANDED_BACK):
+            elif _ended_as(error, HOST_BUSY) and host_busy < _HOST_BUSY_MAX and workflow.patched("outlast_busy_hosts"):
+                host_busy += 1
+                stop_if_cancelled()
+                await workflow.sleep(_HOST_BUSY_PAUSE, summary="its site is crowded by us: next try")
+            elif not _ended_as(error, HANDED_BACK):
                 raise
             stop_if_cancelled()
         else:

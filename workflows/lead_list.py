@@ -75,10 +75,12 @@ class LeadListWorkflow:
             self._show()
             return await self._work()
         except (asyncio.CancelledError, FailureError) as error:
+            # From here on it ends in order, and what that takes is itself not cancelled any more (``calls.stop_if_cancelled``).
+            calls.forget_cancellation()
             await self._open.stop()
             if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
-                raise  # it was over already but for telling the requester
-            if is_cancelled_exception(error):
+                await calls.export_run(RunStep(request=self._state.request))  # it was over already but for this
+            elif is_cancelled_exception(error):
                 await self._end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
                 await self._end(RunStatus.ERROR, "failed; the workflow's failure says why")
@@ -375,10 +377,11 @@ class LeadListWorkflow:
         state = self._state
         await self._gate.record_refused()
         self._gate.close()
+        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note))
+        # Only now: a run that is cancelled before that is stored has not ended yet.
         state.status, state.note = status, note or state.note
         if status is RunStatus.COMPLETED:
             state.stage = Stage.DONE
-        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note))
         self._show()
         return ended
 

@@ -97,11 +97,12 @@ SITE = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# One agent call: up to a dozen model turns of up to two minutes each, but stored turn by turn, so an attempt that runs
-# out of time loses one turn at the most. The heartbeat tells a dead worker from a slow model. Three attempts, then the
-# run asks (``dependency_down``) or the company ends as failed.
+# One agent call: up to a dozen model turns of up to two minutes each, but stored turn by turn. A turn may stand in the queue for the
+# model for ten minutes before (agents/loop.py), so that one which begins in the first half of this time ends in it; in the second half
+# the call is handed back instead (activities/heartbeats.py), and begins anew without an attempt being counted. The heartbeat tells a
+# dead worker from a slow model. Three attempts, then the run asks (``dependency_down``) or the company ends as failed.
 AGENT = ActivityConfig(
-    start_to_close_timeout=timedelta(minutes=15),
+    start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=5),

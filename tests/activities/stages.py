@@ -18,7 +18,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from temporalio.testing import ActivityEnvironment
 
 from domain.request import RunRequest
 from domain.steps import CompanyRef, CompanyStep, RunStep, TaskRef
@@ -27,6 +26,7 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store import companies, search_tasks
 from store.database import SCHEMA, Connection, one_connection
+from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
 from worker import open_activities
 
@@ -59,7 +59,7 @@ class Stages:
 
     async def run(self, name: str, step: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
         """Run an activity as a worker does."""
-        environment = ActivityEnvironment()
+        environment = step_environment()
         environment.info = replace(environment.info, attempt=attempt)
         work = self.activities[name]
 

@@ -6,7 +6,6 @@ The companies are the demo's, read from its web and researched by its model.
 from __future__ import annotations
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
@@ -23,6 +22,7 @@ from settings import Settings
 from store import companies, runs, suppressions
 from store.database import Database, one_connection
 from store.evidence import load_evidence
+from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
 from tools.gateway import ToolGateway
 
@@ -40,7 +40,7 @@ class Steps:
         self._database, self._settings = database, settings
         self.companies = CompanyActivities(database, gateway, runner, settings)
         self.contacts = ContactActivities(database, gateway, runner, settings)
-        self.environment = ActivityEnvironment()
+        self.environment = step_environment()
         self.request: RunRequest
 
     async def found(self, position: int = 0) -> CompanyStep:

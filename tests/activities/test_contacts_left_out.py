@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from temporalio.testing import ActivityEnvironment
-
 from activities.contacts import ContactActivities
 from domain.company import CompanyFacts, CompanyStatus
 from domain.steps import CompanyOutcome, CompanyRef, CompanyStep
@@ -14,6 +12,7 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store import companies, completeness
 from store.database import Database
+from tests.activities.environment import step_environment
 from tests.agents.scripted_model import says, scripted
 from tests.store.rows import add_company, add_research, add_run
 from tools.gateway import ToolGateway
@@ -41,9 +40,9 @@ async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_t
         outcomes: list[CompanyOutcome] = []
         for _ in range(2):  # the second time as another worker, after the first died before its result was known
             contact_steps = ContactActivities(database, gateway, model.new_worker(), settings)
-            outcomes.append(await ActivityEnvironment().run(contact_steps.find_contacts, step))
+            outcomes.append(await step_environment().run(contact_steps.find_contacts, step))
         last = step.model_copy(update={"contacts_attempt": 2})
-        ended = await ActivityEnvironment().run(contact_steps.settle_contacts, last)
+        ended = await step_environment().run(contact_steps.settle_contacts, last)
         bought = model.bought
 
     assert (bought, [outcome.contacts for outcome in outcomes]) == (1, [0, 0])

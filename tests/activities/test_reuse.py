@@ -12,7 +12,6 @@ from uuid import UUID
 
 import openai
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
@@ -25,6 +24,7 @@ from settings import Settings
 from store import audit, companies, contacts, suppressions
 from store.database import Connection, Database
 from store.suppressions import Suppression
+from tests.activities.environment import step_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_run, candidate
@@ -80,13 +80,13 @@ class Office:
 
     async def research(self, model: Model, step: CompanyStep, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
         steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await ActivityEnvironment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, step)
         assert outcome.status is status
         return outcome.spend
 
     async def find_contacts(self, model: Model, step: CompanyStep) -> tuple[int, Spend]:
         steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await ActivityEnvironment().run(steps.find_contacts, step)
+        outcome = await step_environment().run(steps.find_contacts, step)
         return outcome.contacts, outcome.spend
 
     async def states(self, employees: int) -> Reply:

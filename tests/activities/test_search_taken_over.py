@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import openai
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.discovery import DiscoveryActivities, is_settled
 from activities.list_reading import ListReadings
@@ -22,6 +21,7 @@ from store import runs, search_tasks
 from store.companies import candidates_of
 from store.database import Connection, Database
 from store.tool_results import ToolResult
+from tests.activities.environment import step_environment
 from tests.store.rows import run_request
 from tools.gateway import ToolGateway
 from tools.search.searxng import SearxngSearch
@@ -63,7 +63,7 @@ class Search:
         runner = AgentRunner(self.model, self.gateway, self.database, self.settings)
         steps = DiscoveryActivities(self.database, self.gateway, runner, self.settings)
         step = TaskStep(request=request, task=task, retry_round=retry_round)
-        outcome = await ActivityEnvironment().run(steps.discover, step)
+        outcome = await step_environment().run(steps.discover, step)
         async with self.database.transaction() as conn:
             found = await candidates_of(conn, task.task_id)
         return Searched(outcome, [(each.candidate_key, each.url, each.evidence.quote) for each in found])

@@ -13,7 +13,6 @@ from typing import Any
 
 import openai
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
@@ -24,6 +23,7 @@ from settings import Settings
 from store import companies
 from store.companies import SitePageRef
 from store.database import Database
+from tests.activities.environment import step_environment
 from tests.agents.scripted_model import Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_company, add_run, candidate
@@ -85,7 +85,7 @@ async def new_worker(database: Database, settings: Settings, web: Web) -> AsyncI
 
 
 async def run(work: Callable[[CompanyStep], Any], step: CompanyStep, attempt: int) -> CompanyOutcome:
-    environment = ActivityEnvironment()
+    environment = step_environment()
     environment.info = replace(environment.info, attempt=attempt, retry_policy=POLICY)
     outcome: CompanyOutcome = await environment.run(work, step)
     return outcome

@@ -120,7 +120,7 @@ async def test_f26_an_answer_is_held_for_a_database_that_goes_away_meanwhile(
             call = asyncio.create_task(server.run(run_id))
             assert await eventually(lambda: server.bought == 1, within_s=10)
             async with database_away(database_url):
-                not_yet = {"event": "model_turn_not_stored_yet", "error": "PoolTimeout"}.items()
+                not_yet = {"event": "not_stored_yet", "what": "model turn", "error": "PoolTimeout"}.items()
                 assert await eventually(lambda: any(not_yet <= event.items() for event in logged), within_s=10)
         assert (await call).stop == "answered"
         assert server.bought == 1

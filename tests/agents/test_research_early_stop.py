@@ -10,7 +10,6 @@ from typing import Any
 
 import openai
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
@@ -22,6 +21,7 @@ from domain.steps import CompanyStep
 from settings import Settings
 from store import companies
 from store.database import Database
+from tests.activities.environment import step_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_run, candidate
@@ -66,7 +66,7 @@ async def qualified(database: Database, gateway: ToolGateway, settings: Settings
     step = CompanyStep(request=request, company=ref)
     async with openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
-        outcome = await ActivityEnvironment().run(steps.qualify_company, step)
+        outcome = await step_environment().run(steps.qualify_company, step)
     assert outcome.status is CompanyStatus.FOUND
     return step
 
@@ -88,7 +88,7 @@ async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
     }
     async with scripted(database, gateway, settings, says(answer)) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await ActivityEnvironment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, step)
         assert (outcome.status, outcome.spend.model_calls, model.bought) == (CompanyStatus.FOUND, 1, 1)
         assert list(shown(model, 0)) == ["/", "/about", "/rentals"]
         assert shown(model, 0)["/"] == home, "from the cache, under the id it was stored with"
@@ -100,7 +100,7 @@ async def test_an_unknown_criterion_is_asked_about_once_more_with_the_pages_that
     step = await qualified(database, gateway, settings, units_min=100)
     async with scripted(database, gateway, settings, says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await ActivityEnvironment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, step)
         assert (outcome.status, outcome.reason) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
         assert model.bought == 2, "one more question, not two"
         assert "units" in model.asked(1)["input"][-1]["content"]
@@ -115,7 +115,7 @@ async def test_a_company_that_has_ended_is_never_researched(
         await companies.end_company(conn, step.company.company_id, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
     async with scripted(database, gateway, settings) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await ActivityEnvironment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, step)
         assert (outcome.status, outcome.reason, model.bought) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET, 0)
 
 
@@ -125,6 +125,6 @@ async def test_the_pages_that_name_people_are_opened_before_they_are_asked_for(
     step = await qualified(database, gateway, settings, state="TX")
     async with scripted(database, gateway, settings, says({"people": []})) as model:
         steps = ContactActivities(database, gateway, model.new_worker(), settings)
-        await ActivityEnvironment().run(steps.find_contacts, step)
+        await step_environment().run(steps.find_contacts, step)
         assert list(shown(model, 0)) == ["/", "/team", "/about"]
         assert model.bought == 1

@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from activities.discovery import DiscoveryActivities
@@ -30,6 +29,7 @@ from starter import app
 from store import audit, companies, contacts, forgotten, known, runs, search_tasks, suppressions, tool_results
 from store.database import Connection, Database, one_connection
 from store.forget_sweep import text_tables
+from tests.activities.environment import step_environment
 from tests.http_server import html, serving
 from tests.store.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with
 from tests.store.rows import add_run, candidate, person, result
@@ -309,7 +309,7 @@ async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_no
     request = await add_run(conn)
     step = await company_step(conn, request, "http://acme.example/")
 
-    outcome = await ActivityEnvironment().run(steps.companies.qualify_company, step)
+    outcome = await step_environment().run(steps.companies.qualify_company, step)
 
     assert outcome.status is CompanyStatus.SUPPRESSED
     assert set(await tables_with(conn, ACME_TRACES)) == {"suppression_domains"}
@@ -335,7 +335,7 @@ async def test_a_search_does_not_store_a_forgotten_company_again(
         [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
     await conn.execute("UPDATE runs SET criteria = '{}' WHERE run_id = %s", (request.run_id,))
     anything = request.model_copy(update={"criteria": Criteria()})
-    await ActivityEnvironment().run(steps.discovery.discover, TaskStep(request=anything, task=task))
+    await step_environment().run(steps.discovery.discover, TaskStep(request=anything, task=task))
 
     names = [url for _, url in await companies.mentions(conn, request.run_id)]
     assert names == ["http://birch.example/"]
@@ -348,14 +348,14 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
     step = GateStep(request=whole.request)
-    taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, step)
+    taken_back = await step_environment().run(steps.companies.recheck_suppression, step)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
-    put_anew = ActivityEnvironment()
+    put_anew = step_environment()
     put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
     again = await put_anew.run(steps.companies.recheck_suppression, step)
     assert again == taken_back, "run again, the same check says the same"
     following = step.model_copy(update={"check": 1})
-    assert (await ActivityEnvironment().run(steps.companies.recheck_suppression, following)).companies == ()
+    assert (await step_environment().run(steps.companies.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
@@ -364,7 +364,7 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
-    taken_back = await ActivityEnvironment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
+    taken_back = await step_environment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
 
 
