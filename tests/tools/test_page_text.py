@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.page_text import PageLink, RenderedPage, render_page
+from tools.page_text import PageLink, RenderedPage, nests_too_deep, render_page
 
 BASE = "https://acme.example/about/team.html"
 COMPANY_PAGE = """
@@ -145,3 +145,41 @@ def test_any_text_comes_through_with_its_characters(text: str) -> None:
 @given(st.text(max_size=200))
 def test_whatever_is_sent_as_a_page_is_read_without_failing(page: str) -> None:
     assert render_page(page, BASE).text == render_page(page, BASE).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 60_000 + "x" + "</div>" * 60_000,
+        "<div class=card>x" * 45_000,
+        "".join(f"<p><font color={number}>x" for number in range(3_000)),
+        "<x/>" * 3_000,
+        "<svg><path/></svg><div>" * 1_000,
+        "<!--><b>" + "<i>" * 600,
+    ],
+    ids=["nested", "unclosed", "formatting", "not self-closing", "beside drawings", "behind a comment"],
+)
+def test_a_page_that_a_parser_would_stand_still_over_is_known_beforehand(page: str) -> None:
+    assert nests_too_deep(page)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "".join(f"<li><a href=/{number}>Company {number}</a>" for number in range(5_000)),
+        "<table>" + "<tr><td>a<td>b" * 5_000 + "</table>",
+        "<p>one<br>two<img src=x>" * 5_000,
+        "<svg>" + '<path d="M0 0"/>' * 5_000 + "</svg>",
+        f"<script>{'<div>' * 5_000}</script><style>{'<i>' * 5_000}</style><!-- {'<b>' * 5_000} -->",
+        "<div>" * 500 + "x" + "</div>" * 500,
+        "</div>" * 5_000,
+    ],
+    ids=["a list", "a table", "void elements", "a drawing", "no tags", "deep", "closed without being opened"],
+)
+def test_a_page_made_for_readers_is_not_too_deep_however_long_it_is(page: str) -> None:
+    assert not nests_too_deep(page)
+
+
+@given(st.text(alphabet="<>/!-ab \"'=", max_size=300))
+def test_any_text_can_be_asked_for_its_depth(page: str) -> None:
+    assert nests_too_deep(page) is False

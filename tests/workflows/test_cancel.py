@@ -62,6 +62,30 @@ async def test_a_run_can_be_cancelled_in_every_stage(start: StartRun, name: str,
         assert run.stored.statuses() == {at(0, 0): CompanyStatus.COMPLETE, at(0, 1): CompanyStatus.FOUND}
 
 
+@pytest.mark.parametrize("name", ["finish_run", "export_run", "notify_requester"])
+async def test_f87_a_run_cancelled_while_it_is_delivered_ends_either_way_and_tells(start: StartRun, name: str) -> None:
+    run = await start(request_for(1), [OK], prepare=lambda s: s.hold(name))
+    await run.stored.hold(name).reached.wait()
+    await run.handle.cancel()
+    while not await was_asked_to_cancel(run.handle):
+        pass
+    run.stored.release_all()
+    if name == "finish_run":  # its end was not stored yet
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+        assert run.stored.steps("finish_run")[-1].status is RunStatus.CANCELLED
+        assert (await run.progress()).status is RunStatus.CANCELLED
+        assert run.told_of() == ["cancelled"]
+    else:
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+        assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
+        assert run.stored.steps("export_run"), "its files are kept"
+        assert run.told_of()[-1] == "completed"
+        assert (await run.progress()).status is RunStatus.COMPLETED
+    assert await run.status() is WorkflowExecutionStatus.CANCELED
+
+
 async def test_a_run_can_be_cancelled_while_it_waits_for_a_decision(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question()

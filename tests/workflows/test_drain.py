@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
 
 from domain.progress import RunStatus
 from tests.workflows.conftest import Server, start_dev_environment, starting, working
@@ -34,3 +36,22 @@ async def test_f30_a_step_held_longer_than_the_drain_is_handed_back_and_starts_e
     started = [event.activity_task_started_event_attributes.attempt for event in events]
     assert max(started) == 1, "no attempt was counted"
     assert not [event for event in events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT]
+
+
+async def test_a_cancelled_run_whose_end_is_handed_back_is_ended_by_another_worker() -> None:
+    async with await start_dev_environment() as environment:
+        world = World()
+        async with starting(Server(environment, world)) as start:
+            async with working(environment, cached_workflows_max=0, world=world, drain=DRAIN):
+                run = await start(
+                    request_for(1), [OK], prepare=lambda s: (s.hold("research_company", at(0)), s.hold("finish_run"))
+                )
+                await run.stored.hold("research_company", at(0)).reached.wait()
+                await run.handle.cancel()
+                await run.stored.hold("finish_run").reached.wait()
+            run.stored.release_all()
+            async with working(environment, world=world):
+                with pytest.raises(WorkflowFailureError):
+                    await run.result()
+    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED] * 2
+    assert run.told_of() == ["cancelled"]

@@ -7,7 +7,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 
 from domain.company import CompanyStatus, ReasonCode
-from domain.failures import MODEL_BAD_REQUEST
+from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST
 from domain.progress import RunStatus, Stage
 from domain.steps import StateStep
 from tests.workflows.conftest import StartRun
@@ -285,3 +285,18 @@ async def test_f30_a_step_that_brings_down_every_worker_ends_its_company_and_not
     assert (await run.result()).companies == 1
     assert run.stored.complete() == [at(0, 1)]
     assert len(run.stored.keys("research_company")) == 3 * 6 + 1
+
+
+async def test_a_site_that_is_crowded_by_us_is_waited_for_and_its_company_not_lost(start_skipping: StartRun) -> None:
+    run = await start_skipping(request_for(1), [OK], prepare=lambda s: s.fail_once("qualify_company", at(0), HOST_BUSY))
+    assert (await run.result()).companies == 1
+    assert len(run.stored.keys("qualify_company")) == 2
+
+
+async def test_a_site_that_stays_crowded_ends_its_company_and_not_the_run(start_skipping: StartRun) -> None:
+    run = await start_skipping(
+        request_for(1), [OK, OK], prepare=lambda s: s.fail("qualify_company", at(0, 0), HOST_BUSY)
+    )
+    assert (await run.result()).companies == 1
+    assert run.stored.complete() == [at(0, 1)]
+    assert run.stored.keys("qualify_company").count(at(0, 0)) == 11
