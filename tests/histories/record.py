@@ -13,23 +13,28 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHistory
+from temporalio.common import RetryPolicy
 
 from domain.company import ReasonCode
-from domain.failures import HANDED_BACK, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
+from domain.failures import HANDED_BACK, HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
 from domain.request import Windows
 from domain.steps import CompanyStep
 from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for
+from workflows import calls
 from workflows.company import CompanyWorkflow
 from workflows.names import TASK_QUEUE
+from workflows.policies import AGENT
 
 DIRECTORY = Path(__file__).parent
 # They name the machine, the process and the paths of who recorded; a replay does not read them.
@@ -118,6 +123,33 @@ async def handed_back(_: Server, start: StartRun) -> Histories:
     return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
 
 
+async def worker_lost(_: Server, start: StartRun) -> Histories:
+    """A step of a company outlives more workers than it has attempts."""
+    soon = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": RetryPolicy(maximum_attempts=1)}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(calls, "AGENT", soon)  # time-outs may be changed freely: a replay does not look at them
+        run = await start(request_for(1), [OK], prepare=lambda s: s.lose("research_company", at(0), 1))
+        await run.result()
+    return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
+
+
+async def host_busy(_: Server, start: StartRun) -> Histories:
+    """A company whose site is crowded by us for a while."""
+    run = await start(request_for(1), [OK], prepare=lambda s: s.fail_once("qualify_company", at(0), HOST_BUSY))
+    await run.result()
+    return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
+
+
+async def delivery_cancelled(_: Server, start: StartRun) -> Histories:
+    """Somebody cancels a run while its files are rendered."""
+    run = await start(request_for(1), [OK], prepare=lambda s: s.hold("export_run"))
+    await run.stored.hold("export_run").reached.wait()
+    await run.handle.cancel()
+    run.stored.hold("export_run").release()
+    await _failed(run.handle.result())
+    return await of_run(run)
+
+
 async def deadline(_: Server, start: StartRun) -> Histories:
     """Nobody answers: the deadline takes the default."""
     run = await start(request_for(2), [OK])
@@ -149,6 +181,9 @@ SCENARIOS = {
     "continued": Scenario(continued),
     "failures": Scenario(failures),
     "handed_back": Scenario(handed_back),
+    "worker_lost": Scenario(worker_lost),
+    "delivery_cancelled": Scenario(delivery_cancelled),
+    "host_busy": Scenario(host_busy, open_skipping_server),
     "outage": Scenario(outage, open_skipping_server),
     "deadline": Scenario(deadline, open_skipping_server),
     "company_complete": Scenario(company_complete),

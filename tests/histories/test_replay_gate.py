@@ -4,6 +4,8 @@ Temporal takes a run to another worker by replaying its history there. A change 
 recorded history would stop open runs at that point, so it fails here first.
 """
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from tests.conftest import PROJECT
 from tests.histories.changed_workflow import ChangedLeadListWorkflow
 from tests.histories.record import DIRECTORY, SCENARIOS, load
 from tests.workflows.conftest import check_payloads
@@ -76,6 +79,26 @@ def test_every_step_that_a_run_can_take_is_in_a_recorded_history() -> None:
     taken = {name for path in RECORDED for name in activities_of(load(path))}
     missing = {call.__name__ for call in calls.ACTIVITIES} - taken
     assert not missing, f"no recorded history has {missing}: give tests/histories/record.py a scenario that takes it"
+
+
+def test_every_patch_is_in_a_recorded_history_of_runs_that_took_the_new_course() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "workflows").glob("*.py"))
+    written = set(re.findall(r"""workflow\.patched\(\s*["']([^"']+)""", source))
+    taken = {patch for path in RECORDED for patch in patches_of(load(path))}
+    assert written, "the workflows have patches"
+    assert written <= taken, f"record a run that takes {written - taken}: `python -m tests.histories.record`"
+
+
+def patches_of(history: WorkflowHistory) -> set[str]:
+    """Names of the patches that a history was recorded with."""
+    markers = [event.marker_recorded_event_attributes for event in history.events]
+    found = [
+        payload
+        for marker in markers
+        if marker.marker_name == "core_patch"
+        for payload in marker.details["patch-data"].payloads
+    ]
+    return {str(json.loads(payload.data)["id"]) for payload in found}
 
 
 def activities_of(history: WorkflowHistory) -> set[str]:
