@@ -153,6 +153,20 @@ async def test_a_late_answer_puts_the_price_right_and_does_not_stand(database: D
         assert [turn.cost_usd for turn in await agent_turns.load_turns(conn, key)] == [0.04]
 
 
+async def test_a_call_under_way_when_its_run_ends_stays_spent_until_its_price_is_known(database: Database) -> None:
+    run_id = await _run(database)
+    reserved = await _reserve(database, _key(run_id))
+    async with database.transaction() as conn:
+        assert (await runs.spend(conn, run_id))["model_calls"] == 0, "under way"
+        await agent_turns.lose_open_turns(conn, run_id)
+        spent = await runs.spend(conn, run_id)
+    assert (spent["cost_usd"], spent["model_calls"]) == (0.1, 1)
+    assert not await _settle(database, reserved), "nobody goes on with it"
+    async with database.transaction() as conn:
+        assert (await runs.spend(conn, run_id))["cost_usd"] == 0.05
+    assert isinstance(await _asked(database, _key(run_id)), Reservation), "the run, started anew, can buy that turn"
+
+
 async def test_a_call_given_up_may_still_be_known_to_be_free(database: Database) -> None:
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
