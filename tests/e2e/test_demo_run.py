@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from bench.score import score
+from client.connection import connect
 from local.demo.world import DEFAULT_SEED
 from tests.e2e.terminal import Output, Terminal, read_rows
+from tests.workflows.conftest import texts_in
 
 CRITERIA = '{"pms": "Buildium", "state": "TX"}'
 COMPANIES_HEADER = (
@@ -89,6 +92,24 @@ def test_an_export_of_a_completed_run_writes_the_same_bytes_again(
     assert again["partial"] is False
     assert Path(again["companies_csv"]).read_bytes() == delivery.companies_csv.read_bytes()
     assert Path(again["contacts_csv"]).read_bytes() == delivery.contacts_csv.read_bytes()
+
+
+def test_no_history_of_the_run_holds_an_address_or_a_persons_name(stack: Terminal, delivery: Delivery) -> None:
+    written = asyncio.run(texts_of(stack.addresses().temporal_address, f"lead-list-{delivery.run_id}"))
+    assert len(written) > 500, "the run and its companies"
+    people = {row["full_name"].encode() for row in read_rows(delivery.contacts_csv)}
+    assert not [text for text in written if b"@" in text or any(name in text for name in people)]
+
+
+async def texts_of(temporal_address: str, workflow_id: str) -> list[bytes]:
+    """All that the histories of a run and its companies carry."""
+    client = await connect(temporal_address)
+    return [
+        text
+        async for execution in client.list_workflows(f"WorkflowId STARTS_WITH '{workflow_id}'")
+        async for event in client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events()
+        for text in texts_in(event)
+    ]
 
 
 def test_the_demo_says_that_it_is_one(stack: Terminal, delivery: Delivery) -> None:
