@@ -97,6 +97,11 @@ class Stages:
                 found += (f"{table} {_plain(row, known)}" for row in rows if not _is_beside(row))
         return sorted(found)
 
+    def turns_lost(self) -> int:
+        """Calls of the model whose answers were never stored, so that they were made again."""
+        row = self.conn.execute("SELECT count(*) AS lost FROM agent_turns WHERE status = 'lost'").fetchone()
+        return int(row["lost"]) if row else 0
+
     def disconnect(self) -> None:
         """End every other connection to the database, as its server does when it goes away."""
         self.conn.execute(

@@ -1,4 +1,6 @@
-"""Any step may run twice, or be cut off anywhere and run again: what is stored is what one undisturbed run of it stores.
+"""Any step may run twice, or be cut off and run again: what is stored is what one undisturbed run of it stores.
+
+Where a step is cut off is drawn, another point for each and the same in every run of the tests.
 
 Every activity that a worker registers is tried; one without a case here fails the first test.
 """
@@ -154,7 +156,7 @@ async def test_every_activity_of_a_worker_has_a_case(stages: Stages) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_run_twice_or_cut_off_anywhere_a_step_leaves_what_one_run_leaves(
+async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
     stages: Stages, mail: MailServer, name: str
 ) -> None:
     stage, step_of = CASES[name]
@@ -169,16 +171,24 @@ async def test_run_twice_or_cut_off_anywhere_a_step_leaves_what_one_run_leaves(
     assert _differences(stages.state(stage), undisturbed) == [], "run twice"
     assert again == answer or name in _TELL_WHAT_THEY_DID
     assert len(mail.messages) == (name == "notify_requester"), "told once"
+    assert stages.turns_lost() == 0, "no turn was bought twice"
 
     for how in (cancel_this_task, stages.disconnect):
         mail.messages.clear()
         stages.put_back(stage)
         point = a_point(name, watched.waits)
-        with contextlib.suppress(asyncio.CancelledError, psycopg.OperationalError):
-            await stages.run(name, step, cut_off=CutOff(point, how))
+        cut_off = CutOff(point, how)
+        try:
+            await stages.run(name, step, cut_off=cut_off)
+        except (asyncio.CancelledError, psycopg.OperationalError):
+            pass
+        else:
+            assert how != cancel_this_task, "it was cut off"  # a lost connection that nothing needed any more is no cut
+        assert cut_off.waits >= point, "the point was reached"
         again = await _run_until_done(stages, name, step)
         assert _differences(stages.state(stage), undisturbed) == [], f"cut off at wait {point} of {watched.waits}"
         assert again == answer or name in _TELL_WHAT_THEY_DID
+        assert stages.turns_lost() <= 1, "the one that was under way"
         # A server may have taken a message of which it could not say so any more: the same one comes again, under its own id.
         assert len({message["Message-ID"] for message in mail.messages}) == (name == "notify_requester")
 
