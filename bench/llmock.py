@@ -183,9 +183,10 @@ def report(verdicts: list[Verdict], wall_s: float) -> str:
     for one in verdicts:
         ended = one.status.value if one.status is RunStatus.COMPLETED else f"**{one.status.value}**"
         fails = f"**{_counted(one.fails)}**" if one.fails else "0"
+        faults = str(one.faults) if one.faults else "**0**"
         lines.append(
-            f"| {one.scenario} | {ended} | {one.companies} | {one.calls} | {one.attempts} | {one.faults or '**0**'} | {fails} | {_counted(one.warns)}"
-            f" | {_counted(one.asked)} |"
+            f"| {one.scenario} | {ended} | {one.companies} | {one.calls} | {one.attempts} | {faults} | {fails}"
+            f" | {_counted(one.warns)} | {_counted(one.asked)} |"
         )
     for one in verdicts:
         if one.fails:
