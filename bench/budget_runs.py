@@ -105,6 +105,20 @@ class MortalDatabase(Database):
             raise asyncio.CancelledError
 
 
+def violations(till_usd: float, till_calls: int, said_usd: float, said_calls: int, limits: Limits) -> list[str]:
+    """How what was charged, and what the run says of it, break the promises: no limit is exceeded, and no less is said than was charged."""
+    found: list[str] = []
+    if limits.max_cost_usd is not None and till_usd > limits.max_cost_usd:
+        found.append(f"${till_usd:.6f} spent of ${limits.max_cost_usd:g}")
+    if limits.max_model_calls is not None and till_calls > limits.max_model_calls:
+        found.append(f"{till_calls} calls of {limits.max_model_calls}")
+    if said_usd < till_usd - _ROUNDING_USD or said_calls < till_calls:
+        found.append(f"${said_usd:.6f}, {said_calls} calls said; ${till_usd:.6f}, {till_calls} charged")
+    if limits.max_cost_usd is not None and said_usd > limits.max_cost_usd + _ROUNDING_USD:
+        found.append(f"${said_usd:.6f} said of ${limits.max_cost_usd:g}")
+    return found
+
+
 class Bench:
     """The servers, the workers, and what has been measured."""
 
@@ -158,18 +172,8 @@ class Bench:
         self.outcomes.append(await self._judged(simulated, request.limits, raises))
 
     async def _check(self, simulated: "_Simulated", limits: Limits) -> None:
-        till = simulated.till
         ledger_usd, calls, _, _ = await self._ledger(simulated.run_id)
-        if limits.max_cost_usd is not None and till.spent_usd > limits.max_cost_usd:
-            simulated.over.append(f"${till.spent_usd:.6f} spent of ${limits.max_cost_usd:g}")
-        if limits.max_model_calls is not None and till.charged > limits.max_model_calls:
-            simulated.over.append(f"{till.charged} calls of {limits.max_model_calls}")
-        if ledger_usd < till.spent_usd - _ROUNDING_USD or calls < till.charged:
-            simulated.over.append(
-                f"${ledger_usd:.6f}, {calls} calls said; ${till.spent_usd:.6f}, {till.charged} charged"
-            )
-        if limits.max_cost_usd is not None and ledger_usd > limits.max_cost_usd + _ROUNDING_USD:
-            simulated.over.append(f"${ledger_usd:.6f} said of ${limits.max_cost_usd:g}")
+        simulated.over += violations(simulated.till.spent_usd, simulated.till.charged, ledger_usd, calls, limits)
 
     async def _ledger(self, run_id: UUID) -> tuple[float, int, int, int]:
         """What the run says: dollars, calls, answered turns, calls without an answer in time."""
