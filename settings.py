@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         default=None, min_length=1, max_length=100, description="Not set: a hash of the code (docs/upgrades.md)."
     )
     worker_ready_file: Path | None = None
-    worker_health_port: int | None = None
+    worker_health_port: int | None = Field(default=None, ge=0, le=65_535)
 
     smtp_url: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port, or smtps://")
     mail_from: str = "pm-pipeline@localhost"

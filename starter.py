@@ -118,7 +118,9 @@ def start(
             started = await start_run(services, request, checked_email(notify_email))
             run = await runs.get_run(services.conn, request.run_id)
             short = str(run.run_id)[:8]
-            console.print(f"Run {run.run_id} {'started' if started else 'was started before; following it'}")
+            console.print(f"Run {run.run_id} {'started' if started else 'was started before'}")
+            if run.limits != request.limits:
+                console.print("It was stored before: the limits that are in force for it stay, whatever was given now.")
             if detach:
                 if as_json:
                     print_json({"run_id": str(run.run_id), "workflow_id": run.workflow_id, "status": run.status.value})

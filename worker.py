@@ -232,6 +232,11 @@ async def work_until_stopped(settings: Settings) -> None:
 
 def main() -> int:
     """Run a worker; the process's exit code."""
+    if sys.argv[1:]:
+        sys.stderr.write(
+            "usage: python worker.py (no arguments; its settings are environment variables: settings.py)\n"
+        )
+        return 0 if sys.argv[1] in {"-h", "--help"} else 2
     try:
         settings = with_local_stack(load_settings())
         configure_logging(settings)

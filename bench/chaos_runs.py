@@ -32,7 +32,9 @@ CRITERIA = {"pms": "Buildium", "state": "TX"}
 _POLL_S = 0.3
 # A run that asks since something was down goes on by itself when that answers again. A person who waits in vain answers at last.
 _PATIENCE_S = 90.0
-_RUN_MAX_S = 900.0
+# After a long outage it looks every five minutes (RECHECK in workflows/policies.py).
+_PATIENCE_AFTER_LONG_S = 330.0
+_RUN_MAX_S = 1_200.0
 
 
 class RunResult(BaseModel):
@@ -117,7 +119,8 @@ async def outage_run(stack: ChaosStack, at_call: int, lasts_s: float) -> Outage:
     run = await _row(stack, request)
     stack.model.is_down = False
     refused_s = list(stack.model.refused_s)
-    result = await _followed(stack, request, started)
+    patience_s = _PATIENCE_S if lasts_s <= _PATIENCE_S else _PATIENCE_AFTER_LONG_S
+    result = await _followed(stack, request, started, patience_s=patience_s)
     return Outage(
         lasted_s=lasts_s,
         attempts=len(refused_s),
@@ -164,7 +167,9 @@ async def _row(stack: ChaosStack, request: RunRequest) -> RunRow | None:
         return None
 
 
-async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> RunResult:
+async def _followed(
+    stack: ChaosStack, request: RunRequest, started: float, *, patience_s: float = _PATIENCE_S
+) -> RunResult:
     asked: dict[str, tuple[str, float]] = {}
     by_hand = 0
     while (run := await _row(stack, request)) is None or run.status not in ENDED:
@@ -174,7 +179,7 @@ async def _followed(stack: ChaosStack, request: RunRequest, started: float) -> R
             question = run.decision
             _, since = asked.setdefault(question.decision_id, (question.reason.value, time.monotonic()))
             was_down = question.reason is DecisionReason.DEPENDENCY_DOWN
-            if not was_down or time.monotonic() - since > _PATIENCE_S:
+            if not was_down or time.monotonic() - since > patience_s:
                 action = DecisionAction.RETRY if was_down else DecisionAction.ACCEPT_PARTIAL
                 by_hand += await _answered(stack, run, action)
         await asyncio.sleep(_POLL_S)

@@ -85,7 +85,7 @@ async def cancel_run(services: Services, run: RunRow) -> None:
 
 def _why(error: RPCError) -> str:
     if error.status is RPCStatusCode.NOT_FOUND:
-        return "the run's workflow is not running any more"
+        return "no workflow of this run is running any more: `python starter.py status RUN` says what to do"
     return f"Temporal did not take it: {error.message}; is a worker running (`python worker.py`)?"
 
 

@@ -56,9 +56,9 @@ async def follow_on_console(services: Services, run: RunRow, console: Console, a
 
     def print_change(view: RunView) -> None:
         nonlocal last
-        key = f"{view.stage}{view.run.status}{view.companies_ready}{view.waiting_for_worker}"
+        key = f"{view.stage}{view.run.status}{view.companies_ready}{view.why_nothing_moves}"
         if key != last:
-            suffix = " · waiting for a worker: start one with `python worker.py`" if view.waiting_for_worker else ""
+            suffix = f" · {view.why_nothing_moves}" if view.why_nothing_moves else ""
             console.print(progress_line(view) + suffix, markup=False, highlight=False, soft_wrap=True)
             last = key
 

@@ -26,6 +26,7 @@ from store.forget_find import Found, Subject, TouchedRun
 from store.forget_sweep import TouchedRows
 from tools.pms.accounts import is_account_host
 
+EXPORTS = Path("./exports")  # may be missing: nothing was exported then
 _OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
 
 
@@ -50,7 +51,7 @@ class Forgetting(BaseModel):
 
 def forget_command(
     who: Annotated[str, typer.Argument(metavar="EMAIL|DOMAIN", help="A person's address, or a company's own domain.")],
-    output_dir: Annotated[Path, typer.Option("--output-dir", help="Where exported files lie.")] = Path("./exports"),
+    output_dir: Annotated[Path, typer.Option("--output-dir", help="Where exported files lie.")] = EXPORTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: Annotated[
@@ -60,6 +61,10 @@ def forget_command(
     """Erase a person or company everywhere, and never store or deliver them again."""
     console = Console(quiet=as_json, width=None if sys.stdout.isatty() else 160)
     subject = subject_of(who)
+    if output_dir != EXPORTS and not output_dir.is_dir():
+        raise UserError(
+            f"output-dir {output_dir} is no directory: name the one that exported files lie in; nothing was erased"
+        )
 
     async def work() -> int:
         async with open_database(load_settings()) as conn:

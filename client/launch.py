@@ -186,8 +186,11 @@ def check_output_dir(directory: Path) -> None:
 async def start_run(services: Services, request: RunRequest, notify_email: str | None) -> bool:
     """Store a run and start its workflow. The same run id started again finds the run that there is.
 
+    A stored run that Temporal does not know (any more) is started anew, under the limits that are in force for it: what was
+    spent counts against them, also after a decision has raised them.
+
     Returns:
-        Whether it was started now (False: it was there already, with the same request).
+        Whether it was started now (False: it is there already, with the same request).
 
     Raises:
         UserError: the run id belongs to another request, or Temporal refused the start.
@@ -205,6 +208,7 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
             raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or ask for the same")
         if existing.status in ENDED:
             return False  # Temporal may have forgotten the workflow by now; the run is over all the same
+        request = request.model_copy(update={"limits": existing.limits, "on_decision": existing.on_decision})
     try:
         await _start_workflow(services.client, request, workflow_id)
     except WorkflowAlreadyStartedError:
@@ -213,7 +217,7 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
         if inserted and not await _has_workflow(services.client, workflow_id):
             await runs.delete_unstarted_run(services.conn, request.run_id)
         raise UserError(f"Temporal refused to start the run: {error.message}") from error
-    return inserted
+    return True
 
 
 async def _has_workflow(client: Client, workflow_id: str) -> bool:

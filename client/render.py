@@ -38,6 +38,8 @@ def criteria_table(request: RunRequest) -> Table:
     table.add_row("contacts per company", f"{request.contacts_min} to {request.contacts_max}", "")
     if request.limits.max_cost_usd is not None:
         table.add_row("cost limit", f"${request.limits.max_cost_usd:g}", "")
+    if request.limits.max_model_calls is not None:
+        table.add_row("limit of model calls", f"{request.limits.max_model_calls:,}", "")
     return table
 
 
@@ -68,8 +70,8 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
         parts.append(
             Text(f"An answer{meant} was refused on {last.at:%Y-%m-%d %H:%M} UTC: {last.problem}", style="yellow")
         )
-    if view.waiting_for_worker:
-        parts.append(Text("waiting for a worker: start one with `python worker.py`", style="yellow"))
+    if view.why_nothing_moves:
+        parts.append(Text(view.why_nothing_moves, style="yellow"))
     if is_demo:
         parts.append(Text("DEMO: the companies are fictional", style="magenta"))
     return Group(*parts)

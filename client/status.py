@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from agents.cost import UnknownPriceError, price_usd
 from client.services import Services
@@ -36,6 +36,7 @@ class RunView(BaseModel):
     Attributes:
         live: counts of what is open now; None when no worker answers, or the run has ended.
         waiting_for_worker: the run should be worked on, but no worker is there to do it.
+        stranded: why no worker will ever take it up, and what to do; None where one can.
         bought: exact, from the stored turns.
         refused: the newest answers that the run did not take, newest first.
         completeness: the report on what is delivered; None unless it was asked for.
@@ -52,7 +53,15 @@ class RunView(BaseModel):
     refused: tuple[RefusedAnswer, ...] = ()
     live: RunProgress | None = None
     waiting_for_worker: bool = False
+    stranded: str | None = None
     completeness: Completeness | None = None
+
+    @property
+    def why_nothing_moves(self) -> str | None:
+        """Why nobody works on an open run, and what to do."""
+        if self.stranded is not None:
+            return self.stranded
+        return "waiting for a worker: start one with `python worker.py`" if self.waiting_for_worker else None
 
     @property
     def cost_usd(self) -> float | None:
@@ -125,6 +134,7 @@ class RunView(BaseModel):
             "decision": run.decision.model_dump(mode="json") if run.decision else None,
             "refused_answers": [answer.model_dump(mode="json") for answer in self.refused],
             "waiting_for_worker": self.waiting_for_worker,
+            "stranded": self.stranded,
             "created_at": run.created_at.isoformat(),
             "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             "notes": run.notes,
@@ -142,15 +152,17 @@ async def view_run(services: Services, run: RunRow, *, report: bool = False) -> 
     Args:
         report: with the completeness report; counting it reads every delivered row.
     """
-    live, waiting_for_worker = None, False
+    live, waiting_for_worker, stranded = None, False, None
     if run.status not in ENDED:
         live = await query_progress(services.client, run)
-        waiting_for_worker = live is None or not await has_workers(services.client)
+        stranded = await why_stranded(services.client, run) if live is None else None
+        waiting_for_worker = stranded is None and (live is None or not await has_workers(services.client))
     return await stored_view(
         services.conn,
         run,
         live,
         waiting_for_worker=waiting_for_worker,
+        stranded=stranded,
         report=report,
         settings=services.settings,
     )
@@ -162,6 +174,7 @@ async def stored_view(
     live: RunProgress | None = None,
     *,
     waiting_for_worker: bool = False,
+    stranded: str | None = None,
     report: bool = False,
     settings: Settings | None = None,
 ) -> RunView:
@@ -187,7 +200,8 @@ async def stored_view(
         bought=bought,
         refused=tuple(await audit.refused_answers(conn, run.run_id, _REFUSED_MAX)),
         live=live,
-        waiting_for_worker=waiting_for_worker,
+        waiting_for_worker=waiting_for_worker and run.status not in ENDED,
+        stranded=stranded if run.status not in ENDED else None,
         completeness=await _report(conn, run, ids, funnel, bought) if report else None,
     )
 
@@ -226,6 +240,25 @@ async def _report(
         unknown=unknown_by_criterion(funnel),
         dropped=dropped,
         bought=bought,
+    )
+
+
+async def why_stranded(client: Client, run: RunRow) -> str | None:
+    """Why no worker will take an open run up again, and what to do; None where one can, or Temporal cannot be asked."""
+    try:
+        description = await client.get_workflow_handle(run.workflow_id).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return None
+        return (
+            f"Temporal does not know this run (any more): start it again with `python starter.py start --run-id {run.run_id}` and "
+            "the criteria and quantity it was started with; what is stored is used, not bought again"
+        )
+    if description.status in {None, WorkflowExecutionStatus.RUNNING}:
+        return None
+    return (
+        f"its workflow has ended as {str(description.status.name).lower()}, and will not go on: export what is there "
+        f"(`python starter.py export {str(run.run_id)[:8]}`), and start a new run; it takes over what is known"
     )
 
 
