@@ -53,6 +53,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         start(OK, "--output-dir", "in-the-way/exports"),
         ("output-dir in-the-way/exports", "in-the-way is not a directory"),
     ),
+    "forgetting_in_a_directory_that_is_not_there": (
+        ("forget", "acme.com", "--yes", "--output-dir", "no/exports"),
+        ("no/exports is no directory", "nothing was erased"),
+    ),
     "the_run_id_is_no_uuid": (start(OK, "--run-id", "mine"), ("run-id must be a UUID, not 'mine'",)),
     "the_run_id_is_of_another_request": (
         start(OK, "--run-id", GIVEN_ID, quantity="6"),

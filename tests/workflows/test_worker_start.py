@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,7 +15,7 @@ from client.process import UserError
 from settings import Settings
 from tests.conftest import database_away
 from tests.workflows.conftest import Server
-from worker import work_until_stopped
+from worker import main, work_until_stopped
 
 
 def settings_of(server: Server, url: str, **changes: object) -> Settings:
@@ -108,3 +109,17 @@ def test_a_worker_whose_event_loop_stands_still_is_not_alive() -> None:
     assert health.stuck() == []
     health.looked_at -= 60
     assert "stood still" in health.stuck()[0] and health.not_ready() == health.stuck()
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("--workers=2", 2)])
+def test_a_word_on_its_command_line_starts_no_worker(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["worker.py", word])
+    assert main() == code
+    assert "usage: python worker.py" in capsys.readouterr().err
+
+
+def test_a_health_port_that_is_none_is_refused_as_a_setting() -> None:
+    with pytest.raises(ValueError, match="worker_health_port"):
+        Settings(_env_file=None, worker_health_port=-4)
