@@ -106,7 +106,7 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
     injected = Counter(fault.value for run in runs for fault in run.injected.elements())
     retried = sum((run.attempts.retried.total() for run in runs), 0)
     within = all(turns <= kills * AGENT_SLOTS for turns, kills in zip(more, kills_of, strict=True))
-    could_be_lost = [(sum(run.applied.in_flight) if run.applied else 0) + run.answers_cut_off for run in runs]
+    could_be_lost = [_could_be_lost(run) for run in runs]
     twice_within = all(run.repeated <= most for run, most in zip(runs, could_be_lost, strict=True))
     unused_within = all(run.unused <= most for run, most in zip(runs, could_be_lost, strict=True))
     few_kills = Kind.KILL not in figures.without and min(kills_of) < 5
@@ -156,6 +156,11 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
             f" {statistics.mean(run.wall_s for run in runs):.0f} s",
         ),
     ]  # fmt: skip
+
+
+def _could_be_lost(run: RunResult) -> int:
+    """Answers of the model that the faults of a run can have lost: in flight at its kills, and cut off."""
+    return (sum(run.applied.in_flight) if run.applied else 0) + run.answers_cut_off
 
 
 def _of_outage(figures: Figures) -> list[_Line]:
@@ -224,6 +229,13 @@ def _details(figures: Figures, kind: str, one: Disturbed) -> list[str]:
         rows += [f"{title}: {entry}" for entry in entries[:_DETAILS_MAX]]
         if len(entries) > _DETAILS_MAX:
             rows.append(f"{title}: {len(entries) - _DETAILS_MAX} more")
+    most = _could_be_lost(result)
+    if kind == "Run" and max(result.repeated, result.unused) > most:
+        rows.append(
+            f"model turns paid twice: {result.repeated}, paid and never stored: {result.unused}; in flight at its kills: "
+            f"{most - result.answers_cut_off}, answers cut off: {result.answers_cut_off}; attempts after a first one: "
+            f"{_counted(result.attempts.retried)}"
+        )
     if rows and not other.is_identical:
         before, after = figures.undisturbed[one.world].ended, result.ended
         rows.append(f"companies by end, undisturbed: {_counted(before)}; disturbed: {_counted(after)}")

@@ -171,7 +171,9 @@ def test_more_turns_than_the_kills_had_in_flight_are_a_miss() -> None:
 def test_a_turn_paid_twice_that_was_neither_in_flight_at_a_kill_nor_cut_off_is_a_miss() -> None:
     for figure in ("repeated", "unused"):
         assert is_met(figures(result().model_copy(update={figure: 1 + 3 + 2})))
-        assert not is_met(figures(result().model_copy(update={figure: 1 + 3 + 2 + 1})))
+        missed = figures(result().model_copy(update={figure: 1 + 3 + 2 + 1}))
+        assert not is_met(missed)
+        assert "in flight at its kills: 4, answers cut off: 2" in report(missed, "", wall_s=1.0)
 
 
 def test_a_lost_company_is_a_miss_in_bold_and_named() -> None:
