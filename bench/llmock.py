@@ -113,7 +113,7 @@ SCENARIOS = (
     Scenario(name=f"503 for {_OUTAGE_S:.0f} s", behaviors=(_fail(503, None),), lifted_after_s=_OUTAGE_S),
     Scenario(name=_NEVER_MEND, behaviors=(_fail(400, 2), _fail(404, 1), _fail(422, 2)), when_down=DecisionAction.ACCEPT_PARTIAL),
     Scenario(name="401", behaviors=(_fail(401, None),), when_down=DecisionAction.ACCEPT_PARTIAL),
-    Scenario(name="prompts too long for the model", options=("--context-window", "400")),
+    Scenario(name="prompts too long for the model", options=("--context-window", "20")),
     Scenario(
         name="output that is not what was asked for",
         behaviors=(
