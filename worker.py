@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -230,13 +230,17 @@ async def work_until_stopped(settings: Settings) -> None:
     log.info("worker_stopped")
 
 
-def main() -> int:
-    """Run a worker; the process's exit code."""
-    if sys.argv[1:]:
+def main(words: Sequence[str] = ()) -> int:
+    """Run a worker; the process's exit code.
+
+    Args:
+        words: of its command line, of which there are none.
+    """
+    if words:
         sys.stderr.write(
             "usage: python worker.py (no arguments; its settings are environment variables: settings.py)\n"
         )
-        return 0 if sys.argv[1] in {"-h", "--help"} else 2
+        return 0 if words[0] in {"-h", "--help"} else 2
     try:
         settings = with_local_stack(load_settings())
         configure_logging(settings)
@@ -248,4 +252,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(main(sys.argv[1:]))

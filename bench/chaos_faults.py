@@ -44,7 +44,7 @@ class Applied(BaseModel):
     """What a run lived through.
 
     Attributes:
-        in_flight: model calls under way at each kill.
+        in_flight: model calls under way at each kill: asked and not yet stored, by the database, or asked and not yet answered.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,7 +97,8 @@ async def disturb(stack: ChaosStack, events: tuple[Event, ...], seed: int, over:
                 if event.kind is Kind.DRAIN:
                     draining.append(asyncio.create_task(worker.drain()))
                 else:
-                    in_flight.append(stack.model.in_flight)
+                    unstored = await stack.unstored_calls()
+                    in_flight.append(max(unstored, stack.model.in_flight))
                     worker.kill()
             case Kind.POSTGRES:
                 await stack.restart_postgres(rng)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+import psycopg
 from psycopg import sql
 from temporalio.client import Client
 
@@ -25,7 +26,7 @@ from local.postgres_home import open_to_postgres
 from local.processes import Child, ChildSpec
 from local.stack import PROJECT, WORKER_COMMAND, StackOptions
 from local.temporal_server import TemporalServer, start_temporal
-from store.database import SCHEMA, Connection, one_connection
+from store.database import SCHEMA, Connection, DatabaseUnreachableError, one_connection
 
 AGENT_SLOTS = 8
 """Agent calls that one worker runs at a time, so model calls that it has in flight at the most."""
@@ -213,6 +214,19 @@ class ChaosStack:
         async with one_connection(self.endpoints.database()) as conn:
             await conn.set_autocommit(True)
             yield conn
+
+    async def unstored_calls(self) -> int:
+        """Calls of the model that are reserved and not settled, of the last moments. 0 while Postgres is away."""
+        try:
+            async with self.database() as conn:
+                cursor = await conn.execute(
+                    "SELECT count(*) AS calls FROM agent_turns WHERE status = 'reserved' AND created_at > now() - %s * interval '1 s'",
+                    (float(_SETTINGS["MODEL_TIMEOUT_S"]) + 2,),
+                )
+                row = await cursor.fetchone()
+        except (psycopg.OperationalError, DatabaseUnreachableError):
+            return 0
+        return int(row["calls"]) if row else 0
 
     async def clear(self) -> None:
         """Delete all rows but the suppression list: the next run finds nothing that an earlier one has paid for."""

@@ -268,11 +268,16 @@ def test_a_portal_host_is_one_companys() -> None:
 
 
 async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(
-    conn: Connection, whole: WholeRun, database_url: str, plain_environment: None, monkeypatch: pytest.MonkeyPatch
+    conn: Connection,
+    whole: WholeRun,
+    database_url: str,
+    plain_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     before = await tables_with(conn, ACME_TRACES)
-    command = partial(app, ["forget", "acme.example", "--output-dir", "nowhere"], standalone_mode=False)
+    command = partial(app, ["forget", "acme.example", "--output-dir", str(tmp_path)], standalone_mode=False)
     with pytest.raises(UserError, match="--yes"):
         await asyncio.to_thread(command)
     assert await tables_with(conn, ACME_TRACES) == before

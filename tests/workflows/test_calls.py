@@ -79,7 +79,9 @@ async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_an
     for name, attributes in scheduled.items():
         attempts_max = attributes.retry_policy.maximum_attempts
         heartbeat_s = attributes.heartbeat_timeout.ToTimedelta().total_seconds()
-        assert 0 < attributes.start_to_close_timeout.ToTimedelta().total_seconds() <= 15 * 60, name
+        # An agent's step may queue for the model in between, and is handed back at half of its time (activities/heartbeats.py).
+        minutes_max = 30 if name in AGENT_CALLS else 15
+        assert 0 < attributes.start_to_close_timeout.ToTimedelta().total_seconds() <= minutes_max * 60, name
         if name in AGENT_CALLS:
             assert 1 <= attempts_max <= 3, name
             assert 0 < heartbeat_s <= 60, name

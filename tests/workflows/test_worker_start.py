@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -112,11 +111,8 @@ def test_a_worker_whose_event_loop_stands_still_is_not_alive() -> None:
 
 
 @pytest.mark.parametrize(("word", "code"), [("--help", 0), ("--workers=2", 2)])
-def test_a_word_on_its_command_line_starts_no_worker(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, code: int
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["worker.py", word])
-    assert main() == code
+def test_a_word_on_its_command_line_starts_no_worker(capsys: pytest.CaptureFixture[str], word: str, code: int) -> None:
+    assert main([word]) == code
     assert "usage: python worker.py" in capsys.readouterr().err
 
 
