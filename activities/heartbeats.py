@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
@@ -12,7 +13,8 @@ from activities.handing_back import HandedBackError, hand_back_if_draining
 
 log = structlog.get_logger()
 
-_INTERVAL_S = 5.0  # a third of the heartbeat time-out in workflows/policies.py
+HEARTBEAT_INTERVAL = timedelta(seconds=5)
+"""A third of the heartbeat time-out in ``workflows/policies.py``."""
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
 
     async def beat() -> None:
         while True:
-            await asyncio.sleep(_INTERVAL_S)
+            await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
             activity.heartbeat(turn)
 
     task = asyncio.create_task(beat())
