@@ -55,6 +55,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+ACTIVITY_POLLS = 1
+"""Polls for activities that a worker has open at a time, of each of its queues.
+
+When a worker stops, the server ends its polls, and the SDK (temporalio 1.35) listens to none of them any more as soon as one has
+come back empty. A task that comes with another is lost until its heartbeat time-out: with five polls at one of five drains under load,
+with one at none (``bench/drains.py``). One is enough: a poll returns within milliseconds when there is work, and a step takes longer.
+"""
 _SEARCH_TIMEOUT_S = 20.0
 _NO_KEY = "not-set"  # servers of one's own often take no key, but the client insists on one
 
@@ -161,6 +168,7 @@ def build_workers(
             activities=steps,
             workflow_runner=sandboxed_runner(),
             max_concurrent_activities=settings.database_pool_max * 2,
+            max_concurrent_activity_task_polls=ACTIVITY_POLLS,
             graceful_shutdown_timeout=drain,
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             interceptors=[HandingBack()],
@@ -171,6 +179,7 @@ def build_workers(
             task_queue=AGENT_TASK_QUEUE,
             activities=agent_calls,
             max_concurrent_activities=settings.agent_slots,
+            max_concurrent_activity_task_polls=ACTIVITY_POLLS,
             graceful_shutdown_timeout=drain,
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             interceptors=[HandingBack()],

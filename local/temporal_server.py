@@ -33,6 +33,7 @@ from local.processes import (
 )
 
 NAMESPACE = "default"
+DATABASE = "temporal.db"
 READY_TIMEOUT_S = 30.0
 CALL_TIMEOUT = timedelta(seconds=3)
 STOP_GRACE_S = 10.0
@@ -44,9 +45,13 @@ DYNAMIC_CONFIG = (
     # Workers register search attributes at their start and use them at once; a cached list would refuse them.
     "system.forceSearchAttributesCacheRefreshOnRead=true",
     # A worker that drains says so, and the server ends its polls. Otherwise it hangs up, and a task that is handed to it at that
-    # moment is lost until its heartbeat time-out (measured: 1 in 15 drains).
+    # moment is lost until its heartbeat time-out (docs/benchmarks.md, "Drains").
     "frontend.enableCancelWorkerPollsOnShutdown=true",
 )
+# With several partitions a poll waits at one and is passed on to another; when it is ended, a task that comes back that way is
+# lost in the same manner. A machine alone has no use for more than one.
+ONE_PARTITION = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
+ONE_PARTITION_MARK = "temporal.one-partition"
 
 
 class TemporalServer(BaseModel, frozen=True):
@@ -109,18 +114,27 @@ def find_temporal_binary() -> Path:
     return Path(on_path)
 
 
+def _dynamic_config(directory: Path) -> tuple[str, ...]:
+    """What the server on this directory's data is told. Data that was begun with several partitions keeps them: nobody would
+    look for the tasks that wait in the others."""
+    begun_with_one = directory / ONE_PARTITION_MARK
+    if not (directory / DATABASE).exists():
+        begun_with_one.touch(mode=0o600)
+    return DYNAMIC_CONFIG + (ONE_PARTITION if begun_with_one.exists() else ())
+
+
 def _server_spec(binary: Path, directory: Path, port: int, ui_port: int) -> ChildSpec:
     options = {
         "--ip": LOOPBACK,
         "--port": str(port),
         "--ui-port": str(ui_port),
-        "--db-filename": str(directory / "temporal.db"),
+        "--db-filename": str(directory / DATABASE),
         "--log-level": "error",  # every orderly stop writes pages of warnings
     }
     command = [str(binary), "server", "start-dev", "--ui-disable-news-fetch"]
     command += [word for option in options.items() for word in option]
     command += [word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)]
-    command += [word for value in DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)]
+    command += [word for value in _dynamic_config(directory) for word in ("--dynamic-config-value", value)]
     return ChildSpec(
         name="temporal",
         command=tuple(command),
