@@ -91,6 +91,7 @@ class Attempts(BaseModel):
         retried: attempts after a first one, by activity and by why the attempt before it ended.
         failed: activities that ended without a result, likewise.
         handed_back: activities that a stopping worker gave back, to be scheduled anew; not among ``failed``.
+        of_silent_sites: further attempts at sites that never answer, which every run makes; not among ``retried``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,9 +100,10 @@ class Attempts(BaseModel):
     retried: Counter[str]
     failed: Counter[str]
     handed_back: int = 0
+    of_silent_sites: int = 0
 
 
-async def attempts_of(client: Client, workflow_id: str) -> Attempts:
+async def attempts_of(client: Client, workflow_id: str, silent_sites: frozenset[str]) -> Attempts:
     """Read a run's own history and its companies'."""
     ids = {workflow_id}
     async for child in client.list_workflows(f'WorkflowId STARTS_WITH "{workflow_id}"'):
@@ -110,12 +112,16 @@ async def attempts_of(client: Client, workflow_id: str) -> Attempts:
     for one in sorted(ids):
         history = await client.get_workflow_handle(one).fetch_history()
         events.append(list(history.events))
-    return attempts_in(events)
+    return attempts_in(events, silent_sites)
 
 
-def attempts_in(histories: Iterable[Iterable[HistoryEvent]]) -> Attempts:
-    """Count the attempts in histories. Of several lost attempts of one activity, the last one's reason is on record."""
-    scheduled, handed_back, retried, failed = 0, 0, Counter[str](), Counter[str]()
+def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: frozenset[str] = frozenset()) -> Attempts:
+    """Count the attempts in histories. Of several lost attempts of one activity, the last one's reason is on record.
+
+    Args:
+        silent_sites: domains of the sites that never answer.
+    """
+    scheduled, handed_back, of_silent_sites, retried, failed = 0, 0, 0, Counter[str](), Counter[str]()
     for history in histories:
         names: dict[int, str] = {}
         for event in history:
@@ -125,7 +131,9 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]]) -> Attempts:
                     names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                     started = event.activity_task_started_event_attributes
-                    if started.attempt > 1:
+                    if started.attempt > 1 and _names_one_of(silent_sites, started.last_failure):
+                        of_silent_sites += started.attempt - 1
+                    elif started.attempt > 1:
                         name = names[started.scheduled_event_id]
                         retried[f"{name}: {_reason(started.last_failure)}"] += started.attempt - 1
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
@@ -137,7 +145,14 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]]) -> Attempts:
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
                     timed_out = event.activity_task_timed_out_event_attributes
                     failed[f"{names[timed_out.scheduled_event_id]}: {_reason(timed_out.failure)}"] += 1
-    return Attempts(scheduled=scheduled, retried=retried, failed=failed, handed_back=handed_back)
+    return Attempts(
+        scheduled=scheduled, retried=retried, failed=failed, handed_back=handed_back, of_silent_sites=of_silent_sites
+    )
+
+
+def _names_one_of(sites: frozenset[str], failure: Failure) -> bool:
+    """Whether it is ``tools.site.SiteUnsteadyError`` of one of these; its message begins with the site."""
+    return _reason(failure) == "SiteUnsteadyError" and failure.message.split(" ", 1)[0] in sites
 
 
 def _reason(failure: Failure) -> str:

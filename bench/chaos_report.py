@@ -195,12 +195,8 @@ def _of_drained(figures: Figures) -> list[_Line]:
         return []
     runs = [one.result for one in figures.drained]
     drains = sum(run.applied.events[Kind.DRAIN] for run in runs if run.applied)
-    # Sites of the world that do not answer are tried again in any run.
-    anyhow = {world: run.attempts.retried + run.attempts.failed for world, run in figures.undisturbed.items()}
-    lost = sum(
-        (one.result.attempts.retried + one.result.attempts.failed - anyhow[one.world] for one in figures.drained),
-        Counter[str](),
-    )
+    lost = sum((run.attempts.retried + run.attempts.failed for run in runs), Counter[str]())
+    silent = sum(run.attempts.of_silent_sites for run in runs)
     scheduled = sum(run.attempts.scheduled for run in runs)
     repeated = sum(run.repeated for run in runs)
     same = sum(figures.difference(one).is_identical for one in figures.drained)
@@ -208,7 +204,7 @@ def _of_drained(figures: Figures) -> list[_Line]:
         _Line("drains, of two workers in turn", str(figures.drains_asked), f"{drains} in {len(runs)} runs", drains == figures.drains_asked),
         _Line("attempts lost to them", "0", f"{_counted(lost)} of {scheduled}", not lost),
         _Line("model turns paid twice", "0", str(repeated), not repeated),
-        _Line("attempts lost in the undisturbed runs, not counted above", "", _counted(sum(anyhow.values(), Counter[str]()))),
+        _Line("further attempts at sites that never answer, not counted above", "", str(silent)),
         _Line("steps handed back by a draining worker", "", str(sum(run.attempts.handed_back for run in runs))),
         _Line("workers that did not end in order", "0", str(sum(run.crashed for run in runs)), not any(run.crashed for run in runs)),
         _Line("their files identical to the undisturbed run's", "all", f"{same} of {len(runs)}", same == len(runs)),

@@ -212,7 +212,7 @@ async def _followed(
         repeated=repeated_turns(stack.model.answered),
         unused=max(0, stack.model.answered.total() - accounted),
         answers_cut_off=stack.model.injected[Fault.CUT_OFF],
-        attempts=await attempts_of(stack.client, run.workflow_id),
+        attempts=await attempts_of(stack.client, run.workflow_id, stack.silent_sites),
         asked=Counter(reason for reason, _ in asked.values()),
         answered_by_hand=by_hand,
         injected=stack.model.injected + stack.web.injected,

@@ -21,6 +21,7 @@ from temporalio.client import Client
 from bench.chaos_proxy import FaultyProxy
 from client.connection import Endpoints, connect
 from client.local_session import endpoints_of, local_session
+from local.demo.world import generate_world
 from local.postgres import PostgresServer, start_postgres
 from local.postgres_home import open_to_postgres
 from local.processes import Child, ChildSpec
@@ -129,9 +130,14 @@ class WorkerProcess:
 
 
 class ChaosStack:
-    """What runs: servers, demo behind proxies, workers."""
+    """What runs: servers, demo behind proxies, workers.
 
-    def __init__(self, directory: Path) -> None:
+    Attributes:
+        silent_sites: domains of the demo's sites that never answer.
+    """
+
+    def __init__(self, directory: Path, silent_sites: frozenset[str]) -> None:
+        self.silent_sites = silent_sites
         self.model = FaultyProxy(latency_s=_MODEL_LATENCY_S)
         self.web = FaultyProxy(follows_client=True)
         self.workers: list[WorkerProcess] = []
@@ -249,7 +255,8 @@ class ChaosStack:
 async def chaos_stack(directory: Path, seed: int, *, workers: int = 2) -> AsyncIterator[ChaosStack]:
     """The stack of one demo world, for as long as the block runs."""
     _prepare(directory)
-    stack = ChaosStack(directory)
+    sites = generate_world(seed).sites.values()
+    stack = ChaosStack(directory, frozenset(site.host for site in sites if site.behaviour == "silent"))
     try:
         options = (await stack.start_servers()).model_copy(update={"demo_seed": seed})
         async with local_session(options) as (_, addresses):

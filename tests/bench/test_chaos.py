@@ -20,6 +20,7 @@ from bench.chaos_report import Disturbed, Figures, is_met, report
 from bench.chaos_runs import Outage, RunResult
 from bench.chaos_stack import AGENT_SLOTS, Servers
 from domain.progress import RunStatus
+from tools.site import SiteUnsteadyError
 
 COMPANIES = "company_name,domain,created_at\nAcme,acme.example,2026-01-01\nBirch,birch.example,2026-01-01\n"
 CONTACTS = "full_name,company_domain,created_at\nAda Ames,acme.example,2026-01-01\nBo Bell,birch.example,2026-01-01\n"
@@ -75,6 +76,21 @@ def test_attempts_after_the_first_are_counted_by_what_ended_the_one_before() -> 
     assert counted.scheduled == 1
     assert counted.retried == {"research_company: activity Heartbeat timeout": 2}
     assert counted.failed == {"research_company: ModelRefusedUs": 1}
+
+
+def test_further_attempts_at_a_site_that_never_answers_are_counted_apart_from_those_at_one_that_does() -> None:
+    scheduled = HistoryEvent(event_id=5, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    scheduled.activity_task_scheduled_event_attributes.activity_type.name = "qualify_company"
+    started = HistoryEvent(event_id=6, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
+    attributes = started.activity_task_started_event_attributes
+    attributes.scheduled_event_id, attributes.attempt = 5, 2
+    error = SiteUnsteadyError("acme.example", ["timeout"], again_in_s=1.0)
+    info = ApplicationFailureInfo(type="SiteUnsteadyError")
+    attributes.last_failure.CopyFrom(Failure(message=error.message, application_failure_info=info))
+    silent = attempts_in([[scheduled, started]], frozenset({"acme.example"}))
+    assert (silent.of_silent_sites, silent.retried) == (1, {})
+    other = attempts_in([[scheduled, started]], frozenset({"birch.example"}))
+    assert (other.of_silent_sites, other.retried) == (0, {"qualify_company: SiteUnsteadyError": 1})
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -190,16 +206,6 @@ def test_an_attempt_lost_to_a_drain_is_a_miss() -> None:
     drained = result().model_copy(update={"attempts": lost})
     assert is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, result())]))
     assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, drained)]))
-
-
-def test_an_attempt_that_an_undisturbed_run_loses_too_is_not_lost_to_a_drain() -> None:
-    of_a_silent_site = Counter({"qualify_company: SiteUnsteadyError": 1})
-    anyhow = result().model_copy(update={"attempts": Attempts(scheduled=9, retried=of_a_silent_site, failed=Counter())})
-    twice = Attempts(scheduled=9, retried=of_a_silent_site + of_a_silent_site, failed=Counter())
-    whole = replace(figures(result()), undisturbed={31: anyhow})
-    assert is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, anyhow)]))
-    drained = [Disturbed(31, 0, anyhow.model_copy(update={"attempts": twice}))]
-    assert not is_met(replace(whole, drains_asked=1, drained=drained))
 
 
 def test_a_drain_that_did_not_happen_or_had_a_turn_paid_twice_is_a_miss() -> None:
