@@ -354,7 +354,8 @@ def main() -> int:
         _say_error(str(error), as_json=as_json)
         return error.exit_code
     except typer.TyperException as error:
-        _say_error(error.format_message(), as_json=as_json)
+        if message := error.format_message():  # without any word, the help was printed instead
+            _say_error(message, as_json=as_json)
         return error.exit_code
     except Detached as left:
         sys.stderr.write(f"\n{left}\n")

@@ -154,6 +154,12 @@ def test_without_any_stack_the_command_says_how_to_start_one(tmp_path: Path) -> 
     assert not (tmp_path / "no-stack-here").exists()
 
 
+def test_no_command_at_all_prints_what_there_is_and_no_empty_error(tmp_path: Path) -> None:
+    output = Terminal(tmp_path, tmp_path / "no-stack-here").run(code=2)
+    assert "local" in output.out
+    assert output.err == ""
+
+
 def test_a_program_reads_the_list_of_runs(stack: Terminal, waiting_runs: None) -> None:
     document = stack.process("list", "--json").document()
     assert list(document) == ["runs"]
