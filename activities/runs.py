@@ -145,10 +145,19 @@ class RunActivities:
 
     @activity.defn
     async def finish_run(self, step: FinishStep) -> Finished:
-        """End a run: the first complete companies in order are what it delivers, counts and exports."""
+        """End a run: the first complete companies in order are what it delivers, counts and exports.
+
+        With fewer than the step expects (somebody was forgotten since the last gate), nothing is written and the run goes on. One
+        that has ended stays so: then it is an earlier attempt, of which the answer was lost.
+        """
         async with self._database.transaction() as conn:
+            has_ended = await runs.lock_and_see_whether_ended(conn, step.request.run_id)
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
+            whole = await export_rows.count_with_contacts(conn, selected, step.request.contacts_min)
+            if whole < step.expected and not has_ended:
+                log.info("run_ends_later", expected=step.expected, companies=whole)
+                return Finished(companies=whole, contacts=people, is_short=True)
             await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
             await agent_turns.lose_open_turns(conn, step.request.run_id)
             await audit.record(

@@ -201,18 +201,28 @@ class CheckStep(Step):
 
 
 class FinishStep(Step):
-    """End a run with the first complete companies, in the order of the selection."""
+    """End a run with the first complete companies, in the order of the selection.
+
+    Attributes:
+        expected: complete companies, each with the people that it needs, that there have to be; with fewer it does not end.
+    """
 
     request: RunRequest
     status: RunStatus
     note: str = ""
+    expected: int = 0
 
 
 class Finished(Step):
-    """What a run ended with."""
+    """What a run ended with.
+
+    Attributes:
+        is_short: it has not ended, for these are fewer than expected.
+    """
 
     companies: int
     contacts: int
+    is_short: bool = False
 
 
 class NotifyStep(Step):

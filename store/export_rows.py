@@ -105,3 +105,16 @@ async def contacts_selected(conn: Connection, company_ids: list[UUID]) -> int:
     )
     row = await cursor.fetchone()
     return int(row["people"]) if row else 0
+
+
+async def count_with_contacts(conn: Connection, company_ids: list[UUID], contacts_min: int) -> int:
+    """How many of the companies have as many people to deliver as a company has to have."""
+    cursor = await conn.execute(
+        """
+        SELECT count(*) AS companies FROM unnest(%s::uuid[]) AS wanted (company_id)
+        WHERE (SELECT count(*) FROM contact_candidates p WHERE p.company_id = wanted.company_id AND p.rank IS NOT NULL) >= %s
+        """,
+        (company_ids, contacts_min),
+    )
+    row = await cursor.fetchone()
+    return int(row["companies"]) if row else 0

@@ -168,6 +168,13 @@ async def amend(conn: Connection, request: RunRequest) -> None:
     )
 
 
+async def lock_and_see_whether_ended(conn: Connection, run_id: UUID) -> bool:
+    """Whether a run has ended; until the end of the transaction nobody else changes that."""
+    cursor = await conn.execute("SELECT finished_at FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
+    row = await cursor.fetchone()
+    return row is not None and row["finished_at"] is not None
+
+
 async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: list[UUID], note: str) -> None:
     """End a run with its selected companies, in order. Written again with the same values, it stays as it is."""
     await conn.execute(

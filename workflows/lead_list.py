@@ -24,14 +24,11 @@ with workflow.unsafe.imports_passed_through():
         DecisionRequest,
         amend,
     )
-    from domain.progress import RunProgress, RunStatus, Stage
+    from domain.progress import RunProgress, RunStatus
     from domain.reopening import reopened_reasons
     from domain.steps import (
         AskStep,
         DecidedStep,
-        Finished,
-        FinishStep,
-        GateStep,
         NewCompaniesStep,
         NextTasksStep,
         RunStep,
@@ -46,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.notices import tell
     from workflows.open_work import OpenWork
     from workflows.outages import has_recovered, outage_behind
+    from workflows.run_end import RunEnd
     from workflows.run_state import WAITING_MAX, RunState
     from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
 
@@ -64,6 +62,7 @@ class LeadListWorkflow:
         self._state = start.state or RunState(request=start.request)
         self._open = OpenWork(self._state)
         self._gate = DecisionGate()
+        self._end = RunEnd(self._state, self._gate, self._show)
 
     @workflow.run
     async def run(self, start: LeadListInput) -> LeadListResult:
@@ -81,9 +80,9 @@ class LeadListWorkflow:
             if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
                 await calls.export_run(RunStep(request=self._state.request))  # it was over already but for this
             elif is_cancelled_exception(error):
-                await self._end(RunStatus.CANCELLED, "cancelled; what was found is kept")
+                await self._end.end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
-                await self._end(RunStatus.ERROR, "failed; the workflow's failure says why")
+                await self._end.end(RunStatus.ERROR, "failed; the workflow's failure says why")
             await tell(self._state.request.run_id, self._state.status.value)
             raise
 
@@ -147,9 +146,10 @@ class LeadListWorkflow:
             if shortfall is None:
                 await self._open.stop()
                 try:
-                    if await self._passes_last_gate():
-                        return await self._deliver(accepted)
-                    continue  # the next complete company takes the place of one that was taken out, and passes it too
+                    result = await self._end.deliver(accepted)
+                    if result is not None:
+                        return result
+                    continue
                 except ActivityError as error:
                     outage = outage_behind(error)
                     if is_cancelled_exception(error) or outage is None:
@@ -159,7 +159,7 @@ class LeadListWorkflow:
             decision = await self._decide(shortfall, may_be_withdrawn=not is_at_gate)
             if decision is not None and decision.action is DecisionAction.CANCEL:
                 await self._open.stop()
-                return await self._cancelled(decision)
+                return await self._end.cancelled(decision)
             if decision is not None and decision.action is not DecisionAction.RETRY:
                 accepted = decision if decision.action is DecisionAction.ACCEPT_PARTIAL else None
 
@@ -182,7 +182,7 @@ class LeadListWorkflow:
             else:
                 await self._start_work()
                 if self._open.is_empty:
-                    if await self._finds_more_stored():
+                    if await self._finds_more_stored() or await self._finds_searches_put_back():
                         continue
                     return exhausted(state)
             await self._enter_stage()
@@ -196,6 +196,13 @@ class LeadListWorkflow:
         self._open.unread = True
         await self._load_companies()
         return bool(self._state.waiting)
+
+    async def _finds_searches_put_back(self) -> bool:
+        """Whether there are searches to run that a decision put back into the store while work was open."""
+        if not self._state.searches_put_back or not workflow.patched("take_up_searches_put_back"):
+            return False
+        await self._load_tasks_anew()
+        return bool(self._state.tasks)
 
     def _is_filled(self) -> bool:
         return self._state.is_filled(self._open.companies, self._open.tasks)
@@ -269,6 +276,12 @@ class LeadListWorkflow:
         state.tasks, state.given_up = list(handed_out.tasks), handed_out.given_up
         state.tasks_left = bool(state.tasks)
 
+    async def _load_tasks_anew(self) -> None:
+        """From the first that is not done: kinds that were given up are taken up again, and failed searches too."""
+        self._state.tasks, self._state.tasks_cursor = [], -1
+        self._state.searches_put_back = False
+        await self._load_tasks()
+
     def _history_is_long(self) -> bool:
         info, events_max = workflow.info(), self._state.request.windows.history_events_max
         if events_max is not None and info.get_current_history_length() >= events_max:
@@ -335,55 +348,9 @@ class LeadListWorkflow:
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True
-        if decision.action not in ENDING and self._open.is_empty:
-            # Kinds that were given up are taken up again, and failed searches too: from the first that is not done.
-            state.tasks, state.tasks_cursor = [], -1
-            await self._load_tasks()
-
-    async def _passes_last_gate(self) -> bool:
-        """Whether every company about to be delivered passes the suppression gate once more; others are taken out."""
-        # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
-        step = GateStep(request=self._state.request, check=self._state.gate_checks)
-        taken_back = await calls.recheck_suppression(step)
-        self._state.gate_checks += 1
-        for ref in taken_back.companies:
-            self._state.take_back(ref)
-        return not taken_back.companies
-
-    async def _cancelled(self, decision: Decision) -> LeadListResult:
-        ended = await self._end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
-        await tell(self._state.request.run_id, RunStatus.CANCELLED.value)
-        return LeadListResult(
-            status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
-        )
-
-    async def _deliver(self, accepted: Decision | None) -> LeadListResult:
-        state, note = self._state, ""
-        if accepted is not None and state.ready < state.target:
-            note = f"partial: {state.ready} of {state.target}, accepted by {accepted.decided_by}"
-        ended = await self._end(RunStatus.COMPLETED, note)
-        files = await calls.export_run(RunStep(request=self._state.request))
-        await tell(self._state.request.run_id, RunStatus.COMPLETED.value)
-        return LeadListResult(
-            status=RunStatus.COMPLETED,
-            companies=ended.companies,
-            contacts=ended.contacts,
-            partial=files.partial,
-            companies_file=files.companies_file,
-            contacts_file=files.contacts_file,
-        )
-
-    async def _end(self, status: RunStatus, note: str) -> Finished:
-        state = self._state
-        await self._gate.record_refused()
-        self._gate.close()
-        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note))
-        # Only now: a run that is cancelled before that is stored has not ended yet.
-        state.status, state.note = status, note or state.note
-        if status is RunStatus.COMPLETED:
-            state.stage = Stage.DONE
-        self._show()
-        return ended
+        state.searches_put_back = decision.action not in ENDING
+        if state.searches_put_back and self._open.is_empty:  # else when that has come home, for it may be a search
+            await self._load_tasks_anew()
 
     async def _enter_stage(self) -> None:
         """Move to the earliest stage that has open work; written where people query it when it changes."""

@@ -24,6 +24,7 @@ class RunState(BaseModel):
     Attributes:
         companies_cursor: store sequence number up to which companies were read; ``unread_companies`` are stored behind it.
         tasks_cursor: ordinal of the last search task handed out.
+        searches_put_back: a decision has put back searches, perhaps before ``tasks_cursor``, that were not handed out again yet.
         waiting: companies to start (a heap by position).
         tasks: search tasks handed out and not started, in plan order.
         complete: positions of complete companies, sorted; ``contacts_of`` has the contacts of each.
@@ -43,6 +44,7 @@ class RunState(BaseModel):
     waiting: list[tuple[int, CompanyRef]] = []
     tasks: list[TaskRef] = []
     tasks_left: bool = True
+    searches_put_back: bool = False
     complete: list[int] = []
     contacts_of: dict[int, int] = {}
     settled: int = 0

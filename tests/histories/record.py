@@ -150,6 +150,34 @@ async def delivery_cancelled(_: Server, start: StartRun) -> Histories:
     return await of_run(run)
 
 
+async def put_back(_: Server, start: StartRun) -> Histories:
+    """A person says retry while a company is open: the search that had failed is taken up when nothing else is left."""
+
+    def prepare(stored: FakeRun) -> None:
+        stored.fail_once("discover", 0, MODEL_BAD_REQUEST)
+        stored.fail_once("research_company", at(1, 0), MODEL_UNREACHABLE)
+        stored.hold("research_company", at(1, 1))
+
+    run = await start(request_for(3), [OK], [OK, OK], prepare=prepare)
+    await run.question(1)
+    await run.stored.hold("research_company", at(1, 1)).reached.wait()
+    await run.decide(1, "retry")
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    await run.result()
+    return await of_run(run)
+
+
+async def forgotten(_: Server, start: StartRun) -> Histories:
+    """Somebody forgets a company between the last gate and the end."""
+    run = await start(request_for(1, companies=1), [OK, OK], prepare=lambda s: s.hold("finish_run"))
+    await run.stored.hold("finish_run").reached.wait()
+    run.stored.forget(at(0, 0))
+    run.stored.release_all()
+    await run.result()
+    return await of_run(run)
+
+
 async def deadline(_: Server, start: StartRun) -> Histories:
     """Nobody answers: the deadline takes the default."""
     run = await start(request_for(2), [OK])
@@ -183,6 +211,8 @@ SCENARIOS = {
     "handed_back": Scenario(handed_back),
     "worker_lost": Scenario(worker_lost),
     "delivery_cancelled": Scenario(delivery_cancelled),
+    "put_back": Scenario(put_back),
+    "forgotten": Scenario(forgotten),
     "host_busy": Scenario(host_busy, open_skipping_server),
     "outage": Scenario(outage, open_skipping_server),
     "deadline": Scenario(deadline, open_skipping_server),

@@ -21,7 +21,7 @@ from domain.progress import RunStatus
 from domain.request import RunRequest
 from domain.steps import CompanyRef, CompanyStep, FinishStep, GateStep, RunStep
 from settings import Settings
-from store import companies, contacts, forgotten
+from store import companies, contacts, forgotten, runs
 from store.database import Connection, Database, one_connection
 from tests.activities.environment import step_environment
 from tests.store.forgetting import forget
@@ -165,3 +165,39 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
     assert await forgotten.domains_among(conn, both) == both
     cursor = await conn.execute("SELECT domain FROM suppression_domains")
     assert {row["domain"] for row in await cursor.fetchall()} == both
+
+
+@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
+async def test_a_run_does_not_end_short_when_somebody_is_forgotten_after_its_last_gate(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings, who: str
+) -> None:
+    request = await add_run(conn, target=1, contacts_min=2)
+    step = await add_acme(conn, request, *TWO)
+    run, ends = step_environment().run, RunActivities(database, settings)
+    gate = CompanyActivities(database, gateway, runner, settings)
+    finish = FinishStep(request=request, status=RunStatus.COMPLETED, expected=1)
+    async with conn.transaction():
+        await contacts.set_selection(conn, step.company.company_id, list(TWO))
+        await complete(conn, step.company.company_id)
+    assert (await run(gate.recheck_suppression, GateStep(request=request, check=0))).companies == ()
+    await forget(conn, who)
+    assert (await run(ends.finish_run, finish)).is_short
+    assert (await runs.get_run(conn, request.run_id)).status is RunStatus.ACTIVE
+    [told] = (await run(gate.recheck_suppression, GateStep(request=request, check=1))).companies
+    assert told.company_id == step.company.company_id
+
+
+async def test_an_end_that_was_stored_stays_the_end_though_somebody_is_forgotten_before_its_worker_is_back(
+    conn: Connection, database: Database, settings: Settings
+) -> None:
+    request = await add_run(conn, target=1)
+    step = await add_acme(conn, request, *TWO)
+    run, ends = step_environment().run, RunActivities(database, settings)
+    finish = FinishStep(request=request, status=RunStatus.COMPLETED, expected=1)
+    async with conn.transaction():
+        await contacts.set_selection(conn, step.company.company_id, list(TWO))
+        await complete(conn, step.company.company_id)
+    assert not (await run(ends.finish_run, finish)).is_short
+    await forget(conn, "acme.example")
+    again = await run(ends.finish_run, finish)
+    assert (again.is_short, again.companies) == (False, 0)

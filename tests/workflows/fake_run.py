@@ -104,6 +104,7 @@ class FakeRun:
         self._losses: dict[tuple[str, int | None], int] = {}
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
+        self.forgotten: set[int] = set()  # of which the run has not been told yet
         self.rows: dict[int, Row] = {}
         self.done_tasks: set[int] = set()
         self.failed_tasks: set[int] = set()
@@ -247,6 +248,11 @@ class FakeRun:
         row = self.rows[position]
         row.status, row.reason = _STATUS_OF.get(reason, CompanyStatus.REJECTED), reason
         return CompanyOutcome(status=row.status, reason=reason, contacts=contacts, spend=spend or Spend())
+
+    def forget(self, position: int) -> None:
+        """Take a complete company out, as the command ``forget`` does: its run is told at the last gate."""
+        self.end(position, ReasonCode.SUPPRESSED)
+        self.forgotten.add(position)
 
     def ending_of(self, step: CompanyStep) -> ReasonCode:
         """How a company is going to end as things stand."""

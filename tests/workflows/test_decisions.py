@@ -158,6 +158,23 @@ async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(st
     assert rounds == [0, 1]
 
 
+async def test_retry_takes_up_failed_searches_without_asking_again_though_work_was_open(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail_once("discover", 0, "Bug")
+        stored.fail_once("research_company", at(1, 0), MODEL_UNREACHABLE)
+        stored.hold("research_company", at(1, 1))
+
+    run = await start(request_for(3), [OK], [OK, OK], prepare=prepare)
+    await run.question()
+    await run.stored.hold("research_company", at(1, 1)).reached.wait()
+    await run.decide(1, "retry")
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    assert (await run.result()).companies == 3
+    assert run.stored.keys("discover") == [0, 1, 0]
+    assert len(run.stored.steps("put_question")) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "key", "failure_type"),
     [("discover", 0, SEARCH_UNAVAILABLE), ("research_company", at(0), MODEL_UNREACHABLE)],

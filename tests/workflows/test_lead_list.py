@@ -232,6 +232,28 @@ async def test_a_search_stopped_when_the_target_was_filled_is_taken_up_again_whe
     assert run.stored.complete() == [at(1)]
 
 
+async def test_a_company_forgotten_between_the_last_gate_and_the_end_is_replaced_too(start: StartRun) -> None:
+    run = await start(request_for(2, companies=1), [OK] * 3, prepare=lambda s: s.hold("finish_run"))
+    await run.stored.hold("finish_run").reached.wait()
+    run.stored.forget(at(0, 0))
+    run.stored.release_all()
+    result = await run.result()
+    assert (result.companies, result.partial, run.stored.complete()) == (2, False, [at(0, 1), at(0, 2)])
+    assert run.told_of() == ["completed"]
+
+
+async def test_a_run_whose_store_has_fewer_companies_than_it_counts_ends_and_says_that_it_is_partial(
+    start: StartRun,
+) -> None:
+    """Nothing is known that leads to it; it must not ask the gate for ever."""
+    run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold("finish_run"))
+    await run.stored.hold("finish_run").reached.wait()
+    run.stored.end(at(0, 0), ReasonCode.SUPPRESSED)  # and the gate tells of none
+    run.stored.release_all()
+    result = await run.result()
+    assert (result.companies, result.partial) == (1, True)
+
+
 async def test_f94_the_requester_is_told_once_per_change_of_state(start: StartRun) -> None:
     run = await start(request_for(2), [OK, NO])
     await run.question()

@@ -234,14 +234,19 @@ class World:
         taken = [position for position in run.complete() if position in run.suppressed_late]
         for position in taken:
             run.end(position, ReasonCode.SUPPRESSED)
+        taken += sorted(run.forgotten)
+        run.forgotten.clear()
         refs = (run.rows[position].ref for position in taken)
         return TakenBack(companies=tuple(TakenBackCompany(**ref.model_dump()) for ref in refs))
 
     @activity.defn
     async def finish_run(self, step: FinishStep) -> Finished:
         run = await self._begin("finish_run", step.request.run_id, step)
-        run.question = None
-        return Finished(companies=len(run.complete()), contacts=len(run.complete()) * step.request.contacts_min)
+        companies = len(run.complete())
+        is_short = companies < step.expected
+        if not is_short:
+            run.question = None
+        return Finished(companies=companies, contacts=companies * step.request.contacts_min, is_short=is_short)
 
     @activity.defn
     async def export_run(self, step: RunStep) -> ExportResult:
