@@ -13,7 +13,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/install_browser.sh
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check -q .

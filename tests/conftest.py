@@ -44,27 +44,47 @@ _TEMPLATE = "migrated"
 _numbers = count(1)
 
 
-# Whole-job tests that share the stacks of tests/e2e/stacks.py; the others bring what they need.
-_ON_SHARED_STACKS = ("tests/browser/", "tests/e2e/")
-_WITH_STACKS_OF_THEIR_OWN = ("test_import_command.py", "test_local_command.py")
+# Whole-job tests that bring what they need; the others share one of the two stacks of tests/e2e/stacks.py.
+_WITHOUT_SHARED_STACK = frozenset({"tests/e2e/test_import_command.py"})
+_ON_IDLE_STACK = frozenset(
+    f"tests/e2e/test_{name}.py"
+    for name in ("cancel_buys_nothing", "fiction", "lost_workflow", "other_model", "worker_kill")
+)
 
 
-class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
-    """A file stays in one process, and all who share a stack in the same one: a stack costs ten seconds.
+def _scope(nodeid: str) -> str:
+    """What is run by one process: a file; and all who share a stack, which costs ten seconds to start."""
+    file = nodeid.partition("::")[0]
+    if file in _ON_IDLE_STACK:
+        return "idle stack"
+    if file.startswith(("tests/browser/", "tests/e2e/")) and file not in _WITHOUT_SHARED_STACK:
+        return "stack"
+    return file
 
-    xdist's own groups (``--dist loadgroup``) rest on an attribute that pytest 9.2 no longer reads.
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The two long scopes first: what is left to the end is short.
+
+    Raises:
+        UsageError: a file uses the idle stack and is not listed here; it would start a second one.
     """
+    users = {item.nodeid.partition("::")[0] for item in items if "idle_stack" in getattr(item, "fixturenames", ())}
+    if unlisted := users - _ON_IDLE_STACK:
+        raise pytest.UsageError(f"{', '.join(sorted(unlisted))} to be listed in _ON_IDLE_STACK (tests/conftest.py)")
+    items.sort(key=lambda item: _scope(item.nodeid).startswith("tests/"))
+
+
+class _ByScope(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
+    """xdist's own groups (``--dist loadgroup``) rest on an attribute that pytest 9.2 no longer reads."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        shares = file.startswith(_ON_SHARED_STACKS) and not file.endswith(_WITH_STACKS_OF_THEIR_OWN)
-        return "stacks" if shares else file
+        return _scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """How xdist hands out the tests."""
-    return _ByFile(config, log)
+    return _ByScope(config, log)
 
 
 class DemoServers(BaseModel):
