@@ -68,7 +68,7 @@ class Flow:
 
 
 def main(
-    seconds: Annotated[int, typer.Option(min=1, help="How long workers are stopped and started.")] = 120,
+    seconds: Annotated[int, typer.Option(min=1, max=1_000, help="How long workers are stopped and started.")] = 120,
     polls: Annotated[
         int, typer.Option(min=1, help="Polls for steps that a worker has open at a time.")
     ] = ACTIVITY_POLLS,

@@ -82,6 +82,8 @@ async def start_temporal(
     if ui_port is not None:
         require_free_port(ui_port, user="the Temporal Web UI", option="ui_port")
     binary = find_temporal_binary()
+    if not (directory / DATABASE).exists():
+        (directory / ONE_PARTITION_MARK).touch(mode=0o600)
 
     async def attempt() -> TemporalServer:
         free = free_ports(2)
@@ -114,13 +116,10 @@ def find_temporal_binary() -> Path:
     return Path(on_path)
 
 
-def _dynamic_config(directory: Path) -> tuple[str, ...]:
+def dynamic_config(directory: Path) -> tuple[str, ...]:
     """What the server on this directory's data is told. Data that was begun with several partitions keeps them: nobody would
     look for the tasks that wait in the others."""
-    begun_with_one = directory / ONE_PARTITION_MARK
-    if not (directory / DATABASE).exists():
-        begun_with_one.touch(mode=0o600)
-    return DYNAMIC_CONFIG + (ONE_PARTITION if begun_with_one.exists() else ())
+    return DYNAMIC_CONFIG + (ONE_PARTITION if (directory / ONE_PARTITION_MARK).exists() else ())
 
 
 def _server_spec(binary: Path, directory: Path, port: int, ui_port: int) -> ChildSpec:
@@ -134,7 +133,7 @@ def _server_spec(binary: Path, directory: Path, port: int, ui_port: int) -> Chil
     command = [str(binary), "server", "start-dev", "--ui-disable-news-fetch"]
     command += [word for option in options.items() for word in option]
     command += [word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)]
-    command += [word for value in _dynamic_config(directory) for word in ("--dynamic-config-value", value)]
+    command += [word for value in dynamic_config(directory) for word in ("--dynamic-config-value", value)]
     return ChildSpec(
         name="temporal",
         command=tuple(command),

@@ -27,9 +27,19 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from local.temporal_server import DYNAMIC_CONFIG, ONE_PARTITION
+
 ROOT = Path(__file__).parent.parent
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 SHELL_SCRIPTS = sorted((ROOT / "deploy").rglob("*.sh"))
+
+
+def test_the_server_is_told_what_the_local_one_is_but_for_reading_one_partition_which_older_data_forbids() -> None:
+    given = yaml.safe_load((ROOT / "deploy" / "temporal" / "dynamicconfig.yaml").read_text())
+    told = {f"{name}={json.dumps(values[0]['value'])}" for name, values in given.items()}
+    local = {*DYNAMIC_CONFIG, *ONE_PARTITION}
+    for_one_machine = {word for word in local if word.startswith("system.forceSearchAttributesCacheRefreshOnRead")}
+    assert local - told - for_one_machine == {"matching.numTaskqueueReadPartitions=1"}
 
 
 def free_port() -> int:

@@ -17,12 +17,14 @@ import psycopg
 import pytest
 from pydantic import ValidationError
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, ListTaskQueuePartitionsRequest
 from temporalio.client import Client
 
 import local.stack
 from local.processes import free_ports
 from local.stack import LocalStack, StackAddresses, StackAlreadyRunning, StackError, StackOptions, running_stack
+from local.temporal_server import DATABASE, ONE_PARTITION, dynamic_config
 from tests.local.stack_helpers import (
     DEAF_WORKER,
     DRAINING_WORKER,
@@ -122,6 +124,18 @@ async def test_the_server_ends_the_polls_of_a_worker_that_drains(running: Runnin
     client = await Client.connect(running.addresses.temporal_address)
     described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
     assert described.namespace_info.capabilities.worker_poll_complete_on_shutdown
+
+
+async def test_a_new_server_has_one_partition_a_queue_and_data_of_an_earlier_version_keeps_its_several(
+    running: Running, tmp_path: Path
+) -> None:
+    client = await Client.connect(running.addresses.temporal_address)
+    asked = ListTaskQueuePartitionsRequest(namespace="default", task_queue=TaskQueue(name="any"))
+    partitions = await client.workflow_service.list_task_queue_partitions(asked)
+    assert len(partitions.activity_task_queue_partitions) == 1
+    assert set(ONE_PARTITION) <= set(dynamic_config(running.directory)), "so it is when it is started again"
+    (tmp_path / DATABASE).touch()
+    assert set(ONE_PARTITION).isdisjoint(dynamic_config(tmp_path)), "nobody would look for what waits in the others"
 
 
 async def test_whoever_asks_learns_where_the_running_stack_answers_and_several_stops_are_one(

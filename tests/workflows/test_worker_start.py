@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from temporalio.client import Client
 
 from client.health import Health, serve_health
 from client.process import UserError
 from settings import Settings
 from tests.conftest import database_away
 from tests.workflows.conftest import Server
-from worker import main, work_until_stopped
+from tests.workflows.world import World
+from worker import build_workers, main, work_until_stopped
 
 
 def settings_of(server: Server, url: str, **changes: object) -> Settings:
@@ -42,6 +44,15 @@ def get(port: int, path: str) -> tuple[int, str]:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+async def test_both_workers_of_a_process_ask_for_activities_with_one_poll(
+    plain_environment: None, dev_server: Server, database_url: str
+) -> None:
+    settings, world = settings_of(dev_server, database_url), World()
+    client = await Client.connect(settings.temporal_address or "")  # of its own: the server's has these queues already
+    for worker in build_workers(client, settings, world.steps(), world.agent_calls()):
+        assert worker.config()["max_concurrent_activity_task_polls"] == 1, "see ACTIVITY_POLLS"
 
 
 @pytest.mark.parametrize(
