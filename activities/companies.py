@@ -21,6 +21,7 @@ from domain.criteria import Criteria
 from domain.hosts import registrable_domain
 from domain.icp import grade
 from domain.identity import IdentityKeys
+from domain.selection import selection_digest
 from domain.steps import CompanyOutcome, CompanyStep, GateStep, Spend, TakenBack
 from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
 from settings import Settings
@@ -247,7 +248,9 @@ class CompanyActivities:
             for company, status, code, detail in found:
                 await _write_end(conn, company, status, code, detail)
                 await taken_back.record(conn, run_id, company.company_id, check)
-            return TakenBack(companies=tuple(await taken_back.taken_by(conn, run_id, check)))
+            return TakenBack(
+                companies=tuple(await taken_back.taken_by(conn, run_id, check)), passed=selection_digest(selected)
+            )
 
     async def _spent_before(self, step: CompanyStep) -> Spend:
         """What an earlier attempt of this very step has bought and could not tell its run any more."""

@@ -12,6 +12,7 @@ from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
 from domain.request import RunRequest
 from domain.search_plan import plan_search
+from domain.selection import selection_digest
 from domain.steps import (
     AskStep,
     DecidedStep,
@@ -147,17 +148,22 @@ class RunActivities:
     async def finish_run(self, step: FinishStep) -> Finished:
         """End a run: the first complete companies in order are what it delivers, counts and exports.
 
-        With fewer than the step expects (somebody was forgotten since the last gate), nothing is written and the run goes on. One
-        that has ended stays so: then it is an earlier attempt, of which the answer was lost.
+        Are these not the ones any more that passed the last gate (somebody was forgotten since), nothing is written and the run goes on.
+        An end that is stored stays as it is: it is an earlier attempt's, whose answer was lost. But a run that was cancelled while
+        its end was being stored is cancelled, in whichever order the two arrive.
         """
         async with self._database.transaction() as conn:
-            has_ended = await runs.lock_and_see_whether_ended(conn, step.request.run_id)
+            stored = await runs.lock_end(conn, step.request.run_id)
+            if stored is not None and (stored.status is step.status or step.status is RunStatus.COMPLETED):
+                people = await export_rows.contacts_selected(conn, stored.selected)
+                return Finished(companies=len(stored.selected), contacts=people)
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
-            whole = await export_rows.count_with_contacts(conn, selected, step.request.contacts_min)
-            if whole < step.expected and not has_ended:
-                log.info("run_ends_later", expected=step.expected, companies=whole)
-                return Finished(companies=whole, contacts=people, is_short=True)
+            if step.passed:
+                whole = await export_rows.count_with_contacts(conn, selected, step.request.contacts_min)
+                if whole < len(selected) or selection_digest(selected) != step.passed:
+                    log.info("selection_changed_after_gate", companies=whole)
+                    return Finished(companies=whole, contacts=people, has_changed=True)
             await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
             await agent_turns.lose_open_turns(conn, step.request.run_id)
             await audit.record(

@@ -160,9 +160,14 @@ class TakenBackCompany(CompanyRef):
 
 
 class TakenBack(Step):
-    """Complete companies that may not be delivered after all."""
+    """Complete companies that may not be delivered after all.
+
+    Attributes:
+        passed: stands for the companies that passed, in order (``selection_digest``).
+    """
 
     companies: tuple[TakenBackCompany, ...] = ()
+    passed: str = ""
 
 
 class AskStep(Step):
@@ -204,25 +209,26 @@ class FinishStep(Step):
     """End a run with the first complete companies, in the order of the selection.
 
     Attributes:
-        expected: complete companies, each with the people that it needs, that there have to be; with fewer it does not end.
+        passed: what the last gate let pass (``TakenBack``). Are it others by now, or do they lack people, the run does not end.
+            Empty: they are not compared.
     """
 
     request: RunRequest
     status: RunStatus
     note: str = ""
-    expected: int = 0
+    passed: str = ""
 
 
 class Finished(Step):
-    """What a run ended with.
+    """What a run ended with, or that it did not.
 
     Attributes:
-        is_short: it has not ended, for these are fewer than expected.
+        has_changed: it has not ended, for these are not the companies any more that passed the last gate.
     """
 
     companies: int
     contacts: int
-    is_short: bool = False
+    has_changed: bool = False
 
 
 class NotifyStep(Step):

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from domain.forgetting import MARK, Redactor
 from domain.suppression import Suppression
-from store import forgotten, suppressions
+from store import forgotten, runs, suppressions
 from store.database import Connection
 from store.forget_find import Found
 from store.forget_sweep import TouchedRows, primary_keys, sweep, would_sweep
@@ -38,6 +38,7 @@ async def suppress(conn: Connection, found: Found) -> None:
 async def begin(conn: Connection, found: Found) -> TouchedRows:
     """Erase the rows that are theirs, and note that the rest is to be swept (``under_way``). Needs an open transaction, a short one:
     it locks rows of open runs."""
+    await runs.lock_for_forgetting(conn, found.company_ids)
     await conn.execute("INSERT INTO erasures (found) VALUES (%s)", (Jsonb(found.model_dump(mode="json")),))
     keys, touched = await primary_keys(conn), TouchedRows()
     for theirs in _theirs(found):

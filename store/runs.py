@@ -1,7 +1,8 @@
 """Runs: what was asked, where it stands, how it ended. Table ``runs``."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -168,11 +169,34 @@ async def amend(conn: Connection, request: RunRequest) -> None:
     )
 
 
-async def lock_and_see_whether_ended(conn: Connection, run_id: UUID) -> bool:
-    """Whether a run has ended; until the end of the transaction nobody else changes that."""
-    cursor = await conn.execute("SELECT finished_at FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
+class StoredEnd(NamedTuple):
+    """How a run has ended."""
+
+    status: RunStatus
+    selected: list[UUID]
+
+
+async def lock_end(conn: Connection, run_id: UUID) -> StoredEnd | None:
+    """How a run has ended, None while it has not. Until the end of the transaction nobody ends it or forgets anybody of it
+    (``lock_for_forgetting``); rows that refer to it can be added."""
+    cursor = await conn.execute(
+        "SELECT status, selected, finished_at FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,)
+    )
     row = await cursor.fetchone()
-    return row is not None and row["finished_at"] is not None
+    if row is None or row["finished_at"] is None:
+        return None
+    return StoredEnd(RunStatus(row["status"]), list(row["selected"] or ()))
+
+
+async def lock_for_forgetting(conn: Connection, company_ids: Sequence[UUID]) -> None:
+    """Until the end of the transaction no run of these companies ends (``lock_end``): it would deliver what is being erased."""
+    await conn.execute(
+        """
+        SELECT 1 FROM runs WHERE run_id IN (SELECT run_id FROM company_candidates WHERE company_id = ANY(%s))
+        ORDER BY run_id FOR NO KEY UPDATE
+        """,
+        (list(company_ids),),
+    )
 
 
 async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: list[UUID], note: str) -> None:

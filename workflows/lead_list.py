@@ -169,6 +169,8 @@ class LeadListWorkflow:
         while True:
             await self._gate.record_refused()
             await self._load_companies()
+            if state.searches_put_back and not self._open.tasks:
+                await self._load_tasks_anew()
             if self._is_filled():
                 return None
             if self._open.interruption is not None:
@@ -182,7 +184,7 @@ class LeadListWorkflow:
             else:
                 await self._start_work()
                 if self._open.is_empty:
-                    if await self._finds_more_stored() or await self._finds_searches_put_back():
+                    if await self._finds_more_stored():
                         continue
                     return exhausted(state)
             await self._enter_stage()
@@ -196,13 +198,6 @@ class LeadListWorkflow:
         self._open.unread = True
         await self._load_companies()
         return bool(self._state.waiting)
-
-    async def _finds_searches_put_back(self) -> bool:
-        """Whether there are searches to run that a decision put back into the store while work was open."""
-        if not self._state.searches_put_back or not workflow.patched("take_up_searches_put_back"):
-            return False
-        await self._load_tasks_anew()
-        return bool(self._state.tasks)
 
     def _is_filled(self) -> bool:
         return self._state.is_filled(self._open.companies, self._open.tasks)
@@ -254,7 +249,7 @@ class LeadListWorkflow:
                 break
             self._open.start_company(ref)
         while len(self._open.tasks) < windows.discovery:
-            if not state.needs_task(len(self._open.companies)):
+            if state.searches_put_back or not state.needs_task(len(self._open.companies)):
                 break
             if not state.tasks and state.tasks_left:
                 await self._load_tasks()
@@ -348,9 +343,13 @@ class LeadListWorkflow:
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True
-        state.searches_put_back = decision.action not in ENDING
-        if state.searches_put_back and self._open.is_empty:  # else when that has come home, for it may be a search
+        if decision.action in ENDING:
+            state.searches_put_back = False
+        elif self._open.is_empty:
             await self._load_tasks_anew()
+        elif workflow.patched("take_up_searches_put_back"):
+            # As soon as no search is open: one that is would be handed out a second time.
+            state.searches_put_back = True
 
     async def _enter_stage(self) -> None:
         """Move to the earliest stage that has open work; written where people query it when it changes."""

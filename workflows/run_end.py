@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class RunEnd:
-    """Ends a run, once.
+    """What a run does at its end.
 
     Args:
         show: shows the state in the Web UI.
@@ -26,26 +26,25 @@ class RunEnd:
         self._state = state
         self._gate = gate
         self._show = show
-        self._ended_short = False
 
     async def deliver(self, accepted: Decision | None) -> LeadListResult | None:
-        """Deliver what is complete; None when something of it had to be taken out: the next takes its place, and passes the
-        gate too.
+        """End the run with what is complete, and write its files.
+
+        Returns:
+            None when it has not ended: a company was taken out at the last gate, or somebody was forgotten since. Others take their
+            place, and the gate is asked again, for them too.
 
         Args:
             accepted: the decision by which a person takes the list as it is, if there is one.
         """
         state, note = self._state, ""
-        if not await self._passes_last_gate():
-            self._ended_short = False
+        passed = await self._pass_last_gate()
+        if passed is None:
             return None
         if accepted is not None and state.ready < state.target:
             note = f"partial: {state.ready} of {state.target}, accepted by {accepted.decided_by}"
-        # Counted in the transaction that ends the run: somebody may have been forgotten since the gate. The gate is told of them
-        # when it is asked again; should it know of none then, the run ends with what there is, as a partial list.
-        ended = await self.end(RunStatus.COMPLETED, note, expected=0 if self._ended_short else state.ready)
-        if ended.is_short:
-            self._ended_short = True
+        ended = await self.end(RunStatus.COMPLETED, note, passed=passed)
+        if ended.has_changed:
             return None
         files = await calls.export_run(RunStep(request=state.request))
         await tell(state.request.run_id, RunStatus.COMPLETED.value)
@@ -66,17 +65,17 @@ class RunEnd:
             status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
         )
 
-    async def end(self, status: RunStatus, note: str, *, expected: int = 0) -> Finished:
+    async def end(self, status: RunStatus, note: str, *, passed: str = "") -> Finished:
         """Store the end.
 
         Args:
-            expected: complete companies that there have to be; the run has not ended when there are fewer.
+            passed: see ``FinishStep``; with it the end may not come about (``Finished.has_changed``).
         """
         state = self._state
         await self._gate.record_refused()
         self._gate.close()
-        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note, expected=expected))
-        if ended.is_short:
+        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note, passed=passed))
+        if ended.has_changed:
             return ended
         # Only now: a run that is cancelled before that is stored has not ended yet.
         state.status, state.note = status, note or state.note
@@ -85,12 +84,16 @@ class RunEnd:
         self._show()
         return ended
 
-    async def _passes_last_gate(self) -> bool:
-        """Whether every company about to be delivered passes the suppression gate once more; others are taken out."""
+    async def _pass_last_gate(self) -> str | None:
+        """Ask the suppression gate once more for every company about to be delivered; those that it names are taken out.
+
+        Returns:
+            What stands for the companies, all of which pass; None when some were taken out.
+        """
         # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
         step = GateStep(request=self._state.request, check=self._state.gate_checks)
-        taken_back = await calls.recheck_suppression(step)
+        checked = await calls.recheck_suppression(step)
         self._state.gate_checks += 1
-        for ref in taken_back.companies:
+        for ref in checked.companies:
             self._state.take_back(ref)
-        return not taken_back.companies
+        return None if checked.companies else checked.passed

@@ -25,6 +25,7 @@ class RunState(BaseModel):
         companies_cursor: store sequence number up to which companies were read; ``unread_companies`` are stored behind it.
         tasks_cursor: ordinal of the last search task handed out.
         searches_put_back: a decision has put back searches, perhaps before ``tasks_cursor``, that were not handed out again yet.
+            Until then no other search is started and the selection is not settled.
         waiting: companies to start (a heap by position).
         tasks: search tasks handed out and not started, in plan order.
         complete: positions of complete companies, sorted; ``contacts_of`` has the contacts of each.
@@ -127,7 +128,7 @@ class RunState(BaseModel):
         So which companies are delivered does not depend on which of them was quicker.
         """
         frontier = self.frontier()
-        if frontier is None:
+        if frontier is None or self.searches_put_back:
             return False
         earliest = min([*open_positions, *(position for position, _ in self.waiting)], default=frontier)
         ordinals = [*open_ordinals, *(task.ordinal for task in self.tasks)]

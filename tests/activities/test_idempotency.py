@@ -83,7 +83,7 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
         "complete",
         lambda s: RefusedStep(run_id=s.request.run_id, decision_id="decision-1", problem="p"),
     ),
-    "finish_run": ("complete", lambda s: FinishStep(request=s.request, status=RunStatus.COMPLETED, expected=1)),
+    "finish_run": ("complete", lambda s: FinishStep(request=s.request, status=RunStatus.COMPLETED)),
     "end_failed_search_task": ("found", _task),
     "qualify_company": ("found", _company),
     "end_failed_company": ("found", _company),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 
@@ -14,14 +16,16 @@ from activities.emails import EmailActivities
 from activities.export import ExportActivities
 from activities.runs import RunActivities
 from agents.loop import AgentRunner
+from client.forget_command import subject_of
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
 from domain.contact import EmailStatus, Person
 from domain.mail_domain import MailDomain, MailReason
 from domain.progress import RunStatus
 from domain.request import RunRequest
-from domain.steps import CompanyRef, CompanyStep, FinishStep, GateStep, RunStep
+from domain.steps import CompanyRef, CompanyStep, Finished, FinishStep, GateStep, RunStep, TakenBack
 from settings import Settings
-from store import companies, contacts, forgotten, runs
+from store import companies, contacts, forget_find, forgotten, runs
+from store import forget as erasing
 from store.database import Connection, Database, one_connection
 from tests.activities.environment import step_environment
 from tests.store.forgetting import forget
@@ -68,6 +72,32 @@ async def add_acme(conn: Connection, request: RunRequest, *people: Person) -> Co
 
 TWO = (published("Ann Lee", "alee@acme.example"), published("Jane Doe", "jdoe@acme.example"))
 JOHN = person("John Roe").model_copy(update={"printed_emails": ("alee@acme.example", "jdoe@acme.example")})
+
+
+OTHERS = (published("Kim Poe", "kpoe@birch.example"), published("Lou Fox", "lfox@birch.example"))
+
+
+@dataclass(frozen=True)
+class AboutToEnd:
+    """A run, the company that it delivers, one that is complete too, and the steps of its end."""
+
+    request: RunRequest
+    acme: UUID
+    spare: UUID
+    gate: CompanyActivities
+    ends: RunActivities
+
+    async def ask_gate(self, check: int) -> TakenBack:
+        return await step_environment().run(self.gate.recheck_suppression, GateStep(request=self.request, check=check))
+
+    async def passes_gate(self, check: int) -> str:
+        answer = await self.ask_gate(check)
+        assert answer.companies == ()
+        return answer.passed
+
+    async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> Finished:
+        step = FinishStep(request=self.request, status=status, passed=passed)
+        return await step_environment().run(self.ends.finish_run, step)
 
 
 async def names(conn: Connection) -> list[str]:
@@ -167,37 +197,71 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
     assert {row["domain"] for row in await cursor.fetchall()} == both
 
 
-@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
-async def test_a_run_does_not_end_short_when_somebody_is_forgotten_after_its_last_gate(
-    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings, who: str
-) -> None:
+@pytest.fixture
+async def about_to_end(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+) -> AsyncIterator[AboutToEnd]:
+    """A run of one company that has just passed its last gate, with another one that is complete and was not needed."""
     request = await add_run(conn, target=1, contacts_min=2)
-    step = await add_acme(conn, request, *TWO)
-    run, ends = step_environment().run, RunActivities(database, settings)
+    acme = (await add_acme(conn, request, *TWO)).company.company_id
+    async with conn.transaction():
+        spare = await add_company(conn, request.run_id, "Birch Homes LLC", position=1)
+        await companies.set_own_site(conn, spare, "birch.example", "http://birch.example/", [])
+        await add_research(conn, request.run_id, spare, CompanyFacts())
+        await contacts.save_people(conn, request.run_id, spare, list(OTHERS))
+        for company_id, people in ((acme, TWO), (spare, OTHERS)):
+            await contacts.set_selection(conn, company_id, list(people))
+            await complete(conn, company_id)
     gate = CompanyActivities(database, gateway, runner, settings)
-    finish = FinishStep(request=request, status=RunStatus.COMPLETED, expected=1)
-    async with conn.transaction():
-        await contacts.set_selection(conn, step.company.company_id, list(TWO))
-        await complete(conn, step.company.company_id)
-    assert (await run(gate.recheck_suppression, GateStep(request=request, check=0))).companies == ()
-    await forget(conn, who)
-    assert (await run(ends.finish_run, finish)).is_short
-    assert (await runs.get_run(conn, request.run_id)).status is RunStatus.ACTIVE
-    [told] = (await run(gate.recheck_suppression, GateStep(request=request, check=1))).companies
-    assert told.company_id == step.company.company_id
+    yield AboutToEnd(request, acme, spare, gate, RunActivities(database, settings))
 
 
-async def test_an_end_that_was_stored_stays_the_end_though_somebody_is_forgotten_before_its_worker_is_back(
-    conn: Connection, database: Database, settings: Settings
+@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
+async def test_a_run_does_not_end_with_others_than_passed_its_last_gate(
+    conn: Connection, about_to_end: AboutToEnd, who: str
 ) -> None:
-    request = await add_run(conn, target=1)
-    step = await add_acme(conn, request, *TWO)
-    run, ends = step_environment().run, RunActivities(database, settings)
-    finish = FinishStep(request=request, status=RunStatus.COMPLETED, expected=1)
-    async with conn.transaction():
-        await contacts.set_selection(conn, step.company.company_id, list(TWO))
-        await complete(conn, step.company.company_id)
-    assert not (await run(ends.finish_run, finish)).is_short
+    run = about_to_end
+    passed = await run.passes_gate(check=0)
+    await forget(conn, who)
+    assert (await run.finish(passed=passed)).has_changed
+    assert (await runs.get_run(conn, run.request.run_id)).status is RunStatus.ACTIVE
+    [told] = (await run.ask_gate(check=1)).companies
+    assert told.company_id == run.acme
+    assert (await run.finish(passed=await run.passes_gate(check=2))).companies == 1
+    assert (await runs.get_run(conn, run.request.run_id)).selected == (run.spare,)
+
+
+@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
+async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_does_not(
+    database_url: str, about_to_end: AboutToEnd, who: str
+) -> None:
+    passed = await about_to_end.passes_gate(check=0)
+    async with one_connection(database_url) as other, other.transaction():
+        await erasing.begin(other, await forget_find.find(other, subject_of(who)))
+        ending = asyncio.create_task(about_to_end.finish(passed=passed))
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+    assert (await ending).has_changed
+
+
+async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_run_again(
+    conn: Connection, about_to_end: AboutToEnd
+) -> None:
+    run = about_to_end
+    passed = await run.passes_gate(check=0)
+    assert (await run.finish(passed=passed)).companies == 1
     await forget(conn, "acme.example")
-    again = await run(ends.finish_run, finish)
-    assert (again.is_short, again.companies) == (False, 0)
+    again = await run.finish(passed=passed)
+    assert (again.has_changed, again.companies, again.contacts) == (False, 0, 0)
+    assert (await runs.get_run(conn, run.request.run_id)).selected == ()
+
+
+@pytest.mark.parametrize(
+    "order", [(RunStatus.CANCELLED, RunStatus.COMPLETED), (RunStatus.COMPLETED, RunStatus.CANCELLED)]
+)
+async def test_a_run_cancelled_while_its_end_is_stored_is_cancelled_in_whichever_order_the_two_arrive(
+    conn: Connection, about_to_end: AboutToEnd, order: tuple[RunStatus, ...]
+) -> None:
+    for status in order:
+        await about_to_end.finish(status)
+    assert (await runs.get_run(conn, about_to_end.request.run_id)).status is RunStatus.CANCELLED

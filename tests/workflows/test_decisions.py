@@ -175,6 +175,27 @@ async def test_retry_takes_up_failed_searches_without_asking_again_though_work_w
     assert len(run.stored.steps("put_question")) == 1
 
 
+async def test_failed_searches_that_are_taken_up_again_are_waited_for_though_later_ones_would_fill_the_target(
+    start: StartRun,
+) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.fail_once("discover", 0, "Bug")
+        stored.fail_once("research_company", at(1, 0), MODEL_UNREACHABLE)
+        stored.hold("research_company", at(1, 1))
+        stored.hold("discover", 2)
+
+    run = await start(request_for(3), [OK], [OK, OK], [OK], prepare=prepare)
+    await run.question()
+    await run.stored.hold("research_company", at(1, 1)).reached.wait()
+    await run.stored.hold("discover", 2).reached.wait()
+    await run.decide(1, "retry")
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.release_all()
+    await run.result()
+    assert run.stored.complete() == [at(0), at(1, 0), at(1, 1)]
+    assert run.stored.keys("discover") == [0, 1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("name", "key", "failure_type"),
     [("discover", 0, SEARCH_UNAVAILABLE), ("research_company", at(0), MODEL_UNREACHABLE)],

@@ -242,6 +242,23 @@ async def test_a_company_forgotten_between_the_last_gate_and_the_end_is_replaced
     assert run.told_of() == ["completed"]
 
 
+async def test_a_spare_company_that_takes_a_forgotten_ones_place_passes_the_last_gate_as_well(start: StartRun) -> None:
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("research_company", at(0, 0))
+        stored.hold("finish_run")
+        stored.suppressed_late.add(at(0, 1))
+
+    run = await start(request_for(1, companies=2), [OK, OK], [OK], prepare=prepare)
+    await run.until(lambda p: p.companies_ready == 1)
+    run.stored.hold("research_company", at(0, 0)).release()
+    await run.stored.hold("finish_run").reached.wait()
+    run.stored.forget(at(0, 0))
+    assert run.stored.complete() == [at(0, 1)], "as many as before"
+    run.stored.release_all()
+    assert (await run.result()).companies == 1
+    assert run.stored.complete() == [at(1, 0)]
+
+
 async def test_a_run_whose_store_has_fewer_companies_than_it_counts_ends_and_says_that_it_is_partial(
     start: StartRun,
 ) -> None:

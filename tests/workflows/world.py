@@ -19,6 +19,7 @@ from domain.decision import DecisionAction, DecisionOption, DecisionRequest
 from domain.failures import STILL_DOWN
 from domain.progress import RunStatus
 from domain.reopening import reopened_reasons
+from domain.selection import selection_digest
 from domain.steps import (
     AskStep,
     CheckStep,
@@ -237,16 +238,18 @@ class World:
         taken += sorted(run.forgotten)
         run.forgotten.clear()
         refs = (run.rows[position].ref for position in taken)
-        return TakenBack(companies=tuple(TakenBackCompany(**ref.model_dump()) for ref in refs))
+        passed = selection_digest([run.rows[position].ref.company_id for position in run.complete()])
+        return TakenBack(companies=tuple(TakenBackCompany(**ref.model_dump()) for ref in refs), passed=passed)
 
     @activity.defn
     async def finish_run(self, step: FinishStep) -> Finished:
         run = await self._begin("finish_run", step.request.run_id, step)
-        companies = len(run.complete())
-        is_short = companies < step.expected
-        if not is_short:
+        selected = [run.rows[position].ref.company_id for position in run.complete()]
+        has_changed = bool(step.passed) and selection_digest(selected) != step.passed
+        if not has_changed:
             run.question = None
-        return Finished(companies=companies, contacts=companies * step.request.contacts_min, is_short=is_short)
+        contacts = len(selected) * step.request.contacts_min
+        return Finished(companies=len(selected), contacts=contacts, has_changed=has_changed)
 
     @activity.defn
     async def export_run(self, step: RunStep) -> ExportResult:
