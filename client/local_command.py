@@ -23,7 +23,11 @@ async def run_local_stack(options: StackOptions, console: Console) -> int:
     try:
         async with cancelled_by_signals(), local_session(options) as (stack, addresses):
             _print_addresses(console, addresses, options)
-            raise UserError(await stack.wait_until_broken())
+            try:
+                raise UserError(await stack.wait_until_broken())
+            except asyncio.CancelledError:
+                console.print("\nStopping: the workers hand back what they hold, which can take half a minute …")
+                raise
     except asyncio.CancelledError:
         console.print("Stopped.")
         return 0

@@ -120,7 +120,7 @@ def surplus_line(view: RunView) -> str:
     """Why the funnel counts more complete companies than the files hold."""
     are = "company is" if view.surplus == 1 else "companies are"
     return (
-        f"{view.surplus:,} more {are} complete than the {view.run.target_quantity:,} asked for: not in the files, "
+        f"{view.surplus:,} more {are} complete than the {view.companies_ready:,} of the list: not in the files, "
         "kept for later runs."
     )
 

@@ -4,13 +4,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import psycopg
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import Endpoints, connect, find_endpoints
 from client.process import UserError
 from settings import Settings
 from store.database import Connection, DatabaseUnreachableError, one_connection
 from store.migrate import pending_migrations
+
+_GOES_ON = (
+    "Runs that are open go on when it is back (the local stack: `python starter.py local`); follow one with "
+    "`python starter.py watch RUN`, `python starter.py list` shows them"
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,18 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to both servers.
 
     Raises:
-        UserError: one does not answer, or the database lacks migrations; the message says which and what to do.
+        UserError: one does not answer, or goes away while the block runs, or the database lacks migrations; the message says which
+            and what to do.
     """
     endpoints = endpoints or find_endpoints(settings)
     async with open_database(settings, endpoints) as conn:
         client = await connect(endpoints.temporal_address)
-        yield Services(settings, endpoints, client, conn)
+        try:
+            yield Services(settings, endpoints, client, conn)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.UNAVAILABLE:
+                raise
+            raise UserError(f"Temporal went away meanwhile ({error}). {_GOES_ON}") from error
 
 
 @asynccontextmanager
@@ -46,7 +59,7 @@ async def open_database(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to the database alone.
 
     Raises:
-        UserError: it does not answer, or lacks migrations.
+        UserError: it does not answer, or goes away while the block runs, or lacks migrations.
     """
     endpoints = endpoints or find_endpoints(settings)
     url = endpoints.database()
@@ -59,3 +72,6 @@ async def open_database(settings: Settings, endpoints: Endpoints | None = None) 
             yield conn
     except DatabaseUnreachableError as error:
         raise UserError(str(error)) from error
+    except psycopg.OperationalError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"the database went away meanwhile ({reason}). {_GOES_ON}") from error

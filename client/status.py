@@ -71,7 +71,7 @@ class RunView(BaseModel):
     @property
     def surplus(self) -> int:
         """Complete companies beyond those that are delivered: they came in while the last ones wanted were in work."""
-        return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - max(self.companies_ready, self.run.target_quantity))
+        return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - self.companies_ready)
 
     @property
     def model_calls(self) -> int:

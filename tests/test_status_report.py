@@ -137,7 +137,7 @@ async def test_complete_companies_beyond_the_target_are_explained(conn: Connecti
         await complete(conn, await add_company(conn, run_id, name))
     view = await view_of(conn, run_id)
     assert (view.companies_ready, view.document()["surplus"]) == (1, 2)
-    assert "2 more companies are complete than the 1 asked for: not in the files, kept for later runs." in panel(view)
+    assert "2 more companies are complete than the 1 of the list: not in the files, kept for later runs." in panel(view)
 
 
 async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Connection) -> None:
@@ -145,7 +145,24 @@ async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Co
     await complete(conn, await add_company(conn, run_id, "Acme"))
     view = await view_of(conn, run_id)
     assert view.surplus == 0
-    assert "asked for" not in panel(view)
+    assert "of the list" not in panel(view)
+
+
+async def test_after_one_of_a_list_was_forgotten_all_that_are_complete_and_not_in_the_files_are_counted(
+    conn: Connection,
+) -> None:
+    request = await add_run(conn, target=2)
+    ids = [
+        await add_company(conn, request.run_id, name, position=at) for at, name in enumerate(("Acme", "Bolt", "Cedar"))
+    ]
+    for company_id in ids:
+        await complete(conn, company_id)
+    await runs.finish(conn, request.run_id, RunStatus.COMPLETED, ids[1:2], "")  # one of two was taken out
+    await conn.execute(
+        "UPDATE company_candidates SET status = 'suppressed', reason = 'suppressed' WHERE company_id = %s", (ids[0],)
+    )
+    view = await view_of(conn, request.run_id)
+    assert (view.companies_ready, view.surplus) == (1, 1)
 
 
 async def test_an_answer_that_the_run_refused_is_shown_though_no_question_is_open(conn: Connection) -> None:

@@ -5,6 +5,7 @@ before anyone reads them, so that what a model was shown can be quoted and found
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urldefrag, urlsplit, urlunsplit
@@ -22,7 +23,7 @@ from tools.call_once import Call, CallOnce, args_hash
 from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
 from tools.pace import PacedOutError, ServicePace
 from tools.page_text import render_page
-from tools.search import CHOICES, SearchBackend, SearchUnavailableError
+from tools.search import CHOICES, SearchBackend, SearchHit, SearchUnavailableError
 from tools.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
 from tools.web_client import FORGOTTEN, FetchedPage, KnownPage, WebClient
 
@@ -127,6 +128,15 @@ class ToolGateway:
         async with self._database.transaction() as conn:
             return await forgotten.is_site_forgotten(conn, url)
 
+    async def _without_forgotten(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
+        """The hits that are not on a site of a company that is forgotten: those are neither stored nor shown to a model."""
+        sites = {
+            hit.url: {name for name in (registrable_domain(hit.url), normalized_host(hit.url)) if name} for hit in hits
+        }
+        async with self._database.transaction() as conn:
+            gone = await forgotten.domains_among(conn, set().union(*sites.values()))
+        return [hit for hit in hits if not sites[hit.url] & gone]
+
     async def _cached(self, tool: str, args: dict[str, Any], call: Call) -> ToolResult:
         return await self._calls.result(tool, args, call, self._ttl_s)
 
@@ -163,6 +173,7 @@ class ToolGateway:
             if error.next_retry_delay is not None:
                 await pace.hold_back(error.next_retry_delay.total_seconds())
             raise
+        hits = await self._without_forgotten(hits)
         if not hits:
             return _result("search_web", args, "empty", "no_results"), None
         results = [{"url": hit.url, "title": hit.title, "snippet": hit.content} for hit in hits]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.stacks import STOP_TIMEOUT_S, running_local_command
-from tests.e2e.terminal import PROJECT, Terminal, read_rows, wait_until
+from tests.e2e.terminal import PROJECT, Terminal, finished, read_rows, wait_until
 
 COLORADO = {"pms": "Buildium", "state": "CO"}
 START_LOCAL = ("start", "--local", "--criteria", '{"state": "CO"}', "--quantity", "1")
@@ -78,8 +79,13 @@ def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_a
         assert [run["run_id"] for run in aside.json("list")["runs"]] == [run_id], "each directory has its own runs"
         assert run_id not in [run["run_id"] for run in stack.json("list")["runs"]]
         wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run is in its middle")
+        watching = aside.begin("watch", run_id)
+        time.sleep(3)
         first.send_signal(signal.SIGINT)
         assert first.wait(STOP_TIMEOUT_S) == 0
+        left = finished(watching, code=2)
+        assert "went away meanwhile" in left.err.splitlines()[-1]
+        assert "Traceback" not in left.err
     assert "stack" in aside.run("status", run_id, code=2).err
     with running_local_command(aside):
         done = aside.json("watch", run_id)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.forgetting import digest
 from settings import Settings
-from store import tool_results
+from store import forgotten, tool_results
 from store.database import Database
 from tests.http_server import Handler, HttpServer, Reply, Request, html, json_reply, serving
 from tools.gateway import ToolGateway, normalised_url
@@ -223,3 +224,26 @@ def test_a_url_is_cached_under_one_spelling(url: str, normal: str) -> None:
 def test_normalising_twice_is_normalising_once_and_never_fails(url: str) -> None:
     once = normalised_url(url)
     assert normalised_url(once) == once
+
+
+async def test_what_a_search_finds_on_the_site_of_a_forgotten_company_is_neither_stored_nor_returned(
+    database: Database, settings: Settings
+) -> None:
+    hits = [{"url": url, "title": url, "content": "Manages homes"} for url in (f"{URL}about", "http://birch.example/")]
+    async with database.transaction() as conn:
+        await forgotten.add(conn, [("domain", digest("domain", "acme.example"))])
+    async with wired(database, settings, lambda request: json_reply({"results": hits})) as world:
+        found = await world.gateway.search_web("homes austin")
+    assert [hit["url"] for hit in found.payload["results"]] == ["http://birch.example/"]
+    async with database.transaction() as conn:
+        cursor = await conn.execute("SELECT count(*) AS kept FROM tool_results t WHERE t::text LIKE '%%acme%%'")
+        assert (await cursor.fetchone() or {})["kept"] == 0
+
+
+async def test_a_search_that_finds_only_forgotten_companies_finds_nothing(
+    database: Database, settings: Settings
+) -> None:
+    async with database.transaction() as conn:
+        await forgotten.add(conn, [("domain", digest("domain", "acme.example"))])
+    async with wired(database, settings, lambda request: HITS) as world:
+        assert (await world.gateway.search_web("homes austin")).status == "empty"
