@@ -14,6 +14,7 @@ from temporalio.client import Client
 from domain.failures import HANDED_BACK
 
 _TIMESTAMPS = frozenset({"created_at"})
+_UNSTEADY = "SiteUnsteadyError"
 Row = tuple[tuple[str, str], ...]
 
 
@@ -152,15 +153,16 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
 
 def _names_one_of(sites: frozenset[str], failure: Failure) -> bool:
     """Whether it is ``tools.site.SiteUnsteadyError`` of one of these; its message begins with the site."""
-    return _reason(failure) == "SiteUnsteadyError" and failure.message.split(" ", 1)[0] in sites
+    return _reason(failure).startswith(_UNSTEADY) and failure.message.split(" ", 1)[0] in sites
 
 
 def _reason(failure: Failure) -> str:
-    """A failure's type; of a time-out, which one; of the failure below where that says more."""
+    """A failure's type, of a site's with the site; of a time-out, which one; of the failure below where that says more."""
     while failure.HasField("cause") and not failure.HasField("application_failure_info"):
         failure = failure.cause
     if failure.HasField("application_failure_info"):
-        return failure.application_failure_info.type
+        error_type = failure.application_failure_info.type
+        return f"{error_type} of {failure.message.partition(';')[0]}" if error_type == _UNSTEADY else error_type
     return failure.message
 
 

@@ -90,7 +90,10 @@ def test_further_attempts_at_a_site_that_never_answers_are_counted_apart_from_th
     silent = attempts_in([[scheduled, started]], frozenset({"acme.example"}))
     assert (silent.of_silent_sites, silent.retried) == (1, {})
     other = attempts_in([[scheduled, started]], frozenset({"birch.example"}))
-    assert (other.of_silent_sites, other.retried) == (0, {"qualify_company: SiteUnsteadyError": 1})
+    assert (other.of_silent_sites, other.retried) == (
+        0,
+        {"qualify_company: SiteUnsteadyError of acme.example does not answer as it should (timeout)": 1},
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
