@@ -248,9 +248,8 @@ class CompanyActivities:
             for company, status, code, detail in found:
                 await _write_end(conn, company, status, code, detail)
                 await taken_back.record(conn, run_id, company.company_id, check)
-            return TakenBack(
-                companies=tuple(await taken_back.taken_by(conn, run_id, check)), passed=selection_digest(selected)
-            )
+            taken = tuple(await taken_back.taken_by(conn, run_id, check))
+        return TakenBack(companies=taken, passed="" if taken else selection_digest(selected))
 
     async def _spent_before(self, step: CompanyStep) -> Spend:
         """What an earlier attempt of this very step has bought and could not tell its run any more."""

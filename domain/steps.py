@@ -163,7 +163,7 @@ class TakenBack(Step):
     """Complete companies that may not be delivered after all.
 
     Attributes:
-        passed: stands for the companies that passed, in order (``selection_digest``).
+        passed: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
     """
 
     companies: tuple[TakenBackCompany, ...] = ()

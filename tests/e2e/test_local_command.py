@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -80,7 +79,8 @@ def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_a
         assert run_id not in [run["run_id"] for run in stack.json("list")["runs"]]
         wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run is in its middle")
         watching = aside.begin("watch", run_id)
-        time.sleep(3)
+        assert watching.stdout is not None
+        assert "companies" in watching.stdout.readline(), "it follows the run"
         first.send_signal(signal.SIGINT)
         assert first.wait(STOP_TIMEOUT_S) == 0
         left = finished(watching, code=2)
