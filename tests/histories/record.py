@@ -162,7 +162,7 @@ async def put_back(_: Server, start: StartRun) -> Histories:
     await run.question(1)
     await run.stored.hold("research_company", at(1, 1)).reached.wait()
     await run.decide(1, "retry")
-    await run.until(lambda p: p.companies_ready == 1)
+    await run.until(lambda p: p.companies_ready == 2)
     run.stored.release_all()
     await run.result()
     return await of_run(run)

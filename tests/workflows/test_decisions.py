@@ -168,7 +168,7 @@ async def test_retry_takes_up_failed_searches_without_asking_again_though_work_w
     await run.question()
     await run.stored.hold("research_company", at(1, 1)).reached.wait()
     await run.decide(1, "retry")
-    await run.until(lambda p: p.companies_ready == 1)
+    await run.until(lambda p: p.companies_ready == 2)
     run.stored.release_all()
     assert (await run.result()).companies == 3
     assert run.stored.keys("discover") == [0, 1, 0]
