@@ -105,6 +105,7 @@ async def open_activities(
         )
         mcp = await _opened_mcp(stack, settings)
         gateway = ToolGateway(database, web, search, settings, mcp)
+        stack.push_async_callback(gateway.close)
         mcp_tools = {role: mcp.tools_for(role) for role in ROLE_NAMES} if mcp else None
         runner = AgentRunner(model, gateway, database, settings, mcp_tools)
         runs = RunActivities(database, settings)

@@ -1,4 +1,4 @@
-"""One call of a tool for all who ask for the same at the same time: in this process, and in every other on the database.
+"""One call of a tool for all processes on the database that ask for the same at the same time.
 
 A result is looked for in the store; if there is none, one worker claims the call and makes it, the others wait for its
 result to be stored. Nobody holds a database connection while waiting for the network or for another worker. A claim is
@@ -19,7 +19,6 @@ import structlog
 from store import forgotten, tool_calls
 from store.database import Connection, Database
 from store.tool_results import ToolResult, find_fresh, save_result
-from tools.single_flight import SingleFlight
 
 log = structlog.get_logger()
 
@@ -37,24 +36,20 @@ _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5  # how often one who waits looks for the
 
 
 class CallOnce:
-    """Makes and shares the calls of one worker."""
+    """Makes the calls of one worker, and shares them with the others. Within the worker, see ``SingleFlight``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._in_process: SingleFlight[ToolResult] = SingleFlight()
 
     async def result(
         self, tool: str, args: dict[str, Any], call: Call, ttl_s: Callable[[ToolResult], float]
     ) -> ToolResult:
         """The fresh stored result for these arguments, or that of one new call.
 
-        An error of ``call`` is no result: nothing is stored, all in this process who wait get the error, and a worker
-        elsewhere that waits makes the call itself.
+        An error of ``call`` is no result: nothing is stored, and a worker elsewhere that waits makes the call itself; so it
+        does when this one is cancelled.
         """
         key = args_hash(tool, args)
-        return await self._in_process.run(f"{tool} {key}", lambda: self._look_up(tool, key, call, ttl_s))
-
-    async def _look_up(self, tool: str, key: str, call: Call, ttl_s: Callable[[ToolResult], float]) -> ToolResult:
         claim_id = uuid4()
         look_s = _FIRST_LOOK_S
         while True:

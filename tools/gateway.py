@@ -24,6 +24,7 @@ from tools.mcp.answers import TRANSIENT_REASONS, McpAnswer, sources
 from tools.pace import PacedOutError, ServicePace
 from tools.page_text import render_page
 from tools.search import CHOICES, SearchBackend, SearchHit, SearchUnavailableError
+from tools.single_flight import SingleFlight
 from tools.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
 from tools.web_client import FORGOTTEN, FetchedPage, KnownPage, WebClient
 
@@ -32,6 +33,10 @@ PACED_OUT = "paced_out"
 _PAUSE_WITHIN_CALL_MAX_S = (
     10.0  # a longer one that a site asks for is not waited for by those who can go on without the page
 )
+
+# Above what a search takes as a rule, and well within what a drain may take beyond ``WORKER_DRAIN_S`` (stop_grace_period in
+# docker-compose.yml, WORKER_GRACE_S in local/stack.py).
+_LAST_CALLS_S = 5.0
 
 
 class McpCaller(Protocol):
@@ -61,6 +66,12 @@ class ToolGateway:
         self._settings = settings
         self._mcp = mcp
         self._calls = CallOnce(database)
+        self._in_flight: SingleFlight[ToolResult] = SingleFlight()
+
+    async def close(self) -> None:
+        """Before what the calls need is closed: those that are under way still, since their steps were cancelled, may come to their
+        end for a short time, for a search may have cost money; the rest are left to other workers at once."""
+        await self._in_flight.close(_LAST_CALLS_S)
 
     @property
     def search_backend(self) -> str | None:
@@ -138,7 +149,8 @@ class ToolGateway:
         return [hit for hit in hits if not sites[hit.url] & gone]
 
     async def _cached(self, tool: str, args: dict[str, Any], call: Call) -> ToolResult:
-        return await self._calls.result(tool, args, call, self._ttl_s)
+        key = f"{tool} {args_hash(tool, args)}"
+        return await self._in_flight.run(key, lambda: self._calls.result(tool, args, call, self._ttl_s))
 
     def _ttl_s(self, result: ToolResult) -> float:
         if result.reason == PACED_OUT:

@@ -58,6 +58,10 @@ class Robots:
         self._known: dict[str, tuple[float, Rules]] = {}  # with the time until which they hold
         self._looking: SingleFlight[Rules] = SingleFlight()
 
+    async def close(self) -> None:
+        """Leave looks that are under way, and that nobody waits for any more, to others."""
+        await self._looking.close(0)
+
     async def rules(self, url: str) -> Rules:
         """The rules of the origin of an address."""
         parts = urlsplit(url)

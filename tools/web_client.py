@@ -111,7 +111,8 @@ class WebClient:
         self._robots = Robots(self._robots_text, shared_robots)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Nobody waits for a page any more."""
+        await self._robots.close()
         await self._client.aclose()
 
     async def fetch(self, url: str) -> FetchedPage:

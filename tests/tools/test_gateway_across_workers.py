@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 import pytest
 
 from settings import Settings
 from store.database import Database
+from store.tool_results import ToolResult
 from tests.conftest import PROJECT
 from tests.http_server import HttpServer, Reply, Request, html, json_reply, serving
 from tools import call_once
@@ -88,6 +90,7 @@ async def workers(url: str, settings: Settings, server: HttpServer, count: int) 
             stack.push_async_callback(web.close)
             http = await stack.enter_async_context(httpx2.AsyncClient(timeout=30, trust_env=False))
             gateways.append(ToolGateway(database, web, SearxngSearch(http, server.url), settings))
+            stack.push_async_callback(gateways[-1].close)
         yield gateways
 
 
@@ -157,6 +160,46 @@ async def test_a_worker_that_is_killed_over_a_call_does_not_keep_the_call_from_o
         assert (await wanted).text == "Homes"
     assert gate.asked == [URL, URL]
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
+
+
+async def test_f30_a_search_whose_step_is_cancelled_as_its_worker_stops_is_kept_for_the_next(
+    database_url: str, settings: Settings, gate: Gate, server: HttpServer
+) -> None:
+    gate.answer = lambda request: HITS
+    async with workers(database_url, settings, server, 1) as [gateway]:
+        await given_up(gate, gateway.search_web("homes"))
+        asyncio.get_running_loop().call_later(0.2, gate.let.set)
+    async with workers(database_url, settings, server, 1) as [gateway]:
+        assert (await gateway.search_web("homes")).status == "ok"
+    assert len(gate.asked) == 1, "paid for once"
+
+
+async def test_f30_a_page_that_does_not_come_before_its_worker_has_stopped_is_left_to_others_at_once(
+    database: Database,
+    database_url: str,
+    settings: Settings,
+    gate: Gate,
+    server: HttpServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tools.gateway._LAST_CALLS_S", 0.1)
+    async with workers(database_url, settings, server, 1) as [gateway]:
+        await given_up(gate, gateway.fetch_page(URL))
+    assert await rows(database, "SELECT * FROM tool_calls_in_flight") == [], "nobody waits for a worker that is gone"
+    read = await rows(database, "SELECT * FROM tool_results WHERE tool = 'fetch_page'")
+    assert read == [], "that the worker has stopped says nothing about the site"
+    gate.let.set()
+    async with workers(database_url, settings, server, 1) as [gateway]:
+        assert (await gateway.fetch_page(URL)).text == "Homes"
+
+
+async def given_up(gate: Gate, call: Coroutine[Any, Any, ToolResult]) -> None:
+    """Have a step begin a call, and cancel it while the other side thinks about the answer."""
+    step = asyncio.create_task(call)
+    await gate.until_asked()
+    step.cancel()
+    with suppress(asyncio.CancelledError):
+        await step
 
 
 async def test_a_claim_is_renewed_for_as_long_as_the_call_takes(
