@@ -12,6 +12,11 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
+STOP_MARGIN_S = 30.0
+"""Seconds that a worker needs at most between the end of ``WORKER_DRAIN_S`` and being killed. With everything away: 5 to store an
+answer that has come, 10 for a step to give up on the database, 5 for searches under way and 3 for their claims, 5 for MCP
+servers; the rest is reserve."""
+
 SearchBackendName = Literal["searxng", "serper", "tavily", "brave", "openai"]
 
 _SETTING_OF_SEARCH: dict[SearchBackendName, str] = {
@@ -113,7 +118,9 @@ class Settings(BaseSettings):
     company_window: int = Field(default=8, ge=1)
     agent_slots: int = Field(default=8, ge=1, description="Agent calls that one worker runs at a time.")
     worker_drain_s: float = Field(
-        default=60.0, ge=0, description="How long a stopping worker may finish what it holds."
+        default=60.0,
+        ge=0,
+        description="How long a stopping worker may finish what it holds; kill it 30 s later at the earliest.",
     )
     worker_versioning: Literal["off", "on", "promote"] = Field(
         default="off",

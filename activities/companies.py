@@ -252,9 +252,8 @@ class CompanyActivities:
         return TakenBack(companies=taken, passed="" if taken else selection_digest(selected))
 
     async def _spent_before(self, step: CompanyStep) -> Spend:
-        """What an earlier attempt of this very step has bought and could not tell its run any more."""
-        if activity.info().attempt == 1:
-            return Spend()
+        """What this very step has bought before, and could not tell its run any more: in an earlier attempt, or as one that was
+        handed back or lost with its worker and begins as a first attempt again."""
         async with self._database.transaction() as conn:
             return await runs.spend_on(conn, step.request.run_id, _subject(step), company_research.ROLE.name)
 

@@ -14,8 +14,14 @@ OPENED_CHARACTERS_MAX = 40_000
 
 
 async def answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers to a turn's calls, in their order."""
-    outputs = await asyncio.gather(*(tools.call(call["name"], call["arguments"]) for call in calls))
+    """The answers to a turn's calls, in their order. When one of them raises, none of the others goes on behind the step's back."""
+    answering = [asyncio.create_task(tools.call(call["name"], call["arguments"])) for call in calls]
+    try:
+        outputs = await asyncio.gather(*answering)
+    finally:
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
     return [_output(call["call_id"], fenced(output)) for call, output in zip(calls, outputs, strict=True)]
 
 

@@ -14,14 +14,12 @@ from domain.hosts import normalized_host
 from domain.places import state_code
 from local.demo.truth import suppressions as demo_suppressions
 from local.demo.world import DEFAULT_SEED, generate_world
-from local.stack import LocalStack, StackAddresses, StackError, StackOptions
+from local.stack import WORKER_DRAIN_MAX_S, LocalStack, StackAddresses, StackError, StackOptions
 from settings import Settings
 from store import suppressions
 from store.database import one_connection
 from store.migrate import apply_migrations
 from store.suppressions import Suppression
-
-_WORKER_DRAIN_S = 20.0
 
 
 def stack_options(
@@ -44,8 +42,7 @@ def stack_options(
         external_database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         demo_web=settings.chosen_search is None,
         demo_model=settings.openai_api_key is None and settings.openai_base_url is None,
-        # Shorter than the stack waits for a worker (local/stack.py), so that Ctrl-C ends in a drain and not in a kill.
-        extra_env={"WORKER_DRAIN_S": str(min(settings.worker_drain_s, _WORKER_DRAIN_S))},
+        extra_env={"WORKER_DRAIN_S": str(min(settings.worker_drain_s, WORKER_DRAIN_MAX_S))},
         demo_seed=DEFAULT_SEED if settings.demo_seed is None else settings.demo_seed,
         **{name: port for name, port in ports.items() if port is not None},
     )

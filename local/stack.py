@@ -33,6 +33,7 @@ from local.stack_state import (
     running_stack,
 )
 from local.temporal_server import TemporalServer, start_temporal
+from settings import STOP_MARGIN_S
 
 __all__ = ["LocalStack", "StackAddresses", "StackAlreadyRunning", "StackError", "StackOptions", "running_stack"]
 
@@ -45,7 +46,8 @@ DEMO_READY_TIMEOUT_S = 30.0
 DEMO_GRACE_S = 5.0
 WORKER_READY_TIMEOUT_S = 60.0
 WORKER_RESTARTS_MAX, WORKER_RESTART_WINDOW_S = 5, 60.0
-WORKER_GRACE_S = 30.0  # a worker lets its running activities end
+WORKER_DRAIN_MAX_S = 20.0  # whoever presses Ctrl-C waits for it
+WORKER_GRACE_S = WORKER_DRAIN_MAX_S + STOP_MARGIN_S
 WATCH_INTERVAL_S = 0.2
 # Workers before what they use; the database last.
 STOP_ORDER = ("worker", "demo", "temporal", "initdb", "postgres")

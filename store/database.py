@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 SCHEMA = "pm_pipeline"
 _CONNECT_TIMEOUT_S = 10
+_HELD_AFTER_CANCELLATION_S = 5.0  # a share of STOP_MARGIN_S (settings.py) when the worker stops
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # and so on with the last
 
 Connection = AsyncConnection[DictRow]
@@ -66,6 +67,7 @@ class Database:
 
     async def store_paid(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, held_s: float) -> ResultT:
         """Run a transaction that stores what was paid for. While the database is away it is held, and tried again and again.
+        A caller that is cancelled meanwhile gives it five seconds more.
 
         Args:
             write: does the writing; may be called again after a failure, also one of which nobody knows whether it was committed.
@@ -75,6 +77,14 @@ class Database:
         Raises:
             psycopg.Error: the database is still away after that time, or refuses the statement.
         """
+        storing = asyncio.create_task(self._stored(write, what, held_s))
+        try:
+            return await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await _last_chance(storing, what)
+            raise
+
+    async def _stored(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, held_s: float) -> ResultT:
         ends_s = time.monotonic() + held_s
         for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
             try:
@@ -86,6 +96,13 @@ class Database:
                 log.warning("not_stored_yet", what=what, error=type(error).__name__)
                 await asyncio.sleep(pause_s)
         raise AssertionError("the pauses have no end")
+
+
+async def _last_chance(storing: asyncio.Task[Any], what: str) -> None:
+    await asyncio.wait([storing], timeout=_HELD_AFTER_CANCELLATION_S)
+    storing.cancel()
+    if not storing.done() or storing.exception() is not None:
+        log.error("paid_answer_dropped", what=what)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
+from settings import STOP_MARGIN_S, Settings
 from workflows import names
 
 ROOT = Path(__file__).parent.parent
@@ -209,7 +210,7 @@ def test_workers_scale_and_are_given_time_to_drain() -> None:
     assert "ports" not in worker, "a published port could belong to one replica only"
     assert "container_name" not in worker
     assert worker["init"] is True
-    assert worker["stop_grace_period"] == "90s"
+    assert worker["stop_grace_period"] == f"{Settings(_env_file=None).worker_drain_s + STOP_MARGIN_S:g}s"
 
 
 def dockerfile_copies() -> list[str]:

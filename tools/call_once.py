@@ -46,11 +46,33 @@ class CallOnce:
     ) -> ToolResult:
         """The fresh stored result for these arguments, or that of one new call.
 
-        An error of ``call`` is no result: nothing is stored, and a worker elsewhere that waits makes the call itself; so it
-        does when this one is cancelled.
+        An error of ``call``, or a cancellation before it has returned, is no result: nothing is stored, and a worker elsewhere
+        that waits makes the call itself.
         """
-        key = args_hash(tool, args)
-        claim_id = uuid4()
+        key, claim_id = args_hash(tool, args), uuid4()
+        may_hold_claim = True  # from before it is asked for: a cancellation may come as it is committed
+        try:
+            result = await self._stored_or_claimed(tool, key, claim_id)
+            if result is None:
+                async with self._renewed(tool, key, claim_id):
+                    called, called_body = await call()
+                    log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
+
+                    async def save(conn: Connection) -> ToolResult:
+                        result, body = await forgotten.without_addresses(conn, called, called_body)
+                        await save_result(conn, result, key, ttl_s(result), body)
+                        await tool_calls.release(conn, tool, key, claim_id)
+                        return result
+
+                    result = await self._database.store_paid(save, tool, _RESULT_HELD_S)
+            may_hold_claim = False
+        finally:
+            if may_hold_claim:
+                await self._release(tool, key, claim_id)
+        return result
+
+    async def _stored_or_claimed(self, tool: str, key: str, claim_id: UUID) -> ToolResult | None:
+        """The fresh stored result, waited for while another makes the call; None: the call is this worker's to make."""
         look_s = _FIRST_LOOK_S
         while True:
             async with self._database.transaction() as conn:
@@ -59,30 +81,12 @@ class CallOnce:
                     # Another may have stored its result and given its claim back since the first look.
                     stored = await find_fresh(conn, tool, key)
                     if stored is None:
-                        break
+                        return None
                     await tool_calls.release(conn, tool, key, claim_id)
             if stored is not None:
                 return stored
             await asyncio.sleep(look_s)
             look_s = min(look_s * 2, _LAST_LOOK_S)
-        released = False
-        try:
-            async with self._renewed(tool, key, claim_id):
-                called, called_body = await call()
-                log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
-
-                async def save(conn: Connection) -> ToolResult:
-                    result, body = await forgotten.without_addresses(conn, called, called_body)
-                    await save_result(conn, result, key, ttl_s(result), body)
-                    await tool_calls.release(conn, tool, key, claim_id)
-                    return result
-
-                result = await self._database.store_paid(save, tool, _RESULT_HELD_S)
-            released = True
-        finally:
-            if not released:
-                await self._release(tool, key, claim_id)
-        return result
 
     @contextlib.asynccontextmanager
     async def _renewed(self, tool: str, key: str, claim_id: UUID) -> AsyncIterator[None]:

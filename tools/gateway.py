@@ -34,8 +34,7 @@ _PAUSE_WITHIN_CALL_MAX_S = (
     10.0  # a longer one that a site asks for is not waited for by those who can go on without the page
 )
 
-# Above what a search takes as a rule, and well within what a drain may take beyond ``WORKER_DRAIN_S`` (stop_grace_period in
-# docker-compose.yml, WORKER_GRACE_S in local/stack.py).
+# A share of the time that a worker has between ``WORKER_DRAIN_S`` and being killed: ``STOP_MARGIN_S`` in settings.py.
 _LAST_CALLS_S = 5.0
 
 
@@ -69,8 +68,8 @@ class ToolGateway:
         self._in_flight: SingleFlight[ToolResult] = SingleFlight()
 
     async def close(self) -> None:
-        """Before what the calls need is closed: those that are under way still, since their steps were cancelled, may come to their
-        end for a short time, for a search may have cost money; the rest are left to other workers at once."""
+        """Before what the calls need is closed, and after all steps have ended: searches and tools of others that still answer to
+        a cancelled step are let come to their end for a short time, for they may have cost money; pages are left to others."""
         await self._in_flight.close(_LAST_CALLS_S)
 
     @property
@@ -179,6 +178,7 @@ class ToolGateway:
             raise SearchUnavailableError(
                 PACED_OUT, retry_after_s=error.free_in_s, advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE"
             ) from error
+        self._in_flight.note_paid()
         try:
             hits = await search.search(args["query"], args["page"])
         except SearchUnavailableError as error:
@@ -201,6 +201,7 @@ class ToolGateway:
             await pace.wait_turn()
         except PacedOutError:
             return _result(name, args, "error", PACED_OUT), None
+        self._in_flight.note_paid()
         answer = await pool.call(server, tool, args)
         if answer.retry_after_s is not None:
             await pace.hold_back(answer.retry_after_s)

@@ -60,7 +60,7 @@ class Robots:
 
     async def close(self) -> None:
         """Leave looks that are under way, and that nobody waits for any more, to others."""
-        await self._looking.close(0)
+        await self._looking.close()
 
     async def rules(self, url: str) -> Rules:
         """The rules of the origin of an address."""

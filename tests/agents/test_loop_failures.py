@@ -127,6 +127,36 @@ async def test_f26_an_answer_is_held_for_a_database_that_goes_away_meanwhile(
     assert await _turns(impatient_database, run_id) == ["stored"]
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_f30_an_answer_that_has_come_outlives_the_step_that_a_drain_ends(
+    database: Database,
+    impatient_database: Database,
+    database_url: str,
+    gateway: ToolGateway,
+    settings: Settings,
+    run_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_back: bool,
+) -> None:
+    monkeypatch.setattr("store.database._HELD_AFTER_CANCELLATION_S", 10 if comes_back else 0.1)
+    slow = Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)
+    async with scripted(impatient_database, gateway, settings, slow) as server:
+        with capture_logs() as logged:
+            call = asyncio.create_task(server.run(run_id))
+            assert await eventually(lambda: server.bought == 1, within_s=10)
+            async with database_away(database_url):
+                assert await eventually(lambda: "not_stored_yet" in str(logged), within_s=10)
+                call.cancel()
+                _, waiting = await asyncio.wait([call], timeout=1)
+                assert bool(waiting) == comes_back, "it is held on for a time, and no longer"
+            with pytest.raises(asyncio.CancelledError):
+                await call
+    dropped = [event["log_level"] for event in logged if event["event"] == "paid_answer_dropped"]
+    assert (await _turns(database, run_id), dropped) == (
+        (["stored"], []) if comes_back else (["reserved"], ["error"])
+    )
+
+
 async def test_a_list_of_known_names_that_has_grown_still_finds_its_turns(model: Scripted, run_id: UUID) -> None:
     async with model(TURNS[0], fails(500), *TURNS[1:]) as server:
         with pytest.raises(ApplicationError):

@@ -7,6 +7,7 @@ were started by older code may still be open.
 
 import argparse
 import asyncio
+import hashlib
 import json
 import logging
 import sys
@@ -37,6 +38,8 @@ from workflows.names import TASK_QUEUE
 from workflows.policies import AGENT
 
 DIRECTORY = Path(__file__).parent
+SUMS = "SHA256SUMS"
+"""Beside the files: what each was when it was recorded, as ``sha256sum`` writes it."""
 # They name the machine, the process and the paths of who recorded; a replay does not read them.
 _LEFT_OUT = frozenset({"identity", "stackTrace"})
 
@@ -258,7 +261,14 @@ def write(name: str, histories: Histories, directory: Path) -> list[Path]:
     paths = [directory / f"{name}.{generation}.{part}.json" for part in histories]
     for path, history in zip(paths, histories.values(), strict=True):
         path.write_text(as_text(history), encoding="utf-8")
+    with (directory / SUMS).open("a", encoding="utf-8") as sums:
+        sums.writelines(sum_line(path) for path in paths)
     return paths
+
+
+def sum_line(path: Path) -> str:
+    """A file's line in ``SHA256SUMS``."""
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
 
 
 def as_text(history: WorkflowHistory) -> str:

@@ -17,7 +17,7 @@ from temporalio.workflow import NondeterminismError
 
 from tests.conftest import PROJECT
 from tests.histories.changed_workflow import ChangedLeadListWorkflow
-from tests.histories.record import DIRECTORY, SCENARIOS, load
+from tests.histories.record import DIRECTORY, SCENARIOS, SUMS, load, sum_line
 from tests.workflows.conftest import check_payloads
 from worker import sandboxed_runner
 from workflows import calls
@@ -68,6 +68,16 @@ def test_a_recorded_history_is_small_and_names_nobody(path: Path) -> None:
     assert len(text) <= FILE_BYTES_MAX, "record a shorter course"
     assert not [word for word in ('"identity"', '"stackTrace"', "@") if word in text], "they name who recorded it"
     check_payloads(load(path))
+
+
+def test_no_recorded_history_has_been_recorded_over() -> None:
+    """A change that open runs cannot take would pass, if it came with a new recording under an old name."""
+    noted = (DIRECTORY / SUMS).read_text(encoding="utf-8").splitlines(keepends=True)
+    changed = sorted({sum_line(path) for path in RECORDED} ^ set(noted))
+    assert not changed, (
+        f"{SUMS} and the files differ in {sorted({line.split()[1] for line in changed})}. A history is never edited: put the "
+        "file back as it was and record a new generation beside it. Where no run of its age is open, delete the file and its line."
+    )
 
 
 def test_every_scenario_is_recorded() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from settings import Settings
 from store.database import Database
@@ -24,6 +25,8 @@ from tests.http_server import HttpServer, Reply, Request, html, json_reply, serv
 from tools import call_once
 from tools.gateway import ToolGateway
 from tools.search import SearchUnavailableError, SearxngSearch
+from tools.shared_web import shared_web
+from tools.single_flight import ClosedError
 from tools.web_client import WebClient
 
 URL = "http://acme.example/"
@@ -174,15 +177,9 @@ async def test_f30_a_search_whose_step_is_cancelled_as_its_worker_stops_is_kept_
     assert len(gate.asked) == 1, "paid for once"
 
 
-async def test_f30_a_page_that_does_not_come_before_its_worker_has_stopped_is_left_to_others_at_once(
-    database: Database,
-    database_url: str,
-    settings: Settings,
-    gate: Gate,
-    server: HttpServer,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_f30_a_page_that_has_not_come_when_its_worker_stops_is_left_to_others_at_once(
+    database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
-    monkeypatch.setattr("tools.gateway._LAST_CALLS_S", 0.1)
     async with workers(database_url, settings, server, 1) as [gateway]:
         await given_up(gate, gateway.fetch_page(URL))
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == [], "nobody waits for a worker that is gone"
@@ -191,6 +188,76 @@ async def test_f30_a_page_that_does_not_come_before_its_worker_has_stopped_is_le
     gate.let.set()
     async with workers(database_url, settings, server, 1) as [gateway]:
         assert (await gateway.fetch_page(URL)).text == "Homes"
+
+
+async def test_f30_a_worker_that_stops_begins_no_search_that_it_could_not_end(
+    database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
+) -> None:
+    gate.answer = lambda request: HITS
+    gate.let.set()
+    slow = settings.model_copy(update={"search_requests_per_minute": 60})
+    async with workers(database_url, slow, server, 2) as [queueing, waiting]:
+        await queueing.search_web("first")  # whose turn is over in a second
+        gate.let.clear()
+        steps = [asyncio.create_task(each.search_web("second")) for each in (queueing, waiting)]
+        async with asyncio.timeout(30):
+            while not await rows(database, "SELECT * FROM tool_calls_in_flight"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        for step in steps:
+            step.cancel()
+        started = asyncio.get_running_loop().time()
+        await asyncio.gather(queueing.close(), waiting.close())
+        assert asyncio.get_running_loop().time() - started < 3, "there is nothing to wait for"
+        with pytest.raises(ClosedError):
+            await waiting.search_web("third")
+        await asyncio.sleep(1)  # the turn would have come
+    assert len(gate.asked) == 1
+    assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
+
+
+async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_others(
+    database: Database, settings: Settings
+) -> None:
+    async with serving(lambda request: Reply(after_s=60)) as silent:
+        web = shared_web(database, settings.model_copy(update={"web_proxy": silent.url, "page_timeout_s": 60.0}))
+        gateway = ToolGateway(database, web, None, settings)
+        step = asyncio.create_task(gateway.fetch_page(URL))
+        async with asyncio.timeout(30):
+            while not silent.requests:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        step.cancel()
+        await gateway.close()
+        await web.close()
+    assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
+
+
+async def test_f30_no_claim_stays_behind_wherever_a_call_is_cancelled(database: Database) -> None:
+    calls = call_once.CallOnce(database)
+
+    async def hang() -> tuple[ToolResult, None]:
+        await asyncio.sleep(60)
+        raise AssertionError("cancelled long before")
+
+    for number in range(60):
+        call = asyncio.create_task(calls.result("fetch_page", {"url": f"{number}"}, hang, lambda result: 60.0))
+        await asyncio.sleep(number * 0.0002)
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+    assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
+
+
+async def test_what_fails_after_its_step_was_cancelled_is_told(
+    database_url: str, settings: Settings, gate: Gate, server: HttpServer
+) -> None:
+    gate.answer = lambda request: Reply(503)
+    with capture_logs() as logged:
+        async with workers(database_url, settings, server, 1) as [gateway]:
+            await given_up(gate, gateway.search_web("homes"))
+            gate.let.set()
+    [told] = [event for event in logged if event["event"] == "call_failed_without_its_caller"]
+    assert (told["log_level"], told["error"]) == ("warning", "SearchUnavailableError")
+    assert told["call"].startswith("search_web ")
 
 
 async def given_up(gate: Gate, call: Coroutine[Any, Any, ToolResult]) -> None:
