@@ -152,9 +152,7 @@ async def test_f30_an_answer_that_has_come_outlives_the_step_that_a_drain_ends(
             with pytest.raises(asyncio.CancelledError):
                 await call
     dropped = [event["log_level"] for event in logged if event["event"] == "paid_answer_dropped"]
-    assert (await _turns(database, run_id), dropped) == (
-        (["stored"], []) if comes_back else (["reserved"], ["error"])
-    )
+    assert (await _turns(database, run_id), dropped) == ((["stored"], []) if comes_back else (["reserved"], ["error"]))
 
 
 async def test_a_list_of_known_names_that_has_grown_still_finds_its_turns(model: Scripted, run_id: UUID) -> None:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 from temporalio.api.enums.v1 import EventType
 
@@ -84,6 +90,73 @@ def test_f30_a_draining_worker_keeps_the_answers_it_waits_for_and_takes_nothing_
     attempts, timed_out = asyncio.run(started_and_timed_out(addresses.temporal_address, run["workflow_id"]))
     assert max(attempts) == 1, "no attempt was counted for the drain"
     assert timed_out == 0, "no heartbeat was waited for"
+
+
+def test_f30_a_search_that_outlasts_the_drain_is_asked_once_and_kept_for_the_next_worker(
+    idle_stack: Terminal, tmp_path: Path
+) -> None:
+    addresses = idle_stack.addresses()
+    other = tmp_path / "other"
+    other.mkdir()
+    with held_search(addresses.environment()["SEARXNG_URL"]) as search:
+        setting = {"SEARXNG_URL": search.url, "WORKER_DRAIN_S": "1"}
+        with running_worker(addresses, tmp_path, **setting) as drained:
+            run = idle_stack.with_variables(**WINDOW).start({"pms": "Buildium", "state": "OH"}, 1, waits=False)
+            wait_until(lambda: bool(search.asked), "the worker waits for a search")
+            drained.send_signal(signal.SIGTERM)
+            log = tmp_path / "worker.log"
+            wait_until(lambda: "step_handed_back" in log.read_text(encoding="utf-8"), "its time to drain is over")
+            search.may_answer.set()
+            assert drained.wait(15) == 0
+        asked_by_first = set(search.asked)
+        with running_worker(addresses, other, **setting):
+            done = finished(
+                idle_stack.begin("watch", run["run_id"], "--output-dir", str(tmp_path), "--json")
+            ).document()
+    assert done["status"] == "completed"
+    assert [target for target in search.asked if target in asked_by_first] == [*asked_by_first], "asked once"
+    attempts, timed_out = asyncio.run(started_and_timed_out(addresses.temporal_address, run["workflow_id"]))
+    assert (max(attempts), timed_out) == (1, 0), "no attempt was counted, and no heartbeat waited for"
+
+
+@dataclass
+class HeldSearch:
+    """The demo's search behind a port of its own: it hears questions, and answers when it is let."""
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+    may_answer: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def held_search(upstream: str) -> Iterator[HeldSearch]:
+    """See ``HeldSearch``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            search.asked.append(self.path)
+            search.may_answer.wait(60)
+            with urlopen(f"{upstream}{self.path}") as answer:  # noqa: S310  # http, on this machine
+                body = answer.read()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """It says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    search = HeldSearch(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield search
+    finally:
+        search.may_answer.set()
+        server.shutdown()
+        server.server_close()
 
 
 async def workflow_tasks_started(temporal_address: str, workflow_id: str) -> int:
