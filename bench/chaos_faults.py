@@ -45,12 +45,14 @@ class Applied(BaseModel):
 
     Attributes:
         in_flight: model calls under way at each kill: asked and not yet stored, by the database, or asked and not yet answered.
+        searches_in_flight: searches likewise.
     """
 
     model_config = ConfigDict(frozen=True)
 
     events: Counter[Kind]
     in_flight: tuple[int, ...] = ()
+    searches_in_flight: tuple[int, ...] = ()
 
 
 def drawn(seed: int, calls: int, without: frozenset[Kind] = frozenset()) -> tuple[Event, ...]:
@@ -85,6 +87,7 @@ async def disturb(stack: ChaosStack, events: tuple[Event, ...], seed: int, over:
     rng = random.Random(seed)  # noqa: S311 - the same faults again, no secret
     applied: Counter[Kind] = Counter()
     in_flight: list[int] = []
+    searches: list[int] = []
     draining: list[asyncio.Task[None]] = []
     for event in events:
         await until(lambda call=event.at_call: stack.model.requests >= call or over.is_set())  # type: ignore[misc]
@@ -98,7 +101,9 @@ async def disturb(stack: ChaosStack, events: tuple[Event, ...], seed: int, over:
                     draining.append(asyncio.create_task(worker.drain()))
                 else:
                     unstored = await stack.unstored_calls()
+                    claimed = await stack.unstored_searches()
                     in_flight.append(max(unstored, stack.model.in_flight))
+                    searches.append(max(claimed, stack.search.in_flight))
                     worker.kill()
             case Kind.POSTGRES:
                 await stack.restart_postgres(rng)
@@ -109,4 +114,4 @@ async def disturb(stack: ChaosStack, events: tuple[Event, ...], seed: int, over:
                 proxy.faults.extend(event.faults)
         applied[event.kind] += 1
     await asyncio.gather(*draining)
-    return Applied(events=applied, in_flight=tuple(in_flight))
+    return Applied(events=applied, in_flight=tuple(in_flight), searches_in_flight=tuple(searches))

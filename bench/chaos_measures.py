@@ -79,8 +79,8 @@ def difference(wanted: Delivery, got: Delivery) -> Difference:
     )
 
 
-def repeated_turns(answered: Counter[str]) -> int:
-    """Model calls that were answered more than once, by the hash of what was asked: what has been paid for twice."""
+def repeated_calls(answered: Counter[str]) -> int:
+    """Calls that were answered more than once, by the hash of what was asked: what has been paid for twice."""
     return sum(times - 1 for times in answered.values())
 
 

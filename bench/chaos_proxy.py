@@ -1,4 +1,4 @@
-"""An HTTP proxy that a worker talks to instead of the model or the web, and that misbehaves when it is told to.
+"""An HTTP proxy that a worker talks to instead of the model, the search or the web, and that misbehaves when it is told to.
 
 It sits on the real socket, so the demo behind it needs no switch for faults. One request a connection, bodies with a
 length, as the pipeline's clients send them. It also keeps the other side's books: what was asked, what was paid for.
@@ -16,6 +16,7 @@ from local.processes import LOOPBACK
 
 RETRY_AFTER_S = 1
 _HEAD_MAX_BYTES = 65_536
+_PAID = (b"POST ", b"GET /search?")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
 
@@ -37,8 +38,8 @@ class FaultyProxy:
     Attributes:
         latency_s: how long the service takes over an answer, on top of its own time.
         requests: how many requests came, whatever became of them.
-        answered: what was posted and answered with 200 by the service, by the hash of the bodies. It has done the work then, and
-            is paid, also when the answer is lost on its way back. Looking whether the service is there (GET) costs nothing.
+        answered: what was posted or searched for and answered with 200 by the service, by the hash of the request. It has done the
+            work then, and is paid, also when the answer is lost on its way back. Looking whether it is there (another GET) costs nothing.
         in_flight: requests under way now.
         faults: what goes wrong with the next requests, in turn.
         is_down: nothing is answered: every connection is closed at once.
@@ -141,8 +142,8 @@ class FaultyProxy:
         finally:
             for task in waiting:
                 task.cancel()
-        if head.startswith(b"POST ") and answer.startswith(b"HTTP/1.1 200"):
-            self.answered[hashlib.sha256(body).hexdigest()] += 1
+        if head.startswith(_PAID) and answer.startswith(b"HTTP/1.1 200"):
+            self.answered[hashlib.sha256(head.partition(b"\r\n")[0] + body).hexdigest()] += 1
         await asyncio.sleep(self.latency_s)
         return answer
 

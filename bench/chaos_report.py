@@ -109,6 +109,8 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
     could_be_lost = [_could_be_lost(run) for run in runs]
     twice_within = all(run.repeated <= most for run, most in zip(runs, could_be_lost, strict=True))
     unused_within = all(run.unused <= most for run, most in zip(runs, could_be_lost, strict=True))
+    searches_lost = [sum(run.applied.searches_in_flight) if run.applied else 0 for run in runs]
+    searches_within = all(run.searches_repeated <= most for run, most in zip(runs, searches_lost, strict=True))
     few_kills = Kind.KILL not in figures.without and min(kills_of) < 5
     never_came = [kind.value for kind in Kind if kind not in figures.without and not events[kind]]
     crashed = sum(run.crashed for run in runs)
@@ -135,6 +137,13 @@ def _of_disturbed(figures: Figures) -> list[_Line]:
             "as above",
             f"{sum(run.unused for run in runs)}, {max(run.unused for run in runs)}",
             unused_within,
+        ),
+        _Line(
+            "searches paid twice: all, most in a run (of all)",
+            f"≤ searches in flight at its kills, in each run ({sum(searches_lost)})",
+            f"{sum(run.searches_repeated for run in runs)}, {max(run.searches_repeated for run in runs)}"
+            f" ({sum(run.searches for run in runs)})",
+            searches_within,
         ),
         _Line("model calls in flight at a kill, mean", "", f"{statistics.mean(in_flight or [0]):.2f}"),
         _Line(
@@ -199,11 +208,13 @@ def _of_drained(figures: Figures) -> list[_Line]:
     silent = sum(run.attempts.of_silent_sites for run in runs)
     scheduled = sum(run.attempts.scheduled for run in runs)
     repeated = sum(run.repeated for run in runs)
+    searches, searches_again = sum(run.searches for run in runs), sum(run.searches_repeated for run in runs)
     same = sum(figures.difference(one).is_identical for one in figures.drained)
     return [
         _Line("drains, of two workers in turn", str(figures.drains_asked), f"{drains} in {len(runs)} runs", drains == figures.drains_asked),
         _Line("attempts lost to them", "0", f"{_counted(lost)} of {scheduled}", not lost),
         _Line("model turns paid twice", "0", str(repeated), not repeated),
+        _Line("searches paid twice", "0", f"{searches_again} of {searches}", not searches_again),
         _Line("further attempts at sites that never answer, not counted above", "", str(silent)),
         _Line("steps handed back by a draining worker", "", str(sum(run.attempts.handed_back for run in runs))),
         _Line("workers that did not end in order", "0", str(sum(run.crashed for run in runs)), not any(run.crashed for run in runs)),

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from bench.chaos_faults import Applied, Event, Kind, disturb
-from bench.chaos_measures import Attempts, Delivery, attempts_of, repeated_turns
+from bench.chaos_measures import Attempts, Delivery, attempts_of, repeated_calls
 from bench.chaos_proxy import Fault
 from bench.chaos_stack import ChaosStack, until
 from client.decide import send_decision
@@ -43,6 +43,7 @@ class RunResult(BaseModel):
     Attributes:
         delivery: None unless it completed.
         turns: model calls that the model answered; ``repeated`` of them had been answered before.
+        searches: questions that the search answered; ``searches_repeated`` of them had been answered before.
         unused: answered and never stored, but for those that the run's own end has cut off.
         answers_cut_off: of the model's answers, those that were cut off on purpose: paid for, and lost without any kill.
         asked: questions that the run put, by reason; ``answered_by_hand`` of them a person had to answer.
@@ -60,6 +61,8 @@ class RunResult(BaseModel):
     wall_s: float
     turns: int
     repeated: int
+    searches: int
+    searches_repeated: int
     unused: int
     answers_cut_off: int
     attempts: Attempts
@@ -209,7 +212,9 @@ async def _followed(
         delivery=delivery,
         wall_s=wall_s,
         turns=stack.model.answered.total(),
-        repeated=repeated_turns(stack.model.answered),
+        repeated=repeated_calls(stack.model.answered),
+        searches=stack.search.answered.total(),
+        searches_repeated=repeated_calls(stack.search.answered),
         unused=max(0, stack.model.answered.total() - accounted),
         answers_cut_off=stack.model.injected[Fault.CUT_OFF],
         attempts=await attempts_of(stack.client, run.workflow_id, stack.silent_sites),

@@ -1,6 +1,6 @@
 """The embedded stack with every part in reach: each server and worker can be killed, stopped and started again at its address.
 
-Workers talk to the demo's model and web through proxies (``chaos_proxy.py``). A worker that ends is started again, as a process
+Workers talk to the demo's model, search and web through proxies (``chaos_proxy.py``). A worker that ends is started again, as a process
 manager does it.
 """
 
@@ -27,7 +27,9 @@ from local.postgres_home import open_to_postgres
 from local.processes import Child, ChildSpec
 from local.stack import PROJECT, WORKER_COMMAND, StackOptions
 from local.temporal_server import TemporalServer, start_temporal
+from settings import STOP_MARGIN_S
 from store.database import SCHEMA, Connection, DatabaseUnreachableError, one_connection
+from tools.call_once import CLAIM_S
 
 AGENT_SLOTS = 8
 """Agent calls that one worker runs at a time, so model calls that it has in flight at the most."""
@@ -40,8 +42,8 @@ _SETTINGS = MappingProxyType(
         "LOG_FORMAT": "json",
     }
 )
-_DRAIN_GRACE_S = 40.0
-_MODEL_LATENCY_S = 0.25  # so that a kill has something in flight; a real model takes longer
+_DRAIN_GRACE_S = float(_SETTINGS["WORKER_DRAIN_S"]) + STOP_MARGIN_S
+_MODEL_LATENCY_S = _SEARCH_LATENCY_S = 0.25  # so that a kill has something in flight; a real one takes longer
 _POLL_S = 0.05
 _LONG_S = 3600.0
 _RESTART_PAUSE_S = 0.3
@@ -139,6 +141,7 @@ class ChaosStack:
     def __init__(self, directory: Path, silent_sites: frozenset[str]) -> None:
         self.silent_sites = silent_sites
         self.model = FaultyProxy(latency_s=_MODEL_LATENCY_S)
+        self.search = FaultyProxy(latency_s=_SEARCH_LATENCY_S)
         self.web = FaultyProxy(follows_client=True)
         self.workers: list[WorkerProcess] = []
         self.endpoints: Endpoints
@@ -164,7 +167,7 @@ class ChaosStack:
         """End everything."""
         for worker in self.workers:
             await worker.close()
-        for proxy in (self.model, self.web):
+        for proxy in (self.model, self.search, self.web):
             await proxy.close()
         for server in reversed(self._children.values()):
             await server.stop()
@@ -223,13 +226,23 @@ class ChaosStack:
 
     async def unstored_calls(self) -> int:
         """Calls of the model that are reserved and not settled, of the last moments. 0 while Postgres is away."""
+        return await self._count(
+            "SELECT count(*) AS calls FROM agent_turns WHERE status = 'reserved' AND created_at > now() - %s * interval '1 s'",
+            float(_SETTINGS["MODEL_TIMEOUT_S"]) + 2,
+        )
+
+    async def unstored_searches(self) -> int:
+        """Searches that a worker has claimed, and renewed lately. 0 while Postgres is away."""
+        return await self._count(
+            "SELECT count(*) AS calls FROM tool_calls_in_flight WHERE tool = 'search_web' AND expires_at > clock_timestamp()"
+            " + %s * interval '1 s'",
+            CLAIM_S / 2,
+        )
+
+    async def _count(self, query: str, seconds: float) -> int:
         try:
             async with self.database() as conn:
-                cursor = await conn.execute(
-                    "SELECT count(*) AS calls FROM agent_turns WHERE status = 'reserved' AND created_at > now() - %s * interval '1 s'",
-                    (float(_SETTINGS["MODEL_TIMEOUT_S"]) + 2,),
-                )
-                row = await cursor.fetchone()
+                row = await (await conn.execute(query.encode(), (seconds,))).fetchone()
         except (psycopg.OperationalError, DatabaseUnreachableError):
             return 0
         return int(row["calls"]) if row else 0
@@ -243,7 +256,7 @@ class ChaosStack:
             )
             tables = [sql.Identifier(SCHEMA, row["tablename"]) for row in await cursor.fetchall()]
             await conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(sql.SQL(", ").join(tables)))
-        for proxy in (self.model, self.web):
+        for proxy in (self.model, self.search, self.web):
             proxy.forget()
 
     def _spawn(self, spec: ChildSpec) -> Child:
@@ -263,9 +276,13 @@ async def chaos_stack(directory: Path, seed: int, *, workers: int = 2) -> AsyncI
             stack.endpoints = endpoints_of(addresses)
             stack.client = await connect(addresses.temporal_address)
             stack.model.lead_to(addresses.openai_base_url or "")
+            stack.search.lead_to(addresses.searxng_url or "")
             stack.web.lead_to(addresses.web_proxy or "")
-            model_url, web_url = await stack.model.listen(), await stack.web.listen()
-            between = {"OPENAI_BASE_URL": f"{model_url}/v1", "WEB_PROXY": web_url}
+            between = {
+                "OPENAI_BASE_URL": f"{await stack.model.listen()}/v1",
+                "SEARXNG_URL": await stack.search.listen(),
+                "WEB_PROXY": await stack.web.listen(),
+            }
             stack.start_workers(workers, {**addresses.environment(), **between})
             await stack.ready_workers(workers)
             yield stack

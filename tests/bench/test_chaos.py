@@ -14,7 +14,7 @@ from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 from bench.chaos_faults import Applied, Kind, drawn
-from bench.chaos_measures import Attempts, Delivery, attempts_in, difference, repeated_turns
+from bench.chaos_measures import Attempts, Delivery, attempts_in, difference, repeated_calls
 from bench.chaos_proxy import RETRY_AFTER_S, Fault, FaultyProxy
 from bench.chaos_report import Disturbed, Figures, is_met, report
 from bench.chaos_runs import Outage, RunResult
@@ -58,7 +58,7 @@ def test_another_order_of_rows_is_a_difference() -> None:
 
 
 def test_a_call_answered_three_times_was_paid_twice_too_often() -> None:
-    assert repeated_turns(Counter({"a": 3, "b": 1})) == 2
+    assert repeated_calls(Counter({"a": 3, "b": 1})) == 2
 
 
 def test_attempts_after_the_first_are_counted_by_what_ended_the_one_before() -> None:
@@ -143,10 +143,12 @@ async def test_the_proxy_fails_as_told_and_keeps_the_books_of_the_service(servic
             with pytest.raises(httpx2.TransportError):
                 await client.post("/a", content=b"one")
         # An answer that was lost on its way is paid for; an error is not.
-        assert repeated_turns(proxy.answered) == 1
+        assert repeated_calls(proxy.answered) == 1
         assert (await client.post("/b", content=b"two")).is_success
         assert (await client.get("/b")).is_success  # looking is free
-        assert (proxy.answered.total(), repeated_turns(proxy.answered), proxy.requests) == (3, 1, 7)
+        for _ in range(2):
+            assert (await client.get("/search?q=homes")).is_success  # which may be somebody's paid service
+        assert (proxy.answered.total(), repeated_calls(proxy.answered), proxy.requests) == (5, 2, 9)
         proxy.is_down = True
         with pytest.raises(httpx2.TransportError):
             await client.post("/a", content=b"one")
@@ -162,6 +164,8 @@ def result(turns: int = 80, delivery: Delivery | None = WANTED) -> RunResult:
         wall_s=1.0,
         turns=turns,
         repeated=0,
+        searches=9,
+        searches_repeated=0,
         unused=0,
         answers_cut_off=2,
         attempts=Attempts(scheduled=9, retried=Counter(), failed=Counter()),
@@ -171,7 +175,11 @@ def result(turns: int = 80, delivery: Delivery | None = WANTED) -> RunResult:
         crashed=0,
         turned_away=0,
         ended=Counter(),
-        applied=Applied(events=Counter(dict.fromkeys(Kind, 1)) + Counter({Kind.KILL: 4}), in_flight=(1, 0, 3, 0, 0)),
+        applied=Applied(
+            events=Counter(dict.fromkeys(Kind, 1)) + Counter({Kind.KILL: 4}),
+            in_flight=(1, 0, 3, 0, 0),
+            searches_in_flight=(0, 1, 0, 0, 1),
+        ),
     )
 
 
@@ -195,6 +203,11 @@ def test_a_turn_paid_twice_that_was_neither_in_flight_at_a_kill_nor_cut_off_is_a
         assert "in flight at its kills: 4, answers cut off: 2" in report(missed, "", wall_s=1.0)
 
 
+def test_a_search_paid_twice_that_was_not_in_flight_at_a_kill_is_a_miss() -> None:
+    assert is_met(figures(result().model_copy(update={"searches_repeated": 2})))
+    assert not is_met(figures(result().model_copy(update={"searches_repeated": 3})))
+
+
 def test_a_lost_company_is_a_miss_in_bold_and_named() -> None:
     missed = figures(result(delivery=delivered("company_name,domain,created_at\nAcme,acme.example,2026-01-01\n")))
     assert not is_met(missed)
@@ -211,11 +224,12 @@ def test_an_attempt_lost_to_a_drain_is_a_miss() -> None:
     assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, drained)]))
 
 
-def test_a_drain_that_did_not_happen_or_had_a_turn_paid_twice_is_a_miss() -> None:
+def test_a_drain_that_did_not_happen_or_had_something_paid_twice_is_a_miss() -> None:
     whole = figures(result())
     assert not is_met(replace(whole, drains_asked=3, drained=[Disturbed(31, 0, result())]))
-    twice = result().model_copy(update={"repeated": 1})
-    assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, twice)]))
+    for figure in ("repeated", "searches_repeated"):
+        twice = result().model_copy(update={figure: 1})
+        assert not is_met(replace(whole, drains_asked=1, drained=[Disturbed(31, 0, twice)]))
 
 
 def outage(**changes: object) -> Outage:
