@@ -43,7 +43,13 @@ async def options_for(
             else None,
         )
 
-    options = [option(DecisionAction.ACCEPT_PARTIAL, f"finish with the {complete} complete companies", 0)]
+    options = [
+        option(
+            DecisionAction.ACCEPT_PARTIAL,
+            f"finish with the {complete} complete compan{'y' if complete == 1 else 'ies'}",
+            0,
+        )
+    ]
     if reason is DecisionReason.BUDGET_REACHED:
         missing = f" ({gap:,} more wanted" + (
             f", about ${per_company * gap:.2f} at the cost so far)" if per_company else ")"
@@ -105,8 +111,12 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
         # A state takes the place of what was narrower: said, since the list is another one then.
         narrower = criteria.cities or ((f"ZIP {criteria.zip}",) if criteria.zip else ())
         around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None
-        whole = ", ".join(dict.fromkeys(code for code in (*criteria.states, around and around.state, state) if code))
-        text = f"take all of {whole} instead of {', '.join(narrower)}" if narrower else f"add {state}"
+        whole = list(dict.fromkeys(code for code in (*criteria.states, around and around.state, state) if code))
+        if narrower:
+            text = f"take all of {', '.join(whole)} instead of {', '.join(narrower)}"
+            count = sum(number for code, number in counts if code in whole)
+        else:
+            text = f"add {state}"
         options.append(option(DecisionAction.EXPAND_LOCATION, text, count, states=[state]))
     if not options:
         options.append(

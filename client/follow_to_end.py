@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,6 +21,8 @@ from client.status import RunView, view_run
 from domain.progress import RunStatus
 from domain.request import OnDecision
 from store.runs import RunRow
+
+TypedT = TypeVar("TypedT", int, str)
 
 EXIT_WAITING, EXIT_FAILED, EXIT_CANCELLED = 3, 4, 5
 _EXIT_CODES = {
@@ -78,10 +80,13 @@ async def follow_to_end(
             console.print(f"Run {run.run_id} waits for a decision. Answer with one of the commands above.")
             return EXIT_WAITING
         try:
-            await send_decision(services, view.run, {**options[number - 1].answer, "decided_by": "terminal"})
-        except UserError as error:  # somebody else may have answered meanwhile
+            answer = await _filled_in(options[number - 1].answer)
+            await send_decision(services, view.run, {**answer, "decided_by": "terminal"})
+            answered = view.decision.decision_id
+        except UserError as error:  # refused: the question is put again, unless somebody else has answered meanwhile
             console.print(str(error), markup=False, soft_wrap=True)
-        answered = view.decision.decision_id
+        except asyncio.CancelledError:
+            raise Detached(run) from None
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -92,7 +97,7 @@ def print_json(document: dict[str, Any]) -> None:
 async def ask_for_option(options: int, console: Console) -> int:
     """The number of the option that the person at the terminal takes; 0 leaves the question open."""
     while True:
-        number: int = await _prompted(f"Which option (1 to {options}, 0 to leave it waiting)")
+        number = await _prompted(f"Which option (1 to {options}, 0 to leave it waiting)", int)
         if 0 <= number <= options:
             return number
         console.print(
@@ -100,21 +105,31 @@ async def ask_for_option(options: int, console: Console) -> int:
         )
 
 
-async def _prompted(text: str) -> int:
-    """A number typed at the terminal. Ctrl-C leaves at once: the thread that reads is a daemon, so nothing waits for it."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[int] = loop.create_future()
+async def _filled_in(answer: dict[str, Any]) -> dict[str, Any]:
+    """An option's answer with what the person has to name (``<two-letter code>``) in its place."""
+    filled = dict(answer)
+    for name, value in answer.items():
+        if isinstance(value, list) and [str(item)[:1] for item in value] == ["<"]:
+            typed = await _prompted(f"{name}: {value[0]}", str)
+            filled[name] = [word.strip() for word in typed.split(",")]
+    return filled
 
-    def put(number: int | None) -> None:
+
+async def _prompted(text: str, kind: type[TypedT]) -> TypedT:
+    """What is typed at the terminal. Ctrl-C leaves at once: the thread that reads is a daemon, so nothing waits for it."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[TypedT] = loop.create_future()
+
+    def put(typed: TypedT | None) -> None:
         if not answer.done():
-            answer.cancel() if number is None else answer.set_result(number)
+            answer.cancel() if typed is None else answer.set_result(typed)
 
     def read() -> None:
         try:
-            number: int | None = typer.prompt(text, type=int)
+            typed: TypedT | None = typer.prompt(text, type=kind)
         except (typer.Abort, EOFError):
-            number = None
-        loop.call_soon_threadsafe(put, number)
+            typed = None
+        loop.call_soon_threadsafe(put, typed)
 
     threading.Thread(target=read, name="prompt", daemon=True).start()
     return await answer

@@ -174,8 +174,9 @@ class LeadListWorkflow:
             if self._is_filled():
                 return None
             if self._open.interruption is not None:
-                return interrupted(self._open.interruption, state, self._open.outages.down)
-            if self._history_is_long():
+                if not self._settles_first(self._open.interruption):
+                    return interrupted(self._open.interruption, state, self._open.outages.down)
+            elif self._history_is_long():
                 # Nothing new is started; when the last open work has come home, the run continues as new.
                 # An answer refused in the meantime is recorded first: it is not carried over.
                 if self._open.is_empty and not self._gate.has_refused:
@@ -190,6 +191,12 @@ class LeadListWorkflow:
             await self._enter_stage()
             if not await self._wait_for_change():
                 return stage_timed_out(state)
+
+    def _settles_first(self, interruption: Interruption) -> bool:
+        """Whether what is open comes to its end before the run asks: of a budget, for what others have set aside may fill the target
+        yet, or come back. Nothing is begun meanwhile."""
+        is_budget = interruption is Interruption.BUDGET_REACHED and not self._open.is_empty
+        return is_budget and workflow.patched("settle_before_budget_question")
 
     async def _finds_more_stored(self) -> bool:
         """Whether companies were put back into the store (accepted by a person) of which no search has told."""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from activities.questions import options_for
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
+from domain.criteria import parse_criteria
 from domain.decision import DecisionAction, DecisionOption, DecisionReason
 from domain.places import Place
 from domain.pms import PmsVendor
@@ -44,6 +45,26 @@ async def test_an_option_counts_what_was_found_and_leaves_open_what_searches_may
     assert place.expectation == "3 found already may fit, about $0.30; searches may find more"
     assert options[DecisionAction.RETRY].expectation == ""
     assert options[DecisionAction.ACCEPT_PARTIAL].expectation == ""
+
+
+async def test_whole_states_in_place_of_a_city_are_counted_together(database: Database) -> None:
+    async with database.transaction() as conn:
+        request = await add_run(conn, target=9)
+        lubbock = parse_criteria({"pms": "Buildium", "city": "Lubbock", "state": "TX"}).criteria
+        request = request.model_copy(update={"criteria": lubbock})
+        for number, state in enumerate(("TX", "TX", "AZ")):
+            elsewhere = await add_company(conn, request.run_id, f"Elsewhere {number}")
+            facts = CompanyFacts(places=(Place(city="Elsewhere", state=state),), pms=PmsVendor.BUILDIUM)
+            await add_research(conn, request.run_id, elsewhere, facts)
+            await companies.end_company(conn, elsewhere, CompanyStatus.REJECTED, ReasonCode.PLACE_NOT_MET)
+        options = await options_for(conn, request, DecisionReason.CANDIDATES_EXHAUSTED, "decision-1", 1)
+
+    assert options[0].description == "finish with the 1 complete company"
+    assert [
+        (option.description, option.expected_companies)
+        for option in options
+        if option.action is DecisionAction.EXPAND_LOCATION
+    ] == [("take all of TX instead of the cities", 2), ("take all of TX, AZ instead of Lubbock", 3)]
 
 
 async def test_raising_the_budget_says_what_is_missing_and_promises_nothing(database: Database) -> None:

@@ -27,7 +27,7 @@ from temporalio.common import RetryPolicy
 
 from domain.company import ReasonCode
 from domain.failures import HANDED_BACK, HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
-from domain.request import Windows
+from domain.request import Limits, Windows
 from domain.steps import CompanyStep
 from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
@@ -181,6 +181,24 @@ async def forgotten(_: Server, start: StartRun) -> Histories:
     return await of_run(run)
 
 
+async def budget(_: Server, start: StartRun) -> Histories:
+    """The money is gone while a company comes to its end; a person raises the limit."""
+
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("settle_contacts", at(0, 0))
+        stored.hold("research_company", at(0, 1))
+
+    run = await start(request_for(2, companies=2, limits=Limits(max_model_calls=3)), [OK, OK], prepare=prepare)
+    await run.stored.hold("settle_contacts", at(0, 0)).reached.wait()
+    run.stored.hold("research_company", at(0, 1)).release()
+    await run.until(lambda p: p.queued == 1)
+    run.stored.release_all()
+    await run.question(1)
+    await run.decide(1, "raise_budget", max_model_calls=20)
+    await run.result()
+    return await of_run(run)
+
+
 async def deadline(_: Server, start: StartRun) -> Histories:
     """Nobody answers: the deadline takes the default."""
     run = await start(request_for(2), [OK])
@@ -216,6 +234,7 @@ SCENARIOS = {
     "delivery_cancelled": Scenario(delivery_cancelled),
     "put_back": Scenario(put_back),
     "forgotten": Scenario(forgotten),
+    "budget": Scenario(budget),
     "host_busy": Scenario(host_busy, open_skipping_server),
     "outage": Scenario(outage, open_skipping_server),
     "deadline": Scenario(deadline, open_skipping_server),

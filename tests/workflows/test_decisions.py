@@ -1,5 +1,6 @@
 """When a run asks, what each answer changes, and that it buys nothing while it waits."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -141,6 +142,34 @@ async def test_after_raise_budget_what_was_interrupted_goes_on_and_nothing_is_bo
     assert {step.retry_round for step in run.stored.steps("find_contacts")} == {0}
     assert len(run.stored.bought) == len(set(run.stored.bought)) == 5
     assert len(run.stored.steps("put_question")) == 1
+
+
+@pytest.mark.parametrize("target", [2, 1])
+async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its_end_and_is_not_enough(
+    start: StartRun, target: int
+) -> None:
+    first, second = at(0, 0), at(0, 1)
+
+    def prepare(stored: FakeRun) -> None:
+        stored.hold("settle_contacts", first)
+        stored.hold("research_company", second)
+
+    # A search and both calls for the first company; there is no money for the second.
+    run = await start(request_for(target, companies=2, limits=Limits(max_model_calls=3)), [OK, OK, OK], prepare=prepare)
+    await run.stored.hold("settle_contacts", first).reached.wait()
+    run.stored.hold("research_company", second).release()
+    await run.until(lambda p: p.queued > 0)
+    await asyncio.sleep(0.3)  # in which a run that does not wait would have asked
+    assert run.stored.steps("put_question") == []
+    assert len(run.stored.steps("qualify_company")) == 2, "and nothing is begun"
+    run.stored.release_all()
+    if target == 2:
+        question = await run.question()
+        assert question.reason is DecisionReason.BUDGET_REACHED
+        assert question.message.startswith("1 of 2 companies are complete"), "counted when nothing moves any more"
+        await run.decide(1, "accept_partial")
+    assert (await run.result()).companies == 1
+    assert len(run.stored.steps("put_question")) == target - 1
 
 
 async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(start: StartRun) -> None:
