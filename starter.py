@@ -161,7 +161,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
             print_report(console, view)
             if view.run.notes:
                 console.print(view.run.notes, markup=False)
-            if view.decision is not None:
+            if view.decision is not None and view.stranded is None:
                 print_question(console, view.run, view.decision, services.link(view.run.workflow_id))
         return 0
 

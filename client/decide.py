@@ -86,6 +86,8 @@ async def cancel_run(services: Services, run: RunRow) -> None:
 def _why(error: RPCError) -> str:
     if error.status is RPCStatusCode.NOT_FOUND:
         return "no workflow of this run is running any more: `python starter.py status RUN` says what to do"
+    if error.status is RPCStatusCode.UNAVAILABLE:
+        return "Temporal does not answer: start the local stack (`python starter.py local`) and give the command again"
     return f"Temporal did not take it: {error.message}; is a worker running (`python worker.py`)?"
 
 

@@ -25,12 +25,17 @@ def test_a_run_that_temporal_has_lost_says_so_and_is_started_again_with_the_limi
     # As a decision raises it.
     raised = """UPDATE runs SET limits = jsonb_set(limits, '{max_model_calls}', '13') WHERE run_id = %s RETURNING 1"""
     assert idle_stack.rows(raised, run_id)
+    question = """UPDATE runs SET status = 'needs_user_decision', decision = (
+        SELECT jsonb_build_object('decision_id', 'decision-1', 'reason', 'budget_reached', 'message', 'asked before',
+        'funnel', '{}'::jsonb, 'options', '[]'::jsonb, 'default', 'cancel', 'deadline', now())) WHERE run_id = %s RETURNING 1"""
+    assert idle_stack.rows(question, run_id)
     asyncio.run(deleted(address, lost["workflow_id"]))
     wait_until(lambda: idle_stack.status(run_id)["stranded"], "Temporal has deleted it")
 
     status = idle_stack.status(run_id)
     assert f"start --run-id {run_id}" in status["stranded"]
     assert status["waiting_for_worker"] is False, "no worker would help"
+    assert "asked before" not in idle_stack.run("status", run_id).out, "nobody takes an answer"
     assert "`python starter.py status RUN` says what to do" in idle_stack.run("cancel", run_id, code=2).err
 
     words = (
@@ -45,6 +50,8 @@ def test_a_run_that_temporal_has_lost_says_so_and_is_started_again_with_the_limi
     )
     said = idle_stack.run(*words).out
     assert f"Run {run_id} started" in said
+    started = idle_stack.status(run_id)
+    assert (started["status"], started["decision"]) == ("active", None), "the workflow that asked is gone"
     assert "the limits that are in force for it stay" in said
     assert asyncio.run(limits_of(address, lost["workflow_id"])).max_model_calls == 13
     again = idle_stack.run(*words).out
