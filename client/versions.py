@@ -87,7 +87,8 @@ async def check_may_work(client: Client, settings: Settings) -> None:
     if settings.worker_versioning == "off" and build is not None:
         raise UserError(
             f"Temporal gives all work to build {build}, so this worker would get none: set WORKER_VERSIONING=on (or promote), or "
-            f"end versioning with `temporal worker deployment set-current-version --deployment-name {DEPLOYMENT} --unversioned` (docs/upgrades.md)"
+            f"end versioning with `temporal worker deployment set-current-version --deployment-name {DEPLOYMENT} --unversioned` "
+            "(docs/upgrades.md)"
         )
 
 
