@@ -252,8 +252,11 @@ class CompanyActivities:
         return TakenBack(companies=taken, passed="" if taken else selection_digest(selected))
 
     async def _spent_before(self, step: CompanyStep) -> Spend:
-        """What this very step has bought before, and could not tell its run any more: in an earlier attempt, or as one that was
-        handed back or lost with its worker and begins as a first attempt again."""
+        """What an earlier attempt of this very step has bought and could not tell its run any more. Not in a first attempt: there it may be
+        a company that was reopened, whose run knows. So a step that is handed back between storing its result and telling of it stays
+        out of the run's own count; ``status`` and the limits count what is stored."""
+        if activity.info().attempt == 1:
+            return Spend()
         async with self._database.transaction() as conn:
             return await runs.spend_on(conn, step.request.run_id, _subject(step), company_research.ROLE.name)
 

@@ -40,6 +40,16 @@ def _default(step: AskStep) -> DecisionAction:
     return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
 
 
+async def _spent(conn: Connection, step: AskStep) -> str:
+    """At the limit, what is spent of it: from the store, for a workflow learns what a step has cost only at its end."""
+    if step.reason is not DecisionReason.BUDGET_REACHED:
+        return ""
+    spend = await runs.spend(conn, step.request.run_id)
+    price = f" for ${spend['cost_usd']:.4g}" if step.request.limits.max_cost_usd is not None else ""
+    calls = f"{spend['model_calls']:,} call{'' if spend['model_calls'] == 1 else 's'}"
+    return f" So far {calls}{price}; the next one may come to more than what is left."
+
+
 class RunActivities:
     """Runs as a whole. All writes are keyed, so each step is safe to run twice."""
 
@@ -88,7 +98,7 @@ class RunActivities:
             question = DecisionRequest(
                 decision_id=step.decision_id,
                 reason=step.reason,
-                message=step.message,
+                message=step.message + await _spent(conn, step),
                 funnel=funnel,
                 options=options,
                 default=_default(step),

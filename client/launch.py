@@ -209,7 +209,7 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
         if existing.status in ENDED:
             return False  # Temporal may have forgotten the workflow by now; the run is over all the same
         request = request.model_copy(update={"limits": existing.limits, "on_decision": existing.on_decision})
-        if not await _is_open(services.client, workflow_id):
+        if not await _has_workflow(services.client, workflow_id):
             # A question of the workflow that is gone would be taken for one that somebody can answer.
             await runs.set_state(services.conn, request.run_id, Stage.COMPANY_DISCOVERY, RunStatus.ACTIVE, "")
     try:
@@ -230,15 +230,6 @@ async def _has_workflow(client: Client, workflow_id: str) -> bool:
     except RPCError as error:
         return error.status is not RPCStatusCode.NOT_FOUND
     return True
-
-
-async def _is_open(client: Client, workflow_id: str) -> bool:
-    """Whether the workflow is running; "cannot tell" counts as yes."""
-    try:
-        description = await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        return error.status is not RPCStatusCode.NOT_FOUND
-    return description.close_time is None
 
 
 async def _start_workflow(client: Client, request: RunRequest, workflow_id: str) -> None:

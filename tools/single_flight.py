@@ -60,13 +60,15 @@ class SingleFlight(Generic[T]):
         for task in tasks.values():
             if task not in self._paid:
                 task.cancel()
-        await _ended_within(tasks.values(), within_s)
-        late = {key: task for key, task in tasks.items() if not task.done()}
+        paid = {key: task for key, task in tasks.items() if task in self._paid}
+        await _ended_within(paid.values(), within_s)
+        late = {key: task for key, task in paid.items() if not task.done()}
         if late:
-            log.warning("paid_calls_cut_off", calls=sorted(key for key, task in late.items() if task in self._paid))
+            log.warning("paid_calls_cut_off", calls=sorted(late))
         for task in late.values():
             task.cancel()
-        await _ended_within(late.values(), _GIVING_UP_S)
+        # Each is cancelled once: a second time would meet it in the middle of giving back what it holds.
+        await _ended_within(tasks.values(), _GIVING_UP_S)
 
     def _ended(self, key: str, task: asyncio.Task[T]) -> None:
         self._tasks.pop(key, None)

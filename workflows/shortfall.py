@@ -58,17 +58,8 @@ def interrupted(interruption: Interruption, state: RunState, outages: Iterable[O
     limits = state.request.limits
     caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
-    message = (
-        f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call "
-        f"({_spent(state)}; the next call may come to more than what is left)."
-    )
+    message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
     return Shortfall(DecisionReason.BUDGET_REACHED, message)
-
-
-def _spent(state: RunState) -> str:
-    spend = state.spend
-    price = f" for ${spend.cost_usd:.4g}" if state.request.limits.max_cost_usd is not None else ""
-    return f"so far {spend.model_calls:,} call{'' if spend.model_calls == 1 else 's'}{price}"
 
 
 def _listed(kinds: tuple[TaskKind, ...]) -> str:

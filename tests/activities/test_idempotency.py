@@ -167,7 +167,8 @@ async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
     answer = await stages.run(name, step, cut_off=watched)
     undisturbed = stages.state(stage)
 
-    again = await stages.run(name, step)  # as what is handed back, or lost with its worker: a first attempt once more
+    # As what is handed back, or lost with its worker: a first attempt once more. Research tells in a later one what it has cost.
+    again = await stages.run(name, step, attempt=2 if name == "research_company" else 1)
     assert _differences(stages.state(stage), undisturbed) == [], "run twice"
     assert again == answer or name in _TELL_WHAT_THEY_DID
     assert len(mail.messages) == (name == "notify_requester"), "told once"

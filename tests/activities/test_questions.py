@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from activities.questions import options_for
+from activities.runs import RunActivities
 from domain.company import CompanyFacts, CompanyStatus, ReasonCode
 from domain.criteria import parse_criteria
 from domain.decision import DecisionAction, DecisionOption, DecisionReason
 from domain.places import Place
 from domain.pms import PmsVendor
+from domain.progress import Stage
 from domain.request import Limits
+from domain.steps import AskStep
+from settings import Settings
 from store import agent_turns, companies
 from store.agent_turns import TurnKey
 from store.database import Connection, Database
+from tests.activities.environment import step_environment
 from tests.store.rows import add_company, add_research, add_run, complete
 
 
@@ -45,6 +51,25 @@ async def test_an_option_counts_what_was_found_and_leaves_open_what_searches_may
     assert place.expectation == "3 found already may fit, about $0.30; searches may find more"
     assert options[DecisionAction.RETRY].expectation == ""
     assert options[DecisionAction.ACCEPT_PARTIAL].expectation == ""
+
+
+async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Database, settings: Settings) -> None:
+    async with database.transaction() as conn:
+        request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
+        await bought(conn, request.run_id, 0.95678)
+    step = AskStep(
+        request=request,
+        stage=Stage.COMPANY_RESEARCH,
+        reason=DecisionReason.BUDGET_REACHED,
+        decision_id="decision-1",
+        message="0 of 5 companies are complete.",
+        complete=0,
+        deadline_at=datetime.now(UTC).isoformat(),
+    )
+    question = await step_environment().run(RunActivities(database, settings).put_question, step)
+    assert question.message == (
+        "0 of 5 companies are complete. So far 1 call for $0.9568; the next one may come to more than what is left."
+    )
 
 
 async def test_whole_states_in_place_of_a_city_are_counted_together(database: Database) -> None:
