@@ -27,11 +27,18 @@ WORKDIR /app
 COPY --from=environment /opt/venv /opt/venv
 COPY domain domain
 COPY store store
-COPY tools tools
+COPY crm crm
+COPY mcp_client mcp_client
+COPY pms pms
+COPY search search
+COPY web web
 COPY agents agents
+COPY grounding grounding
 COPY activities activities
 COPY workflows workflows
-COPY client client
+COPY runtime runtime
+COPY usecases usecases
+COPY cli cli
 # app.py, the dashboard, is copied once it exists: a pattern may match nothing.
 COPY settings.py worker.py starter.py app.p[y] ./
 RUN python -m compileall -q /app

@@ -1,7 +1,7 @@
 """Every setting, typed, from the environment (or a ``.env`` file). Nothing else reads the environment for configuration.
 
 Temporal's own settings (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``, profiles) are read by
-Temporal's environment configuration in ``client/connection.py``, the same as its own command line reads them.
+Temporal's environment configuration in ``runtime/connection.py``, the same as its own command line reads them.
 """
 
 import os

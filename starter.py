@@ -15,17 +15,25 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from client.accept_command import accept_command
-from client.decide import cancel_run, send_decision
-from client.evidence_command import evidence_command
-from client.export_command import export_command
-from client.follow_to_end import Detached, follow_to_end, print_json
-from client.forget_command import forget_command
-from client.import_command import import_command
-from client.launch import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
-from client.logs import configure_logging
-from client.lookup import find_run
-from client.pipeline import (
+from cli.accept import accept_command
+from cli.evidence import evidence_command
+from cli.export import export_command
+from cli.follow import Detached, follow_to_end, print_json
+from cli.forget import forget_command
+from cli.import_files import import_command
+from cli.redetect import redetect_command
+from cli.render import criteria_table, print_question, progress_panel, run_document, runs_table
+from cli.report import print_report
+from domain.request.decision import DecisionAction
+from domain.request.run_request import OnDecision
+from runtime.logs import configure_logging
+from runtime.process import UserError, leave, load_settings, run_async
+from runtime.services import Services, open_database, open_services
+from settings import Settings
+from store.runs import runs
+from usecases.decide import cancel_run, send_decision
+from usecases.find_run import find_run
+from usecases.pipeline import (
     PipelineError,
     PipelineTimeoutError,
     execute_full_pipeline,
@@ -35,16 +43,8 @@ from client.pipeline import (
     get_run_progress,
     wait_for_stage_completion,
 )
-from client.process import UserError, leave, load_settings, run_async
-from client.redetect_command import redetect_command
-from client.render import criteria_table, print_question, progress_panel, run_document, runs_table
-from client.report import print_report
-from client.services import Services, open_database, open_services
-from client.status import view_run
-from domain.decision import DecisionAction
-from domain.request import OnDecision
-from settings import Settings
-from store import runs
+from usecases.start import StartOptions, build_request, check_output_dir, checked_email, criteria_from_json, start_run
+from usecases.status import view_run
 
 __all__ = [
     "PipelineError",
@@ -267,7 +267,7 @@ def setup(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        from client.doctor import set_up
+        from usecases.doctor import set_up
 
         done = await set_up(load_settings())
         if as_json:
@@ -285,7 +285,7 @@ def doctor(as_json: JsonOption = False) -> None:
     console = _console(as_json)
 
     async def work() -> int:
-        from client.doctor import examine  # what it asks, no other command needs
+        from usecases.doctor import examine  # what it asks, no other command needs
 
         findings = await examine(load_settings())
         if as_json:
@@ -308,8 +308,8 @@ def local_command(
 ) -> None:
     """Run the embedded stack until Ctrl-C. Its data stays; runs that are open go on at the next start."""
     # The embedded stack is an extra that servers do not install.
-    from client.local_command import run_local_stack
-    from client.local_session import stack_options
+    from cli.local import run_local_stack
+    from runtime.local_session import stack_options
 
     settings = load_settings()
     configure_logging(settings)
@@ -328,7 +328,7 @@ def _services(settings: Settings, *, local: bool, console: Console) -> AbstractA
     """Connections to what is configured or running; with ``local``, if need be to a stack of this command's own."""
     if not local:
         return open_services(settings)
-    from client.local_command import services_of_own_stack
+    from cli.local import services_of_own_stack
 
     configure_logging(settings.model_copy(update={"log_level": "warning"}))
     return services_of_own_stack(settings, console)

@@ -26,32 +26,32 @@ from activities.dependencies import DependencyActivities
 from activities.discovery import DiscoveryActivities
 from activities.emails import EmailActivities
 from activities.export import ExportActivities
-from activities.handing_back import HandingBack
 from activities.heartbeats import HEARTBEAT_INTERVAL
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
+from activities.worker_shutdown import HandingBack
 from agents.loop import AgentRunner
 from agents.role import ROLE_NAMES
-from client.connection import connect, find_endpoints, with_local_stack
-from client.health import Health, serve_health
-from client.logs import configure_logging
-from client.process import UserError, leave, load_settings, run_async
-from client.search_attributes import missing_search_attributes
-from client.versions import check_may_work, deployment_config, take_up
+from crm import hubspot
+from runtime.connection import connect, find_endpoints, with_local_stack
+from runtime.health import Health, serve_health
+from runtime.logs import configure_logging
+from runtime.process import UserError, leave, load_settings, run_async
+from runtime.search_attributes import missing_search_attributes
+from runtime.worker_versions import check_may_work, deployment_config, take_up
+from search import CHOICES, make_backend
 from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
-from tools import hubspot
-from tools.gateway import ToolGateway
-from tools.mail_domains import MailDomains, system_resolver
-from tools.search import CHOICES, make_backend
-from tools.shared_web import shared_web
+from web.gateway import ToolGateway
+from web.mail_domains import MailDomains, system_resolver
+from web.shared_fetch import shared_web
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
 
 if TYPE_CHECKING:
-    from tools.mcp.pool import McpPool
+    from mcp_client.pool import McpPool
 
 log = structlog.get_logger()
 
@@ -144,9 +144,9 @@ async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "
     if settings.mcp_config is None:
         return None
     # Here, for the protocol's library takes more than a second to import, and few workers need it.
-    from tools.mcp.config import McpSetupError
-    from tools.mcp.pool import open_pool
-    from tools.mcp.session import McpLimits
+    from mcp_client.config import McpSetupError
+    from mcp_client.pool import open_pool
+    from mcp_client.session import McpLimits
 
     pool = open_pool(settings.mcp_config, environment_variables(), ROLE_NAMES, McpLimits.of(settings))
     try:

@@ -10,29 +10,32 @@ from activities.attempts import is_last_attempt
 from activities.heartbeats import heartbeating
 from activities.own_site import find_own_site
 from activities.suppression_gate import FORGOTTEN, KnownAs, SuppressionGate, known_as
-from agents import company_research
-from agents.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.loop import AgentRunner
-from agents.research_facts import proven_facts
-from agents.research_question import open_fields, open_question
+from agents.roles import company_research
+from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.site_pages import RESEARCH_PAGES, pages_to_open
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.criteria import Criteria
-from domain.hosts import registrable_domain
-from domain.icp import grade
-from domain.identity import IdentityKeys
-from domain.selection import selection_digest
-from domain.steps import CompanyOutcome, CompanyStep, GateStep, Spend, TakenBack
-from domain.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
+from crm.hubspot import HubSpotCompanies
+from domain.activity_io import CompanyOutcome, CompanyStep, GateStep, Spend, TakenBack
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.hosts import registrable_domain
+from domain.company.icp import grade
+from domain.company.identity import IdentityKeys
+from domain.company.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
+from domain.delivery.selection import selection_digest
+from domain.request.criteria import Criteria
+from grounding.company_facts import proven_facts
+from grounding.open_questions import open_fields, open_question
+from pms.facts import ReadPage, with_pms
 from settings import Settings
-from store import audit, companies, export_rows, forget, forgotten, runs, taken_back
-from store.companies import CompanyRow, SitePageRef
+from store.companies import companies, withdrawn
+from store.companies.companies import CompanyRow, SitePageRef
+from store.companies.research_cache import KnownResearch, fresh_research, keep_research, keep_site, says_nothing
 from store.database import Connection, Database
-from store.known import KnownResearch, fresh_research, keep_research, keep_site, says_nothing
-from tools.gateway import ToolGateway
-from tools.hubspot import HubSpotCompanies
-from tools.pms.facts import ReadPage, with_pms
-from tools.site import SiteReading, final_url
+from store.delivery import export_rows
+from store.erasure import erase, forgotten
+from store.runs import audit, runs
+from web.company_site import SiteReading, final_url
+from web.gateway import ToolGateway
 
 log = structlog.get_logger()
 
@@ -243,12 +246,12 @@ class CompanyActivities:
                     detail = f"{people} of {step.request.contacts_min} contacts"
                     found.append((company, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT, detail))
         async with self._database.transaction() as conn:
-            for company_id in await taken_back.forgotten_since(conn, run_id):
-                await taken_back.record(conn, run_id, company_id, check)
+            for company_id in await withdrawn.forgotten_since(conn, run_id):
+                await withdrawn.record(conn, run_id, company_id, check)
             for company, status, code, detail in found:
                 await _write_end(conn, company, status, code, detail)
-                await taken_back.record(conn, run_id, company.company_id, check)
-            taken = tuple(await taken_back.taken_by(conn, run_id, check))
+                await withdrawn.record(conn, run_id, company.company_id, check)
+            taken = tuple(await withdrawn.taken_by(conn, run_id, check))
         return TakenBack(companies=taken, passed="" if taken else selection_digest(selected))
 
     async def _spent_before(self, step: CompanyStep) -> Spend:
@@ -270,7 +273,7 @@ class CompanyActivities:
     async def _end_forgotten(self, company: CompanyRow, spend: Spend | None = None) -> CompanyOutcome:
         """End a company that is forgotten, and keep nothing of it but that there was one."""
         async with self._database.transaction() as conn:
-            await forget.empty_company(conn, company.company_id)
+            await erase.empty_company(conn, company.company_id)
         return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, FORGOTTEN, spend=spend)
 
     async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: KnownResearch) -> None:

@@ -10,22 +10,25 @@ from temporalio import activity
 from activities.attempts import is_last_attempt
 from activities.companies import company_input, own_domains
 from activities.heartbeats import heartbeating
-from agents import contact_research
-from agents.contact_facts import proven_people
-from agents.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.loop import AgentRunner
+from agents.roles import contact_research
+from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.site_pages import CONTACT_PAGES, pages_to_open
-from domain.company import CompanyStatus, ReasonCode
-from domain.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, select_contacts
-from domain.email_status import as_found
-from domain.steps import CompanyOutcome, CompanyStep
+from domain.activity_io import CompanyOutcome, CompanyStep
+from domain.company.facts import CompanyStatus, ReasonCode
+from domain.contact.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, select_contacts
+from domain.contact.email_status import as_found
+from grounding.contact_facts import proven_people
 from settings import Settings
-from store import audit, companies, completeness, contacts, export_rows, forgotten, known, runs
-from store.companies import CompanyRow
+from store.companies import companies, contacts, research_cache
+from store.companies.companies import CompanyRow
+from store.companies.research_cache import KnownPerson
 from store.database import Database
-from store.known import KnownPerson
-from tools.gateway import ToolGateway
-from tools.site import read_site
+from store.delivery import completeness, export_rows
+from store.erasure import forgotten
+from store.runs import audit, runs
+from web.company_site import read_site
+from web.gateway import ToolGateway
 
 log = structlog.get_logger()
 
@@ -60,7 +63,7 @@ class ContactActivities:
                 reused = []
                 at_hand = await contacts.list_people(conn, company.company_id)
             else:
-                reused = await known.fresh_people(
+                reused = await research_cache.fresh_people(
                     conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
                 )
                 at_hand = [each.person for each in reused]
@@ -118,7 +121,7 @@ class ContactActivities:
             kept = [as_found(people[person_key(person.full_name)]) for person in found]
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
             if not await forgotten.domains_among(conn, own_domains(company)):  # since this step has begun
-                await known.keep_people(
+                await research_cache.keep_people(
                     conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
                 )
             attempt = f"find {step.retry_round}.{step.contacts_attempt}"

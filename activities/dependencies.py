@@ -9,11 +9,11 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
+from domain.activity_io import CheckStep
 from domain.failures import STILL_DOWN, Dependency
-from domain.steps import CheckStep
 from settings import SearchBackendName, Settings
 from store.database import Database
-from tools.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
 
 log = structlog.get_logger()
 

@@ -7,24 +7,26 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
-from activities.at_hand import candidates_at_hand
-from activities.discovery_candidates import checked_candidate
+from activities.candidates import checked_candidate
+from activities.directory_pages import ListReadings, read_lists_whole
 from activities.heartbeats import heartbeating
-from activities.list_reading import ListReadings, read_lists_whole
-from agents import discovery
-from agents.discovery import DiscoveryOutput
-from agents.grounding import Grounder
+from activities.stored_candidates import candidates_at_hand
 from agents.loop import AgentAnswer, AgentRunner
-from domain.hosts import normalized_host, registrable_domain
-from domain.places import state_names
-from domain.search_plan import WITHOUT_MODEL
-from domain.steps import POSITIONS_PER_TASK, TaskOutcome, TaskStep
+from agents.roles import discovery
+from agents.roles.discovery import DiscoveryOutput
+from domain.activity_io import POSITIONS_PER_TASK, TaskOutcome, TaskStep
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.company.places import state_names
+from domain.request.search_plan import WITHOUT_MODEL
+from grounding.quotes import Grounder
 from settings import Settings
-from store import companies, forgotten, runs, search_tasks
-from store.companies import Candidate
+from store.companies import companies
+from store.companies.companies import Candidate
 from store.database import Database
-from store.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
-from tools.gateway import ToolGateway, may_be_back
+from store.erasure import forgotten
+from store.runs import runs, search_tasks
+from store.runs.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
+from web.gateway import ToolGateway, may_be_back
 
 log = structlog.get_logger()
 

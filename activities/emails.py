@@ -5,12 +5,14 @@ from temporalio import activity
 
 from activities.companies import own_domains
 from activities.heartbeats import heartbeating
-from domain.email_status import published_domains, verify
-from domain.mail_domain import MailDomain
-from domain.steps import CompanyStep
-from store import companies, completeness, contacts, forgotten
+from domain.activity_io import CompanyStep
+from domain.contact.email_status import published_domains, verify
+from domain.contact.mail_domain import MailDomain
+from store.companies import companies, contacts
 from store.database import Database
-from tools.mail_domains import MailDomains
+from store.delivery import completeness
+from store.erasure import forgotten
+from web.mail_domains import MailDomains
 
 log = structlog.get_logger()
 

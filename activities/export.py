@@ -6,12 +6,14 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
-from domain.csv_files import CsvFile, render_files
-from domain.progress import RunStatus
-from domain.steps import ExportResult, RunStep
-from store import companies, export_rows, runs
+from domain.activity_io import ExportResult, RunStep
+from domain.delivery.csv_files import CsvFile, render_files
+from domain.request.progress import RunStatus
+from store.companies import companies
 from store.database import Connection, Database
-from store.runs import RunRow
+from store.delivery import export_rows
+from store.runs import runs
+from store.runs.runs import RunRow
 
 log = structlog.get_logger()
 

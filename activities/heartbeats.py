@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 from temporalio import activity
 
-from activities.handing_back import HandedBackError, hand_back_if_draining
+from activities.worker_shutdown import HandedBackError, hand_back_if_draining
 
 log = structlog.get_logger()
 

@@ -8,12 +8,13 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.progress import RunStatus
-from domain.steps import NotifyStep
+from domain.activity_io import NotifyStep
+from domain.request.progress import RunStatus
 from settings import Settings
-from store import export_rows, notifications, runs
 from store.database import Database
-from store.runs import RunRow
+from store.delivery import export_rows
+from store.runs import notifications, runs
+from store.runs.runs import RunRow
 
 log = structlog.get_logger()
 

@@ -4,13 +4,13 @@ A portal host is evidence, never identity (DOMAIN, "Identity"): the site found m
 name, otherwise the company has no own domain.
 """
 
-from domain.hosts import NotALead, is_not_a_lead, registrable_domain
-from domain.identity import comparable_name, phones_in
-from domain.places import place_name
-from store.companies import CompanyRow
-from tools.gateway import ToolGateway
-from tools.pms.rules import portal_account
-from tools.site import SiteReading, SiteUnsteadyError, read_site
+from domain.company.hosts import NotALead, is_not_a_lead, registrable_domain
+from domain.company.identity import comparable_name, phones_in
+from domain.company.places import place_name
+from pms.rules import portal_account
+from store.companies.companies import CompanyRow
+from web.company_site import SiteReading, SiteUnsteadyError, read_site
+from web.gateway import ToolGateway
 
 _HITS_TRIED_MAX = 4
 

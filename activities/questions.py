@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-from domain.criteria import CRITERION_KEYS
-from domain.decision import DecisionAction, DecisionOption, DecisionReason
-from domain.places import zip_place
-from domain.request import RunRequest
-from store import yields
+from domain.company.places import zip_place
+from domain.request.criteria import CRITERION_KEYS
+from domain.request.decision import DecisionAction, DecisionOption, DecisionReason
+from domain.request.run_request import RunRequest
 from store.database import Connection
+from store.runs import option_yields
 
 _CHOICES_MAX = 3
 
@@ -26,7 +26,7 @@ async def options_for(
     Expected companies are those found already and turned away for just this. Neither more nor less is known: they may fail
     a later step, and the searches that go on may find any number.
     """
-    per_company = await yields.cost_per_complete(conn, request.run_id)
+    per_company = await option_yields.cost_per_complete(conn, request.run_id)
     gap = request.target_quantity - complete
 
     def option(
@@ -101,7 +101,7 @@ async def _place_options(conn: Connection, request: RunRequest, option: _Option)
         options.append(
             option(DecisionAction.EXPAND_LOCATION, f"widen the radius to {radius:g} miles", radius_miles=radius)
         )
-    counts = await yields.states_elsewhere(conn, request.run_id, [vendor.value for vendor in criteria.pms])
+    counts = await option_yields.states_elsewhere(conn, request.run_id, [vendor.value for vendor in criteria.pms])
     if criteria.states and (criteria.cities or criteria.zip):
         text = f"take all of {', '.join(criteria.states)} instead of the cities"
         inside = sum(count for state, count in counts if state in criteria.states)
@@ -129,12 +129,12 @@ async def _pms_options(conn: Connection, request: RunRequest, option: _Option) -
     if not request.criteria.pms:
         return []
     excluded = set(request.criteria.pms_exclude)
-    vendors = [item for item in await yields.other_vendors(conn, request.run_id) if item[0] not in excluded]
+    vendors = [item for item in await option_yields.other_vendors(conn, request.run_id) if item[0] not in excluded]
     options = [
         option(DecisionAction.LOOSEN_PMS, f"also take companies that run {vendor}", count, pms=[vendor])
         for vendor, count in vendors[:_CHOICES_MAX]
     ]
-    turned_away = await yields.count_by_reason(conn, request.run_id)
+    turned_away = await option_yields.count_by_reason(conn, request.run_id)
     count = turned_away.get("pms_not_met", 0) + turned_away.get("pms_unknown", 0)
     return [*options, option(DecisionAction.LOOSEN_PMS, "make the software a soft criterion", count, pms_soft=True)]
 
@@ -143,7 +143,7 @@ async def _units_options(conn: Connection, request: RunRequest, gap: int, option
     minimum = request.criteria.units_min
     if minimum is None:
         return []
-    below = [units for units in await yields.units_below(conn, request.run_id) if units < minimum]
+    below = [units for units in await option_yields.units_below(conn, request.run_id) if units < minimum]
     if not below:
         return []
     enough = below[min(gap, len(below)) - 1]
@@ -152,7 +152,7 @@ async def _units_options(conn: Connection, request: RunRequest, gap: int, option
 
 
 async def _unknown_options(conn: Connection, request: RunRequest, option: _Option) -> list[DecisionOption]:
-    turned_away = await yields.count_by_reason(conn, request.run_id)
+    turned_away = await option_yields.count_by_reason(conn, request.run_id)
     return [
         option(
             DecisionAction.ACCEPT_UNKNOWN,

@@ -5,15 +5,9 @@ from datetime import datetime
 import structlog
 from temporalio import activity
 
-from activities.at_hand import wanted_of
 from activities.questions import options_for
-from domain.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
-from domain.progress import RunStatus
-from domain.reopening import reopened_reasons
-from domain.request import RunRequest
-from domain.search_plan import plan_search
-from domain.selection import selection_digest
-from domain.steps import (
+from activities.stored_candidates import wanted_of
+from domain.activity_io import (
     AskStep,
     DecidedStep,
     Finished,
@@ -26,9 +20,17 @@ from domain.steps import (
     RunStep,
     StateStep,
 )
+from domain.delivery.selection import selection_digest
+from domain.request.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
+from domain.request.progress import RunStatus
+from domain.request.reopening import reopened_reasons
+from domain.request.run_request import RunRequest
+from domain.request.search_plan import plan_search
 from settings import Settings
-from store import agent_turns, audit, companies, export_rows, runs, search_tasks, sources
+from store.companies import companies, stored_sources
 from store.database import Connection, Database
+from store.delivery import export_rows
+from store.runs import agent_turns, audit, runs, search_tasks
 
 log = structlog.get_logger()
 
@@ -187,7 +189,7 @@ class RunActivities:
         return Finished(companies=len(selected), contacts=people)
 
     async def _plan(self, conn: Connection, request: RunRequest) -> int:
-        at_hand = await sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
+        at_hand = await stored_sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
         given_up = await search_tasks.given_up_before(conn, request.run_id, self._settings.search_ttl_hours)
         tasks = plan_search(request.criteria, at_hand)
         return await search_tasks.insert_tasks(conn, request.run_id, tasks, given_up=given_up)

@@ -11,16 +11,17 @@ from typing import NoReturn
 from pydantic import BaseModel, ConfigDict
 from temporalio.exceptions import ApplicationError
 
-from domain.company import CompanyFacts
+from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
+from domain.company.facts import CompanyFacts
+from domain.company.hosts import is_not_a_lead, normalized_host, registrable_domain
+from domain.company.pms import PortalAccount
 from domain.failures import HUBSPOT_REFUSED_US, HUBSPOT_UNAVAILABLE
-from domain.hosts import is_not_a_lead, normalized_host, registrable_domain
-from domain.pms import PortalAccount
+from pms.accounts import is_account_host, portal_address
 from settings import Settings
-from store import forgotten, suppressions
-from store.companies import CompanyRow
+from store.companies import suppressions
+from store.companies.companies import CompanyRow
 from store.database import Connection
-from tools.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
-from tools.pms.accounts import is_account_host, portal_address
+from store.erasure import forgotten
 
 FORGOTTEN = "forgotten"
 _RETRY_DELAY_MAX_S = 300.0

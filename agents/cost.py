@@ -69,7 +69,7 @@ def price_usd(
 
 def cost_usd(settings: Settings, used: Tokens) -> float:
     """Price of a call, or 0 where it is unknown. A run with a cost limit is refused before it starts when it is
-    unknown (``client/launch.py``), so that a limit never rests on a zero."""
+    unknown (``usecases/start.py``), so that a limit never rests on a zero."""
     try:
         return price_usd(
             settings, used.input, used.output, cache_read_tokens=used.cache_read, cache_write_tokens=used.cache_write

@@ -24,20 +24,20 @@ from pydantic import BaseModel, ValidationError
 from agents.cost import cost_usd, estimate_usd, used_tokens
 from agents.errors import asks_for_a_pause, may_be_charged, rate_limited, taken_over, translated
 from agents.role import AgentRole, RoleName
-from agents.shown_results import OPENED_PAGES_MAX, answer_calls, open_pages
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
-from domain.company import Interruption
-from domain.steps import Spend
-from domain.storable import storable
+from agents.tool_outputs import OPENED_PAGES_MAX, answer_calls, open_pages
+from domain.activity_io import Spend
+from domain.company.facts import Interruption
+from domain.storable_text import storable
+from mcp_client.answers import McpTool
 from settings import Settings
-from store import agent_turns
-from store.agent_turns import Reservation, StoredTurn, TurnKey
 from store.database import Connection, Database
-from store.tool_results import ToolResult
-from tools.gateway import ToolGateway
-from tools.mcp.answers import McpTool
-from tools.pace import PacedOutError, ServicePace
+from store.runs import agent_turns
+from store.runs.agent_turns import Reservation, StoredTurn, TurnKey
+from store.tools.tool_results import ToolResult
+from web.gateway import ToolGateway
+from web.rate_limit import PacedOutError, ServicePace
 
 log = structlog.get_logger()
 

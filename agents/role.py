@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel
 
 from agents.answer_example import answer_example
-from agents.untrusted import FENCE_NOTICE
+from agents.prompt_fencing import FENCE_NOTICE
 
 ToolName = Literal["search_web", "fetch_page"]
 RoleName = Literal["discovery", "company_research", "contact_research"]

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from domain.hosts import registrable_domain
-from store.tool_results import ToolResult
-from tools.gateway import ToolGateway, normalised_url
-from tools.site import raise_if_unsteady
+from domain.company.hosts import registrable_domain
+from store.tools.tool_results import ToolResult
+from web.company_site import raise_if_unsteady
+from web.gateway import ToolGateway, normalised_url
 
 RESEARCH_PAGES = (
     "about|story|company|who|what",

@@ -8,10 +8,10 @@ from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from agents.role import ToolName
-from domain.hosts import registrable_domain
-from store.tool_results import ToolResult
-from tools.gateway import ToolGateway, normalised_url
-from tools.mcp.answers import McpTool, addresses_in
+from domain.company.hosts import registrable_domain
+from mcp_client.answers import McpTool, addresses_in
+from store.tools.tool_results import ToolResult
+from web.gateway import ToolGateway, normalised_url
 
 _TEXT_MAX = 20_000  # characters of a page shown to the model; more is said to be cut
 

@@ -28,12 +28,12 @@ from pydantic import SecretStr
 
 from bench.budget_model import MODEL, UNCHARGED, Fault, MeteredModel, serving
 from bench.budget_runs import Bench, Case, Death, MortalDatabase, Outcome
-from client.local_session import local_session, stack_options
-from client.process import leave, run_async
+from runtime.local_session import local_session, stack_options
+from runtime.process import leave, run_async
+from search import SearxngSearch
 from settings import Settings
-from tools.gateway import ToolGateway
-from tools.search import SearxngSearch
-from tools.web_client import WebClient
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 
 _WORKERS_MAX = 3
 _MODEL_TIMEOUT_S = 2.0

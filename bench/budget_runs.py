@@ -12,17 +12,17 @@ import openai
 from pydantic import BaseModel, ConfigDict
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research
 from agents.loop import AgentAnswer, AgentRunner
+from agents.roles import company_research
 from bench.budget_model import Fault, MeteredModel, Till
-from domain.criteria import Criteria
-from domain.request import Limits, RunRequest, Windows, workflow_id_of
+from domain.request.criteria import Criteria
+from domain.request.run_request import Limits, RunRequest, Windows, workflow_id_of
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import runs
 from store.database import Connection, Database
-from tools.gateway import ToolGateway
+from store.runs import runs
+from web.gateway import ToolGateway
 
 _ATTEMPTS_MAX = 60
 _RAISES_MAX = 12

@@ -19,8 +19,8 @@ from bench.chaos_faults import Kind, drawn
 from bench.chaos_report import Disturbed, Figures, is_met, report
 from bench.chaos_runs import disturbed_run, drained_run, outage_run, undisturbed_run
 from bench.chaos_stack import chaos_stack
-from client.logs import configure_logging
-from client.process import leave, run_async
+from runtime.logs import configure_logging
+from runtime.process import leave, run_async
 from settings import Settings
 
 SEEDS = (31, 57, 101, 404, 777)

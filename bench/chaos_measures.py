@@ -152,7 +152,7 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
 
 
 def _names_one_of(sites: frozenset[str], failure: Failure) -> bool:
-    """Whether it is ``tools.site.SiteUnsteadyError`` of one of these; its message begins with the site."""
+    """Whether it is ``web.company_site.SiteUnsteadyError`` of one of these; its message begins with the site."""
     return _reason(failure).startswith(_UNSTEADY) and failure.message.split(" ", 1)[0] in sites
 
 

@@ -14,18 +14,18 @@ from bench.chaos_faults import Applied, Event, Kind, disturb
 from bench.chaos_measures import Attempts, Delivery, attempts_of, repeated_calls
 from bench.chaos_proxy import Fault
 from bench.chaos_stack import ChaosStack, until
-from client.decide import send_decision
-from client.files import rendered_files
-from client.launch import StartOptions, build_request, start_run
-from client.process import UserError
-from client.services import Services
-from domain.decision import DecisionAction, DecisionReason
-from domain.progress import ENDED, RunStatus
-from domain.request import RunRequest
+from domain.request.decision import DecisionAction, DecisionReason
+from domain.request.progress import ENDED, RunStatus
+from domain.request.run_request import RunRequest
+from runtime.process import UserError
+from runtime.services import Services
 from settings import Settings
-from store import runs
 from store.database import DatabaseUnreachableError
-from store.runs import RunRow
+from store.runs import runs
+from store.runs.runs import RunRow
+from usecases.decide import send_decision
+from usecases.export import rendered_files
+from usecases.start import StartOptions, build_request, start_run
 
 QUANTITY = 25
 CRITERIA = {"pms": "Buildium", "state": "TX"}

@@ -19,17 +19,17 @@ from psycopg import sql
 from temporalio.client import Client
 
 from bench.chaos_proxy import FaultyProxy
-from client.connection import Endpoints, connect
-from client.local_session import endpoints_of, local_session
 from local.demo.world import generate_world
 from local.postgres import PostgresServer, start_postgres
 from local.postgres_home import open_to_postgres
 from local.processes import Child, ChildSpec
 from local.stack import PROJECT, WORKER_COMMAND, StackOptions
 from local.temporal_server import TemporalServer, start_temporal
+from runtime.connection import Endpoints, connect
+from runtime.local_session import endpoints_of, local_session
 from settings import STOP_MARGIN_S
 from store.database import SCHEMA, Connection, DatabaseUnreachableError, one_connection
-from tools.call_once import CLAIM_S
+from web.call_once import CLAIM_S
 
 AGENT_SLOTS = 8
 """Agent calls that one worker runs at a time, so model calls that it has in flight at the most."""

@@ -25,9 +25,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from client.process import leave, run_async
 from local.processes import Child, ChildSpec
 from local.temporal_server import ONE_PARTITION_MARK, TemporalServer, start_temporal
+from runtime.process import leave, run_async
 from worker import ACTIVITY_POLLS
 
 _STEPS, _FLOWS = "steps", "flows"

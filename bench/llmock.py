@@ -25,21 +25,22 @@ import httpx2
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from client.decide import send_decision
-from client.launch import StartOptions, build_request, start_run
-from client.local_session import endpoints_of, local_session, stack_options
-from client.logs import configure_logging
-from client.process import UserError, leave, run_async
-from client.services import Services, open_services
-from domain.decision import DecisionAction, DecisionReason
+from domain.company.pms import PmsVendor
 from domain.imports.rows import Seed
-from domain.pms import PmsVendor
-from domain.progress import ENDED, RunStatus
+from domain.request.decision import DecisionAction, DecisionReason
+from domain.request.progress import ENDED, RunStatus
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from local.processes import LOOPBACK, Child, ChildSpec, free_ports
+from runtime.local_session import endpoints_of, local_session, stack_options
+from runtime.logs import configure_logging
+from runtime.process import UserError, leave, run_async
+from runtime.services import Services, open_services
 from settings import Settings
-from store import runs, seeds
+from store.companies import seeds
+from store.runs import runs
+from usecases.decide import send_decision
+from usecases.start import StartOptions, build_request, start_run
 
 _READY_TIMEOUT_S = 30.0
 _POLL_S = 0.3

@@ -11,8 +11,8 @@ import random
 import sys
 import time
 
-from domain.pms import PmsVendor, SitePage
-from tools.pms.detect import detect_pms
+from domain.company.pms import PmsVendor, SitePage
+from pms.detect import detect_pms
 
 _PORTALS: dict[PmsVendor, str] = {
     PmsVendor.BUILDIUM: "https://{slug}.managebuilding.com/Resident/portal/login",

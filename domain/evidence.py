@@ -1,7 +1,7 @@
 """What a fact rests on: a citation (as the model gives it) and evidence (as code has found it again).
 
 A citation is a claim. It becomes evidence only when the quoted words are found in the stored text of the
-named tool result (``agents/grounding.py``). Nothing without evidence reaches a delivered cell (DESIGN, promise 3).
+named tool result (``grounding/quotes.py``). Nothing without evidence reaches a delivered cell (DESIGN, promise 3).
 """
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,7 @@
 """How a person or company that asked to be forgotten is recognised in stored texts, and what is left in its place.
 
 Pure rules: patterns for names, addresses, domains and numbers as pages, JSON and addresses print them; redaction of texts, JSON
-values and exported files. Where these things are stored is ``store/forget.py``. Only hashes stay (``digest``).
+values and exported files. Where these things are stored is ``store/erasure/erase.py``. Only hashes stay (``digest``).
 """
 
 import csv
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from domain.hosts import domain_tails, normalized_host
-from domain.identity import comparable_name
+from domain.company.hosts import domain_tails, normalized_host
+from domain.company.identity import comparable_name
 
 MARK = "[forgotten]"
 """What stands where a name or an address was."""

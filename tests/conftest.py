@@ -31,12 +31,12 @@ from agents.loop import AgentRunner
 from local.demo.world import DEFAULT_SEED
 from local.postgres import start_postgres
 from local.processes import Child, ChildSpec
+from search import SearxngSearch
 from settings import Settings
 from store.database import SCHEMA, Database
 from store.migrate import apply_migrations
-from tools.gateway import ToolGateway
-from tools.search import SearxngSearch
-from tools.web_client import WebClient
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 
 PROJECT = Path(__file__).resolve().parents[1]
 DEMO_READY_TIMEOUT_S = 60.0

@@ -4,10 +4,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from domain.company import CompanyStatus, Interruption, ReasonCode
-    from domain.contact import CONTACT_ATTEMPTS_MAX
-    from domain.steps import CompanyOutcome, CompanyStep
-    from workflows import calls
+    from domain.activity_io import CompanyOutcome, CompanyStep
+    from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+    from domain.contact.contact import CONTACT_ATTEMPTS_MAX
+    from workflows import activity_stubs
     from workflows.outages import outage_behind
 
 REACHED_CONTACTS = "company_reached_contacts"
@@ -30,41 +30,41 @@ class CompanyWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            calls.stop_if_cancelled()
+            activity_stubs.stop_if_cancelled()
             outage = outage_behind(error)
             if outage is not None:
                 return CompanyOutcome(interruption=Interruption.DEPENDENCY_DOWN, outage=outage)
             workflow.logger.error("company step failed for good", exc_info=error)
-            await calls.end_failed_company(step)
+            await activity_stubs.end_failed_company(step)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
 
     async def _steps(self, step: CompanyStep) -> CompanyOutcome:
-        qualified = await calls.qualify_company(step)
+        qualified = await activity_stubs.qualify_company(step)
         if qualified.is_over:
             return qualified
-        calls.stop_if_cancelled()
-        researched = await calls.research_company(step)
+        activity_stubs.stop_if_cancelled()
+        researched = await activity_stubs.research_company(step)
         if researched.is_over:
             return researched
-        calls.stop_if_cancelled()
+        activity_stubs.stop_if_cancelled()
         await self._tell_run(step)
         spend = researched.spend
         # A company that had come this far before there was this step goes on without it.
         verifies = workflow.patched("verify_emails")
         for attempt in range(1, CONTACT_ATTEMPTS_MAX + 1):
             attempt_step = step.model_copy(update={"contacts_attempt": attempt})
-            found = await calls.find_contacts(attempt_step)
+            found = await activity_stubs.find_contacts(attempt_step)
             spend = spend.plus(found.spend)
             if found.interruption is not None:
                 return found.model_copy(update={"spend": spend})
-            calls.stop_if_cancelled()
+            activity_stubs.stop_if_cancelled()
             if verifies:
-                await calls.verify_emails(attempt_step)
-                calls.stop_if_cancelled()
-            settled = await calls.settle_contacts(attempt_step)
+                await activity_stubs.verify_emails(attempt_step)
+                activity_stubs.stop_if_cancelled()
+            settled = await activity_stubs.settle_contacts(attempt_step)
             if settled.is_over:
                 return settled.model_copy(update={"spend": spend})
-            calls.stop_if_cancelled()
+            activity_stubs.stop_if_cancelled()
         raise ApplicationError("contacts were not settled after the last attempt", type="ContactsNotSettled")
 
     async def _tell_run(self, step: CompanyStep) -> None:

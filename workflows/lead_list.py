@@ -14,8 +14,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from domain.company import Interruption
-    from domain.decision import (
+    from domain.activity_io import AskStep, DecidedStep, NewCompaniesStep, NextTasksStep, RunStep, StateStep
+    from domain.company.facts import Interruption
+    from domain.request.decision import (
         ENDING,
         Decision,
         DecisionAction,
@@ -24,28 +25,20 @@ with workflow.unsafe.imports_passed_through():
         DecisionRequest,
         amend,
     )
-    from domain.progress import RunProgress, RunStatus
-    from domain.reopening import reopened_reasons
-    from domain.steps import (
-        AskStep,
-        DecidedStep,
-        NewCompaniesStep,
-        NextTasksStep,
-        RunStep,
-        StateStep,
-    )
-    from workflows import calls
+    from domain.request.progress import RunProgress, RunStatus
+    from domain.request.reopening import reopened_reasons
+    from workflows import activity_stubs
     from workflows.company import REACHED_CONTACTS
-    from workflows.decision_gate import DecisionGate, answer_given_in_advance
-    from workflows.details import render_details
+    from workflows.decisions import DecisionGate, answer_given_in_advance
     from workflows.messages import DecisionReceipt, LeadListInput, LeadListResult
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
-    from workflows.notices import tell
+    from workflows.notifications import tell
     from workflows.open_work import OpenWork
     from workflows.outages import has_recovered, outage_behind
     from workflows.run_end import RunEnd
-    from workflows.run_state import WAITING_MAX, RunState
     from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
+    from workflows.state import WAITING_MAX, RunState
+    from workflows.ui import render_details
 
 _TASKS_AT_ONCE = 20
 # Asked for these reasons, "retry" has the agents look anew; for the others they go on with the turns that are stored.
@@ -70,15 +63,17 @@ class LeadListWorkflow:
         try:
             if self._is_new:
                 self._state.stage_entered_at = workflow.now()
-                await calls.plan_run_search(RunStep(request=self._state.request))
+                await activity_stubs.plan_run_search(RunStep(request=self._state.request))
             self._show()
             return await self._work()
         except (asyncio.CancelledError, FailureError) as error:
-            # From here on it ends in order, and what that takes is itself not cancelled any more (``calls.stop_if_cancelled``).
-            calls.forget_cancellation()
+            # From here on it ends in order, and what that takes is itself not cancelled any more (``activity_stubs.stop_if_cancelled``).
+            activity_stubs.forget_cancellation()
             await self._open.stop()
             if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
-                await calls.export_run(RunStep(request=self._state.request))  # it was over already but for this
+                await activity_stubs.export_run(
+                    RunStep(request=self._state.request)
+                )  # it was over already but for this
             elif is_cancelled_exception(error):
                 await self._end.end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
@@ -240,7 +235,7 @@ class LeadListWorkflow:
         while (self._open.unread or state.unread_companies) and len(state.waiting) < WAITING_MAX:
             self._open.unread = False
             step = NewCompaniesStep(run_id=state.request.run_id, cursor=state.companies_cursor)
-            found = await calls.new_companies(step)
+            found = await activity_stubs.new_companies(step)
             state.companies_cursor = found.cursor
             for ref in found.companies:
                 self._open.company_found(ref)
@@ -274,7 +269,7 @@ class LeadListWorkflow:
             limit=_TASKS_AT_ONCE,
             dried_up=state.dried_up,
         )
-        handed_out = await calls.next_search_tasks(step)
+        handed_out = await activity_stubs.next_search_tasks(step)
         state.tasks, state.given_up = list(handed_out.tasks), handed_out.given_up
         state.tasks_left = bool(state.tasks)
 
@@ -301,7 +296,7 @@ class LeadListWorkflow:
             return None
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
-        question = await calls.put_question(
+        question = await activity_stubs.put_question(
             AskStep(
                 request=state.request,
                 stage=state.stage,
@@ -348,7 +343,7 @@ class LeadListWorkflow:
         if decision.action not in ENDING:
             state.new_by_kind, state.given_up, state.tasks_left = {}, (), True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
-        await calls.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
+        await activity_stubs.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
         self._open.unread = True
         if decision.action in ENDING:
             state.searches_put_back = False
@@ -370,7 +365,7 @@ class LeadListWorkflow:
     async def _record_state(self) -> None:
         state = self._state
         step = StateStep(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
-        await calls.record_state(step)
+        await activity_stubs.record_state(step)
 
     def _show(self) -> None:
         """Show the state in the Web UI: search attributes and current details."""

@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.decision import DecisionAction
-from domain.progress import RunStatus
-from domain.request import RunRequest
-from workflows.run_state import RunState
+from domain.request.decision import DecisionAction
+from domain.request.progress import RunStatus
+from domain.request.run_request import RunRequest
+from workflows.state import RunState
 
 
 class LeadListInput(BaseModel):

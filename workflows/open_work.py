@@ -11,14 +11,14 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from domain.company import CompanyStatus, Interruption, ReasonCode
+    from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep, TaskRef, TaskStep
+    from domain.company.facts import CompanyStatus, Interruption, ReasonCode
     from domain.failures import Outage
-    from domain.progress import Stage
-    from domain.steps import CompanyOutcome, CompanyRef, CompanyStep, TaskRef, TaskStep
-    from workflows import calls
+    from domain.request.progress import Stage
+    from workflows import activity_stubs
     from workflows.company import CompanyWorkflow
     from workflows.outages import Outages, outage_behind
-    from workflows.run_state import RunState
+    from workflows.state import RunState
 
 
 class OpenWork:
@@ -140,7 +140,7 @@ class OpenWork:
         decisions = state.decisions
         step = TaskStep(request=state.request, task=task, retry_round=state.retry_round)
         try:
-            outcome = await calls.discover(step)
+            outcome = await activity_stubs.discover(step)
         except ActivityError as error:
             if self._stopping and is_cancelled_exception(error):
                 state.put_back(task)
@@ -164,7 +164,7 @@ class OpenWork:
             return
         state.tasks_done += 1
         try:
-            await calls.end_failed_search_task(step)
+            await activity_stubs.end_failed_search_task(step)
         except ActivityError as error:
             # A note for people and for ``retry``: the run itself goes on without it.
             workflow.logger.error("the failed search was not noted", exc_info=error)
@@ -212,5 +212,5 @@ class OpenWork:
                 raise
             # Someone ended the child alone (cancelled or terminated it), or it failed in a way it does not handle.
             workflow.logger.error("company workflow ended without an outcome", exc_info=error)
-            await calls.end_failed_company(step)
+            await activity_stubs.end_failed_company(step)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)

@@ -12,10 +12,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from collections.abc import Callable
 
+    from domain.activity_io import CheckStep
     from domain.failures import Dependency, Outage, outage_of
-    from domain.steps import CheckStep
-    from workflows import calls
-    from workflows.run_state import RunState
+    from workflows import activity_stubs
+    from workflows.state import RunState
 
 # An outage so soon after the last one is the same one: the check answered, and the work still failed.
 _SAME_OUTAGE = timedelta(minutes=15)
@@ -71,7 +71,7 @@ class Outages:
         show()
         if self._is_same_outage():
             await workflow.sleep(self._next_recheck_s(), summary="the database down: next check")
-        await calls.check_dependencies(
+        await activity_stubs.check_dependencies(
             CheckStep(run_id=self._state.request.run_id, dependencies=(Dependency.DATABASE,))
         )
         self._state.resumed_at, self._state.on_trial = workflow.now(), True
@@ -108,7 +108,9 @@ class Outages:
     async def _until_all_answer(self, dependencies: tuple[Dependency, ...], recheck_s: float) -> bool:
         try:
             await workflow.sleep(recheck_s, summary=f"{' and '.join(dependencies)} down: first check")
-            await calls.check_dependencies(CheckStep(run_id=self._state.request.run_id, dependencies=dependencies))
+            await activity_stubs.check_dependencies(
+                CheckStep(run_id=self._state.request.run_id, dependencies=dependencies)
+            )
         except ActivityError as error:
             if not is_cancelled_exception(error):
                 # A defect of the check: the question stays open for a person.

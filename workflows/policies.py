@@ -84,7 +84,7 @@ GATE = ActivityConfig(
 # fit. Time in the queue of a site that all workers ask (PACE_WAIT_MAX_S) comes on top: up to 120 s for each request, also for
 # robots.txt and each redirect. A few such waits fit; a crowded site may need another attempt, which finds the pages read
 # so far in the store. Where the queue is longer still, the attempt ends at once and the next one is a minute later
-# (HostBusyError in tools/site.py, instead of the intervals below). The heartbeat tells a dead worker from slow sites.
+# (HostBusyError in web/company_site.py, instead of the intervals below). The heartbeat tells a dead worker from slow sites.
 SITE = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=8),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.decision import Decision
-    from domain.progress import RunStatus, Stage
-    from domain.steps import Finished, FinishStep, GateStep, RunStep
-    from workflows import calls
-    from workflows.decision_gate import DecisionGate
+    from domain.activity_io import Finished, FinishStep, GateStep, RunStep
+    from domain.request.decision import Decision
+    from domain.request.progress import RunStatus, Stage
+    from workflows import activity_stubs
+    from workflows.decisions import DecisionGate
     from workflows.messages import LeadListResult
-    from workflows.notices import tell
-    from workflows.run_state import RunState
+    from workflows.notifications import tell
+    from workflows.state import RunState
 
 
 class RunEnd:
@@ -46,7 +46,7 @@ class RunEnd:
         ended = await self.end(RunStatus.COMPLETED, note, passed=passed)
         if ended.has_changed:
             return None
-        files = await calls.export_run(RunStep(request=state.request))
+        files = await activity_stubs.export_run(RunStep(request=state.request))
         await tell(state.request.run_id, RunStatus.COMPLETED.value)
         return LeadListResult(
             status=RunStatus.COMPLETED,
@@ -74,7 +74,9 @@ class RunEnd:
         state = self._state
         await self._gate.record_refused()
         self._gate.close()
-        ended = await calls.finish_run(FinishStep(request=state.request, status=status, note=note, passed=passed))
+        ended = await activity_stubs.finish_run(
+            FinishStep(request=state.request, status=status, note=note, passed=passed)
+        )
         if ended.has_changed:
             return ended
         # Only now: a run that is cancelled before that is stored has not ended yet.
@@ -92,7 +94,7 @@ class RunEnd:
         """
         # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
         step = GateStep(request=self._state.request, check=self._state.gate_checks)
-        checked = await calls.recheck_suppression(step)
+        checked = await activity_stubs.recheck_suppression(step)
         self._state.gate_checks += 1
         for ref in checked.companies:
             self._state.take_back(ref)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from domain.company import Interruption
-from domain.decision import DecisionReason
+from domain.company.facts import Interruption
 from domain.failures import Outage
-from domain.search_plan import YIELD_WINDOW, TaskKind
-from workflows.run_state import RunState
+from domain.request.decision import DecisionReason
+from domain.request.search_plan import YIELD_WINDOW, TaskKind
+from workflows.state import RunState
 
 # From this many settled companies on, a survival below one in ten says that the criteria fit hardly anyone.
 _SETTLED_MIN, _MATCH_RATE_MIN = 20, 0.1

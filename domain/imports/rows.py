@@ -10,14 +10,14 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact import FREE_MAIL_DOMAINS
-from domain.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
-from domain.identity import comparable_name, phone_key
+from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
+from domain.company.identity import comparable_name, phone_key
+from domain.company.places import state_code
+from domain.company.pms import PmsVendor, PortalAccount, canonical_vendor, nearest_vendor
+from domain.company.suppression import Suppression, SuppressionReason
+from domain.contact.contact import FREE_MAIL_DOMAINS
 from domain.imports.columns import header_key
 from domain.imports.table import Row
-from domain.places import state_code
-from domain.pms import PmsVendor, PortalAccount, canonical_vendor, nearest_vendor
-from domain.suppression import Suppression, SuppressionReason
 
 _YES = frozenset({"yes", "y", "true", "1", "x", "on", "do not contact", "dnc", "opted out"})
 _NO = frozenset({"no", "n", "false", "0", "off"})
@@ -61,11 +61,11 @@ class Seed(BaseModel):
 
 
 IsAccountHost = Callable[[str], bool]
-"""Whether a host is one company's own portal, so that its name alone tells the company (``tools/pms/accounts.py``)."""
+"""Whether a host is one company's own portal, so that its name alone tells the company (``pms/accounts.py``)."""
 FindAccount = Callable[[PmsVendor | None, str], PortalAccount | None]
-"""The account behind a slug at a vendor, or behind a portal address (``tools/pms/accounts.py``)."""
+"""The account behind a slug at a vendor, or behind a portal address (``pms/accounts.py``)."""
 PortalAddress = Callable[[PortalAccount], str | None]
-"""An address of an account's portal (``tools/pms/accounts.py``)."""
+"""An address of an account's portal (``pms/accounts.py``)."""
 
 
 def suppression_row(

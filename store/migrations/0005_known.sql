@@ -17,7 +17,7 @@ CREATE TABLE known_companies (
     read_at           timestamptz,
     read_by           uuid,                         -- company of a run whose reading that was; the run may be gone
     research_complete boolean GENERATED ALWAYS AS (researched_at IS NOT NULL) STORED,
-    research_version  integer,                      -- agents/company_research.py, RESEARCH_VERSION
+    research_version  integer,                      -- agents/roles/company_research.py, RESEARCH_VERSION
     still_open        text[] NOT NULL DEFAULT '{}', -- fields that its request wanted to know and no page says
     researched_at     timestamptz
 );
@@ -28,7 +28,7 @@ CREATE TABLE known_contacts (
     domain     text NOT NULL,
     person_key text NOT NULL,
     person     jsonb NOT NULL,                      -- the typed dump with all evidence
-    version    integer NOT NULL,                    -- agents/contact_research.py, CONTACTS_VERSION
+    version    integer NOT NULL,                    -- agents/roles/contact_research.py, CONTACTS_VERSION
     found_at   timestamptz NOT NULL,
     PRIMARY KEY (domain, person_key)
 );

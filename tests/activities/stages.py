@@ -19,13 +19,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from domain.request import RunRequest
-from domain.steps import CompanyRef, CompanyStep, RunStep, TaskRef
+from domain.activity_io import CompanyRef, CompanyStep, RunStep, TaskRef
+from domain.request.run_request import RunRequest
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import companies, search_tasks
+from store.companies import companies
 from store.database import SCHEMA, Connection, one_connection
+from store.runs import search_tasks
 from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
 from worker import open_activities

@@ -10,21 +10,22 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from client.accept_command import accept_company
-from domain.company import CompanyStatus, ReasonCode
-from domain.evidence_cells import evidence_cells
-from domain.request import RunRequest
-from domain.steps import CompanyRef, CompanyStep
-from domain.suppression import Suppression
+from cli.accept import accept_company
+from domain.activity_io import CompanyRef, CompanyStep
+from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.suppression import Suppression
+from domain.delivery.evidence_cells import evidence_cells
+from domain.request.run_request import RunRequest
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import companies, runs, suppressions
+from store.companies import companies, suppressions
 from store.database import Database, one_connection
-from store.evidence import load_evidence
+from store.delivery.evidence import load_evidence
+from store.runs import runs
 from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 APPFOLIO: GoldCompany = next(
     company

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from activities.contacts import ContactActivities
-from domain.company import CompanyFacts, CompanyStatus
-from domain.steps import CompanyOutcome, CompanyRef, CompanyStep
+from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep
+from domain.company.facts import CompanyFacts, CompanyStatus
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import companies, completeness
+from store.companies import companies
 from store.database import Database
+from store.delivery import completeness
 from tests.activities.environment import step_environment
 from tests.agents.scripted_model import says, scripted
 from tests.store.rows import add_company, add_research, add_run
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 GOLD = next(company for company in gold_table(generate_world(DEFAULT_SEED)).companies if company.deliverable)
 

@@ -13,13 +13,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.dependencies import DependencyActivities
+from crm.hubspot import hubspot_client
+from domain.activity_io import CheckStep
 from domain.failures import STILL_DOWN, Dependency, outage_of
-from domain.steps import CheckStep
 from settings import Settings
 from store.database import Database
 from tests.conftest import database_away
 from tests.http_server import Reply, Request, json_reply, serving
-from tools.hubspot import hubspot_client
 
 NOWHERE = "http://127.0.0.1:9"
 Checked = Callable[..., Awaitable[bool]]

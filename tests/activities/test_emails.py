@@ -8,15 +8,16 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.emails import EmailActivities
-from domain.company import CompanyFacts
-from domain.contact import EmailStatus, Person
-from domain.request import RunRequest
-from domain.steps import CompanyRef, CompanyStep
-from store import completeness, contacts
+from domain.activity_io import CompanyRef, CompanyStep
+from domain.company.facts import CompanyFacts
+from domain.contact.contact import EmailStatus, Person
+from domain.request.run_request import RunRequest
+from store.companies import contacts
 from store.database import Connection, Database
+from store.delivery import completeness
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, person
-from tests.tools.dns_server import SERVFAIL, serving_dns
-from tools.mail_domains import MailDomains
+from tests.web.dns_server import SERVFAIL, serving_dns
+from web.mail_domains import MailDomains
 
 MX = {"acme.example": {"MX": ["10 mail.acme.example."]}}
 NULL_MX = {"acme.example": {"MX": ["0 ."]}}

@@ -10,15 +10,17 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.export import ExportActivities
-from client.files import rendered_files
-from domain.csv_files import CsvFile
-from domain.places import Place
-from domain.progress import RunStatus
-from domain.request import RunRequest
-from domain.steps import ExportResult, RunStep
-from store import companies, contacts, export_rows, runs
+from domain.activity_io import ExportResult, RunStep
+from domain.company.places import Place
+from domain.delivery.csv_files import CsvFile
+from domain.request.progress import RunStatus
+from domain.request.run_request import RunRequest
+from store.companies import companies, contacts
 from store.database import Connection, Database
+from store.delivery import export_rows
+from store.runs import runs
 from tests.store.rows import add_company, add_research, add_run, complete, facts_in, person
+from usecases.export import rendered_files
 
 TEXAS = facts_in(Place(city="Austin", state="TX"))
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.handing_back import HandedBackError
 from activities.heartbeats import heartbeating
+from activities.worker_shutdown import HandedBackError
 
 
 def _attempt(of_s: float) -> ActivityEnvironment:

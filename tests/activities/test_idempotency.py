@@ -18,10 +18,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from domain.decision import Decision, DecisionAction, DecisionReason
-from domain.failures import Dependency
-from domain.progress import RunStatus, Stage
-from domain.steps import (
+from domain.activity_io import (
     AskStep,
     CheckStep,
     DecidedStep,
@@ -35,6 +32,9 @@ from domain.steps import (
     StateStep,
     TaskStep,
 )
+from domain.failures import Dependency
+from domain.request.decision import Decision, DecisionAction, DecisionReason
+from domain.request.progress import RunStatus, Stage
 from settings import Settings
 from tests.activities.stages import CutOff, Stages, a_point, cancel_this_task, staged_run
 from tests.activities.test_notify import QUESTION, MailServer

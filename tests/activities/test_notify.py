@@ -17,14 +17,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.export import ExportActivities
 from activities.notify import NotifyActivities
-from domain.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
-from domain.progress import RunStatus
-from domain.request import RunRequest
-from domain.steps import NotifyStep, RunStep
+from domain.activity_io import NotifyStep, RunStep
+from domain.request.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
+from domain.request.progress import RunStatus
+from domain.request.run_request import RunRequest
 from local.processes import free_ports
 from settings import Settings
-from store import runs
 from store.database import Database
+from store.runs import runs
 from tests.store.rows import add_run
 
 QUESTION = DecisionRequest.model_validate(

@@ -7,18 +7,19 @@ from uuid import UUID
 
 from activities.questions import options_for
 from activities.runs import RunActivities
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.criteria import parse_criteria
-from domain.decision import DecisionAction, DecisionOption, DecisionReason
-from domain.places import Place
-from domain.pms import PmsVendor
-from domain.progress import Stage
-from domain.request import Limits
-from domain.steps import AskStep
+from domain.activity_io import AskStep
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.places import Place
+from domain.company.pms import PmsVendor
+from domain.request.criteria import parse_criteria
+from domain.request.decision import DecisionAction, DecisionOption, DecisionReason
+from domain.request.progress import Stage
+from domain.request.run_request import Limits
 from settings import Settings
-from store import agent_turns, companies
-from store.agent_turns import TurnKey
+from store.companies import companies
 from store.database import Connection, Database
+from store.runs import agent_turns
+from store.runs.agent_turns import TurnKey
 from tests.activities.environment import step_environment
 from tests.store.rows import add_company, add_research, add_run, complete
 

@@ -16,20 +16,21 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from domain.company import CompanyStatus
-from domain.criteria import Criteria, parse_criteria
-from domain.request import RunRequest
-from domain.steps import CompanyStep, Spend
+from domain.activity_io import CompanyStep, Spend
+from domain.company.facts import CompanyStatus
+from domain.request.criteria import Criteria, parse_criteria
+from domain.request.run_request import RunRequest
 from settings import Settings
-from store import audit, companies, contacts, suppressions
+from store.companies import companies, contacts, suppressions
+from store.companies.suppressions import Suppression
 from store.database import Connection, Database
-from store.suppressions import Suppression
+from store.runs import audit
 from tests.activities.environment import step_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_run, candidate
-from tools.gateway import ToolGateway
-from tools.web_client import WebClient
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 
 SITE = "http://acme.example/"
 STAFF = "We are a team of 12 people."

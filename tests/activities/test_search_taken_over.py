@@ -8,24 +8,24 @@ from typing import Any, ClassVar, NamedTuple
 import openai
 import pytest
 
+from activities.directory_pages import ListReadings
 from activities.discovery import DiscoveryActivities, is_settled
-from activities.list_reading import ListReadings
-from agents.discovery import DiscoveryOutput
 from agents.loop import AgentAnswer, AgentRunner
-from domain.criteria import parse_criteria
-from domain.request import RunRequest, workflow_id_of
-from domain.search_plan import SearchTask, plan_search
-from domain.steps import TaskOutcome, TaskRef, TaskStep
+from agents.roles.discovery import DiscoveryOutput
+from domain.activity_io import TaskOutcome, TaskRef, TaskStep
+from domain.request.criteria import parse_criteria
+from domain.request.run_request import RunRequest, workflow_id_of
+from domain.request.search_plan import SearchTask, plan_search
+from search.searxng import SearxngSearch
 from settings import SearchBackendName, Settings
-from store import runs, search_tasks
-from store.companies import candidates_of
+from store.companies.companies import candidates_of
 from store.database import Connection, Database
-from store.tool_results import ToolResult
+from store.runs import runs, search_tasks
+from store.tools.tool_results import ToolResult
 from tests.activities.environment import step_environment
 from tests.store.rows import run_request
-from tools.gateway import ToolGateway
-from tools.search.searxng import SearxngSearch
-from tools.web_client import WebClient
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 
 
 class Searched(NamedTuple):

@@ -23,21 +23,21 @@ from temporalio.testing import ActivityEnvironment
 from activities.companies import CompanyActivities
 from activities.suppression_gate import KnownAs, SuppressionGate, known_as
 from agents.loop import AgentRunner
-from domain.company import CompanyFacts
+from crm.hubspot import HubSpotCompanies, http_client
+from domain.activity_io import GateStep
+from domain.company.facts import CompanyFacts
+from domain.company.places import Place
+from domain.company.pms import PmsVendor
+from domain.company.suppression import Suppression, SuppressionReason
 from domain.evidence import Evidence
 from domain.failures import DEPENDENCY_FAILURES
-from domain.places import Place
-from domain.pms import PmsVendor
-from domain.request import RunRequest
-from domain.steps import GateStep
-from domain.suppression import Suppression, SuppressionReason
+from domain.request.run_request import RunRequest
 from settings import Settings
-from store import companies, contacts, suppressions
+from store.companies import companies, contacts, suppressions
 from store.database import Connection, Database, one_connection
 from tests.http_server import HttpServer, Reply, Request, json_reply, serving
 from tests.store.rows import add_company, add_run, complete, facts_in, person
-from tools.gateway import ToolGateway
-from tools.hubspot import HubSpotCompanies, http_client
+from web.gateway import ToolGateway
 
 NOW = datetime.now(UTC)
 DOMAINS = [f"{name}.example" for name in "abcdef"] + ["a.managebuilding.com", "b.appfolio.com"]

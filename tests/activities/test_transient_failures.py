@@ -17,20 +17,20 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.steps import CompanyOutcome, CompanyRef, CompanyStep
+from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from settings import Settings
-from store import companies
-from store.companies import SitePageRef
+from store.companies import companies
+from store.companies.companies import SitePageRef
 from store.database import Database
 from tests.activities.environment import step_environment
 from tests.agents.scripted_model import Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_company, add_run, candidate
-from tools import robots, transient
-from tools.gateway import ToolGateway
-from tools.site import SiteUnsteadyError
-from tools.web_client import WebClient
+from web import robots, transient
+from web.company_site import SiteUnsteadyError
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 from workflows.policies import SITE
 
 SITE_URL = "http://acme.example"

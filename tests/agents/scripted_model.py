@@ -15,14 +15,14 @@ from uuid import UUID
 import openai
 from pydantic import SecretStr
 
-from agents import company_research
 from agents.loop import AgentAnswer, AgentRunner, AskAgain
 from agents.role import AgentRole
+from agents.roles import company_research
 from settings import Settings
 from store.database import Database
 from tests.conftest import model_client
 from tests.http_server import HttpServer, Reply, Request, json_reply, serving
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 INPUT_TOKENS, OUTPUT_TOKENS = 1000, 100
 EMPTY_RESEARCH: dict[str, Any] = {

@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research, discovery
-from agents.company_research import ResearchOutput
-from agents.discovery import DiscoveryOutput
+from agents.roles import company_research, discovery
+from agents.roles.company_research import ResearchOutput
+from agents.roles.discovery import DiscoveryOutput
 from agents.tool_calls import KnownSites, ToolCalls
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -33,7 +33,7 @@ from tests.agents.scripted_model import (
 )
 from tests.http_server import Reply
 from tests.store.rows import add_run
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 Scripted = Callable[..., AbstractAsyncContextManager[Model]]
 PRICE_USD = (INPUT_TOKENS * 1.0 + OUTPUT_TOKENS * 4.0) / 1_000_000  # as the fixture `settings` prices tokens

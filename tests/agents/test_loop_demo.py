@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from agents import company_research, contact_research, discovery
-from agents.company_research import ResearchOutput
-from agents.contact_research import ContactsOutput
-from agents.discovery import DiscoveryOutput
-from agents.grounding import Grounder
 from agents.loop import AgentRunner
+from agents.roles import company_research, contact_research, discovery
+from agents.roles.company_research import ResearchOutput
+from agents.roles.contact_research import ContactsOutput
+from agents.roles.discovery import DiscoveryOutput
+from grounding.quotes import Grounder
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from store.database import Database

@@ -17,19 +17,19 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.company import Interruption
-from domain.progress import RunStatus, Stage
-from domain.request import Limits
+from domain.company.facts import Interruption
+from domain.request.progress import RunStatus, Stage
+from domain.request.run_request import Limits
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
-from store import runs
 from store.database import Database
+from store.runs import runs
 from tests.agents.scripted_model import EMPTY_RESEARCH, INPUT_TOKENS, Model, calls, fails, opens, says, scripted
 from tests.conftest import database_away
 from tests.http_server import Reply
 from tests.local.stack_helpers import eventually
 from tests.store.rows import add_run
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 Scripted = Callable[..., AbstractAsyncContextManager[Model]]
 SITE, SECOND_PAGE = next(

@@ -14,19 +14,20 @@ import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 
-from agents import company_research, shown_results
-from agents.company_research import ResearchOutput
+from agents import tool_outputs
 from agents.loop import FollowUp
+from agents.roles import company_research
+from agents.roles.company_research import ResearchOutput
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
-from domain.company import Interruption
-from domain.request import Limits
+from domain.company.facts import Interruption
+from domain.request.run_request import Limits
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store.database import Database
-from store.tool_results import ToolResult
+from store.tools.tool_results import ToolResult
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, calls, fails, opens, refuses, says, scripted
 from tests.store.rows import add_run
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 Scripted = Callable[..., AbstractAsyncContextManager[Model]]
 HOST, PAGES = next(
@@ -100,7 +101,7 @@ async def test_pages_are_bounded_in_number_and_characters_and_those_that_cannot_
     async with model(says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as server:
         await server.run(run_id, opened=(HOME, GONE, HOME, *PAGES), subject="company 1")
         assert [output["url"] for output in server.tool_outputs(0)] == [HOME, *PAGES[1:4]]
-        monkeypatch.setattr(shown_results, "OPENED_CHARACTERS_MAX", 100)
+        monkeypatch.setattr(tool_outputs, "OPENED_CHARACTERS_MAX", 100)
         await server.run(run_id, opened=(HOME, SECOND), subject="company 2")
         assert [output["url"] for output in server.tool_outputs(1)] == [HOME], "the first, however long it is"
 

@@ -12,7 +12,7 @@ from settings import Settings
 from store.database import Database
 from tests.agents.scripted_model import EMPTY_RESEARCH, fails, says, scripted
 from tests.store.rows import add_run
-from tools.gateway import ToolGateway
+from web.gateway import ToolGateway
 
 
 @pytest.fixture

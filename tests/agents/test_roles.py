@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from agents import company_research, contact_research, discovery
 from agents.answer_example import answer_example
+from agents.prompt_fencing import FENCE_NOTICE, fenced
 from agents.role import AgentRole
+from agents.roles import company_research, contact_research, discovery
 from agents.tool_calls import definitions
-from agents.untrusted import FENCE_NOTICE, fenced
-from domain.pms import PmsVendor
+from domain.company.pms import PmsVendor
 
 ROLES = [discovery.ROLE, company_research.ROLE, contact_research.ROLE]
 ROLES_BY_NAME = [pytest.param(role, id=role.name) for role in ROLES]

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.company_research import ResearchOutput
-from agents.research_question import open_fields, open_question
+from agents.roles.company_research import ResearchOutput
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, unread_pages
-from domain.company import CompanyFacts, CompanyType, UnitsEvidence
-from domain.criteria import parse_criteria
+from domain.company.facts import CompanyFacts, CompanyType, UnitsEvidence
+from domain.company.pms import PmsVendor
 from domain.evidence import Evidence
-from domain.pms import PmsVendor
-from store.tool_results import ToolResult
+from domain.request.criteria import parse_criteria
+from grounding.open_questions import open_fields, open_question
+from store.tools.tool_results import ToolResult
 from tests.agents.scripted_model import EMPTY_RESEARCH
 
 ACME = frozenset({"acme.example"})

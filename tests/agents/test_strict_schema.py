@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from agents import company_research, contact_research, discovery
 from agents.role import AgentRole
+from agents.roles import company_research, contact_research, discovery
 from agents.strict_schema import strict_schema
 
 ROLES = [discovery.ROLE, company_research.ROLE, contact_research.ROLE]

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.budget_runs import violations
-from domain.request import Limits
+from domain.request.run_request import Limits
 
 LIMITS = Limits(max_cost_usd=1.0, max_model_calls=5)
 

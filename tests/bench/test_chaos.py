@@ -19,8 +19,8 @@ from bench.chaos_proxy import RETRY_AFTER_S, Fault, FaultyProxy
 from bench.chaos_report import Disturbed, Figures, is_met, report
 from bench.chaos_runs import Outage, RunResult
 from bench.chaos_stack import AGENT_SLOTS, Servers
-from domain.progress import RunStatus
-from tools.site import SiteUnsteadyError
+from domain.request.progress import RunStatus
+from web.company_site import SiteUnsteadyError
 
 COMPANIES = "company_name,domain,created_at\nAcme,acme.example,2026-01-01\nBirch,birch.example,2026-01-01\n"
 CONTACTS = "full_name,company_domain,created_at\nAda Ames,acme.example,2026-01-01\nBo Bell,birch.example,2026-01-01\n"

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from bench.llmock import Verdict, report
-from domain.progress import RunStatus
+from domain.request.progress import RunStatus
 
 GOOD = Verdict(
     scenario="429",

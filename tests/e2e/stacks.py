@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from client.local_session import local_session
 from local.stack import StackAddresses, StackOptions
+from runtime.local_session import local_session
 from tests.e2e.terminal import PROJECT, Terminal, wait_until
 
 START_TIMEOUT_S = 90.0
@@ -68,7 +68,7 @@ async def idle_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     directory: Path = tmp_path_factory.mktemp("idle-stack")
     async with local_session(StackOptions(directory=directory / "local", workers=0)):
         yield Terminal(directory, directory / "local")
-    await asyncio.sleep(0.25)  # see client/process.py
+    await asyncio.sleep(0.25)  # see runtime/process.py
     shutil.rmtree(directory)
 
 

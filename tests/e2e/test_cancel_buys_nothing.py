@@ -7,7 +7,7 @@ from pathlib import Path
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
-from client.connection import connect
+from runtime.connection import connect
 from tests.e2e.model_servers import ModelServer, model_server, scripted
 from tests.e2e.stacks import running_worker
 from tests.e2e.terminal import Terminal, wait_until

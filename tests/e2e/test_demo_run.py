@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.score import score
-from client.connection import connect
+from evals.score import score
 from local.demo.world import DEFAULT_SEED
+from runtime.connection import connect
 from tests.e2e.terminal import Output, Terminal, read_rows
 from tests.workflows.conftest import texts_in
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.score import score
+from evals.score import score
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from tests.e2e.model_servers import FICTION, Mixed, ModelServer, fiction, model_server

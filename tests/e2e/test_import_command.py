@@ -14,13 +14,13 @@ from uuid import UUID
 
 import pytest
 
-from client.import_command import ImportReport, import_file
-from client.process import UserError
-from domain.csv_files import COMPANY_COLUMNS, render_files
+from cli.import_files import ImportReport, import_file
+from domain.delivery.csv_files import COMPANY_COLUMNS, render_files
 from domain.imports.columns import ImportKind
-from store import suppressions
+from runtime.process import UserError
+from store.companies import suppressions
+from store.companies.imported import ImportCounts
 from store.database import Connection, Database, one_connection
-from store.imported import ImportCounts
 from tests.e2e.terminal import Terminal
 
 S, C, X = ImportKind.SUPPRESSIONS, ImportKind.CUSTOMERS, ImportKind.SEEDS

@@ -8,8 +8,8 @@ from uuid import uuid4
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
-from client.connection import connect
-from domain.request import Limits
+from domain.request.run_request import Limits
+from runtime.connection import connect
 from tests.e2e.terminal import Terminal, wait_until
 from workflows.messages import LeadListInput
 

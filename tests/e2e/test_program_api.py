@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import starter
-from client.process import UserError
+from runtime.process import UserError
 from tests.e2e.terminal import PROJECT, Terminal, read_rows
 
 COLORADO = {"pms": "Buildium", "state": "CO"}

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from temporalio.api.enums.v1 import EventType
 
-from client.connection import connect
+from runtime.connection import connect
 from tests.e2e.model_servers import model_server, scripted
 from tests.e2e.stacks import running_worker
 from tests.e2e.terminal import Terminal, finished, read_rows, wait_until

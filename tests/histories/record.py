@@ -25,14 +25,14 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.common import RetryPolicy
 
-from domain.company import ReasonCode
+from domain.activity_io import CompanyStep
+from domain.company.facts import ReasonCode
 from domain.failures import HANDED_BACK, HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
-from domain.request import Limits, Windows
-from domain.steps import CompanyStep
+from domain.request.run_request import Limits, Windows
 from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for
-from workflows import calls
+from workflows import activity_stubs
 from workflows.company import CompanyWorkflow
 from workflows.names import TASK_QUEUE
 from workflows.policies import AGENT
@@ -130,7 +130,9 @@ async def worker_lost(_: Server, start: StartRun) -> Histories:
     """A step of a company outlives more workers than it has attempts."""
     soon = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": RetryPolicy(maximum_attempts=1)}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(calls, "AGENT", soon)  # time-outs may be changed freely: a replay does not look at them
+        patched.setattr(
+            activity_stubs, "AGENT", soon
+        )  # time-outs may be changed freely: a replay does not look at them
         run = await start(request_for(1), [OK], prepare=lambda s: s.lose("research_company", at(0), 1))
         await run.result()
     return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
@@ -330,7 +332,7 @@ async def _main() -> None:
     logging.disable(logging.CRITICAL)  # the failures are meant
     async for path in record(names, DIRECTORY):
         sys.stdout.write(f"{path.name}: {path.stat().st_size // 1000} kB\n")
-    await asyncio.sleep(0.25)  # see client/process.py
+    await asyncio.sleep(0.25)  # see runtime/process.py
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tests.histories.changed_workflow import ChangedLeadListWorkflow
 from tests.histories.record import DIRECTORY, SCENARIOS, SUMS, load, sum_line
 from tests.workflows.conftest import check_payloads
 from worker import sandboxed_runner
-from workflows import calls
+from workflows import activity_stubs
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 
@@ -87,7 +87,7 @@ def test_every_scenario_is_recorded() -> None:
 
 def test_every_step_that_a_run_can_take_is_in_a_recorded_history() -> None:
     taken = {name for path in RECORDED for name in activities_of(load(path))}
-    missing = {call.__name__ for call in calls.ACTIVITIES} - taken
+    missing = {call.__name__ for call in activity_stubs.ACTIVITIES} - taken
     assert not missing, f"no recorded history has {missing}: give tests/histories/record.py a scenario that takes it"
 
 

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel
 
-from agents import company_research, contact_research, discovery
 from agents.role import AgentRole
+from agents.roles import company_research, contact_research, discovery
 from local.demo.entities import World
 from local.demo.index import SearchIndex
 from local.demo.model.app import answer
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import generate_world
-from tools.page_text import render_page
+from web.page_text import render_page
 
 ROLES: dict[str, AgentRole] = {
     role.name: role for role in (discovery.ROLE, company_research.ROLE, contact_research.ROLE)

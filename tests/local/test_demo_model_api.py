@@ -16,7 +16,7 @@ import uvicorn
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseFunctionToolCall, ResponseOutputMessage
 
-from agents.contact_research import ContactsOutput
+from agents.roles.contact_research import ContactsOutput
 from local.demo.model.app import create_app
 from tests.local.demo_model_runner import (
     FETCH,

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode
-from domain.contact import Person
-from domain.criteria import parse_criteria
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.icp import grade
+from domain.company.places import Place
+from domain.contact.contact import Person
 from domain.evidence import Evidence
-from domain.icp import grade
-from domain.places import Place
-from domain.request import Limits, RunRequest, workflow_id_of
-from store import companies, runs
-from store.companies import Candidate
+from domain.request.criteria import parse_criteria
+from domain.request.run_request import Limits, RunRequest, workflow_id_of
+from store.companies import companies
+from store.companies.companies import Candidate
 from store.database import Connection
-from store.tool_results import ToolResult
+from store.runs import runs
+from store.tools.tool_results import ToolResult
 
 EVIDENCE = Evidence(result_id="r1", url="http://list.example/", quote="as the page has it")
 

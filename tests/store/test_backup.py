@@ -12,14 +12,14 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from client.files import rendered_files
 from local.postgres_home import _find_binaries
-from store import runs
 from store.database import SCHEMA, one_connection
 from store.migrate import apply_migrations, pending_migrations
+from store.runs import runs
 from tests.conftest import PROJECT
 from tests.store.test_migrate import VIEWS
 from tests.store.whole_run import add_whole_run
+from usecases.export import rendered_files
 
 NOT_KEPT = {"tool_calls_in_flight", "host_pace"}  # unlogged: who asks right now, and when a site may be asked again
 

@@ -12,9 +12,9 @@ import pytest
 import yoyo
 from pydantic import SecretStr
 
-from client.connection import Endpoints
-from client.process import UserError
-from client.services import open_database
+from runtime.connection import Endpoints
+from runtime.process import UserError
+from runtime.services import open_database
 from settings import Settings
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations

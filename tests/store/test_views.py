@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.company import CompanyStatus, ReasonCode
-from store import companies, contacts, suppressions
+from domain.company.facts import CompanyStatus, ReasonCode
+from store.companies import companies, contacts, suppressions
+from store.companies.suppressions import Suppression
 from store.database import Connection, Database
-from store.suppressions import Suppression
 from tests.store.rows import add_company, add_run, complete, person
 
 

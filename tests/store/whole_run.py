@@ -14,35 +14,26 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from domain.company import CompanyFacts, CompanyStatus, ReasonCode, TextEvidence
-from domain.contact import EmailStatus, Person
-from domain.csv_files import render_files
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode, TextEvidence
+from domain.company.icp import grade
+from domain.company.identity import IdentityKeys
+from domain.company.places import Place
+from domain.company.pms import PmsVendor
+from domain.contact.contact import EmailStatus, Person
+from domain.delivery.csv_files import render_files
 from domain.evidence import Evidence
-from domain.icp import grade
-from domain.identity import IdentityKeys
 from domain.imports.rows import Seed
-from domain.places import Place
-from domain.pms import PmsVendor
-from domain.progress import RunStatus
-from domain.request import RunRequest
-from domain.search_plan import SearchTask
-from store import (
-    agent_turns,
-    audit,
-    companies,
-    contacts,
-    export_rows,
-    known,
-    notifications,
-    runs,
-    search_tasks,
-    seeds,
-    tool_results,
-)
-from store.agent_turns import Reservation, TurnKey
-from store.companies import Candidate, SitePageRef
+from domain.request.progress import RunStatus
+from domain.request.run_request import RunRequest
+from domain.request.search_plan import SearchTask
+from store.companies import companies, contacts, research_cache, seeds
+from store.companies.companies import Candidate, SitePageRef
 from store.database import Connection
-from store.tool_results import ToolResult
+from store.delivery import export_rows
+from store.runs import agent_turns, audit, notifications, runs, search_tasks
+from store.runs.agent_turns import Reservation, TurnKey
+from store.tools import tool_results
+from store.tools.tool_results import ToolResult
 from tests.store.rows import add_run
 
 LIST_URL = "http://list.example/texas"
@@ -169,12 +160,14 @@ async def _company(conn: Connection, run_id: UUID, task_id: UUID, position: int,
     await companies.save_research(
         conn, run_id, company_id, facts, (), grade(facts), pages=pages, dropped={}, researched=True
     )
-    await known.keep_site(conn, company_id, facts, pages, datetime.now(UTC))
-    await known.keep_research(conn, company_id, facts, grade(facts), version=1, researched_at=datetime.now(UTC))
+    await research_cache.keep_site(conn, company_id, facts, pages, datetime.now(UTC))
+    await research_cache.keep_research(
+        conn, company_id, facts, grade(facts), version=1, researched_at=datetime.now(UTC)
+    )
     persons = [_person(name, title, firm, proof) for name, title in firm.people.items()]
     await contacts.save_people(conn, run_id, company_id, persons)
     await contacts.set_selection(conn, company_id, persons)
-    await known.keep_people(conn, company_id, persons, version=1, found_at=datetime.now(UTC))
+    await research_cache.keep_people(conn, company_id, persons, version=1, found_at=datetime.now(UTC))
     turn: list[dict[str, Any]] = [
         {"type": "message", "content": [{"text": f"of {firm.name}: {', '.join(firm.people)}"}]}
     ]

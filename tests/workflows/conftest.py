@@ -26,8 +26,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.handing_back import HandingBack
-from domain.request import RunRequest, workflow_id_of
+from activities.worker_shutdown import HandingBack
+from domain.request.run_request import RunRequest, workflow_id_of
 from tests.workflows.fake_run import Ending, FakeRun
 from tests.workflows.live_run import LiveRun
 from tests.workflows.world import World

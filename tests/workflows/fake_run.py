@@ -14,16 +14,11 @@ from uuid import uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.company import CompanyStatus, Interruption, ReasonCode
-from domain.decision import DecisionRequest
-from domain.request import RunRequest
-from domain.search_plan import TaskKind
-from domain.steps import (
-    CompanyOutcome,
-    CompanyRef,
-    CompanyStep,
-    Spend,
-)
+from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep, Spend
+from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+from domain.request.decision import DecisionRequest
+from domain.request.run_request import RunRequest
+from domain.request.search_plan import TaskKind
 
 POSITIONS_PER_TASK = 100_000
 _STATUS_OF = {

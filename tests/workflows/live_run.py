@@ -10,11 +10,11 @@ from uuid import uuid4
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 
-from domain.criteria import Criteria
-from domain.decision import DecisionRequest
-from domain.pms import PmsVendor
-from domain.progress import RunProgress
-from domain.request import RunRequest, Windows
+from domain.company.pms import PmsVendor
+from domain.request.criteria import Criteria
+from domain.request.decision import DecisionRequest
+from domain.request.progress import RunProgress
+from domain.request.run_request import RunRequest, Windows
 from tests.workflows.fake_run import FakeRun
 from workflows.lead_list import LeadListWorkflow
 from workflows.messages import LeadListResult

@@ -1,14 +1,14 @@
 """A company that a person has accepted stands in the store as found, with a new sequence number: the run takes it up when it goes on."""
 
-from domain.company import ReasonCode
-from domain.request import OnDecision
+from domain.company.facts import ReasonCode
+from domain.request.run_request import OnDecision
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for
 
 
 def accept(stored: FakeRun, position: int, reason: ReasonCode) -> None:
-    """What ``store/accepted.py`` does to a company, and what its steps then come to."""
+    """What ``store/companies/accepted.py`` does to a company, and what its steps then come to."""
     stored.rows[position].ending = OK
     assert stored.reopen([reason]) == 1
 

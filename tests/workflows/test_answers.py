@@ -7,8 +7,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from domain.progress import RunStatus
-from domain.steps import RefusedStep
+from domain.activity_io import RefusedStep
+from domain.request.progress import RunStatus
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, at
 from tests.workflows.live_run import LiveRun, eventually, request_for

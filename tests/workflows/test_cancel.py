@@ -11,9 +11,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from domain.company import CompanyStatus
-from domain.progress import RunStatus
-from domain.request import Limits
+from domain.company.facts import CompanyStatus
+from domain.request.progress import RunStatus
+from domain.request.run_request import Limits
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import LiveRun, eventually, request_for

@@ -7,10 +7,10 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
-from domain.company import CompanyStatus, Interruption, ReasonCode
+from domain.activity_io import CompanyOutcome, CompanyStep
+from domain.company.facts import CompanyStatus, Interruption, ReasonCode
 from domain.failures import MODEL_BAD_REQUEST, MODEL_RATE_LIMITED, MODEL_REFUSED_US
-from domain.request import Limits
-from domain.steps import CompanyOutcome, CompanyStep
+from domain.request.run_request import Limits
 from tests.workflows.conftest import Server, check_payloads, replay
 from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at
 from tests.workflows.live_run import request_for

@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 
-from domain.company import ReasonCode
+from domain.activity_io import RefusedStep
+from domain.company.facts import ReasonCode
 from domain.failures import MODEL_UNREACHABLE
-from domain.progress import RunStatus
-from domain.request import Windows
-from domain.steps import RefusedStep
+from domain.request.progress import RunStatus
+from domain.request.run_request import Windows
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for

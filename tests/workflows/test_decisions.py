@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from domain.company import ReasonCode
-from domain.decision import DecisionAction, DecisionReason
+from domain.activity_io import DecidedStep
+from domain.company.facts import ReasonCode
 from domain.failures import MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
-from domain.progress import RunStatus
-from domain.request import Limits, OnDecision
-from domain.steps import DecidedStep
+from domain.request.decision import DecisionAction, DecisionReason
+from domain.request.progress import RunStatus
+from domain.request.run_request import Limits, OnDecision
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at, unless
 from tests.workflows.live_run import LiveRun, request_for

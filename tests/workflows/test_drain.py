@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
-from domain.progress import RunStatus
+from domain.request.progress import RunStatus
 from tests.workflows.conftest import Server, start_dev_environment, starting, working
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for

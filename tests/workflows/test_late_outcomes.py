@@ -1,9 +1,9 @@
 """What comes home when the run has moved on: after its question was answered, or after the criteria have changed."""
 
-from domain.company import ReasonCode
-from domain.decision import DecisionReason
+from domain.company.facts import ReasonCode
 from domain.failures import MODEL_UNREACHABLE
-from domain.request import Limits
+from domain.request.decision import DecisionReason
+from domain.request.run_request import Limits
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at, unless
 from tests.workflows.live_run import request_for

@@ -6,14 +6,14 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 
-from domain.company import CompanyStatus, ReasonCode
+from domain.activity_io import StateStep
+from domain.company.facts import CompanyStatus, ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST
-from domain.progress import RunStatus, Stage
-from domain.steps import StateStep
+from domain.request.progress import RunStatus, Stage
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, Hold, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
-from workflows import calls
+from workflows import activity_stubs
 from workflows.policies import AGENT
 
 
@@ -308,7 +308,7 @@ def brief_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost worker of an agent call is noticed soon."""
     again = RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=3)
     policy = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": again}
-    monkeypatch.setattr(calls, "AGENT", policy)
+    monkeypatch.setattr(activity_stubs, "AGENT", policy)
 
 
 @pytest.mark.usefixtures("brief_heartbeats")

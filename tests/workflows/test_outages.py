@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from domain.decision import DecisionReason
+from domain.activity_io import CheckStep
 from domain.failures import (
     MODEL_QUOTA_USED_UP,
     MODEL_REFUSED_US,
@@ -16,9 +16,9 @@ from domain.failures import (
     SEARCH_UNAVAILABLE,
     Dependency,
 )
-from domain.progress import RunStatus
-from domain.request import Limits, OnDecision
-from domain.steps import CheckStep
+from domain.request.decision import DecisionReason
+from domain.request.progress import RunStatus
+from domain.request.run_request import Limits, OnDecision
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, FakeRun, at
 from tests.workflows.live_run import LiveRun, eventually, request_for

@@ -6,7 +6,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.workflow import NondeterminismError
 
 from domain.failures import MODEL_UNREACHABLE
-from domain.progress import RunStatus
+from domain.request.progress import RunStatus
 from tests.workflows.conftest import PAYLOAD_BYTES_MAX, StartRun, check_payloads, replay
 from tests.workflows.fake_run import NO, OK, SHORT, at
 from tests.workflows.live_run import request_for

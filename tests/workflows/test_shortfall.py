@@ -4,15 +4,15 @@ from uuid import UUID
 
 import pytest
 
-from domain.company import CompanyStatus, Interruption
-from domain.criteria import Criteria
-from domain.decision import DecisionReason
-from domain.progress import Stage
-from domain.request import Limits, RunRequest
-from domain.search_plan import YIELD_WINDOW
-from domain.steps import CompanyOutcome, CompanyRef
-from workflows.run_state import RunState
+from domain.activity_io import CompanyOutcome, CompanyRef
+from domain.company.facts import CompanyStatus, Interruption
+from domain.request.criteria import Criteria
+from domain.request.decision import DecisionReason
+from domain.request.progress import Stage
+from domain.request.run_request import Limits, RunRequest
+from domain.request.search_plan import YIELD_WINDOW
 from workflows.shortfall import exhausted, interrupted, stage_timed_out
+from workflows.state import RunState
 
 LIMITS = [
     (Limits(max_cost_usd=2.5), "limit of $2.5 does"),

@@ -13,14 +13,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.company import CompanyStatus, ReasonCode
-from domain.contact import CONTACT_ATTEMPTS_MAX
-from domain.decision import DecisionAction, DecisionOption, DecisionRequest
-from domain.failures import STILL_DOWN
-from domain.progress import RunStatus
-from domain.reopening import reopened_reasons
-from domain.selection import selection_digest
-from domain.steps import (
+from domain.activity_io import (
     AskStep,
     CheckStep,
     CompanyOutcome,
@@ -45,6 +38,13 @@ from domain.steps import (
     TaskRef,
     TaskStep,
 )
+from domain.company.facts import CompanyStatus, ReasonCode
+from domain.contact.contact import CONTACT_ATTEMPTS_MAX
+from domain.delivery.selection import selection_digest
+from domain.failures import STILL_DOWN
+from domain.request.decision import DecisionAction, DecisionOption, DecisionRequest
+from domain.request.progress import RunStatus
+from domain.request.reopening import reopened_reasons
 from tests.workflows.fake_run import FakeRun
 
 _ONE_CALL = Spend(cost_usd=0.01, model_calls=1)

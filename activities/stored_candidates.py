@@ -1,0 +1,97 @@
+"""Candidates without any search: imported accounts and companies of earlier runs, as any other candidate of a run.
+
+They prove nothing by being at hand: each is qualified on its own site like every other (LESSONS F71, F80).
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.company.hosts import registrable_domain
+from domain.company.identity import phone_key
+from domain.company.places import cities_within, zip_place
+from domain.company.pms import PmsVendor, PortalAccount
+from domain.evidence import Evidence
+from domain.request.criteria import Criteria
+from domain.request.search_plan import TaskKind
+from pms.accounts import portal_address
+from store.companies import stored_sources
+from store.companies.companies import Candidate
+from store.companies.stored_sources import KnownCompany, Seed, Wanted
+from store.database import Connection
+from store.tools import tool_results
+from store.tools.tool_results import ToolResult
+
+AT_HAND_MAX = 10_000
+"""As many as a run may want companies."""
+_KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
+
+
+def wanted_of(criteria: Criteria) -> Wanted:
+    """What a company at hand has to fit to be tried for these criteria."""
+    vendors = criteria.pms if criteria.mode_of("pms") == "hard" else ()
+    wanted = Wanted(
+        vendors=tuple(vendor.value for vendor in vendors),
+        company_types=tuple(kind.value for kind in criteria.company_types),
+    )
+    if criteria.mode_of("place") != "hard":
+        return wanted
+    near = {city.state for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)}
+    place = zip_place(criteria.zip) if criteria.zip else None
+    states = criteria.states or tuple(sorted(near | ({place.state} if place and place.state else set())))
+    return wanted.model_copy(update={"states": states, "cities": criteria.cities})
+
+
+async def candidates_at_hand(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
+    """The candidates of a task of kind ``seeds`` or ``known_companies``, in a fixed order."""
+    wanted = wanted_of(criteria)
+    if kind == "known_companies":
+        return [_of_known(known) for known in await stored_sources.known_companies(conn, run_id, wanted, AT_HAND_MAX)]
+    return [await _of_seed(conn, seed) for seed in await stored_sources.seeds(conn, run_id, wanted, AT_HAND_MAX)]
+
+
+def _of_known(known: KnownCompany) -> Candidate:
+    return Candidate(
+        name=known.name,
+        url=known.website,
+        city=known.city,
+        state=known.state,
+        phone=None,
+        discovery_source=known.discovery_source,
+        evidence=known.evidence,
+        candidate_key=f"domain:{known.domain}",
+    )
+
+
+async def _of_seed(conn: Connection, seed: Seed) -> Candidate:
+    account = PortalAccount(vendor=PmsVendor(seed.vendor), slug=seed.slug)
+    evidence = await _kept_as_evidence(conn, seed)
+    domain = registrable_domain(seed.website) if seed.website else None
+    return Candidate(
+        name=seed.company_name,
+        url=seed.website or portal_address(account),
+        city=seed.city,
+        state=seed.state,
+        phone=phone_key(seed.phone),
+        discovery_source=f"import:{seed.source}",
+        evidence=evidence,
+        candidate_key=f"domain:{domain}" if domain else f"portal:{account.vendor}:{account.slug}",
+    )
+
+
+async def _kept_as_evidence(conn: Connection, seed: Seed) -> Evidence:
+    """The import's row as a stored result, so that where a name comes from can be shown like any other."""
+    parts = (seed.company_name, seed.city, seed.state, seed.website, seed.portal_url, seed.phone)
+    text = "\n".join(part for part in parts if part)
+    args = {"vendor": seed.vendor, "slug": seed.slug}
+    key = tool_results.content_hash(f"{args} {text}")
+    result = ToolResult(
+        result_id=f"seed-{key[:16]}",
+        tool="seed",
+        args=args,
+        status="ok",
+        text=text,
+        payload={"source": seed.source},
+        fetched_at=datetime.now(UTC),
+    )
+    await tool_results.save_result(conn, result, key, _KEPT_S, None)
+    return Evidence(result_id=result.result_id, url=seed.portal_url or seed.website or "", quote=seed.company_name)

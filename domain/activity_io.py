@@ -1,0 +1,248 @@
+"""What travels between workflows and activities: ids, counts and reasons. No personal data and no documents, so that
+histories stay small and clean (DESIGN, "The house"); the data itself is in Postgres."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+from domain.failures import Dependency, Outage
+from domain.request.decision import Decision, DecisionReason, DecisionRequest
+from domain.request.progress import RunStatus, Stage
+from domain.request.run_request import RunRequest
+from domain.request.search_plan import TaskKind
+
+POSITIONS_PER_TASK = 100_000  # far above the companies that one search names
+
+
+class Step(BaseModel):
+    """Base of all step inputs and results: immutable, additive fields with defaults only (histories outlive code)."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Spend(Step):
+    """What a step bought."""
+
+    cost_usd: float = 0.0
+    model_calls: int = 0
+
+    def plus(self, other: "Spend") -> "Spend":
+        """Both together."""
+        return Spend(cost_usd=self.cost_usd + other.cost_usd, model_calls=self.model_calls + other.model_calls)
+
+
+class RunStep(Step):
+    """A step on a whole run as it is now requested (criteria and limits may have been amended)."""
+
+    request: RunRequest
+
+
+class GateStep(RunStep):
+    """Ask the last gate for a run; ``check`` numbers the times that it was asked and the answer came home."""
+
+    check: int = 0
+
+
+class TaskRef(Step):
+    """A search task to run; ``label`` is its query."""
+
+    task_id: UUID
+    ordinal: int
+    label: str
+    kind: TaskKind = "individual"
+
+
+class NextTasks(Step):
+    """Search tasks handed out, in plan order; and the kinds of which tasks were given up, in this run or one like it before."""
+
+    tasks: tuple[TaskRef, ...] = ()
+    given_up: tuple[TaskKind, ...] = ()
+
+
+class TaskStep(Step):
+    """Run one search task for a run."""
+
+    request: RunRequest
+    task: TaskRef
+    retry_round: int = 0
+
+
+class TaskOutcome(Step):
+    """How a search task ended: companies named with proof, and how many of them were new to the run."""
+
+    named: int = 0
+    new: int = 0
+    spend: Spend = Spend()
+    interruption: Interruption | None = None
+
+
+class CompanyRef(Step):
+    """A found company; ``position`` orders the selection (task ordinal × 100,000 + place within the task)."""
+
+    company_id: UUID
+    position: int
+
+
+class CompanyStep(Step):
+    """Work on one company for a run.
+
+    Attributes:
+        retry_round: how often a person has decided to try again; a new round asks the agents anew instead of going on
+            with their stored turns.
+        contacts_attempt: 1 reads the company's own pages; 2 may look beyond them.
+    """
+
+    request: RunRequest
+    company: CompanyRef
+    retry_round: int = 0
+    contacts_attempt: int = 1
+
+
+class CompanyOutcome(Step):
+    """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on).
+
+    Attributes:
+        outage: what is down, where the interruption is ``dependency_down``.
+    """
+
+    status: CompanyStatus = CompanyStatus.FOUND
+    reason: ReasonCode | None = None
+    contacts: int = 0
+    spend: Spend = Spend()
+    interruption: Interruption | None = None
+    outage: Outage | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further step follows now: the company has ended or was interrupted."""
+        return self.interruption is not None or self.status is not CompanyStatus.FOUND
+
+
+class NewCompanies(Step):
+    """Companies found since the last look; ``cursor`` is where to go on, ``remaining`` how many come after it."""
+
+    companies: tuple[CompanyRef, ...]
+    cursor: int
+    remaining: int = 0
+
+
+class NewCompaniesStep(Step):
+    """Load companies that were found after ``cursor`` (store sequence number)."""
+
+    run_id: UUID
+    cursor: int
+    limit: int = 200
+
+
+class NextTasksStep(Step):
+    """Hand out the next open search tasks of a run, but none of the kinds that have dried up."""
+
+    run_id: UUID
+    after_ordinal: int
+    limit: int
+    dried_up: tuple[TaskKind, ...] = ()
+
+
+class StateStep(Step):
+    """Write the run's stage and status where people query them."""
+
+    run_id: UUID
+    stage: Stage
+    status: RunStatus
+    note: str = ""
+
+
+class TakenBackCompany(CompanyRef):
+    """A company taken out at the last gate, and for what."""
+
+    reason: ReasonCode = ReasonCode.SUPPRESSED
+
+
+class TakenBack(Step):
+    """Complete companies that may not be delivered after all.
+
+    Attributes:
+        passed: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
+    """
+
+    companies: tuple[TakenBackCompany, ...] = ()
+    passed: str = ""
+
+
+class AskStep(Step):
+    """Put a question: store it and work out what each option is expected to yield and cost."""
+
+    request: RunRequest
+    stage: Stage
+    reason: DecisionReason
+    decision_id: str
+    message: str
+    complete: int
+    deadline_at: str
+
+
+class DecidedStep(Step):
+    """Apply an answer: store it and reopen the companies that it may let in."""
+
+    request: RunRequest
+    decision: Decision
+    question: DecisionRequest
+
+
+class RefusedStep(Step):
+    """Record an answer that was refused."""
+
+    run_id: UUID
+    decision_id: str | None
+    problem: str
+
+
+class CheckStep(Step):
+    """See whether dependencies of a run that were down answer again."""
+
+    run_id: UUID
+    dependencies: tuple[Dependency, ...]
+
+
+class FinishStep(Step):
+    """End a run with the first complete companies, in the order of the selection.
+
+    Attributes:
+        passed: what the last gate let pass (``TakenBack``). Are it others by now, or do they lack people, the run does not end.
+            Empty: they are not compared.
+    """
+
+    request: RunRequest
+    status: RunStatus
+    note: str = ""
+    passed: str = ""
+
+
+class Finished(Step):
+    """What a run ended with, or that it did not.
+
+    Attributes:
+        has_changed: it has not ended, for these are not the companies any more that passed the last gate.
+    """
+
+    companies: int
+    contacts: int
+    has_changed: bool = False
+
+
+class NotifyStep(Step):
+    """Tell the requester of a change of state; ``state_key`` names the change, so that it is told once."""
+
+    run_id: UUID
+    state_key: str
+
+
+class ExportResult(Step):
+    """The stored files of a run."""
+
+    companies_file: str
+    contacts_file: str
+    companies: int
+    contacts: int
+    partial: bool

@@ -1,0 +1,329 @@
+"""What a requester asks for: one typed model, one vocabulary (DOMAIN, "Criteria"), parsed once and passed everywhere.
+
+An unknown key is an error that names the nearest known key (LESSONS F1, F2); a value that cannot be understood is an
+error that says what was expected. Nothing is guessed or widened.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+from rapidfuzz import fuzz, process
+
+from domain.company.facts import CompanyType, IcpTier
+from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
+from domain.company.places import state_code, state_names, zip_place
+from domain.company.pms import PmsVendor, canonical_vendor, nearest_vendor
+
+CriterionKey = Literal["pms", "pms_exclude", "place", "units", "company_types", "icp_tier_min"]
+
+
+class CriteriaError(ValueError):
+    """The criteria cannot be understood; the message says what was wrong and what was expected."""
+
+
+class Mode(StrEnum):
+    """Whether a company that does not meet a criterion is kept out (hard) or only scored lower (soft)."""
+
+    HARD = "hard"
+    SOFT = "soft"
+
+
+_DEFAULT_MODES: dict[CriterionKey, Mode] = {
+    "pms": Mode.HARD,
+    "pms_exclude": Mode.HARD,
+    "place": Mode.HARD,
+    "units": Mode.HARD,
+    "company_types": Mode.SOFT,
+    "icp_tier_min": Mode.SOFT,
+}
+
+_KEY_OF_FIELD: dict[str, CriterionKey] = {
+    "pms": "pms",
+    "pms_exclude": "pms_exclude",
+    "states": "place",
+    "cities": "place",
+    "zip": "place",
+    "radius_miles": "place",
+    "units_min": "units",
+    "units_max": "units",
+    "company_types": "company_types",
+    "icp_tier_min": "icp_tier_min",
+}
+_ALIASES = {"state": "states", "city": "cities", "company_type": "company_types"}
+KNOWN_KEYS: tuple[str, ...] = (
+    "pms",
+    "pms_exclude",
+    "state",
+    "states",
+    "city",
+    "cities",
+    "zip",
+    "radius_miles",
+    "units_min",
+    "units_max",
+    "company_types",
+    "icp_tier_min",
+    "keywords",
+    "exclude_keywords",
+    "suppress_domains",
+    "notes",
+    "quantity",
+)
+
+
+class Criteria(BaseModel):
+    """The criteria of a run, as understood. Empty means "not asked"; see DOMAIN for each key's meaning.
+
+    Attributes:
+        modes: modes that the request overrides; ``mode_of`` gives the one in force.
+        unknown_accepted: criteria for which a person has decided that "unknown" does not keep a company out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pms: tuple[PmsVendor, ...] = ()
+    pms_exclude: tuple[PmsVendor, ...] = ()
+    states: tuple[str, ...] = ()
+    cities: tuple[str, ...] = ()
+    zip: str | None = None
+    radius_miles: float | None = None
+    units_min: int | None = None
+    units_max: int | None = None
+    company_types: tuple[CompanyType, ...] = ()
+    icp_tier_min: IcpTier | None = None
+    keywords: tuple[str, ...] = ()
+    exclude_keywords: tuple[str, ...] = ()
+    suppress_domains: tuple[str, ...] = ()
+    notes: str | None = None
+    modes: dict[CriterionKey, Mode] = {}
+    unknown_accepted: tuple[CriterionKey, ...] = ()
+
+    def mode_of(self, key: CriterionKey) -> Mode:
+        """The mode in force for a criterion."""
+        return self.modes.get(key, _DEFAULT_MODES[key])
+
+    def asked(self) -> tuple[CriterionKey, ...]:
+        """The criteria that this request makes, in the order of the funnel: in place, then software, then the rest."""
+        present: dict[CriterionKey, bool] = {
+            "place": bool(self.states or self.cities or self.zip),
+            "pms": bool(self.pms),
+            "pms_exclude": bool(self.pms_exclude),
+            "units": self.units_min is not None or self.units_max is not None,
+            "company_types": bool(self.company_types),
+            "icp_tier_min": self.icp_tier_min is not None,
+        }
+        return tuple(key for key, is_asked in present.items() if is_asked)
+
+    def described(self) -> dict[str, Any]:
+        """The criteria as a person reads them back: asked keys only, modes where they differ from the default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class ParsedCriteria(BaseModel):
+    """Criteria and the quantity that stood among them (an alias of the target quantity), if any."""
+
+    model_config = ConfigDict(frozen=True)
+
+    criteria: Criteria
+    quantity: int | None = None
+
+
+def parse_criteria(raw: object) -> ParsedCriteria:
+    """Understand a requester's criteria object.
+
+    Raises:
+        CriteriaError: not an object, an unknown key or mode, or a value that is not understood.
+    """
+    if not isinstance(raw, Mapping):
+        raise CriteriaError(f'criteria must be a JSON object such as {{"state": "TX"}}, not {_kind(raw)}')
+    values: dict[str, Any] = {}
+    modes: dict[CriterionKey, Mode] = {}
+    seen_as: dict[str, str] = {}
+    quantity: int | None = None
+    for name, given in raw.items():
+        key = str(name)
+        if key not in KNOWN_KEYS and key not in _ALIASES:
+            raise CriteriaError(_unknown_key(key))
+        if key == "quantity":
+            quantity = _whole_number(key, given)
+            continue
+        field: str = _ALIASES.get(key, key)
+        if field in seen_as:
+            raise CriteriaError(f"{seen_as[field]!r} and {key!r} mean the same thing: give one of them")
+        seen_as[field] = key
+        value, mode = _split_mode(key, given)
+        if mode is not None:
+            if field not in _KEY_OF_FIELD:
+                raise CriteriaError(f"{key!r} takes no mode: it is passed on as it is")
+            _set_mode(modes, _KEY_OF_FIELD[field], mode, key)
+        if value is not None:
+            values[field] = _PARSERS[field](key, value)
+    criteria = Criteria(**values, modes=modes)
+    _check_together(criteria)
+    return ParsedCriteria(criteria=criteria, quantity=quantity)
+
+
+def _set_mode(modes: dict[CriterionKey, Mode], target: CriterionKey, mode: Mode, key: str) -> None:
+    if modes.get(target, mode) is not mode:
+        raise CriteriaError(
+            f"{key!r} is {mode.value} but another key of the same criterion ({target}) is not: use one mode"
+        )
+    modes[target] = mode
+
+
+def _spaced(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _unknown_key(key: str) -> str:
+    # Whole words in any order: the default scorer finds 'stat' as near to 'states' as to 'state', and for 'min_units' 'cities'.
+    match = process.extractOne(
+        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=_spaced, score_cutoff=65
+    )
+    hint = f"did you mean {match[0]!r}?" if match else f"known keys: {', '.join(KNOWN_KEYS)}"
+    return f"unknown criterion {key!r}: {hint}"
+
+
+def _split_mode(key: str, given: object) -> tuple[object, Mode | None]:
+    if not isinstance(given, Mapping):
+        return given, None
+    if set(given) != {"value", "mode"}:
+        raise CriteriaError(f'{key!r}: an object must have just "value" and "mode", not {sorted(map(str, given))}')
+    try:
+        return given["value"], Mode(given["mode"])
+    except ValueError as error:
+        raise CriteriaError(f'{key!r}: mode must be "hard" or "soft", not {given["mode"]!r}') from error
+
+
+def _check_together(criteria: Criteria) -> None:
+    if criteria.units_min is not None and criteria.units_max is not None and criteria.units_min > criteria.units_max:
+        raise CriteriaError(f"units_min ({criteria.units_min}) is greater than units_max ({criteria.units_max})")
+    if criteria.radius_miles is not None and criteria.zip is None:
+        raise CriteriaError("radius_miles needs a zip to be around")
+    both = set(criteria.pms) & set(criteria.pms_exclude)
+    if both:
+        raise CriteriaError(f"{', '.join(sorted(both))} is both wanted (pms) and excluded (pms_exclude)")
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a yes/no", type(None): "nothing"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise CriteriaError(f"{key!r} is an empty list: leave the key out instead")
+    for item in items:
+        if not isinstance(item, str) or not item.strip():
+            raise CriteriaError(f"{key!r} takes a text or a list of texts, not {_kind(item)} ({item!r})")
+        if not item.strip().replace("\n", " ").isprintable():
+            raise CriteriaError(f"{key!r} holds characters that cannot be shown: {item!r}")
+    return tuple(dict.fromkeys(item.strip() for item in items))
+
+
+def _whole_number(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CriteriaError(f"{key!r} takes a whole number, not {_kind(value)} ({value!r})")
+    return value
+
+
+def _units(key: str, value: object) -> int:
+    number = _whole_number(key, value)
+    if not 0 <= number <= 10_000_000:
+        raise CriteriaError(f"{key!r} must be between 0 and 10,000,000 units, not {number:,}")
+    return number
+
+
+def _vendors(key: str, value: object) -> tuple[PmsVendor, ...]:
+    vendors: list[PmsVendor] = []
+    for text in _texts(key, value):
+        vendor = canonical_vendor(text)
+        if vendor is None:
+            nearest = nearest_vendor(text)
+            known = ", ".join(vendor.value for vendor in PmsVendor)
+            hint = f"did you mean {nearest.value!r}?" if nearest else f"known: {known}"
+            raise CriteriaError(f"{key!r}: no property management software named {text!r} is known; {hint}")
+        vendors.append(vendor)
+    return tuple(dict.fromkeys(vendors))
+
+
+def _states(key: str, value: object) -> tuple[str, ...]:
+    codes: list[str] = []
+    for text in _texts(key, value):
+        code = state_code(text)
+        if code is None:
+            match = process.extractOne(text, state_names().values(), score_cutoff=70)
+            hint = (
+                f"did you mean {match[0]!r}?" if match else "give a two-letter code or a full name, such as TX or Texas"
+            )
+            raise CriteriaError(f"{key!r}: {text!r} is not a US state; {hint}")
+        codes.append(code)
+    return tuple(dict.fromkeys(codes))
+
+
+def _zip(key: str, value: object) -> str:
+    if not isinstance(value, str) or zip_place(value.strip()) is None:
+        raise CriteriaError(f"{key!r} takes a five-digit US ZIP code as a text, not {value!r}")
+    return value.strip()
+
+
+def _miles(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 500:
+        raise CriteriaError(f"{key!r} takes a number of miles above 0 and up to 500, not {value!r}")
+    return float(value)
+
+
+def _company_types(key: str, value: object) -> tuple[CompanyType, ...]:
+    known = [item.value for item in CompanyType if item is not CompanyType.UNKNOWN]
+    types: list[CompanyType] = []
+    for text in _texts(key, value):
+        if text not in known:
+            match = process.extractOne(text, known, score_cutoff=60)
+            hint = f"did you mean {match[0]!r}?" if match else f"known: {', '.join(known)}"
+            raise CriteriaError(f"{key!r}: {text!r} is not a company type; {hint}")
+        types.append(CompanyType(text))
+    return tuple(dict.fromkeys(types))
+
+
+def _tier(key: str, value: object) -> IcpTier:
+    known = [tier.value for tier in IcpTier if tier is not IcpTier.D]
+    if not isinstance(value, str) or value not in known:
+        raise CriteriaError(f"{key!r} takes one of {', '.join(known)}, not {value!r}")
+    return IcpTier(value)
+
+
+def _domains(key: str, value: object) -> tuple[str, ...]:
+    domains: list[str] = []
+    for text in _texts(key, value):
+        domain, host = registrable_domain(text), normalized_host(text)
+        if domain is None or host is None:
+            raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
+        # A portal host names one customer of the vendor; the vendor's domain would name all or none.
+        domains.append(host if is_not_a_lead(domain) is NotALead.VENDOR else domain)
+    return tuple(dict.fromkeys(domains))
+
+
+def _text(key: str, value: object) -> str:
+    return "; ".join(_texts(key, value))
+
+
+_PARSERS: dict[str, Any] = {
+    "pms": _vendors,
+    "pms_exclude": _vendors,
+    "states": _states,
+    "cities": _texts,
+    "zip": _zip,
+    "radius_miles": _miles,
+    "units_min": _units,
+    "units_max": _units,
+    "company_types": _company_types,
+    "icp_tier_min": _tier,
+    "keywords": _texts,
+    "exclude_keywords": _texts,
+    "suppress_domains": _domains,
+    "notes": _text,
+}
+CRITERION_KEYS: tuple[CriterionKey, ...] = get_args(CriterionKey)

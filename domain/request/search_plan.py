@@ -1,0 +1,158 @@
+"""Where to look: a run's criteria expanded into disjoint search tasks, cheapest kind first. Pure.
+
+A task is one source asked for one place. Tasks of a run never repeat a query (each has a hash that is unique in the run),
+and none hunts what the ideal customer profile excludes (LESSONS F5, F51). The plan is an upper bound: it is worked off lazily,
+largest cities first, until the target is filled, and a kind whose marginal yield has dried up is left.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.company.places import (
+    City,
+    Place,
+    cities_of_state,
+    cities_within,
+    state_names,
+    states_by_population,
+    zip_place,
+)
+from domain.request.criteria import Criteria
+
+TaskKind = Literal["seeds", "known_companies", "list_pages", "individual", "software"]
+"""Where companies come from, cheapest first: accounts that were imported, companies that earlier runs have proven, pages that
+list many, a place's companies one by one, and those that name the software."""
+WITHOUT_MODEL: frozenset[TaskKind] = frozenset({"seeds", "known_companies"})
+
+YIELD_WINDOW = 12
+"""Searches of one kind that are looked back at."""
+MARGINAL_YIELD_MIN = 0.1
+"""New companies per search, over that window: a kind that brings fewer has dried up. One in 120 pages of results is worth a
+question to a person, not another search: with an agent call at about $0.01, a company found so costs 10 cents before
+anything is known of it. To be measured again on real requests."""
+
+# Cities beyond this many per state add few companies of their own (a city of the data set has 15,000 people or more).
+_CITIES_PER_STATE_MAX = 80
+_STATES_WITHOUT_PLACE = 10
+
+_STATE_LIST_QUERIES = (
+    "list of property management companies in {state_name}",
+    "best property management companies in {state_name}",
+    "{state_name} residential property managers association member directory",
+)
+_CITY_LIST_QUERIES = ("list of property management companies in {city}, {state}",)
+_CITY_INDIVIDUAL_QUERIES = ("property management {city} {state}",)
+
+
+def has_dried_up(new_per_search: Sequence[int]) -> bool:
+    """Whether a kind of search has stopped yielding: new companies of its searches so far, the latest last."""
+    window = new_per_search[-YIELD_WINDOW:]
+    return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
+
+
+class StoredSources(BaseModel):
+    """How many companies that fit software and place are at hand without any search."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seeds: int = 0
+    known_companies: int = 0
+
+
+class SearchTask(BaseModel):
+    """One query for one place. Of the kinds without a model, ``query`` only says what is looked up.
+
+    Attributes:
+        ordinal: position in the plan; companies found by earlier tasks are preferred in the selection.
+        unique_hash: what makes two tasks the same one.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    ordinal: int
+    kind: TaskKind
+    query: str
+    city: str | None
+    state: str | None
+    unique_hash: str
+
+
+def plan_search(criteria: Criteria, stored: StoredSources = StoredSources()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
+    """All search tasks for the criteria, in the order to run them.
+
+    What is at hand comes first, then list pages of whole states (many companies a page), then per city, largest first,
+    its list pages, its individual search and its search by software.
+    """
+    tasks: dict[str, SearchTask] = {}
+    for kind, query, city, state in (*_stored(criteria, stored), *_queries(criteria)):
+        digest = hashlib.sha256(" ".join(query.lower().split()).encode()).hexdigest()[:16]
+        if digest not in tasks:
+            tasks[digest] = SearchTask(
+                ordinal=len(tasks), kind=kind, query=query, city=city, state=state, unique_hash=digest
+            )
+    return tuple(tasks.values())
+
+
+def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
+    hint = "".join(
+        [*(f" {word}" for word in criteria.keywords), *(f" -{_phrase(word)}" for word in criteria.exclude_keywords)]
+    )
+    names = state_names()
+    if criteria.cities:
+        places = [Place(city=city, state=state) for state in criteria.states or (None,) for city in criteria.cities]
+    elif criteria.zip:
+        places = _places_around(criteria)
+    else:
+        states = criteria.states or states_by_population()[:_STATES_WITHOUT_PLACE]
+        for state in states:
+            for template in _STATE_LIST_QUERIES:
+                yield "list_pages", template.format(state_name=names[state]) + hint, None, state
+            for vendor in criteria.pms:
+                query = f"{vendor.value} property management companies {names[state]}"
+                yield "software", query + hint, None, state
+        places = [_place(city) for city in _largest_first(states)]
+    for place in places:
+        for template in _CITY_LIST_QUERIES:
+            yield "list_pages", _filled(template, place) + hint, place.city, place.state
+        for template in _CITY_INDIVIDUAL_QUERIES:
+            yield "individual", _filled(template, place) + hint, place.city, place.state
+        for vendor in criteria.pms:
+            query = f"{vendor.value} property management {place.city} {place.state or ''}".rstrip()
+            yield "software", query + hint, place.city, place.state
+
+
+def _stored(criteria: Criteria, stored: StoredSources) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
+    vendors = " or ".join(vendor.value for vendor in criteria.pms) or "any software"
+    place = ", ".join((*criteria.cities, *criteria.states)) or criteria.zip or "anywhere"
+    if stored.seeds:
+        yield "seeds", f"imported accounts: {vendors}, {place}", None, None
+    if stored.known_companies:
+        yield "known_companies", f"companies proven by earlier runs: {vendors}, {place}", None, None
+
+
+def _phrase(words: str) -> str:
+    return f'"{words}"' if " " in words else words  # a minus sign excludes one word, or one quoted phrase
+
+
+def _filled(template: str, place: Place) -> str:
+    return template.format(city=place.city, state=place.state or "").strip().rstrip(",")
+
+
+def _place(city: City) -> Place:
+    return Place(city=city.name, state=city.state)
+
+
+def _largest_first(states: tuple[str, ...]) -> list[City]:
+    cities = [city for state in states for city in cities_of_state(state)[:_CITIES_PER_STATE_MAX]]
+    return sorted(cities, key=lambda city: (-city.population, city.name, city.state))
+
+
+def _places_around(criteria: Criteria) -> list[Place]:
+    center = zip_place(criteria.zip or "")
+    near = [_place(city) for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)]
+    if center is not None and all((place.city, place.state) != (center.city, center.state) for place in near):
+        near.insert(0, Place(city=center.city, state=center.state))
+    return [place for place in near if not criteria.states or place.state in criteria.states]

@@ -1,0 +1,66 @@
+"""Whether an answer of the research agent leaves something open that is worth one more question.
+
+It does when a criterion of the request is still unknown, or the type of the company is, and pages of its site that may say so
+have not been read. A company whose criteria are all settled is not asked about again, nor one that is rejected already.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from agents.loop import AskAgain, FollowUp
+from agents.roles.company_research import ResearchOutput
+from agents.site_pages import RESEARCH_PAGES, unread_pages
+from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType
+from domain.company.verdicts import Met, decide, grade_for, judge
+from domain.request.criteria import Criteria, CriterionKey
+from grounding.company_facts import proven_facts
+from store.tools.tool_results import ToolResult
+
+_PAGES_MAX = 3
+# Fields of the answer that can settle a criterion; the others are settled by code before any model is asked.
+_FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {
+    "units": ("units", "listings"),
+    "company_types": ("company_type",),
+}
+
+
+def open_question(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> AskAgain:
+    """What to ask again for these criteria of a company of which code knows this much."""
+
+    def ask_again(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
+        if not isinstance(answer, ResearchOutput):
+            return None
+        facts, _ = proven_facts(known, answer, results, company_domains)
+        fields = open_fields(criteria, facts)
+        pages = unread_pages(results, RESEARCH_PAGES, company_domains, _PAGES_MAX) if fields else []
+        if not pages:
+            return None
+        question = (
+            f"Not yet proven: {', '.join(fields)}. The pages just opened are the rest of the site that may say so. Answer "
+            "once more in the required schema: give what they state, with its quote; what they do not state stays null."
+        )
+        return FollowUp(question, fields, tuple(pages))
+
+    return ask_again
+
+
+def open_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
+    """Fields of the answer that would settle what is unknown of a company; none when it is rejected already."""
+    icp = grade_for(criteria, facts)
+    verdicts = judge(criteria, facts, icp)
+    # A tier that is too low now may rise with what is still unknown, so it rejects nobody here.
+    settled = tuple(verdict for verdict in verdicts if verdict.criterion != "icp_tier_min")
+    if decide(criteria, settled, icp, final=False).status is CompanyStatus.REJECTED:
+        return ()
+    unknown = [verdict.criterion for verdict in verdicts if verdict.met is Met.UNKNOWN]
+    if criteria.icp_tier_min is not None and any(
+        verdict.criterion == "icp_tier_min" and verdict.met is Met.NOT_MET for verdict in verdicts
+    ):
+        unknown += ["units"] if facts.units is None else []
+    fields = [field for criterion in unknown for field in _FIELDS_OF.get(criterion, ())]
+    if facts.company_type is CompanyType.UNKNOWN:
+        fields.append("company_type")  # the fit rests on it
+    if facts.company_type is CompanyType.BROKERAGE and facts.manages_for_owners is None:
+        fields.append("manages_for_owners")  # so does "brokerage only"
+    return tuple(dict.fromkeys(fields))

@@ -1,0 +1,57 @@
+"""Accounts at software vendors as lists give them: a slug with its vendor, a portal address, or a portal's bare host."""
+
+from functools import lru_cache
+
+from domain.company.hosts import normalized_host
+from domain.company.pms import PmsVendor, PortalAccount
+from pms.rules import PmsRule, portal_account, rule_table
+
+
+def find_account(vendor: PmsVendor | None, text: str) -> PortalAccount | None:
+    """The account of a slug at a vendor, or of a portal address without one; None when there can be none of that name."""
+    if vendor is None:
+        return portal_account(text) or _account_of_host(normalized_host(text) or "")
+    for rule in rule_table().rules:
+        if rule.vendor is vendor and rule.slug_in != "none":
+            account = portal_account(_address(rule, text))
+            if account is not None and account.vendor is vendor and account.slug.lower() == text.lower():
+                return account
+    return None
+
+
+def portal_address(account: PortalAccount) -> str | None:
+    """An address of an account's portal, by which it is recognised again."""
+    for rule in rule_table().rules:
+        if rule.vendor is account.vendor and rule.slug_in != "none":
+            address = f"https:{_address(rule, account.slug)}"
+            if portal_account(address) == account:
+                return address
+    return None
+
+
+@lru_cache(maxsize=16_384)
+def is_account_host(host: str) -> bool:
+    """Whether a host is one account's alone (``acme.managebuilding.com``), not one that all customers of a vendor share
+    (``app.propertyware.com``)."""
+    return _account_of_host(host) is not None
+
+
+def _account_of_host(host: str) -> PortalAccount | None:
+    """The account that a bare host names, whatever path its portal has."""
+    if not rule_table().owns(host):
+        return None
+    for rule in rule_table().rules:
+        if rule.slug_in == "subdomain" and host.endswith(f".{rule.domain}"):
+            account = portal_account(f"//{host}{_path(rule)}")
+            if account is not None:
+                return account
+    return None
+
+
+def _address(rule: PmsRule, slug: str) -> str:
+    host = f"{rule.subdomain}.{rule.domain}".lstrip(".")
+    return f"//{host}{_path(rule)}".replace("{slug}", slug)
+
+
+def _path(rule: PmsRule) -> str:
+    return (rule.path or "/").replace("*", "x")

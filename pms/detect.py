@@ -1,0 +1,135 @@
+"""Which pages of a company's site to read for its PMS, and what the pages read say together.
+
+Pure on stored pages. Fetching them is the gateway's work; the rule on the signals is ``domain.company.pms.verdict``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from selectolax.lexbor import LexborHTMLParser
+
+from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain, same_site
+from domain.company.pms import PmsDetection, PmsSignal, SitePage, SiteProblem, page_key, verdict
+from pms.rules import rule_table
+from pms.signals import PageReading, read_page, redirect_signals
+
+LIKELY_WORDS = (
+    "resident", "tenant", "owner", "portal", "pay", "login", "apply", "rentals", "available", "listings", "about",
+)  # fmt: skip
+"""DOMAIN's words for pages that likely show a portal, best first."""
+
+
+def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
+    """Links of the home page to read next, best first, absolute, without fragment, each page once.
+
+    A link counts when a word of its path or of its text begins with one of ``LIKELY_WORDS`` and it stays on the same
+    registrable domain. The best link of each word comes first, in the order of the words, then what is left: three
+    pages of three sorts can agree better than three pages on residents. Blog posts and files are left out.
+
+    Args:
+        limit: how many at most; DOMAIN reads up to three.
+    """
+    seen = {page_key(home_url)}
+    by_word: dict[int, list[tuple[int, int, str]]] = {}
+    for position, (url, text) in enumerate(_links(home_html, home_url)):
+        key = page_key(url)
+        path = urlsplit(url).path
+        word = _likely_word(f"{path} {text}")
+        if key in seen or word is None or _NOT_A_PAGE.search(path) or not same_site(url, home_url):
+            continue
+        seen.add(key)
+        by_word.setdefault(word, []).append((path.rstrip("/").count("/"), position, url))
+    first: list[str] = []
+    rest: list[str] = []
+    for word in sorted(by_word):
+        best, *others = sorted(by_word[word])
+        first.append(best[2])
+        rest.extend(url for _, _, url in others)
+    return [*first, *rest][:limit]
+
+
+def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = None) -> PmsDetection:
+    """What the stored pages of one company's site say about its PMS; the order of the pages does not matter.
+
+    Only the company's own pages are read. A page that answered from another site gives its redirect and nothing else,
+    so that a vendor's portal, a directory or a moved page never speaks for the company; pages with the same content
+    count once.
+
+    Args:
+        pages: what was asked for on the company's own site: the home page and ``likely_pages``.
+        site_problem: why there is no site, or why (part of) it could not be read.
+    """
+    asked = [page for page in pages if not _is_product_host(page.url)]
+    own_domains = {registrable_domain(page.url) for page in asked if _may_be_own(page.url)}
+    signals: list[PmsSignal] = []
+    own: dict[str, SitePage] = {}
+    for page in asked:
+        signals.extend(redirect_signals(page))
+        if registrable_domain(page.final_url) in own_domains or _has_moved(page):
+            known = own.get(page.html)
+            if known is None or page_key(page.final_url) < page_key(known.final_url):
+                own[page.html] = page
+    clean: set[str] = set()
+    challenges = 0
+    readings: list[PageReading] = []
+    for page in own.values():
+        reading = read_page(page.html, page.final_url)
+        signals.extend(reading.signals)
+        challenges += reading.is_challenge
+        readings.append(reading)
+        if reading.is_clean:
+            clean.add(page_key(page.final_url))
+    if site_problem is None and not clean and challenges:
+        site_problem = "blocked"
+    if site_problem is None and not own:
+        site_problem = "no_site"
+    # Words are asked only where they matter: they cost a tenth of the whole reading.
+    is_seen = any(signal.category == "pms" for signal in signals)
+    claimed = not is_seen and any(reading.claims_a_pms() for reading in readings)
+    return verdict(signals, len(clean), site_problem=site_problem, claimed_in_words=claimed)
+
+
+_NOT_A_PAGE = re.compile(
+    r"/(?:blog|news|category|tag|author|posts?|wp-content|wp-json|feed|\d{4}/\d{2})(?:/|$)"
+    r"|\.(?:pdf|docx?|xlsx?|jpe?g|png|gif|webp|svg|mp4|zip|xml|ics)$",
+    re.IGNORECASE,
+)
+
+
+def _likely_word(text: str) -> int | None:
+    """Rank of the best of the words that begins a word of the text."""
+    tokens = re.findall(r"[a-z]+", text.lower())
+    return next((rank for rank, word in enumerate(LIKELY_WORDS) if any(t.startswith(word) for t in tokens)), None)
+
+
+def _links(html: str, page_url: str) -> Iterator[tuple[str, str]]:
+    tree = LexborHTMLParser(html)
+    base = tree.css_first("base[href]")
+    start = urljoin(page_url, (base.attributes.get("href") if base is not None else None) or "")
+    for node in tree.css("a[href]"):
+        href = (node.attributes.get("href") or "").strip()
+        try:
+            url = urldefrag(urljoin(start, href)).url
+            scheme = urlsplit(url).scheme
+        except ValueError:  # a malformed address leads nowhere
+            continue
+        if scheme in ("http", "https"):
+            yield url, node.text()
+
+
+def _is_product_host(url: str) -> bool:
+    host = normalized_host(url)
+    return host is not None and rule_table().owns(host)
+
+
+def _may_be_own(url: str) -> bool:
+    """A company may live on a free host; it never lives in a directory, a network or a vendor's house."""
+    return is_not_a_lead(url) in (None, NotALead.FREE_HOST)
+
+
+def _has_moved(page: SitePage) -> bool:
+    """The whole site answers from another domain: its home page was asked for, and a site of nobody else's answered."""
+    return urlsplit(page.url).path in ("", "/") and _may_be_own(page.url) and is_not_a_lead(page.final_url) is None

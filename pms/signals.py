@@ -1,0 +1,267 @@
+"""One page in, signals out: every address a page links, loads, frames, posts to or names, held against the rules.
+
+Pure: HTML and addresses in. Which pages to read and what they prove together is ``detect.py``. A signal needs an
+address whose host a rule knows; a vendor's name in words, paths or other people's domains gives none (DOMAIN; LESSONS
+F55, F79).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser
+
+from domain.company.pms import AddOn, PmsSignal, PmsVendor, SignalKind, SitePage
+from pms.rules import Match, Place, rule_table
+
+MAX_EVIDENCE_LENGTH = 500
+"""Characters of evidence kept: enough to find the words again, whatever a page puts into an address."""
+
+
+@dataclass(frozen=True)
+class PageReading:
+    """What one page says.
+
+    Attributes:
+        signals: each product, kind, host and account once, in the order of the page.
+        is_clean: the page showed content: it has a link and is no challenge. A script shell or an empty answer has
+            none.
+        is_challenge: a bot check or block page stands where the page should be.
+        text: the words that a visitor sees.
+    """
+
+    signals: tuple[PmsSignal, ...]
+    is_clean: bool
+    is_challenge: bool
+    text: str = field(default="", repr=False)
+
+    def claims_a_pms(self) -> bool:
+        """Whether it says in words that it uses a PMS ("rent is paid through Buildium").
+
+        No signal: words name no account and may be wrong, but they speak against "none".
+        """
+        # A cheap way out for almost every text; it decides nothing, the pattern does.
+        return any(vendor.value in self.text for vendor in PmsVendor) and _CLAIM.search(self.text) is not None
+
+
+def read_page(html: str | bytes, page_url: str) -> PageReading:
+    """Every signal of a page of the company's own site.
+
+    Reads ``a[href]``, ``area[href]``, ``form[action]``, ``iframe[src]``, ``script[src]``, ``link[href]``, the words of
+    inline scripts (click handlers and ``javascript:`` links are scripts too) and, as the weakest kind, addresses in the
+    visible text.
+
+    Args:
+        html: the page; bytes are decoded by what the page declares.
+        page_url: where it was read; becomes ``PmsSignal.page_url``.
+    """
+    tree = LexborHTMLParser(html)
+    page = _Page(page_url)
+    scripts: list[str] = []
+    base = _base(tree)
+    for node in tree.css(_CARRIERS):
+        attributes = node.attributes
+        tag = node.tag
+        onclick = attributes.get("onclick")
+        if onclick:
+            scripts.append(onclick)
+        if tag in _ATTRIBUTES:
+            place, names = _ATTRIBUTES[tag]
+            value = next((found for name in names if (found := attributes.get(name))), None)
+            if value is None:
+                if tag == "script":
+                    scripts.append(node.text())
+                continue
+            if value[:11].lower() == "javascript:":
+                scripts.append(value)
+            else:
+                page.add_address(value, place, base)
+    for script in scripts:
+        page.add_calls(script)
+        page.add_words(script, "script")
+    # A script shell may hold one link, on how to turn scripts on.
+    has_link = len(tree.css("a[href]")) > len(tree.css("noscript a[href]"))
+    text = _visible_text(tree)
+    page.add_words(text, "text")
+    title = tree.css_first("title")
+    is_challenge = title is not None and bool(_CHALLENGE.match(title.text().strip()))
+    return PageReading(page.signals(), has_link and not is_challenge, is_challenge, text)
+
+
+def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
+    """Portals that an address of the company's own site leads to; shared sign-in hosts do not count here."""
+    reading = _Page(page.url)
+    for address in (*page.redirects, page.final_url):
+        if address != page.url:
+            reading.add_address(address, "redirect", None)
+    return reading.signals()
+
+
+_CARRIERS = "a[href],area[href],form[action],iframe,script,link[href],[onclick]"
+# Frames and scripts that load late carry their address in a data attribute until they are seen.
+_SOURCES = ("src", "data-src", "data-lazy-src")
+_ATTRIBUTES: dict[str | None, tuple[Place, tuple[str, ...]]] = {
+    "a": ("link", ("href",)),
+    "area": ("link", ("href",)),
+    "form": ("link", ("action",)),
+    "iframe": ("frame", _SOURCES),
+    "script": ("loaded", _SOURCES),
+    "link": ("loaded", ("href",)),
+}
+_NAMES = "|".join(re.escape(vendor.value) for vendor in PmsVendor)
+# "Paid through Buildium", "our AppFolio portal". Names as their vendors write them: a "rent manager" is also a job.
+_CLAIM = re.compile(
+    rf"\b(?:(?:through|via|using|uses?|powered by|sign in to|log ?in to|logging in to)\s+(?:our\s+|the\s+)?(?:{_NAMES})"
+    rf"|(?:{_NAMES})(?:\s+(?:online|owner|resident|tenant))?\s+(?:portal|account|login|app))\b"
+)
+# Titles of the common bot checks and block pages (Cloudflare, Sucuri, Akamai, Imperva, DDoS-Guard).
+_CHALLENGE = re.compile(
+    r"just a moment|attention required! \| cloudflare|access denied|ddos-guard|sucuri website firewall"
+    r"|pardon our interruption|are you a robot|verify(?:ing)? you are human|bot verification|403 forbidden",
+    re.IGNORECASE,
+)
+
+
+class _Page:
+    """The signals of one page as they are found."""
+
+    def __init__(self, page_url: str) -> None:
+        self.page_url = page_url
+        self._found: dict[tuple[str, SignalKind, str, str | None], PmsSignal] = {}
+
+    def signals(self) -> tuple[PmsSignal, ...]:
+        """What was found, without assets and words that only repeat a host shown in a stronger way.
+
+        Performance plug-ins and page data copy the address of every link; a copy is no second kind of signal.
+        """
+        best: dict[tuple[str, str], int] = {}
+        for signal in self._found.values():
+            key = (signal.vendor, signal.host)
+            best[key] = min(best.get(key, signal.kind.rank), signal.kind.rank)
+        return tuple(
+            signal
+            for signal in self._found.values()
+            if signal.kind.can_prove or signal.kind.rank == best[signal.vendor, signal.host]
+        )
+
+    def add_address(self, value: str, place: Place, base: str | None) -> None:
+        address = value
+        if base is not None:
+            try:
+                address = urljoin(base, value)
+            except ValueError:  # a malformed address leads nowhere, so it says nothing
+                return
+        match = rule_table().match(address, place)
+        if match is not None:
+            self._add(match, _kind(match, place), value)
+
+    def add_calls(self, script: str) -> None:
+        for call, pattern in _calls():
+            if call.partition(".")[0] not in script:
+                continue
+            for found in pattern.finditer(script):
+                match = rule_table().match_call(call, found["host"].replace("\\/", "/"))
+                if match is not None:
+                    self._add(match, SignalKind.LISTING_WIDGET, found[0])
+
+    def add_words(self, words: str, place: Place) -> None:
+        for found in dict.fromkeys(_addresses(words)):
+            address = found.replace("\\", "")
+            match = rule_table().match(address if "//" in address.partition("?")[0] else f"//{address}", place)
+            if match is not None:
+                self._add(match, _kind(match, place), found)
+
+    def _add(self, match: Match, kind: SignalKind, evidence: str) -> None:
+        vendor = match.rule.vendor
+        key = (vendor.value, kind, match.host, match.slug)
+        if key in self._found:
+            return
+        confidence = match.rule.confidence if kind.can_prove or isinstance(vendor, AddOn) else "low"
+        self._found[key] = PmsSignal(
+            vendor=vendor,
+            kind=kind,
+            host=match.host,
+            slug=match.slug,
+            page_url=self.page_url,
+            evidence=evidence[:MAX_EVIDENCE_LENGTH],
+            confidence=confidence,
+        )
+
+
+def _kind(match: Match, place: Place) -> SignalKind:
+    """What a rule's address amounts to in that place: a portal that is only loaded, not linked, is an asset."""
+    if place == "text":
+        return SignalKind.TEXT
+    if match.rule.kind is SignalKind.ASSET:
+        return SignalKind.ASSET
+    if place == "redirect":
+        return SignalKind.REDIRECT
+    if place == "frame":
+        return SignalKind.LISTING_WIDGET
+    if place in ("loaded", "script") and match.rule.kind is SignalKind.PORTAL_LINK:
+        return SignalKind.ASSET
+    return match.rule.kind
+
+
+def _base(tree: LexborHTMLParser) -> str | None:
+    """The address relative links start from, where the page sets one; else they stay on the company's own site."""
+    node = tree.css_first("base[href]")
+    href = (node.attributes.get("href") or "") if node is not None else ""
+    return href if "//" in href else None
+
+
+def _visible_text(tree: LexborHTMLParser) -> str:
+    body = tree.body
+    if body is None:
+        return ""
+    tree.strip_tags(["script", "style", "noscript"])
+    return body.text(separator=" ")
+
+
+def _addresses(words: str) -> Iterator[str]:
+    """Full addresses or bare hosts of a domain the rules know; whole labels, and never inside a longer name or path."""
+    lowered = words.lower()
+    suffix, domains = _endings()
+    # A cheap way out for almost every text; it decides nothing, the pattern does.
+    if any(lowered.endswith(domains, 0, found.end()) for found in suffix.finditer(lowered)):
+        for address in _address_pattern().finditer(words):
+            yield address[0].rstrip(".,;:!")
+
+
+@cache
+def _endings() -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """The domains of the rules, and a pattern for what they end on (``.com``, ``.co.uk``)."""
+    domains = tuple(sorted(rule_table().domains))
+    suffixes = sorted({re.escape(domain.partition(".")[2]) for domain in domains})
+    return re.compile(rf"\.(?:{'|'.join(suffixes)})"), domains
+
+
+@cache
+def _address_pattern() -> re.Pattern[str]:
+    domains = "|".join(re.escape(domain) for domain in sorted(rule_table().domains))
+    return re.compile(
+        r"(?:(?:https?:)?(?:\\?/){2}|(?<![\w.@/%\\-]))"  # after // or at the start of a name
+        # Bounded: no portal stands deeper, and a page of dots must not cost a minute.
+        rf"(?:[a-z0-9_-]{{1,63}}\.){{0,4}}(?:{domains})(?![\w-])(?!\.\w)(?::\d+)?"
+        r"(?:\\?[/?#][^\s\"'<>()]*)?",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _calls() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple(
+        (
+            call,
+            re.compile(
+                rf"\b{dotted}\s*\(\s*\{{[^{{}}]*?"
+                rf"[\"']?\b{re.escape(key)}[\"']?\s*:\s*[\"'`](?P<host>[^\"'`\s]+)[\"'`]"
+            ),
+        )
+        for call, key in sorted(rule_table().calls)
+        for dotted in [r"\s*\.\s*".join(re.escape(name) for name in call.split("."))]
+    )

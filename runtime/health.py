@@ -1,0 +1,139 @@
+"""A worker's health endpoint: ``GET /healthz`` (alive) and ``GET /readyz`` (able to work), for compose and the like.
+
+200 is yes, 503 no, with a line for each reason. Nothing is asked while a probe waits: the worker looks at itself now and then.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import psycopg
+import structlog
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from runtime.process import UserError
+from store.database import DatabaseUnreachableError, one_connection
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 5.0
+_CHECK_TIMEOUT_S = 4.0
+# A worker whose event loop stands still this long neither beats nor works: its steps are given to others by then.
+_STUCK_AFTER_S = 30.0
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when the part does not answer."""
+
+
+@dataclass
+class Health:
+    """What a worker knows of itself. Written by its event loop, read by the endpoint's thread.
+
+    Attributes:
+        state: why it does not take work at the moment, such as ``starting`` or ``draining``; empty while it does.
+        failing: name of each part that does not answer → the kind of error; no message, which may hold an address.
+    """
+
+    checks: Mapping[str, Check]
+    state: str = "starting"
+    failing: dict[str, str] = field(default_factory=dict)
+    looked_at: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of_worker(cls, client: Client, database_url: str) -> "Health":
+        """The health of a worker that polls this server and writes to this database."""
+
+        async def temporal() -> None:
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+
+        async def database() -> None:
+            async with one_connection(database_url) as conn:
+                await conn.execute("SELECT 1")
+
+        return cls({"temporal": temporal, "database": database})
+
+    def stuck(self) -> list[str]:
+        """Why it is not alive; nothing while it is."""
+        still_s = time.monotonic() - self.looked_at
+        return [f"the event loop has stood still for {still_s:.0f} s"] if still_s > _STUCK_AFTER_S else []
+
+    def not_ready(self) -> list[str]:
+        """Why it cannot work; nothing while it can."""
+        state = [self.state] if self.state else []
+        return self.stuck() + state + [f"{part} does not answer ({error})" for part, error in self.failing.items()]
+
+    async def look(self) -> None:
+        """Ask each part once."""
+        failing: dict[str, str] = {}
+        for part, check in self.checks.items():
+            try:
+                async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                    await check()
+            except (RPCError, psycopg.Error, DatabaseUnreachableError, OSError, TimeoutError) as error:
+                failing[part] = type(error).__name__
+        if failing.keys() != self.failing.keys():
+            log.warning("worker_readiness", failing=failing)
+        self.failing, self.looked_at = failing, time.monotonic()
+
+    @asynccontextmanager
+    async def kept(self, every_s: float = LOOK_EVERY_S) -> AsyncIterator[None]:
+        """Look now and then while the block runs."""
+
+        async def looking() -> None:
+            while True:
+                await self.look()
+                await asyncio.sleep(every_s)
+
+        task = asyncio.create_task(looking(), name="health")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@contextmanager
+def serve_health(port: int, health: Health) -> Iterator[int]:
+    """Serve the endpoint on all addresses of the container while the block runs.
+
+    Args:
+        port: 0 takes a free one.
+
+    Yields:
+        The port.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    reasons_of = {"/healthz": health.stuck, "/readyz": health.not_ready}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Answer a probe."""
+            reasons = reasons_of[self.path]() if self.path in reasons_of else ["not found: /healthz or /readyz"]
+            self.send_response(200 if not reasons else 503 if self.path in reasons_of else 404)
+            self.send_header("Content-Type", "text/plain")
+            self.end_headers()
+            self.wfile.write("".join(f"{line}\n" for line in reasons or ["ok"]).encode())
+
+        def log_message(self, *_args: object) -> None:
+            """Probes are not events."""
+
+    try:
+        server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104  # probed from outside the container
+    except OSError as error:
+        raise UserError(f"WORKER_HEALTH_PORT {port} cannot be listened on: {error.strerror}") from error
+    thread = Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,48 @@
+"""Whether the configured MCP servers can be used: what can be seen without starting one, and which of them answer, with how
+many tools (starts each one and ends it again)."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from agents.role import ROLE_NAMES
+from mcp_client.config import McpServer, McpSetupError, StdioServer
+from mcp_client.pool import opened, read_servers
+from mcp_client.session import McpLimits
+from runtime.process import UserError
+from settings import Settings, environment_variables
+
+
+def check_config(config: Path) -> None:
+    """Refuse what no worker would start with: a file that cannot be read or understood, a command that is not there.
+
+    Raises:
+        UserError: the first thing that is wrong, and what to do about it.
+    """
+    try:
+        servers = read_servers(config, environment_variables(), ROLE_NAMES)
+    except McpSetupError as error:
+        raise UserError(str(error)) from error
+    for server in servers:
+        if isinstance(server, StdioServer) and not shutil.which(server.command, path=server.env.get("PATH")):
+            raise UserError(
+                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found: install it, or give its whole path"
+            )
+
+
+async def answering_servers(settings: Settings, config: Path) -> list[tuple[str, bool, str]]:
+    """Name, whether it answers, and what it says or what is wrong; without a name where the file itself is wrong."""
+    try:
+        servers = read_servers(config, environment_variables(), ROLE_NAMES)
+    except McpSetupError as error:
+        return [("", False, str(error))]
+    return list(await asyncio.gather(*(_answering(server, McpLimits.of(settings)) for server in servers)))
+
+
+async def _answering(server: McpServer, limits: McpLimits) -> tuple[str, bool, str]:
+    try:
+        async with opened([server], limits) as pool:
+            count = len(pool.tools_for(server.roles[0]))
+    except McpSetupError as error:
+        return server.name, False, str(error)
+    return server.name, True, f"answers, {count} tools for {', '.join(server.roles)}"

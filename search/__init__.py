@@ -1,0 +1,17 @@
+"""Web search: one protocol, five back ends, chosen by settings. What each costs and its limits: ``docs/search.md``.
+
+Not here: cache, storage and the model's view of a result (``web/gateway.py``, ``agents/tool_calls.py``).
+"""
+
+from search.backend import SearchBackend, SearchHit, SearchUnavailableError
+from search.choice import CHOICES, make_backend
+from search.searxng import SearxngSearch
+
+__all__ = [
+    "CHOICES",
+    "SearchBackend",
+    "SearchHit",
+    "SearchUnavailableError",
+    "SearxngSearch",
+    "make_backend",
+]

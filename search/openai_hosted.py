@@ -1,0 +1,171 @@
+"""OpenAI's hosted web search: a model is asked to search (Responses API, tool ``web_search``) and its sources are the hits.
+
+Each search is a model call with money behind it. It is not charged to a run: results are shared between runs and kept for
+all of them. What it used is logged as ``hosted_search_used``; prices are in ``docs/search.md``.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import structlog
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from search.backend import SearchHit, SearchUnavailableError
+from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
+from settings import SearchBackendName
+
+log = structlog.get_logger()
+
+_SETTING = "OPENAI_API_KEY"
+_INSTRUCTIONS = (
+    "Search the web once for exactly the words of the input. Then list every page found that fits them, one per line, "
+    "each cited. Add no other text."
+)
+_TRACKING = "utm_source=openai"  # added by the service to every address that it cites
+
+
+class _Part(BaseModel):
+    """Common to the parts of an answer: what we do not know is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Source(_Part):
+    url: str | None = None  # some sources are services without an address
+
+
+class _Action(_Part):
+    sources: list[_Source] | None = None
+
+
+class _Annotation(_Part):
+    type: str
+    url: str | None = None
+    title: str | None = None
+
+
+class _Content(_Part):
+    annotations: list[_Annotation] | None = None
+
+
+class _Item(_Part):
+    type: str
+    status: str | None = None
+    action: _Action | None = None
+    content: list[_Content] | None = None
+
+
+class _Usage(_Part):
+    input_tokens: int
+    output_tokens: int
+
+
+class _Answer(_Part):
+    status: str
+    output: list[_Item]
+    usage: _Usage | None = None
+
+
+class _Problem(_Part):
+    class Detail(_Part):
+        code: str | None = None
+
+    error: Detail
+
+
+@dataclass(frozen=True)
+class HostedSearch:
+    """Hits are first the pages that the model cites, with their titles, then the others that its search has seen.
+
+    They have no snippet: the text around a citation is the model's own, and nothing may be quoted from it as proof.
+    """
+
+    name: ClassVar[SearchBackendName] = "openai"
+
+    client: httpx2.AsyncClient
+    base_url: str
+    api_key: SecretStr
+    model: str
+    timeout_s: float
+    output_tokens_max: int
+
+    async def search(self, query: str, page: int) -> list[SearchHit]:
+        """See ``SearchBackend.search``. There are no pages: all but the first are empty without a call."""
+        if page > 1:
+            return []
+        call = self.client.post(
+            f"{self.base_url.rstrip('/')}/responses",
+            headers={"Authorization": f"Bearer {header_key(self.api_key, _SETTING)}"},
+            json=self._request(query),
+            timeout=self.timeout_s,
+        )
+        answer = parsed(_Answer, await body_of(call, _SETTING, refused=_refused), self.name)
+        searches = [item for item in answer.output if item.type == "web_search_call"]
+        log.info(
+            "hosted_search_used",
+            model=self.model,
+            searches=len(searches),
+            input_tokens=answer.usage.input_tokens if answer.usage else None,
+            output_tokens=answer.usage.output_tokens if answer.usage else None,
+        )
+        if answer.status not in {"completed", "incomplete"}:
+            raise SearchUnavailableError(f"response_{answer.status[:20]}")
+        if not any(item.status == "completed" for item in searches):
+            # An answer from memory: that nothing was found must not be concluded from it.
+            raise SearchUnavailableError("not_searched")
+        return web_hits(_hits(answer.output))
+
+    def _request(self, query: str) -> dict[str, object]:
+        return {
+            "model": self.model,
+            "instructions": _INSTRUCTIONS,
+            "input": query,
+            "tools": [
+                {
+                    "type": "web_search",
+                    "search_context_size": "low",  # pages are read by ourselves; less of them is paid for here
+                    "user_location": {"type": "approximate", "country": "US"},
+                }
+            ],
+            "tool_choice": "required",
+            "max_tool_calls": 1,  # each one is charged
+            "include": ["web_search_call.action.sources"],
+            "max_output_tokens": self.output_tokens_max,
+            "store": False,
+        }
+
+
+def _hits(items: list[_Item]) -> list[SearchHit]:
+    """Each address once: the cited with their titles, then the others."""
+    titles: dict[str, str] = {}
+    for item in items:
+        for annotation in (note for content in item.content or () for note in content.annotations or ()):
+            if annotation.type == "url_citation" and annotation.url:
+                url = _without_tracking(annotation.url)
+                titles[url] = titles.get(url) or annotation.title or ""
+    for item in items:
+        for source in item.action.sources or () if item.action else ():
+            if source.url:
+                titles.setdefault(_without_tracking(source.url), "")
+    return [SearchHit(url=url, title=title) for url, title in titles.items()]
+
+
+def _without_tracking(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # not an address at all; it is left out later or refused when it is opened
+        return url
+    query = "&".join(pair for pair in parts.query.split("&") if pair != _TRACKING)
+    return urlunsplit(parts._replace(query=query))
+
+
+def _refused(response: httpx2.Response) -> Refusal | None:
+    if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+        try:
+            problem = _Problem.model_validate_json(response.content)
+        except ValidationError:  # a proxy's own 429
+            return None
+        return "quota" if problem.error.code == "insufficient_quota" else None
+    return by_status(response)

@@ -1,0 +1,50 @@
+"""A worker's clients are closed in an order that keeps what they are in the middle of: its searches may have cost money."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from domain.activity_io import RunStep, TaskStep
+from settings import Settings
+from store.database import Database
+from store.runs import search_tasks
+from tests.activities.environment import step_environment
+from tests.http_server import Reply, Request, json_reply, serving
+from tests.store.rows import add_run
+from worker import open_activities
+
+
+async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_before_the_worker_ends(
+    settings: Settings, database: Database, database_url: str
+) -> None:
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def search(request: Request) -> Reply:
+        is_asked.set()
+        await may_answer.wait()
+        return json_reply({"results": [{"url": "http://acme.example/", "title": "Acme", "content": "Homes in Austin"}]})
+
+    async with serving(search) as server:
+        searching = settings.model_copy(update={"searxng_url": server.url})
+        async with open_activities(searching, database_url) as (steps, agent_calls):
+            activities: dict[str, Any] = {work.__name__: work for work in (*steps, *agent_calls)}
+            async with database.transaction() as conn:
+                request = await add_run(conn, target=1)
+            await step_environment().run(activities["plan_run_search"], RunStep(request=request))
+            async with database.transaction() as conn:
+                [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
+            discovering = asyncio.create_task(
+                step_environment().run(activities["discover"], TaskStep(request=request, task=task))
+            )
+            await asyncio.wait_for(is_asked.wait(), 30)
+            discovering.cancel()
+            with suppress(asyncio.CancelledError):
+                await discovering
+            asyncio.get_running_loop().call_later(0.2, may_answer.set)
+    async with database.transaction() as conn:
+        found = await (await conn.execute("SELECT status FROM tool_results WHERE tool = 'search_web'")).fetchall()
+        claims = await (await conn.execute("SELECT tool FROM tool_calls_in_flight")).fetchall()
+    assert [row["status"] for row in found] == ["ok"] * len(server.requests)
+    assert claims == []

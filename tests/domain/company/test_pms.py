@@ -1,0 +1,268 @@
+"""Names of PMS vendors and the verdict on signals (DOMAIN, "Property management software …")."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from domain.company.pms import (
+    AddOn,
+    Confidence,
+    HoaSystem,
+    PmsDetection,
+    PmsSignal,
+    PmsVendor,
+    Product,
+    ShortTermRentalSystem,
+    SignalKind,
+    canonical_vendor,
+    category_of,
+    nearest_vendor,
+    page_key,
+    verdict,
+)
+
+HOME, SECOND = "https://acme.example/", "https://acme.example/residents"
+
+
+def signal(
+    vendor: Product = PmsVendor.BUILDIUM,
+    kind: SignalKind = SignalKind.PORTAL_LINK,
+    page_url: str = HOME,
+    slug: str | None = "acme",
+    confidence: Confidence | None = "high",
+) -> PmsSignal:
+    if isinstance(vendor, AddOn):
+        confidence = None
+    return PmsSignal(
+        vendor=vendor,
+        kind=kind,
+        host="acme.vendor.example",
+        slug=slug,
+        page_url=page_url,
+        evidence="//",
+        confidence=confidence,
+    )
+
+
+SIGNALS = st.builds(
+    signal,
+    vendor=st.sampled_from([PmsVendor.BUILDIUM, PmsVendor.APPFOLIO, PmsVendor.YARDI, HoaSystem.CINC, AddOn.LATCHEL]),
+    kind=st.sampled_from(SignalKind),
+    page_url=st.sampled_from([HOME, SECOND, "https://acme.example/about"]),
+    slug=st.sampled_from([None, "acme", "beta"]),
+    confidence=st.sampled_from(["high", "medium", "low"]),
+)
+
+
+def test_the_canonical_names_are_those_of_the_table() -> None:
+    assert [vendor.value for vendor in PmsVendor] == [
+        "Buildium", "AppFolio", "Rentvine", "Propertyware", "Rent Manager", "Yardi", "Entrata", "RealPage", "ResMan",
+        "DoorLoop", "Rentec Direct", "TenantCloud", "Innago", "Hemlane",
+    ]  # fmt: skip
+
+
+def test_no_name_stands_for_two_products() -> None:
+    names = [name.value for group in (PmsVendor, HoaSystem, ShortTermRentalSystem, AddOn) for name in group]
+    assert len(names) == len(set(names))
+    assert {category_of(ShortTermRentalSystem.TRACK), category_of(AddOn.RENTLY)} == {"short_term_rental", "add_on"}
+
+
+@pytest.mark.parametrize(
+    ("text", "vendor"),
+    [
+        ("buildium", PmsVendor.BUILDIUM),
+        ("  BUILDIUM ", PmsVendor.BUILDIUM),
+        ("managebuilding", PmsVendor.BUILDIUM),
+        ("managebuilding.com", PmsVendor.BUILDIUM),
+        ("https://www.buildium.com/", PmsVendor.BUILDIUM),
+        ("rent manager", PmsVendor.RENT_MANAGER),
+        ("rentmanager", PmsVendor.RENT_MANAGER),
+        ("Rent-Manager", PmsVendor.RENT_MANAGER),
+        ("App Folio", PmsVendor.APPFOLIO),
+        ("RENTCafé", None),
+        ("RentCafe", PmsVendor.YARDI),
+        ("Yardi Voyager", PmsVendor.YARDI),
+        ("OneSite", PmsVendor.REALPAGE),
+        ("Rentec", PmsVendor.RENTEC_DIRECT),
+        ("not Buildium", None),
+        ("therentmanagers", None),
+        ("courtyard", None),
+        ("Property Meld", None),
+        ("", None),
+    ],
+)
+def test_a_vendor_is_known_by_exactly_its_names(text: str, vendor: PmsVendor | None) -> None:
+    assert canonical_vendor(text) is vendor
+
+
+@pytest.mark.parametrize("vendor", PmsVendor)
+def test_every_vendor_knows_its_own_name(vendor: PmsVendor) -> None:
+    assert canonical_vendor(vendor) is vendor
+    assert canonical_vendor(f"{vendor.replace(' ', '').lower()}.com") is vendor
+
+
+@pytest.mark.parametrize(
+    ("text", "vendor"),
+    [
+        ("buildum", PmsVendor.BUILDIUM),
+        ("Apfolio", PmsVendor.APPFOLIO),
+        ("rentvne", PmsVendor.RENTVINE),
+        ("zzzzqq", None),
+        ("", None),
+    ],
+)
+def test_a_misspelt_vendor_has_a_nearest_name(text: str, vendor: PmsVendor | None) -> None:
+    assert canonical_vendor(text) is None
+    assert nearest_vendor(text) is vendor
+
+
+def test_two_pages_with_the_portal_link_detect() -> None:
+    found = verdict([signal(), signal(page_url=SECOND)], 2)
+    assert (found.status, found.vendor, found.slug, found.confidence) == (
+        "detected",
+        PmsVendor.BUILDIUM,
+        "acme",
+        "high",
+    )
+
+
+@pytest.mark.parametrize(
+    "second_kind", [SignalKind.LISTING_WIDGET, SignalKind.REDIRECT, SignalKind.ASSET, SignalKind.TEXT]
+)
+def test_a_second_kind_on_the_same_page_detects(second_kind: SignalKind) -> None:
+    assert verdict([signal(), signal(kind=second_kind)], 1).vendor is PmsVendor.BUILDIUM
+
+
+def test_one_signal_alone_is_unconfirmed() -> None:
+    found = verdict([signal()], 4)
+    assert (found.status, found.reason, found.vendor, found.slug, found.confidence) == (
+        "unknown",
+        "unconfirmed",
+        None,
+        None,
+        None,
+    )
+    assert len(found.signals) == 1
+
+
+def test_a_page_under_two_addresses_cannot_agree_with_itself() -> None:
+    pages = ["http://www.acme.example", "https://acme.example/#top", "https://ACME.example/"]
+    assert verdict([signal(page_url=page) for page in pages], 1).reason == "unconfirmed"
+    assert len({page_key(page) for page in pages}) == 1
+    assert page_key("https://acme.example/?p=1") != page_key("https://acme.example/?p=2")
+
+
+@pytest.mark.parametrize("kinds", [[SignalKind.ASSET], [SignalKind.TEXT], [SignalKind.ASSET, SignalKind.TEXT]])
+def test_assets_and_text_alone_never_name_a_vendor(kinds: list[SignalKind]) -> None:
+    found = verdict([signal(kind=kind, page_url=page) for kind in kinds for page in (HOME, SECOND)], 2)
+    assert (found.status, found.reason) == ("unknown", "unconfirmed")
+
+
+def test_two_vendors_in_portal_links_conflict_however_often_one_is_seen() -> None:
+    found = verdict([signal(), signal(page_url=SECOND), signal(PmsVendor.APPFOLIO)], 2)
+    assert (found.status, found.vendor, found.reason) == ("conflict", None, None)
+    assert {s.vendor for s in found.signals} == {PmsVendor.BUILDIUM, PmsVendor.APPFOLIO}
+
+
+def test_a_portal_link_outranks_another_vendors_widget_but_is_not_confirmed_by_it() -> None:
+    widget = [signal(PmsVendor.APPFOLIO, SignalKind.LISTING_WIDGET, page) for page in (HOME, SECOND)]
+    assert verdict([signal(), *widget], 2).reason == "unconfirmed"
+    assert verdict([signal(), signal(page_url=SECOND), *widget], 2).vendor is PmsVendor.BUILDIUM
+
+
+def test_two_vendors_level_in_widgets_name_nobody() -> None:
+    signals = [
+        signal(vendor, SignalKind.LISTING_WIDGET, page)
+        for vendor in (PmsVendor.APPFOLIO, PmsVendor.RENTVINE)
+        for page in (HOME, SECOND)
+    ]
+    assert verdict(signals, 2).reason == "unconfirmed"
+
+
+def test_confidence_is_that_of_the_strongest_kind() -> None:
+    low = [signal(PmsVendor.HEMLANE, page_url=page, confidence="low") for page in (HOME, SECOND)]
+    assert verdict(low, 2).confidence == "low"
+    assert verdict([*low, signal(PmsVendor.HEMLANE, SignalKind.REDIRECT, confidence="high")], 2).confidence == "low"
+
+
+def test_two_accounts_seen_equally_often_leave_the_slug_open() -> None:
+    both = [signal(slug=slug, page_url=page) for slug in ("acme", "beta") for page in (HOME, SECOND)]
+    assert verdict(both, 2).vendor is PmsVendor.BUILDIUM
+    assert verdict(both, 2).slug is None
+    assert verdict([*both, signal(page_url="https://acme.example/about")], 3).slug == "acme"
+
+
+@pytest.mark.parametrize(
+    ("pages", "status", "reason"),
+    [(0, "unknown", "no_portal_link"), (1, "unknown", "no_portal_link"), (2, "none", None)],
+)
+def test_none_needs_two_pages_read_cleanly(pages: int, status: str, reason: str | None) -> None:
+    found = verdict([], pages)
+    assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize("problem", ["no_site", "blocked"])
+def test_trouble_with_the_site_is_the_reason_and_never_none(problem: str) -> None:
+    found = verdict([], 2, site_problem="no_site" if problem == "no_site" else "blocked")
+    assert (found.status, found.reason) == ("unknown", problem)
+
+
+def test_negative_signals_and_add_ons_are_kept_apart_and_are_never_the_pms() -> None:
+    others = [
+        signal(vendor, page_url=page)
+        for vendor in (HoaSystem.CINC, ShortTermRentalSystem.GUESTY, AddOn.PROPERTY_MELD)
+        for page in (HOME, SECOND)
+    ]
+    found = verdict(others, 2)
+    assert (found.status, found.signals) == ("none", ())
+    assert {s.vendor for s in found.negative} == {HoaSystem.CINC, ShortTermRentalSystem.GUESTY}
+    assert {s.vendor for s in found.addons} == {AddOn.PROPERTY_MELD}
+    with_portal = verdict([*others, signal(), signal(page_url=SECOND)], 2)
+    assert with_portal.vendor is PmsVendor.BUILDIUM
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
+def test_the_verdict_does_not_depend_on_order_or_repetition(signals: list[PmsSignal], pages: int) -> None:
+    again = sorted(signals * 2, key=lambda s: s.model_dump_json(), reverse=True)
+    assert verdict(signals, pages) == verdict(again, pages)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
+def test_a_detected_vendor_always_has_agreeing_proof(signals: list[PmsSignal], pages: int) -> None:
+    found = verdict(signals, pages)
+    linked = {s.vendor for s in signals if s.category == "pms" and s.kind is SignalKind.PORTAL_LINK}
+    assert (found.status == "conflict") == (len(linked) > 1)
+    assert (found.status == "none") == (not found.signals and pages >= 2)
+    if found.status == "detected":
+        own = [s for s in signals if s.vendor == found.vendor]
+        assert any(s.kind.can_prove for s in own)
+        assert len({s.page_url for s in own}) > 1 or len({s.kind for s in own}) > 1
+    assert PmsDetection.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "detected"},
+        {"status": "detected", "vendor": "Buildium"},
+        {"status": "none", "vendor": "Buildium", "confidence": "high"},
+        {"status": "unknown"},
+        {"status": "none", "reason": "blocked"},
+        {"status": "conflict", "slug": "acme"},
+        {"status": "none", "confidence": "high"},
+    ],
+)
+def test_a_detection_cannot_say_what_it_does_not_know(fields: dict[str, str]) -> None:
+    """LESSONS F58: never a default that looks like a fact."""
+    with pytest.raises(ValidationError):
+        PmsDetection.model_validate(fields)
+
+
+def test_only_an_add_on_has_no_confidence() -> None:
+    with pytest.raises(ValidationError, match="confidence of its rule"):
+        signal(confidence=None)

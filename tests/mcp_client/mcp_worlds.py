@@ -1,0 +1,90 @@
+"""What the tests of MCP share: pools of real servers, and whether their processes are there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+from mcp_client.answers import McpAnswer
+from mcp_client.config import StdioServer
+from mcp_client.pool import McpPool
+from mcp_client.session import McpLimits
+from tests.conftest import PROJECT
+
+LIMITS = McpLimits(start_timeout_s=60.0, call_timeout_s=30.0, bytes_max=100_000, calls_max=4, restarts_per_minute_max=2)
+_ODD = "tests.tools.mcp_servers.odd"
+MUTE = str(Path(__file__).with_name("mcp_servers") / "mute.py")
+# A child gets no variable of ours, so it is told where the tests are.
+ODD_ENTRY: dict[str, Any] = {
+    "command": sys.executable,
+    "args": ["-m", _ODD, "stdio"],
+    "env": {"PYTHONPATH": str(PROJECT)},
+    "roles": ["discovery"],
+}
+
+
+def odd_server(**changes: Any) -> StdioServer:
+    """The server whose tools misbehave, as a child process."""
+    fields = {"name": "odd", "command": sys.executable, "args": ("-m", _ODD, "stdio"), "roles": ("discovery",)}
+    return StdioServer.model_validate({**fields, "env": {"PYTHONPATH": str(PROJECT)}, **changes})
+
+
+@asynccontextmanager
+async def odd_over_http(port: int) -> AsyncIterator[int]:
+    """The same server over HTTP; its process id. Killed at the end."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", _ODD, "http", str(port), cwd=PROJECT)
+    try:
+        await answering(f"http://127.0.0.1:{port}/", process)
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def answering(url: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until a server that was just started answers, whatever it says."""
+    async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False) as http:
+        while True:
+            assert process.returncode is None, f"the server ended with {process.returncode}"
+            try:
+                await http.get(url)
+            except httpx2.TransportError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def asked(pool: McpPool, tool: str, **args: Any) -> McpAnswer:
+    """A call of the odd server."""
+    return await pool.call("odd", tool, args)
+
+
+async def process_of(pool: McpPool) -> int:
+    """The process that answers."""
+    answer = await asked(pool, "who")
+    assert answer.status == "ok", answer
+    return int(answer.text.removeprefix("process "))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process; one that has ended and was not waited for by a foreign parent does not count."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

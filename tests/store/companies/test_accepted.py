@@ -1,0 +1,163 @@
+"""A person overrules the criteria for one company: only what criteria have turned away, only while the run goes on, and on record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from cli.accept import accept_company
+from domain.company.facts import CompanyStatus, ReasonCode
+from domain.request.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
+from domain.request.progress import RunStatus
+from runtime.process import UserError
+from store.companies import companies
+from store.database import Connection, Database, one_connection
+from store.runs import audit, runs
+from store.runs.runs import RunRow
+from tests.store.rows import add_company, add_run
+
+ENDS = {
+    "Wrong Software": (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET),
+    "Units Unknown": (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN),
+    "Associations Only": (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED),
+    "Customer": (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED),
+    "Twin": (CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE),
+    "Gone": (CompanyStatus.REJECTED, ReasonCode.SITE_DEAD),
+    "Nobody There": (CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT),
+    "Broken": (CompanyStatus.FAILED, ReasonCode.STEP_FAILED),
+    "Fine": (CompanyStatus.COMPLETE, ReasonCode.COMPLETE),
+}
+
+
+@pytest.fixture
+async def conn(database: Database, database_url: str) -> AsyncIterator[Connection]:
+    """A command's connection: in autocommit."""
+    async with one_connection(database_url) as conn:
+        await conn.set_autocommit(True)
+        yield conn
+
+
+@pytest.fixture
+async def run(conn: Connection) -> RunRow:
+    """A run that goes on, with a company for each end and one that is open."""
+    request = await add_run(conn)
+    for position, (name, (status, reason)) in enumerate(ENDS.items()):
+        company_id = await add_company(conn, request.run_id, name, position=position)
+        await companies.end_company(conn, company_id, status, reason, "runs AppFolio")
+    await add_company(conn, request.run_id, "Open", position=50)
+    return await runs.get_run(conn, request.run_id)
+
+
+async def state(conn: Connection, run: RunRow) -> list[dict[str, object]]:
+    cursor = await conn.execute("SELECT * FROM company_candidates WHERE run_id = %s ORDER BY position", (run.run_id,))
+    return [*await cursor.fetchall(), *await audit.list_events(conn, run.run_id)]
+
+
+async def test_what_a_criterion_has_turned_away_is_found_again_by_a_run_that_has_read_past_it(
+    conn: Connection, run: RunRow
+) -> None:
+    everything, cursor = await companies.found_after(conn, run.run_id, 0, 100)
+    assert len(everything) == 1, "the open one alone"
+    for name in ("Wrong Software", "Units Unknown", "Associations Only"):
+        done = await accept_company(conn, run, name.upper(), "Dana", "we know them")
+
+        [again], cursor = await companies.found_after(conn, run.run_id, cursor, 100)
+        row = await companies.get_company(conn, again.company_id)
+        assert (row.name, row.status, row.reason, row.accepted_by) == (name, CompanyStatus.FOUND, None, "Dana")
+        assert done.reason == ENDS[name][1]
+
+
+async def test_f4_who_overruled_what_and_why_is_on_record(conn: Connection, run: RunRow) -> None:
+    await accept_company(conn, run, "Wrong Software", " Dana ", "we know them")
+
+    [event] = await audit.list_events(conn, run.run_id)
+    assert (event["event"], event["actor"]) == ("company_accepted", "Dana")
+    assert event["detail"] == {"reason": "pms_not_met", "detail": "runs AppFolio", "note": "we know them"}
+    cursor = await conn.execute("SELECT accepted_at FROM company_candidates WHERE accepted_by = 'Dana'")
+    [stored] = await cursor.fetchall()
+    assert stored["accepted_at"] is not None
+
+
+REFUSED = {
+    "Customer": "never delivered",
+    "Twin": "the run has already",
+    "Gone": r"no site of its own could be read \(site_dead\)",
+    "Nobody There": "nobody to deliver",
+    "Broken": r"did not end because of a criterion \(step_failed\)",
+    "Fine": "needs no acceptance",
+    "Open": "has not ended",
+    "Wrong Softwares": "did you mean 'Wrong Software'",
+}
+
+
+async def test_f68_f75_nothing_but_a_criterion_is_overruled_and_the_refusal_says_why(
+    conn: Connection, run: RunRow
+) -> None:
+    before = await state(conn, run)
+    for name, why in REFUSED.items():
+        with pytest.raises(UserError, match=why):
+            await accept_company(conn, run, name, "Dana", "")
+    with pytest.raises(UserError, match="who overrules"):
+        await accept_company(conn, run, "Wrong Software", " ", "")
+    assert await state(conn, run) == before
+
+
+async def test_accepted_twice_it_stays_the_first_persons_word(conn: Connection, run: RunRow) -> None:
+    await accept_company(conn, run, "Wrong Software", "Dana", "")
+    before = await state(conn, run)
+    with pytest.raises(UserError, match="accepted by Dana already"):
+        await accept_company(conn, run, "Wrong Software", "Eli", "")
+    assert await state(conn, run) == before
+
+
+async def test_f7_a_run_that_has_ended_takes_nothing_up_and_says_what_to_do_instead(
+    conn: Connection, run: RunRow
+) -> None:
+    await runs.finish(conn, run.run_id, RunStatus.COMPLETED, [], "")
+    before = await state(conn, run)
+    with pytest.raises(UserError, match=r"has ended \(it is completed\).*start a new run.*make pms soft") as refused:
+        await accept_company(conn, run, "Wrong Software", "Dana", "")  # the row as read before the run ended
+    assert refused.value.exit_code == 2
+    assert await state(conn, run) == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "option", "command"),
+    [
+        (DecisionReason.CANDIDATES_EXHAUSTED, (DecisionAction.RETRY, {}), "retry"),
+        (
+            DecisionReason.BUDGET_REACHED,
+            (DecisionAction.RAISE_BUDGET, {"max_model_calls": 40}),
+            "raise_budget --max-model-calls 40",
+        ),
+    ],
+    ids=["exhausted", "budget"],
+)
+async def test_f13_a_run_that_waits_is_told_with_the_answer_that_takes_the_company_up(
+    conn: Connection,
+    run: RunRow,
+    reason: DecisionReason,
+    option: tuple[DecisionAction, dict[str, object]],
+    command: str,
+) -> None:
+    actions: list[tuple[DecisionAction, dict[str, object]]] = [(DecisionAction.ACCEPT_PARTIAL, {}), option]
+    question = DecisionRequest(
+        decision_id="decision-1",
+        reason=reason,
+        message="short",
+        funnel={},
+        options=tuple(
+            DecisionOption(action=action, description="", answer={"action": action, **params})
+            for action, params in actions
+        ),
+        default=DecisionAction.ACCEPT_PARTIAL,
+        deadline=datetime(2026, 12, 1, tzinfo=UTC),
+    )
+    await runs.set_question(conn, run.run_id, question)
+
+    done = await accept_company(conn, run, "Wrong Software", "Dana", "")
+
+    assert f"python starter.py signal {str(run.run_id)[:8]} {command}." in done.next
+    assert "decision-1" in done.next

@@ -1,0 +1,395 @@
+"""Forgetting: nothing of a person or company is left in any column of any table but what keeps them out, and nobody else loses a word."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from activities.companies import CompanyActivities
+from activities.discovery import DiscoveryActivities
+from agents.loop import AgentRunner
+from cli.forget import subject_of
+from domain.activity_io import CompanyStep, GateStep, TaskStep
+from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.company.identity import IdentityKeys
+from domain.request.criteria import Criteria
+from domain.request.run_request import RunRequest
+from runtime.process import UserError
+from settings import Settings
+from starter import app
+from store.companies import companies, contacts, research_cache, suppressions
+from store.database import Connection, Database, one_connection
+from store.erasure import forgotten
+from store.erasure.sweep import text_tables
+from store.runs import audit, runs, search_tasks
+from store.tools import tool_results
+from tests.activities.environment import step_environment
+from tests.http_server import html, serving
+from tests.store.erasure.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with
+from tests.store.rows import add_run, candidate, person, result
+from tests.store.whole_run import ACME, ANN, BIRCH, JANE, JOHN, WholeRun, add_whole_run
+from usecases.export import export_files
+from web.fetch import WebClient
+from web.gateway import ToolGateway
+
+# What may hold a trace afterwards, and what never can.
+KEEPS_THEM_OUT = {"suppression_domains", "forgotten"}
+HOLDS_NO_WORDS = {"erasures", "forgotten", "notifications", "tool_calls_in_flight"}
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    """A connection as a command has it."""
+    async with one_connection(database_url) as conn:
+        await conn.set_autocommit(True)
+        yield conn
+
+
+@pytest.fixture
+async def whole(conn: Connection) -> WholeRun:
+    async with conn.transaction():
+        return await add_whole_run(conn)
+
+
+async def test_the_walk_sees_every_table_and_the_run_has_a_trace_in_each(conn: Connection, whole: WholeRun) -> None:
+    tables = {table.name for table in await text_tables(conn)}
+    cursor = await conn.execute(
+        """
+        SELECT DISTINCT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+        WHERE table_schema = 'pm_pipeline' AND table_type = 'BASE TABLE' AND table_name !~ 'yoyo'
+          AND (data_type ~ 'char|text|json|bytea' OR udt_name ~ '^_?(text|varchar|json|bytea|citext)')
+        """
+    )
+    assert tables == {row["table_name"] for row in await cursor.fetchall()}
+    with_trace = set(await tables_with(conn, ACME_TRACES))
+    assert tables - with_trace == HOLDS_NO_WORDS | {"suppression_domains"}, "a new table needs a row in whole_run.py"
+
+
+async def test_nothing_of_a_forgotten_company_is_left_but_its_suppression_and_nobody_else_loses_a_word(
+    conn: Connection, whole: WholeRun
+) -> None:
+    others_before = {table: len(hits) for table, hits in (await tables_with(conn, BIRCH_TRACES)).items()}
+
+    done = await forget(conn, "https://www.acme.example/contact")
+
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+    assert {table: len(hits) for table, hits in (await tables_with(conn, BIRCH_TRACES)).items()} == others_before
+    assert done.rows.keys() >= {"company_candidates", "contact_candidates", "tool_results", "pages", "run_artifacts"}
+    reason = await suppressions.find_match(conn, ["acme.example"], "x", (), 90)
+    assert reason == "do_not_contact"
+    run = await runs.get_run(conn, whole.request.run_id)
+    assert run.selected == (whole.company_ids[BIRCH.name],)
+    spend = await runs.spend(conn, run.run_id)
+    assert (spend["model_calls"], spend["cost_usd"]) == (3, pytest.approx(0.015)), "what was paid stays known"
+
+
+async def test_nothing_of_a_forgotten_person_is_left_but_hashes_and_the_company_stays(
+    conn: Connection, whole: WholeRun
+) -> None:
+    await conn.execute("UPDATE runs SET notify_email = 'Jane.Doe@acme.example'")
+
+    await forget(conn, " Jane.Doe@Acme.example ")
+
+    assert await tables_with(conn, JANE_TRACES) == {}
+    company = await companies.get_company(conn, whole.company_ids[ACME.name])
+    assert (company.name, company.domain, company.status) == (ACME.name, ACME.domain, CompanyStatus.COMPLETE)
+    [john] = await contacts.list_people(conn, company.company_id)
+    assert john.full_name == JOHN
+    page = (await tool_results.get_results(conn, ["r-acmehomes"]))["r-acmehomes"]
+    assert "John Roe, Director of Operations" in page.text, "what others' cells rest on can still be found"
+    assert "[forgotten], Owner" in page.text
+    cursor = await conn.execute("SELECT digest FROM forgotten")
+    assert all(re.fullmatch("[0-9a-f]{64}", row["digest"]) for row in await cursor.fetchall())
+
+
+async def test_forgotten_twice_changes_nothing_more_and_says_so(conn: Connection, whole: WholeRun) -> None:
+    for who in ("acme.example", "jane.doe@acme.example"):
+        await forget(conn, who)
+        assert (await forget(conn, who)).rows == {}
+
+
+async def test_a_dry_run_names_what_would_go_and_changes_nothing(
+    conn: Connection, whole: WholeRun, tmp_path: Path
+) -> None:
+    run = await runs.get_run(conn, whole.request.run_id)
+    written = await export_files(conn, run, tmp_path)
+    before = await tables_with(conn, re.compile(""))
+    seen = await forget(conn, "acme.example", tmp_path, dry_run=True)
+    assert await tables_with(conn, re.compile("")) == before
+    assert written.contacts_csv.read_bytes().count(b"acme.example") > 0
+    done = await forget(conn, "acme.example", tmp_path)
+    assert (seen.rows, seen.files) == (done.rows, done.files)
+
+
+async def test_somebody_of_whom_nothing_is_stored_is_suppressed_all_the_same(conn: Connection, whole: WholeRun) -> None:
+    before = await tables_with(conn, ACME_TRACES)
+    assert (await forget(conn, "unknown.example")).rows == {}
+    assert (await forget(conn, "nobody@unknown.example")).rows == {}
+    assert await suppressions.find_match(conn, ["unknown.example"], "x", (), 90) == "do_not_contact"
+    nobody = person("No Body", email="nobody@unknown.example")
+    assert await forgotten.not_forgotten(conn, ["other.example"], [nobody]) == []
+    assert await tables_with(conn, ACME_TRACES) == before
+
+
+async def test_exported_files_are_rewritten_and_other_files_left_alone(
+    conn: Connection, whole: WholeRun, tmp_path: Path
+) -> None:
+    run = await runs.get_run(conn, whole.request.run_id)
+    await conn.execute(
+        "UPDATE company_candidates SET status = 'rejected', reason = 'pms_not_met' WHERE name LIKE 'Acme%'"
+    )
+    written = await export_files(conn, run, tmp_path, evidence=True, rejected=True)
+    (tmp_path / "notes.csv").write_text(f"{JANE}\n")
+
+    done = await forget(conn, "jane.doe@acme.example", tmp_path)
+    assert {path.name.split("_")[0] for path in done.files} == {"companies", "contacts", "evidence"}
+    texts = _exported(tmp_path)
+    assert not [text for text in texts if JANE_TRACES.search(text)]
+    assert any(JOHN in text for text in texts)
+
+    await forget(conn, "acme.example", tmp_path)
+    texts = _exported(tmp_path)
+    assert len(texts) == 4
+    assert not [text for text in texts if ACME_TRACES.search(text)]
+    assert ANN in written.contacts_csv.read_text()
+    assert (tmp_path / "notes.csv").read_text() == f"{JANE}\n"
+
+
+async def test_a_name_that_others_bear_is_erased_where_the_company_is_meant_and_nowhere_else(
+    conn: Connection, whole: WholeRun
+) -> None:
+    async with conn.transaction():
+        twin = (await add_run(conn)).run_id
+        named = candidate("Acme Homes", url="http://acme-homes.test/", key="domain:acme-homes.test")
+        await companies.insert_candidate(conn, twin, None, 0, named)
+        await conn.execute(
+            "UPDATE company_candidates SET domain = 'acme-homes.test', website = url WHERE run_id = %s", (twin,)
+        )
+        page = result("r-twin", text="Acme Homes of Tulsa").model_copy(
+            update={"args": {"url": "http://acme-homes.test/"}}
+        )
+        await tool_results.save_result(conn, page, "h", 60, None)
+
+    await forget(conn, "acme.example")
+
+    [(name, _)] = await companies.mentions(conn, twin)
+    assert name == "Acme Homes"
+    stored = await tool_results.get_results(conn, ["r-twin", "r-list"])
+    assert stored["r-twin"].text == "Acme Homes of Tulsa"
+    assert "Acme" not in stored["r-list"].text, "the list names the forgotten one: its evidence points there"
+
+
+async def company_of(conn: Connection, name: str, domain: str, link: str, alias: str) -> UUID:
+    """A company as earlier versions stored it: where its link led from is an alias, though it be a host of many."""
+    async with conn.transaction():
+        run_id = (await add_run(conn)).run_id
+        await companies.insert_candidate(conn, run_id, None, 0, candidate(name, url=link))
+        [ref], _ = await companies.found_after(conn, run_id, 0, 9)
+        await companies.set_own_site(conn, ref.company_id, domain, f"http://{domain}/", [alias])
+        keys = IdentityKeys(domains=(alias, domain), name=name)
+        await companies.claim_identity(conn, run_id, ref.company_id, keys)
+        await research_cache.keep_site(conn, ref.company_id, CompanyFacts(), (), datetime.now(UTC))
+    return ref.company_id
+
+
+@pytest.mark.parametrize(
+    ("link", "alias"),
+    [
+        ("https://bit.ly/3xyz{}", "bit.ly"),
+        ("https://{}.weebly.com/", "weebly.com"),
+        ("https://sites.google.com/view/{}", "google.com"),
+    ],
+    ids=["a_shortener", "a_free_host", "a_free_host_of_a_search_engine"],
+)
+async def test_who_has_a_link_on_the_same_host_of_many_is_a_stranger_and_the_host_nobodys(
+    conn: Connection, link: str, alias: str
+) -> None:
+    cedar = await company_of(conn, "Cedar Homes", "cedar.example", link.format("cedar"), alias)
+    elm = await company_of(conn, "Elm Rentals", "elm.example", link.format("elm"), alias)
+
+    await forget(conn, "cedar.example")
+
+    assert (await companies.get_company(conn, cedar)).name == "[forgotten]"
+    stranger = await companies.get_company(conn, elm)
+    assert (stranger.name, stranger.domain, stranger.url) == ("Elm Rentals", "elm.example", link.format("elm"))
+    cursor = await conn.execute("SELECT domain FROM known_companies")
+    assert [row["domain"] for row in await cursor.fetchall()] == ["elm.example"]
+    cursor = await conn.execute("SELECT domain FROM suppression_domains")
+    assert [row["domain"] for row in await cursor.fetchall()] == ["cedar.example"]
+    assert await forgotten.domains_among(conn, [alias, "cedar.example"]) == {"cedar.example"}
+
+
+async def test_numbers_of_theirs_that_another_company_is_known_by_are_taken_out_however_many(
+    conn: Connection, whole: WholeRun
+) -> None:
+    birch = await company_of(conn, "Birch Rentals", "birch.example", "http://birch.example/", "old-birch.example")
+    await conn.execute(
+        "INSERT INTO company_identities (run_id, kind, value, company_id) SELECT run_id, 'phone', number, company_id"
+        " FROM company_candidates, unnest(ARRAY['+15125550142', '+15125550199']) AS number WHERE company_id = %s",
+        (birch,),
+    )
+    await forget(conn, "acme.example")
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+    assert (await companies.get_company(conn, birch)).name == "Birch Rentals"
+
+
+def _exported(directory: Path) -> list[str]:
+    return [path.read_text() for path in directory.iterdir() if path.name != "notes.csv"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "acme", "jane@", "@acme.com", "127.0.0.1", "co.uk", "gmail.com", "buildium.com", "www.zillow.com", "a b"],
+    ids=[
+        "nothing",
+        "a_word",
+        "no_domain",
+        "no_name",
+        "an_ip",
+        "a_suffix",
+        "free_mail",
+        "a_vendor",
+        "a_listing",
+        "words",
+    ],
+)
+def test_what_is_neither_an_address_nor_one_companys_domain_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"expected an e-mail address.*own domain"):
+        subject_of(text)
+
+
+def test_a_portal_host_is_one_companys() -> None:
+    assert subject_of("https://acme.managebuilding.com/Resident").value == "acme.managebuilding.com"
+
+
+async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(
+    conn: Connection,
+    whole: WholeRun,
+    database_url: str,
+    plain_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    before = await tables_with(conn, ACME_TRACES)
+    command = partial(app, ["forget", "acme.example", "--output-dir", str(tmp_path)], standalone_mode=False)
+    with pytest.raises(UserError, match="--yes"):
+        await asyncio.to_thread(command)
+    assert await tables_with(conn, ACME_TRACES) == before
+    command.args[0].append("--yes")
+    assert await asyncio.to_thread(command) == 0
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+class Steps:
+    """The steps that could bring somebody back, over a web of one site."""
+
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
+        self.database, self.gateway = database, gateway
+        self.companies = CompanyActivities(database, gateway, runner, settings)
+        self.discovery = DiscoveryActivities(database, gateway, runner, settings)
+
+
+@pytest.fixture
+async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> Steps:
+    return Steps(database, gateway, runner, settings)
+
+
+async def company_step(conn: Connection, request: RunRequest, url: str) -> CompanyStep:
+    async with conn.transaction():
+        await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=url))
+        [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+    return CompanyStep(request=request, company=ref)
+
+
+async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_nothing_of_it_is_stored(
+    steps: Steps, conn: Connection
+) -> None:
+    await forget(conn, "acme.example")
+    request = await add_run(conn)
+    step = await company_step(conn, request, "http://acme.example/")
+
+    outcome = await step_environment().run(steps.companies.qualify_company, step)
+
+    assert outcome.status is CompanyStatus.SUPPRESSED
+    assert set(await tables_with(conn, ACME_TRACES)) == {"suppression_domains"}
+    assert (await steps.gateway.fetch_page("http://www.acme.example/team")).reason == "forgotten"
+
+
+async def test_a_search_does_not_store_a_forgotten_company_again(
+    steps: Steps, conn: Connection, whole: WholeRun
+) -> None:
+    await conn.execute("UPDATE runs SET status = 'active'")
+    await forget(conn, "acme.example")
+    async with conn.transaction():
+        await conn.execute(
+            "INSERT INTO known_companies (domain, name, website, discovery_source, evidence)"
+            " SELECT 'acme.example', name, 'http://acme.example/', discovery_source, evidence FROM known_companies LIMIT 1"
+        )
+        await conn.execute("DELETE FROM suppression_domains")
+        request = await add_run(conn)
+        await conn.execute(
+            "INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query) VALUES (%s, 'h', 0, 'known_companies', 'q')",
+            (request.run_id,),
+        )
+        [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
+    await conn.execute("UPDATE runs SET criteria = '{}' WHERE run_id = %s", (request.run_id,))
+    anything = request.model_copy(update={"criteria": Criteria()})
+    await step_environment().run(steps.discovery.discover, TaskStep(request=anything, task=task))
+
+    names = [url for _, url in await companies.mentions(conn, request.run_id)]
+    assert names == ["http://birch.example/"]
+
+
+async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run_which_does_not_deliver_it(
+    steps: Steps, conn: Connection
+) -> None:
+    async with conn.transaction():
+        whole = await add_whole_run(conn, ended=False)
+    await forget(conn, "acme.example")
+    step = GateStep(request=whole.request)
+    taken_back = await step_environment().run(steps.companies.recheck_suppression, step)
+    assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
+    put_anew = step_environment()
+    put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
+    again = await put_anew.run(steps.companies.recheck_suppression, step)
+    assert again == taken_back, "run again, the same check says the same"
+    following = step.model_copy(update={"check": 1})
+    assert (await step_environment().run(steps.companies.recheck_suppression, following)).companies == ()
+    events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
+    assert events.count("company_forgotten") == 1
+
+
+async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(steps: Steps, conn: Connection) -> None:
+    async with conn.transaction():
+        whole = await add_whole_run(conn, ended=False)
+    await forget(conn, "ann.poe@birch.example")
+    taken_back = await step_environment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
+    assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
+
+
+async def test_a_forgotten_person_is_not_stored_again_by_address_or_by_name_and_pages_come_without_the_address(
+    database: Database, settings: Settings, conn: Connection, whole: WholeRun
+) -> None:
+    await forget(conn, "jane.doe@acme.example")
+    again = [person(JANE), person("J. Doe", email="jane.doe@acme.example"), person(JOHN)]
+    kept = await forgotten.not_forgotten(conn, ["acme.example"], again)
+    assert [each.full_name for each in kept] == [JOHN]
+    elsewhere = await forgotten.not_forgotten(conn, ["other.example"], [person(JANE)])
+    assert elsewhere, "the same name at another company is another person"
+
+    async with serving(lambda request: html("<p>Owner: Jane.Doe@acme.example, john@acme.example</p>")) as server:
+        web = WebClient(proxy=server.url, timeout_s=5.0, bytes_max=10_000)
+        page = await ToolGateway(database, web, None, settings).fetch_page("http://chamber.example/members")
+        await web.close()
+    assert "john@acme.example" in page.text
+    assert "ane.doe" not in page.text
+    assert await tables_with(conn, re.compile("jane.doe@", re.IGNORECASE)) == {}

@@ -1,0 +1,229 @@
+"""Forgetting while runs go on: nobody waits for it, what was under way stores nothing, and the next command finishes an interrupted one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from activities.companies import CompanyActivities
+from domain.activity_io import CompanyStep
+from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.request.criteria import Criteria
+from domain.request.run_request import RunRequest
+from settings import Settings
+from store.companies import companies
+from store.database import Connection, Database, one_connection
+from store.runs import agent_turns
+from store.runs.agent_turns import Reservation, TurnKey
+from store.tools import tool_results
+from tests.activities.environment import step_environment
+from tests.agents.scripted_model import EMPTY_RESEARCH, opens, says, scripted
+from tests.http_server import Reply, Request, html, serving
+from tests.store.erasure.forgetting import ACME_TRACES, forget, tables_with
+from tests.store.rows import add_run, candidate
+from tests.store.whole_run import ACME, BIRCH, WholeRun, add_whole_run
+from web.fetch import WebClient
+from web.gateway import ToolGateway
+from web.shared_fetch import shared_web
+
+SITE, TEAM = "http://acme.example/", "http://acme.example/team"
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    """A connection as a command has it."""
+    async with one_connection(database_url) as conn:
+        await conn.set_autocommit(True)
+        yield conn
+
+
+@pytest.fixture
+async def open_run(conn: Connection) -> WholeRun:
+    async with conn.transaction():
+        return await add_whole_run(conn, ended=False)
+
+
+@asynccontextmanager
+async def locked(database: Database, rows: str) -> AsyncIterator[None]:
+    """Rows as a worker holds them in a transaction that lasts."""
+    async with database.transaction() as holder:
+        await holder.execute(f"SELECT 1 FROM {rows} FOR UPDATE".encode())  # noqa: S608  # names of tables
+        yield
+
+
+async def until_somebody_waits_for_a_row(database: Database) -> None:
+    while True:
+        async with database.transaction() as conn:
+            cursor = await conn.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND database IS NULL")
+            if await cursor.fetchone():
+                return
+        await asyncio.sleep(0.02)
+
+
+async def reserve(database: Database, run: RunRequest) -> object:
+    key = TurnKey(run_id=run.run_id, subject="task 1 round 0", role="discovery", input_hash="of another turn")
+    async with database.transaction() as conn:
+        await conn.execute("SET LOCAL lock_timeout = '2s'")
+        return await agent_turns.reserve_turn(conn, key, 0, "demo", 0.01, None)
+
+
+async def test_an_open_run_buys_turns_while_the_database_is_walked(
+    conn: Connection, database: Database, open_run: WholeRun
+) -> None:
+    async with (
+        asyncio.TaskGroup() as commands,
+        locked(database, "search_tasks"),
+    ):  # where the walk stops, in the middle of it
+        commands.create_task(forget(conn, "acme.example"))
+        await until_somebody_waits_for_a_row(database)
+        assert isinstance(await reserve(database, open_run.request), Reservation)
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+async def test_a_dry_run_waits_for_no_row_and_holds_none(
+    conn: Connection, database: Database, open_run: WholeRun
+) -> None:
+    async with locked(database, "runs, company_candidates, contact_candidates, agent_turns, tool_results"):
+        seen = await asyncio.wait_for(forget(conn, "acme.example", dry_run=True), timeout=20)
+    assert seen.rows == (await forget(conn, "acme.example")).rows
+
+
+@pytest.mark.parametrize("who_next", ["acme.example", "nobody@unknown.example"], ids=["the_same", "somebody_else"])
+async def test_a_command_that_was_interrupted_is_finished_by_the_next(
+    conn: Connection, database: Database, database_url: str, open_run: WholeRun, who_next: str
+) -> None:
+    async with one_connection(database_url) as interrupted:
+        await interrupted.set_autocommit(True)
+        async with locked(database, "search_tasks"):
+            command = asyncio.create_task(forget(interrupted, "acme.example"))
+            await until_somebody_waits_for_a_row(database)
+            command.cancel()
+            await asyncio.gather(command, return_exceptions=True)
+    left = await tables_with(conn, ACME_TRACES)
+    assert "contact_candidates" not in left, "their rows are gone"
+    assert "pages" in left, "what names them is not, and no row tells any more who works there"
+
+    await forget(conn, who_next)
+
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+Forget = Callable[[], Awaitable[object]]
+
+
+class Acme:
+    """A company's site that is read while somebody asks to forget it."""
+
+    def __init__(self) -> None:
+        self.on_team_page: Forget | None = None
+
+    async def page(self, request: Request) -> Reply:
+        if request.target.endswith("/robots.txt"):
+            return Reply(404)
+        if request.target == TEAM and self.on_team_page is not None:
+            await self.on_team_page()
+        return html(f"<title>Acme Homes</title><p>We manage homes. {request.target}</p>")
+
+
+async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_and_ends_it(
+    conn: Connection, database: Database, settings: Settings
+) -> None:
+    acme = Acme()
+    async with serving(acme.page) as proxy:
+        web = WebClient(proxy=proxy.url, timeout_s=20, bytes_max=100_000)
+        gateway = ToolGateway(database, web, None, settings)
+        async with scripted(database, gateway, settings, opens(TEAM), says(EMPTY_RESEARCH)) as model:
+            steps = CompanyActivities(database, gateway, model.new_worker(), settings)
+            step = await found(conn, await add_run(conn))
+            assert (await step_environment().run(steps.qualify_company, step)).status is CompanyStatus.FOUND
+            acme.on_team_page = lambda: forget(conn, "acme.example")
+
+            outcome = await step_environment().run(steps.research_company, step)
+        await web.close()
+
+    assert (outcome.status, outcome.spend.model_calls) == (CompanyStatus.SUPPRESSED, 2)
+    company = await companies.get_company(conn, step.company.company_id)
+    assert (company.name, company.domain, company.status) == ("[forgotten]", None, CompanyStatus.SUPPRESSED)
+    assert await companies.get_research(conn, company.company_id) is None
+    assert {*(await tables_with(conn, ACME_TRACES))} <= {"suppression_domains", "agent_turns", "tool_results", "pages"}
+    await forget(conn, "acme.example")
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+async def found(conn: Connection, request: RunRequest) -> CompanyStep:
+    """The company, found by a run that takes any."""
+    anything = RunRequest.model_validate(request.model_dump() | {"criteria": Criteria()})
+    async with conn.transaction():
+        await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=SITE))
+        [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+    return CompanyStep(request=anything, company=ref)
+
+
+@pytest.mark.parametrize("who", ["acme.example", "somebody.else@birch.example"], ids=["the_same", "somebody_else"])
+async def test_what_a_step_stored_below_a_forgotten_company_goes_when_the_command_is_run_again(
+    conn: Connection, open_run: WholeRun, who: str
+) -> None:
+    await forget(conn, "acme.example")
+    run_id, acme_id = open_run.request.run_id, open_run.company_ids[ACME.name]
+    async with conn.transaction():
+        await companies.save_research(
+            conn, run_id, acme_id, CompanyFacts(), (), None, pages=(), dropped={}, researched=True
+        )
+        key = TurnKey(run_id=run_id, subject=f"company {acme_id} round 0", role="contact_research", input_hash="late")
+        reserved = await agent_turns.reserve_turn(conn, key, 0, "demo", 0.01, {"a": "task that names nobody"})
+        assert isinstance(reserved, Reservation)
+        await companies.end_company(conn, acme_id, CompanyStatus.COMPLETE, None)
+
+    done = await forget(conn, who)
+
+    assert done.rows == {"agent_turns": 1, "company_research": 1}, "its end was not written: it stays as it was left"
+    assert (await companies.get_company(conn, acme_id)).status is CompanyStatus.SUPPRESSED
+    assert await companies.get_research(conn, open_run.company_ids[BIRCH.name]) is not None
+
+
+async def test_a_redirect_to_a_forgotten_site_is_not_followed_and_nothing_of_it_stored(
+    conn: Connection, database: Database, settings: Settings
+) -> None:
+    def web_of(request: Request) -> Reply:
+        if request.target.endswith("/robots.txt"):
+            return Reply(404)
+        if "chamber.example" in request.target:
+            return Reply(302, b"", {"location": SITE})
+        return html("<p>Acme Homes</p>")
+
+    await forget(conn, "acme.example")
+    async with serving(web_of) as server:
+        web = shared_web(database, settings.model_copy(update={"web_proxy": server.url}))
+        page = await ToolGateway(database, web, None, settings).fetch_page("http://chamber.example/member/7")
+        await web.close()
+
+    assert (page.status, page.reason) == ("blocked", "forgotten")
+    assert [target for target in server.targets if "acme" in target] == []
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "jane.doe [at] acme [dot] example",
+        "jane.doe&#64;acme.example",
+        "jane.doe at acme.example",
+        "Jane.Doe%40ACME.example",
+        "jane.doe@acme.example. Call her",
+    ],
+)
+async def test_pages_come_without_a_forgotten_address_however_it_is_spelled(
+    conn: Connection, database: Database, settings: Settings, written: str
+) -> None:
+    await forget(conn, "jane.doe@acme.example")
+    async with serving(lambda request: html(f"<p>Ask john@acme.example, or {written}</p>")) as server:
+        web = WebClient(proxy=server.url, timeout_s=5.0, bytes_max=10_000)
+        page = await ToolGateway(database, web, None, settings).fetch_page("http://chamber.example/members")
+        await web.close()
+    assert "john@acme.example" in page.text
+    assert page.page_hash is not None
+    body = await tool_results.load_body(conn, page.page_hash)
+    assert [text for text in (page.text, body) if "ane.doe" in text.lower()] == []

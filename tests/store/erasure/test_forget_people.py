@@ -1,0 +1,269 @@
+"""A company or one of its people forgotten while the steps on its people are under way: nobody comes back, nothing is bought, and
+the run is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+
+from activities.companies import CompanyActivities
+from activities.contacts import ContactActivities
+from activities.emails import EmailActivities
+from activities.export import ExportActivities
+from activities.runs import RunActivities
+from agents.loop import AgentRunner
+from cli.forget import subject_of
+from domain.activity_io import CompanyRef, CompanyStep, Finished, FinishStep, GateStep, RunStep, TakenBack
+from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.contact.contact import EmailStatus, Person
+from domain.contact.mail_domain import MailDomain, MailReason
+from domain.request.progress import RunStatus
+from domain.request.run_request import RunRequest
+from settings import Settings
+from store.companies import companies, contacts
+from store.database import Connection, Database, one_connection
+from store.erasure import erase as erasing
+from store.erasure import find, forgotten
+from store.runs import runs
+from tests.activities.environment import step_environment
+from tests.store.erasure.forgetting import forget
+from tests.store.rows import EVIDENCE, add_company, add_research, add_run, candidate, complete, person
+from web.gateway import ToolGateway
+from web.mail_domains import MailDomains
+
+Forget = Callable[[], Awaitable[object]]
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    """A connection as a command has it."""
+    async with one_connection(database_url) as conn:
+        await conn.set_autocommit(True)
+        yield conn
+
+
+class MeanwhileForgotten(MailDomains):
+    """DNS that takes so long that somebody is forgotten meanwhile; it says that all domains take mail."""
+
+    def __init__(self, meanwhile: Forget) -> None:
+        self._meanwhile = meanwhile
+
+    async def look_up_all(self, domains: object) -> dict[str, MailDomain]:
+        await self._meanwhile()
+        return {"acme.example": MailDomain(domain="acme.example", reason=MailReason.MX)}
+
+
+def published(name: str, address: str) -> Person:
+    given = {"email": address, "email_status": EmailStatus.PUBLISHED, "email_evidence": EVIDENCE}
+    return person(name).model_copy(update=given)
+
+
+async def add_acme(conn: Connection, request: RunRequest, *people: Person) -> CompanyStep:
+    """A company with its people, researched."""
+    async with conn.transaction():
+        company_id = await add_company(conn, request.run_id, "Acme Homes LLC")
+        await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", [])
+        await add_research(conn, request.run_id, company_id, CompanyFacts())
+        await contacts.save_people(conn, request.run_id, company_id, list(people))
+    return CompanyStep(request=request, company=CompanyRef(company_id=company_id, position=0))
+
+
+TWO = (published("Ann Lee", "alee@acme.example"), published("Jane Doe", "jdoe@acme.example"))
+JOHN = person("John Roe").model_copy(update={"printed_emails": ("alee@acme.example", "jdoe@acme.example")})
+
+
+OTHERS = (published("Kim Poe", "kpoe@birch.example"), published("Lou Fox", "lfox@birch.example"))
+
+
+@dataclass(frozen=True)
+class AboutToEnd:
+    """A run, the company that it delivers, one that is complete too, and the steps of its end."""
+
+    request: RunRequest
+    acme: UUID
+    spare: UUID
+    gate: CompanyActivities
+    ends: RunActivities
+
+    async def ask_gate(self, check: int) -> TakenBack:
+        return await step_environment().run(self.gate.recheck_suppression, GateStep(request=self.request, check=check))
+
+    async def passes_gate(self, check: int) -> str:
+        answer = await self.ask_gate(check)
+        assert answer.companies == ()
+        return answer.passed
+
+    async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> Finished:
+        step = FinishStep(request=self.request, status=status, passed=passed)
+        return await step_environment().run(self.ends.finish_run, step)
+
+
+async def names(conn: Connection) -> list[str]:
+    cursor = await conn.execute("SELECT person->>'full_name' AS name FROM contact_candidates ORDER BY 1")
+    return [row["name"] for row in await cursor.fetchall()]
+
+
+async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_come_back(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+) -> None:
+    request = await add_run(conn, target=1)
+    step = await add_acme(conn, request, *TWO, JOHN)
+    run = step_environment().run
+    dns = MeanwhileForgotten(lambda: forget(conn, "acme.example"))
+    await run(EmailActivities(database, dns).verify_emails, step)
+    assert await names(conn) == []
+
+    settled = await run(ContactActivities(database, gateway, runner, settings).settle_contacts, step)
+    assert settled.status is CompanyStatus.SUPPRESSED, "what stands is told, and not written over"
+    assert (
+        await run(CompanyActivities(database, gateway, runner, settings).recheck_suppression, GateStep(request=request))
+    ).companies == ()
+    finish = FinishStep(request=request, status=RunStatus.COMPLETED)
+    assert (await run(RunActivities(database, settings).finish_run, finish)).companies == 0
+    await run(ExportActivities(database).export_run, RunStep(request=request))
+
+
+async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_asked_gets_no_inferred_one(
+    conn: Connection, database: Database
+) -> None:
+    step = await add_acme(conn, await add_run(conn, target=1), *TWO, JOHN)
+    await add_acme(conn, await add_run(conn, target=1), published("John Roe", "john.roe@acme.example"))
+    dns = MeanwhileForgotten(lambda: forget(conn, "john.roe@acme.example"))
+    await step_environment().run(EmailActivities(database, dns).verify_emails, step)
+    assert await names(conn) == ["Ann Lee", "Jane Doe"]
+
+
+async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_people_are_looked_for(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+) -> None:
+    step = await add_acme(conn, await add_run(conn, target=1))
+    await forget(conn, "acme.example")
+    steps = ContactActivities(database, gateway, runner, settings)
+    found = await step_environment().run(steps.find_contacts, step)
+    assert (found.status, found.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
+    cursor = await conn.execute("SELECT 1 FROM agent_turns")
+    assert await cursor.fetchall() == []
+    ending = CompanyActivities(database, gateway, runner, settings)
+    await step_environment().run(ending.end_failed_company, step)
+    assert (await companies.get_company(conn, step.company.company_id)).status is CompanyStatus.SUPPRESSED
+
+
+async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_run(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+) -> None:
+    request = await add_run(conn, target=1)
+    step = await add_acme(conn, request, *TWO)
+    company_id = step.company.company_id
+    gate = CompanyActivities(database, gateway, runner, settings)
+    run = step_environment().run
+    async with conn.transaction():
+        await complete(conn, company_id)
+    [taken_out] = (await run(gate.recheck_suppression, GateStep(request=request, check=0))).companies
+    assert taken_out.reason is ReasonCode.CONTACTS_SHORT, "nobody of it is selected yet"
+    async with conn.transaction():
+        await companies.reopen_for(conn, request.run_id, [ReasonCode.CONTACTS_SHORT])
+        await contacts.set_selection(conn, company_id, list(TWO))
+        await complete(conn, company_id)
+    await forget(conn, "acme.example")
+
+    told = await run(gate.recheck_suppression, GateStep(request=request, check=1))
+
+    assert [ref.company_id for ref in told.companies] == [company_id]
+    assert (await run(gate.recheck_suppression, GateStep(request=request, check=2))).companies == (), "once"
+
+
+async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_too(
+    conn: Connection, database: Database
+) -> None:
+    request = await add_run(conn, target=1)
+    async with conn.transaction():
+        found = candidate("Acme Homes", key="domain:acme.example", url="http://acme.example/")
+        await companies.insert_candidate(conn, request.run_id, None, 0, found)
+    [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+    async with database.transaction() as step:
+        await forgotten.domains_among(step, ["acme.example"])  # what a step asks before it stores
+        command = asyncio.create_task(forget(conn, "acme.example"))
+        await asyncio.sleep(0.3)
+        assert not command.done(), "it waits for the step"
+        await companies.set_own_site(
+            step, ref.company_id, "acme-homes.example", "http://acme-homes.example/", ["acme.example"]
+        )
+    await command
+    both = {"acme.example", "acme-homes.example"}
+    assert await forgotten.domains_among(conn, both) == both
+    cursor = await conn.execute("SELECT domain FROM suppression_domains")
+    assert {row["domain"] for row in await cursor.fetchall()} == both
+
+
+@pytest.fixture
+async def about_to_end(
+    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+) -> AsyncIterator[AboutToEnd]:
+    """A run of one company that has just passed its last gate, with another one that is complete and was not needed."""
+    request = await add_run(conn, target=1, contacts_min=2)
+    acme = (await add_acme(conn, request, *TWO)).company.company_id
+    async with conn.transaction():
+        spare = await add_company(conn, request.run_id, "Birch Homes LLC", position=1)
+        await companies.set_own_site(conn, spare, "birch.example", "http://birch.example/", [])
+        await add_research(conn, request.run_id, spare, CompanyFacts())
+        await contacts.save_people(conn, request.run_id, spare, list(OTHERS))
+        for company_id, people in ((acme, TWO), (spare, OTHERS)):
+            await contacts.set_selection(conn, company_id, list(people))
+            await complete(conn, company_id)
+    gate = CompanyActivities(database, gateway, runner, settings)
+    yield AboutToEnd(request, acme, spare, gate, RunActivities(database, settings))
+
+
+@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
+async def test_a_run_does_not_end_with_others_than_passed_its_last_gate(
+    conn: Connection, about_to_end: AboutToEnd, who: str
+) -> None:
+    run = about_to_end
+    passed = await run.passes_gate(check=0)
+    await forget(conn, who)
+    assert (await run.finish(passed=passed)).has_changed
+    assert (await runs.get_run(conn, run.request.run_id)).status is RunStatus.ACTIVE
+    [told] = (await run.ask_gate(check=1)).companies
+    assert told.company_id == run.acme
+    assert (await run.finish(passed=await run.passes_gate(check=2))).companies == 1
+    assert (await runs.get_run(conn, run.request.run_id)).selected == (run.spare,)
+
+
+@pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
+async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_does_not(
+    database_url: str, about_to_end: AboutToEnd, who: str
+) -> None:
+    passed = await about_to_end.passes_gate(check=0)
+    async with one_connection(database_url) as other, other.transaction():
+        await erasing.begin(other, await find.find(other, subject_of(who)))
+        ending = asyncio.create_task(about_to_end.finish(passed=passed))
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+    assert (await ending).has_changed
+
+
+async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_run_again(
+    conn: Connection, about_to_end: AboutToEnd
+) -> None:
+    run = about_to_end
+    passed = await run.passes_gate(check=0)
+    assert (await run.finish(passed=passed)).companies == 1
+    await forget(conn, "acme.example")
+    again = await run.finish(passed=passed)
+    assert (again.has_changed, again.companies, again.contacts) == (False, 0, 0)
+    assert (await runs.get_run(conn, run.request.run_id)).selected == ()
+
+
+@pytest.mark.parametrize(
+    "order", [(RunStatus.CANCELLED, RunStatus.COMPLETED), (RunStatus.COMPLETED, RunStatus.CANCELLED)]
+)
+async def test_a_run_cancelled_while_its_end_is_stored_is_cancelled_in_whichever_order_the_two_arrive(
+    conn: Connection, about_to_end: AboutToEnd, order: tuple[RunStatus, ...]
+) -> None:
+    for status in order:
+        await about_to_end.finish(status)
+    assert (await runs.get_run(conn, about_to_end.request.run_id)).status is RunStatus.CANCELLED

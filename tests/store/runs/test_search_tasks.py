@@ -1,0 +1,179 @@
+"""Search tasks as stored: each once in a run, handed out until they have ended, left for good or for a time (LESSONS F51)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from domain.request.criteria import parse_criteria
+from domain.request.search_plan import plan_search
+from store.companies import companies
+from store.database import Connection, Database
+from store.runs import search_tasks
+from store.runs.search_tasks import TaskYield
+from tests.store.rows import add_run, candidate
+
+TASKS = plan_search(parse_criteria({"state": "TX"}).criteria)[:6]
+KIND = TASKS[0].kind
+
+
+async def test_f51_planning_twice_adds_no_task_twice_and_new_ones_behind(database: Database) -> None:
+    texas = plan_search(parse_criteria({"state": "TX"}).criteria)[:6]
+    ohio = plan_search(parse_criteria({"state": "OH"}).criteria)[:4]
+    async with database.transaction() as conn:
+        run_id = (await add_run(conn)).run_id
+
+        assert await search_tasks.insert_tasks(conn, run_id, texas) == 6
+        assert await search_tasks.insert_tasks(conn, run_id, (*texas, *ohio)) == 4
+        planned = await search_tasks.next_open(conn, run_id, after_ordinal=-1, limit=100)
+
+    assert [task.ordinal for task in planned] == list(range(10))
+    assert [task.label for task in planned] == [task.query for task in (*texas, *ohio)]
+
+
+async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_again(database: Database) -> None:
+    async with database.transaction() as conn:
+        run_id = (await add_run(conn)).run_id
+        await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
+        first, second = await search_tasks.next_open(conn, run_id, -1, 10)
+        await search_tasks.start_task(conn, first.task_id)
+        running = await search_tasks.next_open(conn, run_id, -1, 10)
+        await search_tasks.fail_task(conn, first.task_id)
+        await search_tasks.finish_task(conn, second.task_id, TaskYield(named=3, cost_usd=0.02))
+        left = await search_tasks.next_open(conn, run_id, -1, 10)
+
+        assert await search_tasks.reopen(conn, run_id, "failed") == 1
+        again = await search_tasks.next_open(conn, run_id, -1, 10)
+
+    assert running == [first, second], "a task whose worker died is handed out again"
+    assert left == []
+    assert again == [first]
+
+
+async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_that_one_failed(
+    database: Database,
+) -> None:
+    async with database.transaction() as conn:
+        run_id = (await add_run(conn)).run_id
+        other_run = (await add_run(conn)).run_id
+        for run in (run_id, other_run):
+            await search_tasks.insert_tasks(conn, run, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
+        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
+        elsewhere = (await search_tasks.next_open(conn, other_run, -1, 10))[0].task_id
+        asked = [
+            await search_tasks.claim_page(conn, run, task, "http://list.example/")
+            for run, task in ((run_id, first), (run_id, second), (run_id, first), (other_run, elsewhere))
+        ]
+        await search_tasks.fail_task(conn, first)
+        inherited = await search_tasks.claim_page(conn, run_id, second, "http://list.example/")
+
+    assert asked == [True, False, True, True]
+    assert inherited
+
+
+async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_have_found(
+    database: Database,
+) -> None:
+    async with database.transaction() as conn:
+        run_id, other_run = (await add_run(conn)).run_id, (await add_run(conn)).run_id
+        await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
+        first, second = [task.task_id for task in await search_tasks.next_open(conn, run_id, -1, 10)]
+        for run, task, name in (
+            (run_id, first, "acme"),
+            (run_id, second, "birch"),
+            (run_id, None, "dogwood"),
+            (other_run, None, "cedar"),
+        ):
+            found = candidate(name, key=f"domain:{name}.example")
+            assert await companies.insert_candidate(conn, run, task, 0, found)
+        asked = {"acme.example", "birch.example", "cedar.example", "dogwood.example", "new.example"}
+
+        assert await search_tasks.sites_of_others(conn, run_id, first, asked) == {"birch.example", "dogwood.example"}
+        assert await search_tasks.sites_of_others(conn, run_id, second, asked) == {"acme.example", "dogwood.example"}
+        assert await search_tasks.sites_of_others(conn, run_id, second, set()) == set()
+
+
+async def planned(conn: Connection, *, within_hours: float = 24) -> UUID:
+    """A new run for the same as all others here, planned as a run is."""
+    run_id = (await add_run(conn)).run_id
+    given_up = await search_tasks.given_up_before(conn, run_id, within_hours)
+    await search_tasks.insert_tasks(conn, run_id, TASKS, given_up=given_up)
+    return run_id
+
+
+async def open_ordinals(conn: Connection, run_id: UUID) -> list[int]:
+    """Which tasks would be handed out."""
+    return [task.ordinal for task in await search_tasks.next_open(conn, run_id, -1, 100)]
+
+
+async def first_given_up_after(conn: Connection, done: int) -> UUID:
+    """A run that has done this many searches and left the others of the first one's kind."""
+    run_id = await planned(conn)
+    for task in (await search_tasks.next_open(conn, run_id, -1, 100))[:done]:
+        await search_tasks.finish_task(conn, task.task_id, TaskYield())
+    await search_tasks.give_up(conn, run_id, [KIND])
+    return run_id
+
+
+async def test_a_kind_that_is_given_up_is_not_handed_out_until_it_is_opened_again(database: Database) -> None:
+    others = [task.ordinal for task in TASKS if task.kind != KIND]
+    async with database.transaction() as conn:
+        run_id = await first_given_up_after(conn, done=1)
+        left = await open_ordinals(conn, run_id)
+        kinds = await search_tasks.kinds_given_up(conn, run_id)
+        by_kind = {source.kind: source.given_up for source in await search_tasks.yield_by_kind(conn, run_id)}
+        await search_tasks.reopen(conn, run_id, "given_up")
+        again = await open_ordinals(conn, run_id)
+
+    assert left == others
+    assert kinds == [KIND]
+    assert by_kind[KIND] == len(TASKS) - len(others) - 1
+    assert again == list(range(1, len(TASKS))), "the one that is done stays done"
+
+
+async def test_a_run_for_the_same_goes_no_further_than_the_one_before(database: Database) -> None:
+    async with database.transaction() as conn:
+        first = await first_given_up_after(conn, done=1)
+        second = await planned(conn)
+        third = await planned(conn)
+        left_by_first = await open_ordinals(conn, first)
+
+        assert await open_ordinals(conn, second) == [0, *left_by_first], (
+            "what the first has done is answered from the cache"
+        )
+        assert await search_tasks.kinds_given_up(conn, second) == [KIND]
+        assert await open_ordinals(conn, third) == [0, *left_by_first]
+
+
+async def test_what_another_run_for_the_same_went_on_to_do_is_done_again(database: Database) -> None:
+    async with database.transaction() as conn:
+        await first_given_up_after(conn, done=1)
+        further = await planned(conn)
+        await search_tasks.reopen(conn, further, "given_up")
+        for task in (await search_tasks.next_open(conn, further, -1, 100))[:3]:
+            await search_tasks.finish_task(conn, task.task_id, TaskYield())
+        third = await planned(conn)
+
+        assert set(range(3)) <= set(await open_ordinals(conn, third))
+
+
+async def test_what_was_given_up_is_looked_at_again_in_time(database: Database) -> None:
+    async with database.transaction() as conn:
+        await first_given_up_after(conn, done=1)
+        await conn.execute("UPDATE search_tasks SET finished_at = finished_at - interval '20 hours'")
+        inherited = await planned(conn)  # and does not make it last longer
+        later = await planned(conn, within_hours=19)
+        never = await planned(conn, within_hours=0)
+
+        everything = list(range(len(TASKS)))
+        assert await open_ordinals(conn, inherited) != everything
+        assert await open_ordinals(conn, later) == everything
+        assert await open_ordinals(conn, never) == everything
+
+
+async def test_other_criteria_are_looked_at_in_full(database: Database) -> None:
+    async with database.transaction() as conn:
+        await first_given_up_after(conn, done=1)
+        await conn.execute('UPDATE runs SET criteria = criteria || \'{"keywords": ["condo"]}\'')
+        for_others = await planned(conn)
+
+        assert await open_ordinals(conn, for_others) == list(range(len(TASKS)))

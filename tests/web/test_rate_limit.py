@@ -1,0 +1,212 @@
+"""How often a site is asked: starts are reserved in Postgres, so the pace is one for all workers.
+
+What a worker would sleep is looked at, not slept: intervals are so long that the tests' own time does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from settings import Settings
+from store.database import Database
+from store.tools import rate_limits
+from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
+from web.fetch import WebClient
+from web.gateway import ToolGateway
+from web.rate_limit import HostPace, PacedOutError
+from web.shared_fetch import shared_web
+
+INTERVAL_S = 1000.0
+URL = "http://www.acme.example/"
+
+
+@dataclass
+class Paced:
+    """One worker's pace, and what it has waited for, in whole intervals."""
+
+    pace: HostPace
+    intervals: list[int] = field(default_factory=list)
+
+
+Worker = Callable[..., Paced]
+
+
+@pytest.fixture
+def worker(database: Database) -> Worker:
+    def make(interval_s: float = INTERVAL_S, wait_max_s: float = 1e6) -> Paced:
+        intervals: list[int] = []
+
+        async def sleep(wait_s: float) -> None:
+            intervals.append(round(wait_s / INTERVAL_S))
+            async with database.transaction() as conn:  # for whom that time has passed
+                await conn.execute(
+                    "UPDATE host_pace SET next_at = next_at - make_interval(secs => %(s)s),"
+                    " started_at = started_at - make_interval(secs => %(s)s)",
+                    {"s": wait_s},
+                )
+
+        pace = HostPace(
+            database, interval_s=interval_s, crawl_delay_max_s=5 * INTERVAL_S, wait_max_s=wait_max_s, sleep=sleep
+        )
+        return Paced(pace, intervals)
+
+    return make
+
+
+async def test_starts_on_one_site_are_an_interval_apart_for_all_workers_together(database: Database) -> None:
+    async def reserve() -> float | None:
+        async with database.transaction() as conn:
+            return await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6)
+
+    waits = await asyncio.gather(*(reserve() for _ in range(12)))
+    assert sorted(round((wait_s or 0.0) / INTERVAL_S) for wait_s in waits) == list(range(12))
+
+
+async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
+    one = worker()
+    for url in (URL, "https://portal.acme.example:8443/x", "http://ACME.example./"):
+        await one.pace.wait_turn(url)
+    assert one.intervals == [1, 1]
+    for url in (
+        "http://other.example/",
+        "http://acme.wixsite.com/",
+        "http://ajax.wixsite.com/",
+        "http://93.184.216.34/",
+    ):
+        await one.pace.wait_turn(url)
+    assert one.intervals == [1, 1], "others' sites are not waited for"
+
+
+async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interval(
+    worker: Worker, database: Database
+) -> None:
+    one = worker()
+    await one.pace.wait_turn(URL)
+    async with database.transaction() as conn:
+        # Reserved long ago, but its worker was busy: it starts only now, when the next one's turn has come.
+        await conn.execute("UPDATE host_pace SET next_at = clock_timestamp(), started_at = clock_timestamp()")
+    await one.pace.wait_turn(URL)
+    assert one.intervals == [1]
+
+
+async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_reserved(database: Database) -> None:
+    async with database.transaction() as conn:
+        assert await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
+        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
+        await conn.execute("UPDATE host_pace SET started_at = started_at - interval '2000 s'")
+        assert await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) == 0
+        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
+
+
+async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, database: Database) -> None:
+    one = worker()
+    await one.pace.wait_turn(URL)
+    async with database.transaction() as conn:
+        await conn.execute(
+            "UPDATE host_pace SET next_at = next_at - interval '1 day', started_at = started_at - interval '1 day'"
+        )
+    await one.pace.wait_turn(URL)
+    await one.pace.wait_turn(URL)
+    assert one.intervals == [1]
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "intervals"), [(None, 1), (0.5 * INTERVAL_S, 1), (3 * INTERVAL_S, 3), (99 * INTERVAL_S, 5)]
+)
+async def test_a_site_that_asks_for_more_time_gets_it_up_to_a_maximum(
+    worker: Worker, asked_s: float | None, intervals: int
+) -> None:
+    one = worker()
+    await one.pace.wait_turn(URL, asked_s)
+    await one.pace.wait_turn(URL, asked_s)
+    assert one.intervals == [intervals]
+
+
+async def test_an_interval_of_zero_switches_the_pace_off(worker: Worker, database: Database) -> None:
+    one = worker(interval_s=0)
+    for _ in range(3):
+        await one.pace.wait_turn(URL, 7.0)
+    assert one.intervals == []
+    async with database.transaction() as conn:
+        assert await (await conn.execute("SELECT * FROM host_pace")).fetchall() == []
+
+
+async def test_who_would_wait_too_long_is_told_so_and_takes_no_place_in_the_queue(
+    worker: Worker, database: Database
+) -> None:
+    hasty = worker(wait_max_s=0.5 * INTERVAL_S)
+    await hasty.pace.wait_turn(URL)
+    for _ in range(5):
+        with pytest.raises(PacedOutError, match=r"acme\.example is not free within 500 s"):
+            await hasty.pace.wait_turn(URL)
+    patient = worker()
+    await patient.pace.wait_turn(URL)
+    assert (patient.intervals, hasty.intervals) == ([1], [])
+
+
+@asynccontextmanager
+async def client(
+    handler: Handler, wait_turn: Callable[[str, float | None], Awaitable[None]], timeout_s: float = 10.0
+) -> AsyncIterator[tuple[WebClient, HttpServer]]:
+    async with serving(handler) as server:
+        web = WebClient(proxy=server.url, timeout_s=timeout_s, bytes_max=100_000, wait_turn=wait_turn)
+        yield web, server
+        await web.close()
+
+
+async def test_every_request_waits_its_turn_robots_txt_and_redirects_too() -> None:
+    turns: list[tuple[str, float | None]] = []
+
+    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+        turns.append((url, crawl_delay_s))
+
+    answers = {
+        f"{URL}robots.txt": Reply(body=b"User-agent: *\nCrawl-delay: 7.5\n"),
+        URL: moved("/home"),
+        f"{URL}home": html("<p>Homes</p>"),
+    }
+    async with client(lambda request: answers[request.target], wait_turn) as (web, server):
+        assert (await web.fetch(URL)).status == "ok"
+        assert [url for url, _ in turns] == server.targets
+    assert turns == [(f"{URL}robots.txt", None), (URL, 7.5), (f"{URL}home", 7.5)]
+
+
+async def test_f25_waiting_for_the_turn_does_not_use_up_the_time_of_the_server() -> None:
+    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+        await asyncio.sleep(0 if url.endswith("/robots.txt") else 1.2)
+
+    async with client(lambda request: html("<p>Homes</p>"), wait_turn, timeout_s=1.0) as (web, _):
+        assert (await web.fetch(URL)).status == "ok"
+
+
+async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Database, settings: Settings) -> None:
+    turns = iter([None, PacedOutError("crowded"), None])  # robots.txt, the page, the page
+
+    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+        error = next(turns)
+        if error is not None:
+            raise error
+
+    async with client(lambda request: html("<p>Homes</p>"), wait_turn) as (web, server):
+        gateway = ToolGateway(database, web, None, settings)
+        crowded = await gateway.fetch_page(URL)
+        assert (crowded.status, crowded.reason, server.targets) == ("error", "paced_out", [f"{URL}robots.txt"])
+        assert (await gateway.fetch_page(URL)).status == "ok"
+
+
+async def test_the_settings_pace_what_a_worker_fetches(database: Database, settings: Settings) -> None:
+    async with serving(lambda request: html("<p>Homes</p>")) as server:
+        slow = settings.model_copy(update={"web_proxy": server.url, "host_pace_s": 3600.0, "pace_wait_max_s": 0.0})
+        web = shared_web(database, slow)
+        page = await web.fetch(URL)
+        await web.close()
+    assert (page.reason, server.targets) == ("paced_out", [f"{URL}robots.txt"]), "the hour's one start is robots.txt's"
+
+
+def test_the_real_web_is_asked_once_a_second_unless_told_otherwise(plain_environment: None) -> None:
+    assert Settings(_env_file=None).host_pace_s == 1.0

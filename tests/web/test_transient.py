@@ -1,0 +1,90 @@
+"""A failure that may pass is kept for seconds, asked about again a few times, and only then taken as it is (LESSONS F65)."""
+
+from __future__ import annotations
+
+import pytest
+
+from settings import Settings
+from store.database import Database
+from tests.http_server import Reply, html
+from tests.web.test_gateway import URL, wired
+from web import transient
+from web.transient import again_in_s, is_transient, kept_s, noted
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "timeout",
+        "http_408",
+        "http_429",
+        "http_500",
+        "http_503",
+        "http_522",
+        "unreachable_readerror",
+        "robots_unreachable",
+    ],
+)
+def test_f65_what_may_pass_is_asked_about_again(reason: str) -> None:
+    assert is_transient(reason)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [None, "http_404", "http_403", "http_501", "http_999", "robots", "no_text", "private_address", "too_large",
+     "unreachable_no_such_host", "unreachable_bad_certificate", "unreachable_invalidurl", "paced_out"],
+)  # fmt: skip
+def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
+    assert not is_transient(reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "pauses_s"),
+    [("http_503", [3, 8, 8, None]), ("timeout", [3, 8, None]), ("unreachable_refused", [3, None])],
+    ids=["server_error", "timeout", "refused"],
+)
+def test_after_a_few_tries_a_failure_stands(reason: str, pauses_s: list[float | None]) -> None:
+    said = [noted(reason, earlier, None).get("again_in_s") for earlier in range(len(pauses_s))]
+    assert said == pauses_s
+    assert all(kept_s(pause_s) < pause_s for pause_s in pauses_s if pause_s), "the next try finds it expired"
+
+
+@pytest.mark.parametrize(("retry_after_s", "pause_s"), [(1.0, 3.0), (20.0, 20.0), (3600.0, 60.0)])
+def test_a_pause_that_a_site_asks_for_is_kept_up_to_a_minute(retry_after_s: float, pause_s: float) -> None:
+    assert noted("http_429", 0, retry_after_s)["again_in_s"] == pause_s
+
+
+async def test_f65_the_gateway_asks_once_more_for_those_who_cannot_come_back(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transient, "_PAUSES_S", (0.05, 0.05, 0.05))
+    answers = iter([Reply(404), Reply(503), html("<p>back again</p>")])  # robots.txt, the page, the page
+    async with wired(database, settings, lambda request: next(answers)) as world:
+        page = await world.gateway.fetch_page(URL)
+    assert (page.status, page.text) == ("ok", "back again")
+
+
+async def test_f65_a_failure_that_may_pass_is_kept_for_seconds_until_it_has_come_too_often(
+    database: Database, settings: Settings
+) -> None:
+    async with wired(database, settings, lambda request: Reply(404 if "robots" in request.target else 503)) as world:
+        for _ in range(6):
+            page = await world.gateway.fetch_page(URL, once=True)
+            assert await world.gateway.fetch_page(URL, once=True) == page, "others beside do not ask"
+            async with database.transaction() as conn:
+                # Its time goes by; a failure that stands is kept for longer than that.
+                await conn.execute("UPDATE tool_results SET expires_at = expires_at - interval '10 seconds'")
+        assert world.asked == [URL] * 4
+    assert (again_in_s(page), page.payload["tries"]) == (None, 4)
+
+
+async def test_a_pause_that_a_site_asks_for_holds_for_all_its_pages(database: Database, settings: Settings) -> None:
+    busy = Reply(429, headers={"retry-after": "3600"})
+    async with wired(database, settings, lambda request: Reply(404) if "robots" in request.target else busy) as world:
+        await world.gateway.fetch_page(f"{URL}list?page=1")
+        assert world.asked == [f"{URL}list?page=1"], "a minute is not waited for within one call"
+    async with database.transaction() as conn:
+        held = (
+            "SELECT domain, round(extract(epoch FROM held_until - clock_timestamp()) / 60)::int AS min FROM host_pace"
+        )
+        assert await (await conn.execute(held)).fetchall() == [{"domain": "acme.example", "min": 1}]

@@ -1,0 +1,93 @@
+"""Every activity that a workflow calls exists under that name with those types on that queue, and has time-outs and retries
+that fit it. What is compared is what a worker registers with what stands in the history of a real run."""
+
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import SecretStr
+from temporalio import activity
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
+
+from domain.failures import MODEL_BAD_REQUEST, MODEL_UNREACHABLE
+from domain.request.run_request import Windows
+from settings import Settings
+from tests.workflows.conftest import StartRun
+from tests.workflows.fake_run import OK, FakeRun, at
+from tests.workflows.live_run import request_for
+from worker import open_activities
+from workflows import activity_stubs
+from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
+
+Scheduled = dict[str, ActivityTaskScheduledEventAttributes]
+AGENT_CALLS = ("discover", "research_company", "find_contacts")
+
+
+def definitions(functions: list[Callable[..., Any]]) -> dict[str, tuple[list[Any], Any]]:
+    """Name → types of arguments and result of registered activities."""
+    found = [activity._Definition.must_from_callable(function) for function in functions]
+    return {str(d.name): (list(d.arg_types or []), d.ret_type) for d in found}
+
+
+@pytest.fixture
+async def registered(
+    plain_environment: None, database_url: str
+) -> tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]]:
+    """What a worker registers: its steps and its agent calls."""
+    settings = Settings(_env_file=None, openai_api_key=SecretStr("none"))
+    async with open_activities(settings, database_url) as (steps, agent_calls):
+        return definitions(steps), definitions(agent_calls)
+
+
+async def scheduled_by_a_run(start: StartRun) -> Scheduled:
+    """Every activity as a run with all kinds of turns has scheduled it."""
+
+    def prepare(stored: FakeRun) -> None:
+        stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
+        stored.fail("discover", 1, MODEL_BAD_REQUEST)
+        stored.silence("qualify_company", at(0, 1), MODEL_UNREACHABLE, checks=1)
+
+    windows = Windows(discovery=1, companies=4, outage_recheck_s=0.1)
+    run = await start(request_for(3, windows=windows), [OK, OK], [], prepare=prepare)
+    await run.question(2)
+    await run.signal("nonsense")
+    await run.until(lambda p: p.decision is not None and p.decision.problem is not None)
+    await run.decide(2, "accept_partial")
+    await run.result()
+    events = [event async for history in run.histories() for event in history.events]
+    found = [event.activity_task_scheduled_event_attributes for event in events]
+    return {attributes.activity_type.name: attributes for attributes in found if attributes.activity_type.name}
+
+
+async def test_every_call_is_registered_with_the_same_name_and_types(
+    registered: tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]],
+) -> None:
+    called = {}
+    for function in activity_stubs.ACTIVITIES:
+        hints = get_type_hints(function)
+        result = hints.pop("return")
+        called[function.__name__] = (list(hints.values()), result)
+    assert called == registered[0] | registered[1]
+
+
+async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_and_within_its_time(
+    start: StartRun, registered: tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]]
+) -> None:
+    scheduled = await scheduled_by_a_run(start)
+    queues = {name: attributes.task_queue.name for name, attributes in scheduled.items()}
+    assert queues == dict.fromkeys(registered[0], TASK_QUEUE) | dict.fromkeys(registered[1], AGENT_TASK_QUEUE)
+    for name, attributes in scheduled.items():
+        attempts_max = attributes.retry_policy.maximum_attempts
+        heartbeat_s = attributes.heartbeat_timeout.ToTimedelta().total_seconds()
+        # An agent's step may queue for the model in between, and is handed back at half of its time (activities/heartbeats.py).
+        minutes_max = 30 if name in AGENT_CALLS else 15
+        assert 0 < attributes.start_to_close_timeout.ToTimedelta().total_seconds() <= minutes_max * 60, name
+        if name in AGENT_CALLS:
+            assert 1 <= attempts_max <= 3, name
+            assert 0 < heartbeat_s <= 60, name
+            assert "PayloadsTooLarge" in attributes.retry_policy.non_retryable_error_types, name
+    bounded = {name for name, attributes in scheduled.items() if attributes.retry_policy.maximum_attempts}
+    of_a_company = {*AGENT_CALLS, "qualify_company", "verify_emails", "settle_contacts"}
+    assert bounded == {*of_a_company, "recheck_suppression", "notify_requester"}, (
+        "the run itself waits for the database"
+    )

@@ -1,0 +1,102 @@
+"""Answering an open question, and cancelling, from the command line or a program."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.request.decision import DecisionError, parse_decision
+from domain.request.progress import ENDED, RunStatus
+from domain.request.run_request import RunRequest
+from runtime.process import UserError
+from runtime.services import Services
+from store.runs.runs import RunRow
+from workflows.names import UPDATE_DECISION
+
+ANSWER_FLAGS = {
+    "states": "--state",
+    "cities": "--city",
+    "pms": "--pms",
+    "criteria": "--criterion",
+    "radius_miles": "--radius-miles",
+    "units_min": "--units-min",
+    "max_cost_usd": "--max-cost-usd",
+    "max_model_calls": "--max-model-calls",
+    "whole_state": "--whole-state",
+    "pms_soft": "--pms-soft",
+}
+"""What an answer's keys are called on the command line of ``signal``."""
+
+_ANSWER_TIMEOUT = timedelta(seconds=20)
+
+
+async def send_decision(services: Services, run: RunRow, answer: dict[str, Any]) -> None:
+    """Answer a run's open question.
+
+    Args:
+        answer: action and its options; the open question's ``decision_id`` is added where it is left out.
+
+    Raises:
+        UserError: no question is open, or the answer makes no sense for it. Nothing has changed then.
+    """
+    if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
+        raise UserError(
+            f"run {str(run.run_id)[:8]} is not waiting for a decision (it is {run.status.value}): nothing was sent"
+        )
+    answer = {"decision_id": run.decision.decision_id, **answer}
+    try:
+        # The same rules as the workflow's, asked first: they need no worker to say what is wrong.
+        parse_decision(answer, run.decision, _request_of(run), called=ANSWER_FLAGS)
+    except DecisionError as error:
+        raise UserError(str(error)) from error
+    handle = services.client.get_workflow_handle(run.workflow_id)
+    try:
+        await handle.execute_update(
+            UPDATE_DECISION,
+            answer,
+            id=f"{run.decision.decision_id}:{answer['action']}",
+            result_type=dict,
+            rpc_timeout=_ANSWER_TIMEOUT,
+        )
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        raise UserError(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise UserError("no worker took the answer within 20 seconds: start one with `python worker.py`") from error
+    except RPCError as error:
+        raise UserError(_why(error)) from error
+
+
+async def cancel_run(services: Services, run: RunRow) -> None:
+    """Ask a run to stop. What it found is kept and can be exported.
+
+    Raises:
+        UserError: it has ended already.
+    """
+    if run.status in ENDED:
+        raise UserError(f"run {str(run.run_id)[:8]} has ended already (it is {run.status.value})")
+    try:
+        await services.client.get_workflow_handle(run.workflow_id).cancel()
+    except RPCError as error:
+        raise UserError(_why(error)) from error
+
+
+def _why(error: RPCError) -> str:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return "no workflow of this run is running any more: `python starter.py status RUN` says what to do"
+    if error.status is RPCStatusCode.UNAVAILABLE:
+        return "Temporal does not answer: start the local stack (`python starter.py local`) and give the command again"
+    return f"Temporal did not take it: {error.message}; is a worker running (`python worker.py`)?"
+
+
+def _request_of(run: RunRow) -> RunRequest:
+    return RunRequest(
+        run_id=run.run_id,
+        criteria=run.criteria,
+        target_quantity=run.target_quantity,
+        contacts_min=run.contacts_min,
+        contacts_max=run.contacts_max,
+        limits=run.limits,
+    )

@@ -1,0 +1,126 @@
+"""Writing a run's files to a directory: all of one call or none. The two files, and on request two more for a person to check."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from activities.export import render_run, selected_companies
+from domain.delivery.csv_files import CsvFile
+from domain.delivery.evidence_cells import evidence_cells
+from domain.delivery.rejected_rows import render_rejected
+from domain.request.progress import RunStatus
+from runtime.process import UserError
+from store.database import Connection
+from store.delivery import evidence as evidence_store
+from store.delivery import export_rows
+from store.runs.runs import RunRow
+
+
+class WrittenFiles(BaseModel):
+    """Where the files are and what is in them; ``partial``: less than was asked for, or the run may still change.
+
+    Attributes:
+        evidence_jsonl, rejected_csv: only where they were asked for; left out of a dump otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    companies_csv: Path
+    contacts_csv: Path
+    companies: int
+    contacts: int
+    partial: bool
+    evidence_jsonl: Path | None = Field(default=None, exclude_if=lambda path: path is None)
+    rejected_csv: Path | None = Field(default=None, exclude_if=lambda path: path is None)
+
+
+async def export_files(
+    conn: Connection, run: RunRow, directory: Path, *, evidence: bool = False, rejected: bool = False
+) -> WrittenFiles:
+    """Write a run's files: those kept with a completed run, else what is complete now. Changes nothing in the database.
+
+    Args:
+        evidence: also ``evidence_….jsonl``, what each cell rests on.
+        rejected: also ``rejected_….csv``, the companies that are not delivered, and why.
+
+    Raises:
+        UserError: the directory cannot be written to; none of the files is there then.
+    """
+    evidence_file = rejected_file = None
+    async with _snapshot(conn):
+        companies_file, contacts_file, partial = await _rendered(conn, run)
+        stamp = Path(companies_file.name).stem.removeprefix("companies_")  # all files of a call have one
+        if evidence:
+            evidence_file = await _evidence_file(conn, run, f"evidence_{stamp}.jsonl")
+        if rejected:
+            companies = await evidence_store.rejected_companies(conn, run.run_id)
+            rejected_file = render_rejected(f"rejected_{stamp}.csv", companies)
+    more = [file for file in (evidence_file, rejected_file) if file is not None]
+    write_both(directory, companies_file, contacts_file, *more)
+    return WrittenFiles(
+        companies_csv=directory / companies_file.name,
+        contacts_csv=directory / contacts_file.name,
+        companies=companies_file.rows,
+        contacts=contacts_file.rows,
+        partial=partial,
+        evidence_jsonl=directory / evidence_file.name if evidence_file else None,
+        rejected_csv=directory / rejected_file.name if rejected_file else None,
+    )
+
+
+async def rendered_files(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
+    """Both files of a run as they would be written, and whether they are partial."""
+    async with _snapshot(conn):
+        return await _rendered(conn, run)
+
+
+@asynccontextmanager
+async def _snapshot(conn: Connection) -> AsyncIterator[None]:
+    """One moment of the database for all that is read: a run that goes on cannot come in between."""
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+async def _rendered(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
+    if run.status is RunStatus.COMPLETED:
+        kept_companies = await export_rows.load_artifact(conn, run.run_id, "companies")
+        kept_contacts = await export_rows.load_artifact(conn, run.run_id, "contacts")
+        if kept_companies is not None and kept_contacts is not None:
+            return kept_companies[0], kept_contacts[0], kept_companies[1]
+    return await render_run(conn, run, datetime.now(UTC))
+
+
+async def _evidence_file(conn: Connection, run: RunRow, name: str) -> CsvFile:
+    """A line per cell of the delivered companies, in their order."""
+    loaded = await evidence_store.load_evidence(conn, await selected_companies(conn, run))
+    lines = [f"{cell.model_dump_json()}\n" for company in loaded for cell in evidence_cells(company.record)]
+    return CsvFile(name=name, content="".join(lines).encode("utf-8"), rows=len(lines))
+
+
+def write_both(directory: Path, *files: CsvFile) -> None:
+    """Write files under temporary names, then give all of them their names; on an error none is left.
+
+    Raises:
+        UserError: the directory cannot be written to.
+    """
+    suffix = f".{uuid4().hex[:8]}.part"
+    targets = [directory / file.name for file in files]
+    parts = [target.with_name(target.name + suffix) for target in targets]
+    begun: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for file, part in zip(files, parts, strict=True):
+            begun.append(part)
+            part.write_bytes(file.content)
+        for part, target in zip(parts, targets, strict=True):
+            part.replace(target)
+            begun.append(target)
+    except OSError as error:
+        for path in begun:
+            path.unlink(missing_ok=True)
+        raise UserError(f"the files cannot be written to {directory}: {error.strerror}") from error

@@ -1,0 +1,207 @@
+"""The pipeline for programs, with the signatures of the earlier system. Importing this starts nothing.
+
+Each function connects, does its work and disconnects. They are for ordinary (synchronous) programs and cannot be called from a
+running event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from domain.request.decision import DecisionReason
+from domain.request.progress import RunStatus, Stage
+from domain.request.run_request import OnDecision
+from runtime.process import UserError, load_settings, run_async
+from runtime.services import Services, open_services
+from store.runs import runs
+from store.runs.runs import RunRow
+from usecases.export import export_files, rendered_files, write_both
+from usecases.find_run import find_run
+from usecases.start import StartOptions, build_request, check_output_dir, start_run
+from usecases.status import RunView, progress_counts, view_run
+
+ResultT = TypeVar("ResultT")
+
+_INTERVAL_S = 0.5
+_STAGES = list(Stage)
+
+
+class PipelineError(Exception):
+    """The run failed, was cancelled, or needs a decision that it was not told how to take. It stays resumable."""
+
+
+class PipelineTimeoutError(PipelineError):
+    """A stage ran out of time. The run itself goes on, or waits for a decision; it is not lost."""
+
+
+def execute_full_pipeline(
+    criteria: dict[str, Any],
+    target_quantity: int,
+    contacts_min: int = 1,
+    contacts_max: int = 3,
+    output_dir: str | Path = "./exports",
+    timeout_per_stage: int = 3600,
+    notify_email: str | None = None,
+) -> tuple[str, str, str]:
+    """Run a request to its end and write its files.
+
+    Args:
+        criteria: as for ``starter.py start --criteria``.
+        timeout_per_stage: seconds.
+
+    Returns:
+        Run id, path of the companies CSV, path of the contacts CSV.
+
+    Raises:
+        UserError: the request is not valid, or a server does not answer; nothing has been started.
+        PipelineTimeoutError: a stage ran out of time.
+        PipelineError: the run failed, was cancelled or needs a decision.
+    """
+    options = StartOptions(
+        criteria=criteria,
+        quantity=target_quantity,
+        contacts_min=contacts_min,
+        contacts_max=contacts_max,
+        stage_timeout_s=timeout_per_stage,
+        notify_email=notify_email,
+        on_decision=OnDecision.WAIT,
+    )
+
+    async def work(services: Services) -> tuple[str, str, str]:
+        request = build_request(options, services.settings)
+        check_output_dir(Path(output_dir))
+        await start_run(services, request, notify_email)
+        run = await runs.get_run(services.conn, request.run_id)
+        await _wait(services, run, lambda view: view.has_ended and view.run.status is RunStatus.COMPLETED, None)
+        run = await _with_files(services, run)
+        files = await export_files(services.conn, run, Path(output_dir))
+        return str(run.run_id), str(files.companies_csv), str(files.contacts_csv)
+
+    return _run(work)
+
+
+def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) -> None:
+    """Wait until a run has passed a stage (``done``: until it is completed).
+
+    Args:
+        timeout: seconds.
+
+    Raises:
+        UserError: no such run or stage.
+        PipelineTimeoutError: not within the time.
+        PipelineError: the run failed, was cancelled or needs a decision.
+    """
+    if expected_stage not in {stage.value for stage in Stage}:
+        raise UserError(f"unknown stage {expected_stage!r}: one of {', '.join(stage.value for stage in Stage)}")
+    expected = Stage(expected_stage)
+
+    def passed(view: RunView) -> bool:
+        if expected is Stage.DONE:
+            return view.run.status is RunStatus.COMPLETED
+        return _STAGES.index(view.stage) > _STAGES.index(expected)
+
+    async def work(services: Services) -> None:
+        await _wait(services, await find_run(services.conn, run_id), passed, timeout)
+
+    _run(work)
+
+
+def get_run_progress(run_id: str) -> dict[str, Any]:
+    """Where a run stands: ``run_id``, ``stage``, ``status``, ``criteria``, ``companies`` and ``contacts`` (each with
+    ``ready``, ``gap``, ``progress_pct``), ``created_at`` and ``notes``.
+
+    Raises:
+        UserError: no such run.
+    """
+
+    async def work(services: Services) -> dict[str, Any]:
+        view = await view_run(services, await find_run(services.conn, run_id))
+        run = view.run
+        return {
+            "run_id": str(run.run_id),
+            "stage": view.stage.value,
+            "status": run.status.value,
+            "criteria": run.criteria.described(),
+            "companies": progress_counts(view.companies_ready, run.target_quantity),
+            "contacts": progress_counts(view.contacts_ready, run.target_quantity * run.contacts_min),
+            "created_at": run.created_at.isoformat(),
+            "notes": run.notes,
+        }
+
+    return _run(work)
+
+
+def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
+    """Write a run's companies file alone; returns its path.
+
+    Raises:
+        UserError: no such run, or the directory cannot be written to.
+    """
+    return _export_one(run_id, output_dir, 0)
+
+
+def export_contacts_to_csv(run_id: str, output_dir: str | Path) -> str:
+    """Write a run's contacts file alone; returns its path.
+
+    Raises:
+        UserError: no such run, or the directory cannot be written to.
+    """
+    return _export_one(run_id, output_dir, 1)
+
+
+def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
+    """Write both files of a run; returns the paths of companies and contacts.
+
+    Raises:
+        UserError: no such run, or the directory cannot be written to; neither file is there then.
+    """
+
+    async def work(services: Services) -> tuple[str, str]:
+        files = await export_files(services.conn, await find_run(services.conn, run_id), Path(output_dir))
+        return str(files.companies_csv), str(files.contacts_csv)
+
+    return _run(work)
+
+
+def _export_one(run_id: str, output_dir: str | Path, index: int) -> str:
+    async def work(services: Services) -> str:
+        companies, contacts, _ = await rendered_files(services.conn, await find_run(services.conn, run_id))
+        file = (companies, contacts)[index]
+        write_both(Path(output_dir), file)
+        return str(Path(output_dir) / file.name)
+
+    return _run(work)
+
+
+def _run(work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
+    async def connected() -> ResultT:
+        async with open_services(load_settings()) as services:
+            return await work(services)
+
+    return run_async(connected())
+
+
+async def _wait(services: Services, run: RunRow, is_done: Callable[[RunView], bool], timeout_s: float | None) -> None:
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        view = await view_run(services, run)
+        if is_done(view):
+            return
+        name, decision = f"run {run.run_id}", view.decision
+        if decision is not None and view.waits_for_person:
+            if decision.reason is DecisionReason.STAGE_TIMEOUT:
+                raise PipelineTimeoutError(f"{name}: {decision.message} It waits for a decision.")
+            raise PipelineError(f"{name} needs a decision ({decision.reason.value}): {decision.message}")
+        if view.has_ended:
+            raise PipelineError(f"{name} ended as {view.run.status.value}: {view.run.notes}")
+        if deadline is not None and time.monotonic() >= deadline:
+            raise PipelineTimeoutError(f"{name} is still in {view.stage.value} after {timeout_s:g} seconds; it goes on")
+        await asyncio.sleep(_INTERVAL_S)
+
+
+async def _with_files(services: Services, run: RunRow) -> RunRow:
+    """The run once its workflow is over: the files are stored after the run's row is final."""
+    await services.client.get_workflow_handle(run.workflow_id).result()
+    return await runs.get_run(services.conn, run.run_id)

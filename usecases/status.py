@@ -1,0 +1,274 @@
+"""How far a run is, as one document: what the workflow says, or, when no worker answers, what was last written down."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from agents.cost import UnknownPriceError, price_usd
+from domain.company.facts import ReasonCode
+from domain.delivery.completeness import Bought, Completeness, measured, unknown_by_criterion
+from domain.request.decision import DecisionReason, DecisionRequest
+from domain.request.funnel import FunnelStep, funnel_steps
+from domain.request.progress import ENDED, RunProgress, RunStatus, Stage
+from domain.request.run_request import OnDecision
+from runtime.services import Services
+from runtime.worker_versions import has_workers
+from settings import Settings
+from store.companies import companies
+from store.database import Connection
+from store.delivery import completeness, export_rows
+from store.delivery.completeness import UnpricedCalls
+from store.runs import audit, runs, search_tasks
+from store.runs.audit import RefusedAnswer
+from store.runs.runs import RunRow
+from store.runs.search_tasks import SourceYield
+from workflows.names import QUERY_PROGRESS
+
+_REFUSED_MAX = 5  # the newest; all are in audit_events
+_QUERY_TIMEOUT = timedelta(seconds=5)
+
+
+class RunView(BaseModel):
+    """A run as shown and as ``--json`` prints it.
+
+    Attributes:
+        live: counts of what is open now; None when no worker answers, or the run has ended.
+        waiting_for_worker: the run should be worked on, but no worker is there to do it.
+        stranded: why no worker will ever take it up, and what to do; None where one can.
+        bought: exact, from the stored turns.
+        refused: the newest answers that the run did not take, newest first.
+        completeness: the report on what is delivered; None unless it was asked for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: RunRow
+    companies_ready: int
+    contacts_ready: int
+    funnel: dict[str, int]
+    sources: list[SourceYield]
+    bought: Bought
+    refused: tuple[RefusedAnswer, ...] = ()
+    live: RunProgress | None = None
+    waiting_for_worker: bool = False
+    stranded: str | None = None
+    completeness: Completeness | None = None
+
+    @property
+    def why_nothing_moves(self) -> str | None:
+        """Why nobody works on an open run, and what to do."""
+        if self.stranded is not None:
+            return self.stranded
+        return "waiting for a worker: start one with `python worker.py`" if self.waiting_for_worker else None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the model's calls have cost; None when a call was made whose price nobody knows."""
+        return None if self.bought.unpriced_calls else self.bought.cost_usd
+
+    @property
+    def surplus(self) -> int:
+        """Complete companies beyond those that are delivered: they came in while the last ones wanted were in work."""
+        return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - self.companies_ready)
+
+    @property
+    def model_calls(self) -> int:
+        """How often the model was called."""
+        return self.bought.model_calls
+
+    @property
+    def funnel_steps(self) -> tuple[FunnelStep, ...]:
+        """Where companies were lost, step by step."""
+        return funnel_steps(sum(source.named for source in self.sources), self.funnel)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.run.status in ENDED
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a question is open that the request itself does not answer (``--on-decision``)."""
+        if self.run.status is not RunStatus.NEEDS_USER_DECISION or self.decision is None:
+            return False
+        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # answered by nobody in advance
+        return outage or self.run.on_decision not in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
+
+    @property
+    def decision(self) -> DecisionRequest | None:
+        """The open question."""
+        return self.run.decision
+
+    @property
+    def stage(self) -> Stage:
+        """The stage as it is now."""
+        return self.live.stage if self.live and not self.has_ended else self.run.stage
+
+    def document(self) -> dict[str, Any]:
+        """The run as one JSON document."""
+        run = self.run
+        return {
+            "run_id": str(run.run_id),
+            "workflow_id": run.workflow_id,
+            "stage": self.stage.value,
+            "status": run.status.value,
+            "criteria": run.criteria.described(),
+            "target_quantity": run.target_quantity,
+            "companies": progress_counts(self.companies_ready, run.target_quantity),
+            "contacts": {
+                **progress_counts(self.contacts_ready, run.target_quantity * run.contacts_min),
+                "min_per_company": run.contacts_min,
+                "max_per_company": run.contacts_max,
+            },
+            "surplus": self.surplus,
+            "funnel": self.funnel,
+            "funnel_steps": [step.model_dump() for step in self.funnel_steps],
+            "sources": [source.model_dump() for source in self.sources],
+            "dried_up": list(self.live.dried_up) if self.live else [],
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "model_calls": self.model_calls,
+            "unpriced_calls": self.bought.unpriced_calls,
+            "completeness": self.completeness.document() if self.completeness else None,
+            "decision": run.decision.model_dump(mode="json") if run.decision else None,
+            "refused_answers": [answer.model_dump(mode="json") for answer in self.refused],
+            "waiting_for_worker": self.waiting_for_worker,
+            "stranded": self.stranded,
+            "created_at": run.created_at.isoformat(),
+            "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+            "notes": run.notes,
+        }
+
+
+def progress_counts(ready: int, target: int) -> dict[str, int]:
+    """ready, gap and whole percent of a target."""
+    return {"ready": ready, "gap": max(0, target - ready), "progress_pct": min(100, ready * 100 // max(1, target))}
+
+
+async def view_run(services: Services, run: RunRow, *, report: bool = False) -> RunView:
+    """A run as it is now.
+
+    Args:
+        report: with the completeness report; counting it reads every delivered row.
+    """
+    live, waiting_for_worker, stranded = None, False, None
+    if run.status not in ENDED:
+        live = await query_progress(services.client, run)
+        stranded = await why_stranded(services.client, run) if live is None else None
+        waiting_for_worker = stranded is None and (live is None or not await has_workers(services.client))
+    return await stored_view(
+        services.conn,
+        run,
+        live,
+        waiting_for_worker=waiting_for_worker,
+        stranded=stranded,
+        report=report,
+        settings=services.settings,
+    )
+
+
+async def stored_view(
+    conn: Connection,
+    run: RunRow,
+    live: RunProgress | None = None,
+    *,
+    waiting_for_worker: bool = False,
+    stranded: str | None = None,
+    report: bool = False,
+    settings: Settings | None = None,
+) -> RunView:
+    """A run as the database has it, with what the workflow said.
+
+    Args:
+        conn: in autocommit: the report is read in a snapshot of its own.
+        settings: prices for calls that were made before any was known.
+    """
+    run = await runs.get_run(conn, run.run_id)
+    if run.selected is not None:
+        ids = list(run.selected)
+    else:
+        ids = await companies.complete_in_order(conn, run.run_id, run.target_quantity)
+    bought = await _bought(conn, run.run_id, settings)
+    funnel = await companies.funnel(conn, run.run_id)
+    return RunView(
+        run=run,
+        companies_ready=len(ids),
+        contacts_ready=await export_rows.contacts_selected(conn, ids),
+        funnel=funnel,
+        sources=await search_tasks.yield_by_kind(conn, run.run_id),
+        bought=bought,
+        refused=tuple(await audit.refused_answers(conn, run.run_id, _REFUSED_MAX)),
+        live=live,
+        waiting_for_worker=waiting_for_worker and run.status not in ENDED,
+        stranded=stranded if run.status not in ENDED else None,
+        completeness=await _report(conn, run, ids, funnel, bought) if report else None,
+    )
+
+
+async def _bought(conn: Connection, run_id: UUID, settings: Settings | None) -> Bought:
+    """What the stored turns have cost. Those without a price get the one known now, if it is their model's (perhaps 0)."""
+    spend = await runs.spend(conn, run_id)
+    unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
+    for unpriced in await completeness.unpriced_calls(conn, run_id):
+        price = _price_now(settings, unpriced)
+        unpriced_calls += unpriced.calls if price is None else 0
+        cost_usd += price or 0.0
+    return Bought.model_validate({**spend, "cost_usd": cost_usd, "unpriced_calls": unpriced_calls})
+
+
+def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | None:
+    if settings is None or settings.openai_model != unpriced.model:
+        return None
+    try:
+        return price_usd(settings, unpriced.input_tokens, unpriced.output_tokens)
+    except UnknownPriceError:
+        return None
+
+
+async def _report(
+    conn: Connection, run: RunRow, company_ids: list[UUID], funnel: dict[str, int], bought: Bought
+) -> Completeness:
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        company_rows, contact_rows = await completeness.delivered_rows(conn, company_ids)
+        dropped = await completeness.dropped_claims(conn, run.run_id)
+    return Completeness(
+        companies=len(company_rows),
+        contacts=len(contact_rows),
+        columns=measured(company_rows, contact_rows),
+        unknown=unknown_by_criterion(funnel),
+        dropped=dropped,
+        bought=bought,
+    )
+
+
+async def why_stranded(client: Client, run: RunRow) -> str | None:
+    """Why no worker will take an open run up again, and what to do; None where one can, or Temporal cannot be asked."""
+    try:
+        description = await client.get_workflow_handle(run.workflow_id).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return None
+        return (
+            f"Temporal does not know this run (any more): start it again with `python starter.py start --run-id {run.run_id}` and "
+            "the criteria and quantity it was started with; what is stored is used, not bought again"
+        )
+    if description.status in {None, WorkflowExecutionStatus.RUNNING}:
+        return None
+    return (
+        f"its workflow has ended as {str(description.status.name).lower()}, and will not go on: export what is there "
+        f"(`python starter.py export {str(run.run_id)[:8]}`), and start a new run; it takes over what is known"
+    )
+
+
+async def query_progress(client: Client, run: RunRow) -> RunProgress | None:
+    """What the workflow says of itself; None when it does not answer (no worker, or it is just starting)."""
+    handle = client.get_workflow_handle(run.workflow_id)
+    try:
+        progress: RunProgress = await handle.query(QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT)
+    except RPCError:
+        return None
+    return progress

@@ -1,0 +1,210 @@
+"""Who a list page names, read by rule: the repeated blocks of a directory, a member table or a "best of" article.
+
+Pure: HTML in, entries out. It is the check on what an agent read from the same page, and the second reading where the agent
+read poorly (LESSONS F53, F57b); it judges nobody. What an entry is worth is settled when the company is qualified.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from domain.company.hosts import NotALead, is_not_a_lead, registrable_domain
+from domain.company.identity import first_phone
+from pms.rules import portal_account
+
+LIST_ENTRIES_MIN = 5
+"""Fewer blocks alike are a menu or a handful of links as often as a list."""
+
+_BLOCKS = ("li", "tr", "article", "div", "section", "dd", "dt", "p")
+_HEADINGS = ("h2", "h3", "h4", "h5")
+_OUTSIDE_LISTS = ("nav", "header", "footer", "form", "select")
+_NAME_LENGTH_MAX = 90
+_BLOCK_TEXT_MAX = 3_000  # a block longer than this holds articles or whole lists, not one company
+_SAME_NAME_MAX = 2  # two firms of one name; of three, it is a caption
+_PROVEN_SHARE_MIN = 0.5
+_NUMBERING = re.compile(r"^\s*(?:#?\d{1,3}\s*[.):-]\s*|[•·*–-]\s+)")
+_TRADE_WORD = re.compile(
+    r"\b(property|properties|management|managers?|pm|realty|realtors?|real estate|rentals?|residential|homes?|leasing"
+    r"|group|associates|partners|services|company|llc|inc|lp|ltd|corp)\b",
+    re.IGNORECASE,
+)
+_TRADE_NAME = re.compile(
+    r"\b(property|properties|management|managers?|pm|realty|realtors?|rentals?|residential|homes?|leasing)\b",
+    re.IGNORECASE,
+)
+_PAGE_NUMBER = re.compile(r"/(?:page|p)?/?\d+/?$", re.IGNORECASE)
+_NEXT = re.compile(r"^\W*(?:next(?: page)?|older(?: posts)?|more results|show more)\W*$|^[»›→]+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """One block of a list.
+
+    Attributes:
+        name: as the page prints it, without its number.
+        url: the block's link to a site of its own, unchanged; None where it links only within the list's site.
+        phone: as the page prints it.
+        text: all words of the block, for its place.
+    """
+
+    name: str
+    url: str | None
+    phone: str | None
+    text: str
+
+    @property
+    def is_of_trade(self) -> bool:
+        """Whether the name itself says that homes are managed."""
+        return _TRADE_NAME.search(self.name) is not None
+
+
+@dataclass(frozen=True)
+class ListReading:
+    """The longest list of a page (no entries: it is none), and the page that goes on with it."""
+
+    entries: tuple[ListEntry, ...]
+    next_url: str | None
+
+    @property
+    def is_of_trade(self) -> bool:
+        """Whether it lists property managers, and not, say, the members of a chamber of commerce."""
+        return sum(entry.is_of_trade for entry in self.entries) >= _PROVEN_SHARE_MIN * max(1, len(self.entries))
+
+
+def read_list(html: str, page_url: str) -> ListReading:
+    """Read a page as a list of companies.
+
+    Blocks are alike when they share parent, tag and class. They are companies when at least half of them link to sites
+    of their own, or bear a word of the trade in their names and have more said of them; people, menus and homes do neither.
+    """
+    tree = LexborHTMLParser(html)
+    if tree.body is None:
+        return ListReading((), None)
+    best: list[ListEntry] = []
+    for blocks in _groups(tree.body):
+        entries = _distinct([entry for block in blocks if (entry := _entry(block, page_url)) is not None])
+        if len(entries) > len(best) and _are_companies(entries):
+            best = entries
+    return ListReading(tuple(best), _next_page(tree, page_url))
+
+
+def _groups(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
+    """Blocks alike; each block as its nodes, since a heading's block goes on until the next heading."""
+    alike: dict[tuple[int, str, str], list[LexborNode]] = {}
+    for node in body.css(",".join((*_BLOCKS, *_HEADINGS))):
+        parent = node.parent
+        if parent is not None:
+            key = (parent.mem_id, node.tag or "", (node.attributes.get("class") or "").strip())
+            alike.setdefault(key, []).append(node)
+    for (_, tag, _), nodes in alike.items():
+        if len(nodes) >= LIST_ENTRIES_MIN and not _is_outside_lists(nodes[0]):
+            yield [[node, *_until_next(node)] if tag in _HEADINGS else [node] for node in nodes]
+
+
+def _until_next(heading: LexborNode) -> Iterator[LexborNode]:
+    node = heading.next
+    while node is not None and node.tag not in _HEADINGS and node.tag != "h1":
+        yield node
+        node = node.next
+
+
+def _is_outside_lists(node: LexborNode) -> bool:
+    above = node.parent
+    while above is not None:
+        if above.tag in _OUTSIDE_LISTS:
+            return True
+        above = above.parent
+    return False
+
+
+def _entry(block: list[LexborNode], page_url: str) -> ListEntry | None:
+    text = _one_line(" ".join(node.text(separator=" ") for node in block))
+    name = _name(block)
+    if name is None or len(text) > _BLOCK_TEXT_MAX:
+        return None
+    return ListEntry(name=name, url=_own_link(block, page_url), phone=first_phone(text), text=text)
+
+
+def _name(block: list[LexborNode]) -> str | None:
+    for selector in (*_HEADINGS, "strong", "b", "a"):
+        for node in block:
+            found = node if node.tag == selector else node.css_first(selector)
+            words = _NUMBERING.sub("", _one_line(found.text(separator=" "))) if found is not None else ""
+            if _may_be_name(words):
+                return words
+    return None
+
+
+def _may_be_name(words: str) -> bool:
+    return (
+        2 < len(words) <= _NAME_LENGTH_MAX
+        and any(char.isupper() for char in words)
+        and not words.endswith(("?", "!", ":"))
+        and "://" not in words
+        and _NEXT.match(words) is None
+    )
+
+
+def _own_link(block: list[LexborNode], page_url: str) -> str | None:
+    for node in block:
+        links = [node] if node.tag == "a" else node.css("a[href]")
+        for link in links:
+            url = _absolute(page_url, link.attributes.get("href"))
+            if url is None or registrable_domain(url) in (None, registrable_domain(page_url)):
+                continue
+            # Maps and networks lead to nobody's site; a portal host is no lead either, but it leads to one.
+            if is_not_a_lead(url) in (None, NotALead.FREE_HOST) or portal_account(url) is not None:
+                return url
+    return None
+
+
+def _are_companies(entries: list[ListEntry]) -> bool:
+    if len(entries) < LIST_ENTRIES_MIN:
+        return False
+    enough = _PROVEN_SHARE_MIN * len(entries)
+    sites = {registrable_domain(entry.url) for entry in entries if entry.url and is_not_a_lead(entry.url) is None}
+    # A menu's words are of the trade as well; but a list says more of each company than its name: where, what number.
+    in_trade = sum(
+        len(entry.text) > len(entry.name) + 2 and _TRADE_WORD.search(entry.name) is not None for entry in entries
+    )
+    return len(sites) >= enough or in_trade >= enough
+
+
+def _distinct(entries: list[ListEntry]) -> list[ListEntry]:
+    """Blocks of one name each: what several blocks are called is a caption ("Website", "Read more"), not a name."""
+    by_name: dict[str, dict[str | None, ListEntry]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.name.casefold(), {}).setdefault(entry.url, entry)
+    return [entry for found in by_name.values() if len(found) <= _SAME_NAME_MAX for entry in found.values()]
+
+
+def _next_page(tree: LexborHTMLParser, page_url: str) -> str | None:
+    for node in tree.css('link[rel="next"], a[rel="next"], a[href]'):
+        named = node.attributes.get("rel") == "next" or _NEXT.match(_one_line(node.text(separator=" ")))
+        url = _absolute(page_url, node.attributes.get("href")) if named else None
+        if url and url != urldefrag(page_url).url and _without_number(url) == _without_number(page_url):
+            return url
+    return None
+
+
+def _without_number(url: str) -> tuple[str, str]:
+    """Host and path without a page's number: a list goes on under its own address, the next article of a blog does not."""
+    parts = urlsplit(url)
+    return parts.netloc.lower(), _PAGE_NUMBER.sub("", parts.path).rstrip("/")
+
+
+def _absolute(page_url: str, reference: str | None) -> str | None:
+    if not reference:
+        return None
+    try:
+        url = urldefrag(urljoin(page_url, reference.strip())).url
+    except ValueError:  # a malformed address leads nowhere
+        return None
+    return url if url.startswith(("http://", "https://")) else None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
