@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     web_proxy: str | None = None
     page_timeout_s: float = Field(default=15.0, gt=0)
-    host_pace_s: float = Field(
+    host_request_interval_s: float = Field(
         default=1.0,
         ge=0,
         allow_inf_nan=False,
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     crawl_delay_max_s: float = Field(
         default=10.0, ge=0, allow_inf_nan=False, description="The most that a site's Crawl-delay can ask for."
     )
-    pace_wait_max_s: float = Field(
+    rate_limit_wait_max_s: float = Field(
         default=120.0, ge=0, le=240, description="How long one request queues for its site at most."
     )
     page_bytes_max: int = Field(default=3_000_000, gt=0)

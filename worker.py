@@ -29,7 +29,7 @@ from activities.export import ExportActivities
 from activities.heartbeats import HEARTBEAT_INTERVAL
 from activities.notify import NotifyActivities
 from activities.runs import RunActivities
-from activities.worker_shutdown import HandingBack
+from activities.worker_shutdown import RescheduleOnShutdown
 from agents.loop import AgentRunner
 from agents.role import ROLE_NAMES
 from crm import hubspot
@@ -66,7 +66,7 @@ _SEARCH_TIMEOUT_S = 20.0
 _NO_KEY = "not-set"  # servers of one's own often take no key, but the client insists on one
 
 
-def sandboxed_runner() -> SandboxedWorkflowRunner:
+def workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox for workflow code: our pure packages are passed through, loaded once instead of once per run."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
     return SandboxedWorkflowRunner(restrictions=restrictions)
@@ -167,12 +167,12 @@ def build_workers(
             task_queue=TASK_QUEUE,
             workflows=[LeadListWorkflow, CompanyWorkflow],
             activities=steps,
-            workflow_runner=sandboxed_runner(),
+            workflow_runner=workflow_runner(),
             max_concurrent_activities=settings.database_pool_max * 2,
             max_concurrent_activity_task_polls=ACTIVITY_POLLS,
             graceful_shutdown_timeout=drain,
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-            interceptors=[HandingBack()],
+            interceptors=[RescheduleOnShutdown()],
             deployment_config=deployment,
         ),
         Worker(
@@ -183,7 +183,7 @@ def build_workers(
             max_concurrent_activity_task_polls=ACTIVITY_POLLS,
             graceful_shutdown_timeout=drain,
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-            interceptors=[HandingBack()],
+            interceptors=[RescheduleOnShutdown()],
             deployment_config=deployment,
         ),
     )

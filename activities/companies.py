@@ -15,7 +15,7 @@ from agents.roles import company_research
 from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.site_pages import RESEARCH_PAGES, pages_to_open
 from crm.hubspot import HubSpotCompanies
-from domain.activity_io import CompanyOutcome, CompanyStep, GateStep, Spend, TakenBack
+from domain.activity_io import CompanyInput, CompanyOutcome, Spend, SuppressionCheckInput, SuppressionCheckResult
 from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from domain.company.hosts import registrable_domain
 from domain.company.icp import grade
@@ -58,7 +58,7 @@ class CompanyActivities:
         self._gate = SuppressionGate(settings, hubspot)
 
     @activity.defn
-    async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
+    async def qualify_company(self, step: CompanyInput) -> CompanyOutcome:
         """Own domain, alive, suppression, duplicate, place and software: all that code can settle before a model is paid.
 
         Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
@@ -128,7 +128,7 @@ class CompanyActivities:
         return await self._decided(company, decided)
 
     @activity.defn
-    async def research_company(self, step: CompanyStep) -> CompanyOutcome:
+    async def research_company(self, step: CompanyInput) -> CompanyOutcome:
         """An agent reads the company's pages; code proves each claim, grades and judges.
 
         What any run has proven lately is taken as it is, and no agent asked; places and software are always as read just now.
@@ -215,14 +215,14 @@ class CompanyActivities:
         return await self._decided(company, decided, spend)
 
     @activity.defn
-    async def end_failed_company(self, step: CompanyStep) -> None:
+    async def end_failed_company(self, step: CompanyInput) -> None:
         """End a company whose step failed for good, so that the run goes on without it."""
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
         await self._end(company, CompanyStatus.FAILED, ReasonCode.STEP_FAILED)
 
     @activity.defn
-    async def recheck_suppression(self, step: GateStep) -> TakenBack:
+    async def recheck_suppression(self, step: SuppressionCheckInput) -> SuppressionCheckResult:
         """Ask the gate again for the companies about to be delivered, and take out those that it names now, and those of which
         people were forgotten so that too few are left. Companies forgotten since they were complete are taken out already.
 
@@ -252,9 +252,9 @@ class CompanyActivities:
                 await _write_end(conn, company, status, code, detail)
                 await withdrawn.record(conn, run_id, company.company_id, check)
             taken = tuple(await withdrawn.taken_by(conn, run_id, check))
-        return TakenBack(companies=taken, passed="" if taken else selection_digest(selected))
+        return SuppressionCheckResult(companies=taken, passed="" if taken else selection_digest(selected))
 
-    async def _spent_before(self, step: CompanyStep) -> Spend:
+    async def _spent_before(self, step: CompanyInput) -> Spend:
         """What an earlier attempt of this very step has bought and could not tell its run any more. Not in a first attempt: there it may be
         a company that was reopened, whose run knows. So a step that is handed back between storing its result and telling of it stays
         out of the run's own count; ``status`` and the limits count what is stored."""
@@ -360,7 +360,7 @@ def company_input(company: CompanyRow) -> dict[str, object]:
     }
 
 
-def _subject(step: CompanyStep) -> str:
+def _subject(step: CompanyInput) -> str:
     return f"company {step.company.company_id} round {step.retry_round}"
 
 

@@ -14,7 +14,7 @@ from agents.loop import AgentRunner
 from agents.roles import contact_research
 from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.site_pages import CONTACT_PAGES, pages_to_open
-from domain.activity_io import CompanyOutcome, CompanyStep
+from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.contact.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, select_contacts
 from domain.contact.email_status import as_found
@@ -43,7 +43,7 @@ class ContactActivities:
         self._settings = settings
 
     @activity.defn
-    async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
+    async def find_contacts(self, step: CompanyInput) -> CompanyOutcome:
         """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
 
         People whom any run has proven lately are taken as they are, once: the agent is asked where too few of them can be delivered,
@@ -132,7 +132,7 @@ class ContactActivities:
         return CompanyOutcome(contacts=len(people), spend=answer.spend)
 
     @activity.defn
-    async def settle_contacts(self, step: CompanyStep) -> CompanyOutcome:
+    async def settle_contacts(self, step: CompanyInput) -> CompanyOutcome:
         """Select who is delivered; the company is complete when there are enough, and ends short of contacts
         after the last attempt. ``contacts`` counts the selected.
         """
@@ -189,5 +189,5 @@ class ContactActivities:
         return CompanyOutcome(contacts=len(reused))
 
 
-def _subject(step: CompanyStep) -> str:
+def _subject(step: CompanyInput) -> str:
     return f"company {step.company.company_id} round {step.retry_round}"

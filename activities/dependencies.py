@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
-from domain.activity_io import CheckStep
+from domain.activity_io import DependencyCheckInput
 from domain.failures import STILL_DOWN, Dependency
 from settings import SearchBackendName, Settings
 from store.database import Database
@@ -38,7 +38,7 @@ class DependencyActivities:
         self._crm = crm
 
     @activity.defn
-    async def check_dependencies(self, step: CheckStep) -> None:
+    async def check_dependencies(self, step: DependencyCheckInput) -> None:
         """See that all of these answer. Stores nothing, so it may run any number of times.
 
         An answer is one that a server in order gives: a list of models or an error of ours, but no 429 and no 5xx. It does

@@ -10,11 +10,11 @@ from temporalio import activity
 from activities.candidates import checked_candidate
 from activities.directory_pages import ListReadings, read_lists_whole
 from activities.heartbeats import heartbeating
-from activities.stored_candidates import candidates_at_hand
+from activities.stored_candidates import stored_candidates
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import discovery
 from agents.roles.discovery import DiscoveryOutput
-from domain.activity_io import POSITIONS_PER_TASK, TaskOutcome, TaskStep
+from domain.activity_io import POSITIONS_PER_TASK, SearchTaskInput, SearchTaskOutcome
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.places import state_names
 from domain.request.search_plan import WITHOUT_MODEL
@@ -46,7 +46,7 @@ class DiscoveryActivities:
         self._found_again_hours = settings.search_ttl_hours
 
     @activity.defn
-    async def discover(self, step: TaskStep) -> TaskOutcome:
+    async def discover(self, step: SearchTaskInput) -> SearchTaskOutcome:
         """Run a search task and store the companies that it names with proof.
 
         Safe to run twice: model turns are stored as they arrive, companies are keyed within the run.
@@ -73,20 +73,20 @@ class DiscoveryActivities:
         return await self._search(step, task, asked, searched_as)
 
     @activity.defn
-    async def end_failed_search_task(self, step: TaskStep) -> None:
+    async def end_failed_search_task(self, step: SearchTaskInput) -> None:
         """Mark a task whose step failed for good, so that the run goes on without it and ``retry`` finds it."""
         async with self._database.transaction() as conn:
             await search_tasks.fail_task(conn, step.task.task_id)
 
-    async def _take_at_hand(self, step: TaskStep, task: SearchTaskRow) -> TaskOutcome:
+    async def _take_at_hand(self, step: SearchTaskInput, task: SearchTaskRow) -> SearchTaskOutcome:
         run_id = step.request.run_id
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await candidates_at_hand(conn, run_id, task.kind, step.request.criteria)
+                found = await stored_candidates(conn, run_id, task.kind, step.request.criteria)
             await self._store(run_id, task, found)
-        return await self._finish(task, TaskYield(named=len(found)), TaskOutcome(named=len(found)))
+        return await self._finish(task, TaskYield(named=len(found)), SearchTaskOutcome(named=len(found)))
 
-    async def _take_over(self, task: SearchTaskRow, before: SearchedBefore) -> TaskOutcome:
+    async def _take_over(self, task: SearchTaskRow, before: SearchedBefore) -> SearchTaskOutcome:
         """What a run for the same has found by this search is not bought again while search results are kept."""
         with heartbeating():
             async with self._database.transaction() as conn:
@@ -95,11 +95,11 @@ class DiscoveryActivities:
             await self._store(task.run_id, task, found)
         found_by_task = TaskYield(named=len(found), listed=before.listed, poor_reads=before.poor_reads)
         log.info("search_task_taken_over", searched_at=before.searched_at.isoformat(), named=len(found))
-        return await self._finish(task, found_by_task, TaskOutcome(named=len(found)))
+        return await self._finish(task, found_by_task, SearchTaskOutcome(named=len(found)))
 
     async def _search(
-        self, step: TaskStep, task: SearchTaskRow, asked: dict[str, object], searched_as: str
-    ) -> TaskOutcome:
+        self, step: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], searched_as: str
+    ) -> SearchTaskOutcome:
         run_id = step.request.run_id
 
         async def claim_page(url: str) -> bool:
@@ -121,7 +121,7 @@ class DiscoveryActivities:
                 known_sites=known_sites,
             )
             if answer.interruption is not None:
-                return TaskOutcome(spend=answer.spend, interruption=answer.interruption)
+                return SearchTaskOutcome(spend=answer.spend, interruption=answer.interruption)
             found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
             async with self._database.transaction() as conn:
                 known = await companies.mentions(conn, run_id, but_of=task.task_id)
@@ -137,7 +137,7 @@ class DiscoveryActivities:
         found_by_task = TaskYield(
             named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
         )
-        outcome = TaskOutcome(named=len(candidates), spend=answer.spend)
+        outcome = SearchTaskOutcome(named=len(candidates), spend=answer.spend)
         outcome = await self._finish(task, found_by_task, outcome, searched_as if is_settled(answer, lists) else None)
         log.info(
             "search_task_done",
@@ -164,14 +164,14 @@ class DiscoveryActivities:
                     position += is_new
 
     async def _finish(
-        self, task: SearchTaskRow, found: TaskYield, outcome: TaskOutcome, searched_as: str | None = None
-    ) -> TaskOutcome:
+        self, task: SearchTaskRow, found: TaskYield, outcome: SearchTaskOutcome, searched_as: str | None = None
+    ) -> SearchTaskOutcome:
         async with self._database.transaction() as conn:
             new = await search_tasks.finish_task(conn, task.task_id, found, searched_as)
         return outcome.model_copy(update={"new": new})
 
 
-def _subject(step: TaskStep) -> str:
+def _subject(step: SearchTaskInput) -> str:
     return f"task {step.task.task_id} round {step.retry_round}"
 
 
@@ -198,7 +198,7 @@ def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate],
     return list(reversed(once.values())), grounder.dropped
 
 
-def task_input(step: TaskStep, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
+def task_input(step: SearchTaskInput, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
     """What the agent is told: its own task, and the names that need not be found again."""
     criteria = step.request.criteria
     return {

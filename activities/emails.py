@@ -5,7 +5,7 @@ from temporalio import activity
 
 from activities.companies import own_domains
 from activities.heartbeats import heartbeating
-from domain.activity_io import CompanyStep
+from domain.activity_io import CompanyInput
 from domain.contact.email_status import published_domains, verify
 from domain.contact.mail_domain import MailDomain
 from store.companies import companies, contacts
@@ -26,7 +26,7 @@ class EmailActivities:
         self._mail_domains = mail_domains
 
     @activity.defn
-    async def verify_emails(self, step: CompanyStep) -> int:
+    async def verify_emails(self, step: CompanyInput) -> int:
         """Store the status of every address of the company's people so far: refused ones and inferred ones, with the scores.
 
         Safe to run twice: it is worked out from what the pages print and what DNS says now, whatever an earlier attempt

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
-from domain.activity_io import ExportResult, RunStep
+from domain.activity_io import ExportResult, RunInput
 from domain.delivery.csv_files import CsvFile, render_files
 from domain.request.progress import RunStatus
 from store.companies import companies
@@ -53,7 +53,7 @@ class ExportActivities:
         self._database = database
 
     @activity.defn
-    async def export_run(self, step: RunStep) -> ExportResult:
+    async def export_run(self, step: RunInput) -> ExportResult:
         """Render both files and store them with the run; both or neither, and again gives the same rows."""
         async with self._database.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 from temporalio import activity
 
-from activities.worker_shutdown import HandedBackError, hand_back_if_draining
+from activities.worker_shutdown import RescheduleError, reschedule_if_shutting_down
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
 
     Yields:
         A function to tell the number of the turn that begins; it is the heartbeat's detail. On a worker that is stopping it
-        raises ``HandedBackError`` instead: between two turns nothing that is paid for is lost. So it does when half of the attempt's
+        raises ``RescheduleError`` instead: between two turns nothing that is paid for is lost. So it does when half of the attempt's
         time is gone: a turn may queue for long, and one that runs out of time would count as a failure.
     """
     turn, first = 0, None
@@ -31,11 +31,11 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
 
     def on_turn(number: int) -> None:
         nonlocal turn, first
-        hand_back_if_draining()
+        reschedule_if_shutting_down()
         first = number if first is None else first
         if number > first and time.monotonic() - began_s > half_s:
-            log.info("step_handed_back", activity=activity.info().activity_type, why="half of its time is gone")
-            raise HandedBackError("half of the attempt's time is gone")
+            log.info("activity_rescheduled", activity=activity.info().activity_type, why="half of its time is gone")
+            raise RescheduleError("half of the attempt's time is gone")
         turn = number
         activity.heartbeat(turn)
 

@@ -8,7 +8,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.activity_io import NotifyStep
+from domain.activity_io import NotifyInput
 from domain.request.progress import RunStatus
 from settings import Settings
 from store.database import Database
@@ -27,7 +27,7 @@ class NotifyActivities:
         self._settings = settings
 
     @activity.defn
-    async def notify_requester(self, step: NotifyStep) -> bool:
+    async def notify_requester(self, step: NotifyInput) -> bool:
         """Send the message for a change of state; returns whether one was sent now.
 
         Two attempts at once wait for each other. The change is marked as told only after the server has taken the message: a

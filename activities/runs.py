@@ -8,17 +8,17 @@ from temporalio import activity
 from activities.questions import options_for
 from activities.stored_candidates import wanted_of
 from domain.activity_io import (
-    AskStep,
-    DecidedStep,
-    Finished,
-    FinishStep,
-    NewCompanies,
-    NewCompaniesStep,
-    NextTasks,
-    NextTasksStep,
-    RefusedStep,
-    RunStep,
-    StateStep,
+    CompanyBatch,
+    CompanyBatchInput,
+    DecisionInput,
+    FinishInput,
+    FinishResult,
+    QuestionInput,
+    RefusedAnswerInput,
+    RunInput,
+    RunStateInput,
+    SearchTaskBatch,
+    SearchTaskBatchInput,
 )
 from domain.delivery.selection import selection_digest
 from domain.request.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
@@ -35,14 +35,14 @@ from store.runs import agent_turns, audit, runs, search_tasks
 log = structlog.get_logger()
 
 
-def _default(step: AskStep) -> DecisionAction:
+def _default(step: QuestionInput) -> DecisionAction:
     """What is done without an answer: an outage is waited out, a shortfall delivered as it is."""
     if step.reason is DecisionReason.DEPENDENCY_DOWN:
         return DecisionAction.RETRY
     return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
 
 
-async def _spent(conn: Connection, step: AskStep) -> str:
+async def _spent(conn: Connection, step: QuestionInput) -> str:
     """At the limit, what is spent of it: from the store, for a workflow learns what a step has cost only at its end."""
     if step.reason is not DecisionReason.BUDGET_REACHED:
         return ""
@@ -60,7 +60,7 @@ class RunActivities:
         self._settings = settings
 
     @activity.defn
-    async def plan_run_search(self, step: RunStep) -> int:
+    async def plan_run_search(self, step: RunInput) -> int:
         """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
         async with self._database.transaction() as conn:
             added = await self._plan(conn, step.request)
@@ -68,30 +68,30 @@ class RunActivities:
         return added
 
     @activity.defn
-    async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
+    async def next_search_tasks(self, step: SearchTaskBatchInput) -> SearchTaskBatch:
         """The next open search tasks in plan order; those of kinds that have dried up are given up."""
         async with self._database.transaction() as conn:
             await search_tasks.give_up(conn, step.run_id, step.dried_up)
             tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit)
             given_up = await search_tasks.kinds_given_up(conn, step.run_id)
-        return NextTasks(tasks=tuple(tasks), given_up=tuple(given_up))
+        return SearchTaskBatch(tasks=tuple(tasks), given_up=tuple(given_up))
 
     @activity.defn
-    async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
+    async def new_companies(self, step: CompanyBatchInput) -> CompanyBatch:
         """Companies stored since the last look."""
         async with self._database.transaction() as conn:
             refs, cursor = await companies.found_after(conn, step.run_id, step.cursor, step.limit)
             remaining = await companies.count_found_after(conn, step.run_id, cursor)
-        return NewCompanies(companies=tuple(refs), cursor=cursor, remaining=remaining)
+        return CompanyBatch(companies=tuple(refs), cursor=cursor, remaining=remaining)
 
     @activity.defn
-    async def record_state(self, step: StateStep) -> None:
+    async def record_state(self, step: RunStateInput) -> None:
         """Write stage and status where people query them."""
         async with self._database.transaction() as conn:
             await runs.set_state(conn, step.run_id, step.stage, step.status, step.note)
 
     @activity.defn
-    async def put_question(self, step: AskStep) -> DecisionRequest:
+    async def put_question(self, step: QuestionInput) -> DecisionRequest:
         """Store a question with its options. From here on the run buys nothing until it is answered."""
         async with self._database.transaction() as conn:
             await runs.set_state(conn, step.request.run_id, step.stage, RunStatus.NEEDS_USER_DECISION, "")
@@ -118,7 +118,7 @@ class RunActivities:
         return question
 
     @activity.defn
-    async def apply_decision(self, step: DecidedStep) -> int:
+    async def apply_decision(self, step: DecisionInput) -> int:
         """Store an answer, amend the run and put back the companies it may let in; returns how many."""
         request, decision = step.request, step.decision
         reasons = reopened_reasons(decision)
@@ -144,7 +144,7 @@ class RunActivities:
         return reopened
 
     @activity.defn
-    async def record_refused_decision(self, step: RefusedStep) -> None:
+    async def record_refused_decision(self, step: RefusedAnswerInput) -> None:
         """Keep an answer that was refused, and why; an open question shows it."""
         async with self._database.transaction() as conn:
             await runs.set_problem(conn, step.run_id, step.problem)
@@ -157,7 +157,7 @@ class RunActivities:
             )
 
     @activity.defn
-    async def finish_run(self, step: FinishStep) -> Finished:
+    async def finish_run(self, step: FinishInput) -> FinishResult:
         """End a run: the first complete companies in order are what it delivers, counts and exports.
 
         Are these not the ones any more that passed the last gate (somebody was forgotten since), nothing is written and the run goes on.
@@ -168,14 +168,14 @@ class RunActivities:
             stored = await runs.lock_end(conn, step.request.run_id)
             if stored is not None and (stored.status is step.status or step.status is RunStatus.COMPLETED):
                 people = await export_rows.contacts_selected(conn, stored.selected)
-                return Finished(companies=len(stored.selected), contacts=people)
+                return FinishResult(companies=len(stored.selected), contacts=people)
             selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
             if step.passed:
                 whole = await export_rows.count_with_contacts(conn, selected, step.request.contacts_min)
                 if whole < len(selected) or selection_digest(selected) != step.passed:
                     log.info("selection_changed_after_gate", companies=whole)
-                    return Finished(companies=whole, contacts=people, has_changed=True)
+                    return FinishResult(companies=whole, contacts=people, has_changed=True)
             await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
             await agent_turns.lose_open_turns(conn, step.request.run_id)
             await audit.record(
@@ -186,10 +186,10 @@ class RunActivities:
                 detail={"companies": len(selected), "contacts": people, "note": step.note},
             )
         log.info("run_ended", status=step.status.value, companies=len(selected), contacts=people)
-        return Finished(companies=len(selected), contacts=people)
+        return FinishResult(companies=len(selected), contacts=people)
 
     async def _plan(self, conn: Connection, request: RunRequest) -> int:
-        at_hand = await stored_sources.count_at_hand(conn, request.run_id, wanted_of(request.criteria))
+        at_hand = await stored_sources.count_stored_candidates(conn, request.run_id, wanted_of(request.criteria))
         given_up = await search_tasks.given_up_before(conn, request.run_id, self._settings.search_ttl_hours)
         tasks = plan_search(request.criteria, at_hand)
         return await search_tasks.insert_tasks(conn, request.run_id, tasks, given_up=given_up)

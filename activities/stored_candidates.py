@@ -21,7 +21,7 @@ from store.database import Connection
 from store.tools import tool_results
 from store.tools.tool_results import ToolResult
 
-AT_HAND_MAX = 10_000
+STORED_CANDIDATES_MAX = 10_000
 """As many as a run may want companies."""
 _KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
 
@@ -41,12 +41,17 @@ def wanted_of(criteria: Criteria) -> Wanted:
     return wanted.model_copy(update={"states": states, "cities": criteria.cities})
 
 
-async def candidates_at_hand(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
+async def stored_candidates(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
     """The candidates of a task of kind ``seeds`` or ``known_companies``, in a fixed order."""
     wanted = wanted_of(criteria)
     if kind == "known_companies":
-        return [_of_known(known) for known in await stored_sources.known_companies(conn, run_id, wanted, AT_HAND_MAX)]
-    return [await _of_seed(conn, seed) for seed in await stored_sources.seeds(conn, run_id, wanted, AT_HAND_MAX)]
+        return [
+            _of_known(known)
+            for known in await stored_sources.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+        ]
+    return [
+        await _of_seed(conn, seed) for seed in await stored_sources.seeds(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+    ]
 
 
 def _of_known(known: KnownCompany) -> Candidate:

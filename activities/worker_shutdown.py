@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from domain.failures import HANDED_BACK
+from domain.failures import RESCHEDULE
 
 log = structlog.get_logger()
 
@@ -21,38 +21,38 @@ log = structlog.get_logger()
 _AT_ONCE = timedelta(milliseconds=1)
 
 
-class HandedBackError(ApplicationError):
+class RescheduleError(ApplicationError):
     """The step goes on in another attempt."""
 
     def __init__(self, why: str = "the worker stops") -> None:
         super().__init__(
             f"handed back: {why}",
-            type=HANDED_BACK,
+            type=RESCHEDULE,
             next_retry_delay=_AT_ONCE,
             category=ApplicationErrorCategory.BENIGN,
         )
 
 
-def hand_back_if_draining() -> None:
+def reschedule_if_shutting_down() -> None:
     """At a point where nothing is under way: end here when the worker is stopping.
 
     Raises:
-        HandedBackError: it is.
+        RescheduleError: it is.
     """
     if activity.is_worker_shutdown():
-        log.info("step_handed_back", activity=activity.info().activity_type)
-        raise HandedBackError
+        log.info("activity_rescheduled", activity=activity.info().activity_type)
+        raise RescheduleError
 
 
-class HandingBack(Interceptor):
+class RescheduleOnShutdown(Interceptor):
     """Turns the cancellation that a drain ends with into handing back."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """See ``Interceptor``."""
-        return _HandingBack(next)
+        return _RescheduleOnShutdown(next)
 
 
-class _HandingBack(ActivityInboundInterceptor):
+class _RescheduleOnShutdown(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         try:
             return await super().execute_activity(input)
@@ -60,5 +60,5 @@ class _HandingBack(ActivityInboundInterceptor):
             details = activity.cancellation_details()
             if details is None or not details.worker_shutdown or details.cancel_requested:
                 raise
-            log.info("step_handed_back", activity=activity.info().activity_type)
-            raise HandedBackError from None
+            log.info("activity_rescheduled", activity=activity.info().activity_type)
+            raise RescheduleError from None

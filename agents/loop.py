@@ -37,7 +37,7 @@ from store.runs import agent_turns
 from store.runs.agent_turns import Reservation, StoredTurn, TurnKey
 from store.tools.tool_results import ToolResult
 from web.gateway import ToolGateway
-from web.rate_limit import PacedOutError, ServicePace
+from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class AgentRunner:
         self._gateway = gateway
         self._database = database
         self._settings = settings
-        self._pace = ServicePace(
+        self._pace = ServiceRateLimit(
             database, f"model:{settings.openai_model}", settings.model_requests_per_minute, _PACE_WAIT_MAX_S
         )
         # Not a part of a conversation's key: a worker that offers other tools goes on with what was bought.
@@ -268,7 +268,7 @@ class AgentRunner:
         for slowed_down in range(_SLOWED_DOWN_MAX + 1):
             try:
                 await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
-            except PacedOutError as error:
+            except RateLimitTimeoutError as error:
                 raise rate_limited(error.free_in_s) from error
             async with self._database.transaction() as conn:
                 reserved = await agent_turns.reserve_turn(

@@ -11,7 +11,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from domain.failures import HANDED_BACK
+from domain.failures import RESCHEDULE
 
 _TIMESTAMPS = frozenset({"created_at"})
 _UNSTEADY = "SiteUnsteadyError"
@@ -139,7 +139,7 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
                         retried[f"{name}: {_reason(started.last_failure)}"] += started.attempt - 1
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                     ended = event.activity_task_failed_event_attributes
-                    if _reason(ended.failure) == HANDED_BACK:
+                    if _reason(ended.failure) == RESCHEDULE:
                         handed_back += 1
                         continue
                     failed[f"{names[ended.scheduled_event_id]}: {_reason(ended.failure)}"] += 1

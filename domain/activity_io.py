@@ -32,19 +32,19 @@ class Spend(Step):
         return Spend(cost_usd=self.cost_usd + other.cost_usd, model_calls=self.model_calls + other.model_calls)
 
 
-class RunStep(Step):
+class RunInput(Step):
     """A step on a whole run as it is now requested (criteria and limits may have been amended)."""
 
     request: RunRequest
 
 
-class GateStep(RunStep):
+class SuppressionCheckInput(RunInput):
     """Ask the last gate for a run; ``check`` numbers the times that it was asked and the answer came home."""
 
     check: int = 0
 
 
-class TaskRef(Step):
+class SearchTaskRef(Step):
     """A search task to run; ``label`` is its query."""
 
     task_id: UUID
@@ -53,22 +53,22 @@ class TaskRef(Step):
     kind: TaskKind = "individual"
 
 
-class NextTasks(Step):
+class SearchTaskBatch(Step):
     """Search tasks handed out, in plan order; and the kinds of which tasks were given up, in this run or one like it before."""
 
-    tasks: tuple[TaskRef, ...] = ()
+    tasks: tuple[SearchTaskRef, ...] = ()
     given_up: tuple[TaskKind, ...] = ()
 
 
-class TaskStep(Step):
+class SearchTaskInput(Step):
     """Run one search task for a run."""
 
     request: RunRequest
-    task: TaskRef
+    task: SearchTaskRef
     retry_round: int = 0
 
 
-class TaskOutcome(Step):
+class SearchTaskOutcome(Step):
     """How a search task ended: companies named with proof, and how many of them were new to the run."""
 
     named: int = 0
@@ -84,7 +84,7 @@ class CompanyRef(Step):
     position: int
 
 
-class CompanyStep(Step):
+class CompanyInput(Step):
     """Work on one company for a run.
 
     Attributes:
@@ -119,7 +119,7 @@ class CompanyOutcome(Step):
         return self.interruption is not None or self.status is not CompanyStatus.FOUND
 
 
-class NewCompanies(Step):
+class CompanyBatch(Step):
     """Companies found since the last look; ``cursor`` is where to go on, ``remaining`` how many come after it."""
 
     companies: tuple[CompanyRef, ...]
@@ -127,7 +127,7 @@ class NewCompanies(Step):
     remaining: int = 0
 
 
-class NewCompaniesStep(Step):
+class CompanyBatchInput(Step):
     """Load companies that were found after ``cursor`` (store sequence number)."""
 
     run_id: UUID
@@ -135,7 +135,7 @@ class NewCompaniesStep(Step):
     limit: int = 200
 
 
-class NextTasksStep(Step):
+class SearchTaskBatchInput(Step):
     """Hand out the next open search tasks of a run, but none of the kinds that have dried up."""
 
     run_id: UUID
@@ -144,7 +144,7 @@ class NextTasksStep(Step):
     dried_up: tuple[TaskKind, ...] = ()
 
 
-class StateStep(Step):
+class RunStateInput(Step):
     """Write the run's stage and status where people query them."""
 
     run_id: UUID
@@ -153,24 +153,24 @@ class StateStep(Step):
     note: str = ""
 
 
-class TakenBackCompany(CompanyRef):
+class WithdrawnCompany(CompanyRef):
     """A company taken out at the last gate, and for what."""
 
     reason: ReasonCode = ReasonCode.SUPPRESSED
 
 
-class TakenBack(Step):
+class SuppressionCheckResult(Step):
     """Complete companies that may not be delivered after all.
 
     Attributes:
         passed: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
     """
 
-    companies: tuple[TakenBackCompany, ...] = ()
+    companies: tuple[WithdrawnCompany, ...] = ()
     passed: str = ""
 
 
-class AskStep(Step):
+class QuestionInput(Step):
     """Put a question: store it and work out what each option is expected to yield and cost."""
 
     request: RunRequest
@@ -182,7 +182,7 @@ class AskStep(Step):
     deadline_at: str
 
 
-class DecidedStep(Step):
+class DecisionInput(Step):
     """Apply an answer: store it and reopen the companies that it may let in."""
 
     request: RunRequest
@@ -190,7 +190,7 @@ class DecidedStep(Step):
     question: DecisionRequest
 
 
-class RefusedStep(Step):
+class RefusedAnswerInput(Step):
     """Record an answer that was refused."""
 
     run_id: UUID
@@ -198,19 +198,19 @@ class RefusedStep(Step):
     problem: str
 
 
-class CheckStep(Step):
+class DependencyCheckInput(Step):
     """See whether dependencies of a run that were down answer again."""
 
     run_id: UUID
     dependencies: tuple[Dependency, ...]
 
 
-class FinishStep(Step):
+class FinishInput(Step):
     """End a run with the first complete companies, in the order of the selection.
 
     Attributes:
-        passed: what the last gate let pass (``TakenBack``). Are it others by now, or do they lack people, the run does not end.
-            Empty: they are not compared.
+        passed: digest of the selection that passed the last suppression check. If the selection changed since, the run does not end.
+            Empty: not compared.
     """
 
     request: RunRequest
@@ -219,7 +219,7 @@ class FinishStep(Step):
     passed: str = ""
 
 
-class Finished(Step):
+class FinishResult(Step):
     """What a run ended with, or that it did not.
 
     Attributes:
@@ -231,7 +231,7 @@ class Finished(Step):
     has_changed: bool = False
 
 
-class NotifyStep(Step):
+class NotifyInput(Step):
     """Tell the requester of a change of state; ``state_key`` names the change, so that it is told once."""
 
     run_id: UUID

@@ -17,8 +17,8 @@ SEARCH_UNAVAILABLE = "SearchUnavailableError"
 HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
 HUBSPOT_REFUSED_US = "HubSpotRefusedError"
 STILL_DOWN = "DependencyStillDown"
-HANDED_BACK = (
-    "HandedBack"  # by an attempt that cannot finish it (its worker stops, its time is gone); no failure of the step
+RESCHEDULE = (
+    "Reschedule"  # by an attempt that cannot finish it (its worker stops, its time is gone); no failure of the step
 )
 HOST_BUSY = "HostBusyError"  # we ourselves ask so much of a site that no turn came; no failure of the step either
 # psycopg's own names, as they reach Temporal when Postgres is gone, is starting or ending, takes nobody more, or has no disk or

@@ -26,7 +26,7 @@ from domain.contact.contact import (
     quality_score,
 )
 from domain.evidence import Evidence
-from grounding.job_titles import PostProblem, post_place
+from grounding.job_titles import TitleProblem, find_title
 from grounding.person_names import PageText
 from grounding.proximity import Cards, company_addresses, is_obfuscated
 from grounding.quotes import Grounder, comparable, contains, holds_address, page_url, without_links
@@ -69,10 +69,10 @@ def proven_people(
         if evidence is None:
             continue
         if _is_of_other_company(found.email, company_domains):
-            dropped[f"person:{PostProblem.ELSEWHERE}"] += 1
+            dropped[f"person:{TitleProblem.ELSEWHERE}"] += 1
             continue
         place = answer.place(found, evidence)
-        if isinstance(place, PostProblem):
+        if isinstance(place, TitleProblem):
             dropped[f"person:{place}"] += 1
             continue
         person = _person(answer, found, evidence, office_phones)
@@ -131,17 +131,17 @@ class _Answer:
             self._cards[result_id] = tuple(Cards(PageText(form, self._company_names), names) for form in forms)
         return self._cards[result_id]
 
-    def place(self, found: FoundPerson, evidence: Evidence) -> _Place | PostProblem:
+    def place(self, found: FoundPerson, evidence: Evidence) -> _Place | TitleProblem:
         """Where the person stands with the title, or why it is not their post in the company."""
         own_names = [*self._company_names, str(self.results[evidence.result_id].payload.get("title") or "")]
         name, title = comparable(found.full_name), comparable(found.title)
-        problem = PostProblem.OF_ANOTHER
+        problem = TitleProblem.OF_ANOTHER
         for form, cards in enumerate(self.cards(evidence.result_id)):
             for quote in dict.fromkeys((evidence.quote, without_links(evidence.quote))):
-                place = post_place(cards, comparable(quote), name, title, own_names, self.company_domains)
-                if not isinstance(place, PostProblem):
+                place = find_title(cards, comparable(quote), name, title, own_names, self.company_domains)
+                if not isinstance(place, TitleProblem):
                     return _Place(evidence.result_id, form, place)
-                problem = place if place is not PostProblem.OF_ANOTHER else problem
+                problem = place if place is not TitleProblem.OF_ANOTHER else problem
         return problem
 
     def words_beside(self, result_id: str, name: str, wanted: str) -> str | None:

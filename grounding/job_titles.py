@@ -23,7 +23,7 @@ from grounding.person_names import NEAR_CHARS, TITLE_WORDS, folded
 from grounding.proximity import Cards, Mark
 
 
-class PostProblem(StrEnum):
+class TitleProblem(StrEnum):
     """Why a title that is printed in a quote is not a person's post in the company."""
 
     OF_ANOTHER = "title_of_another"
@@ -80,16 +80,16 @@ _TELLING_WORD_MIN = 4  # letters; shorter words stand in many a domain
 _OWNERLIKE = frozenset({Level.OWNER, Level.NONE})  # of a director or manager, "of" names a department
 
 
-def post_place(
+def find_title(
     cards: Cards, quote: str, name: str, title: str, company_names: Collection[str], company_domains: Collection[str]
-) -> int | PostProblem:
+) -> int | TitleProblem:
     """Where the name stands whose post in the company the title in a quote is, or why it is not theirs.
 
     Args:
         quote: words that stand on the page and hold name and title.
         company_names: the company's names and the page's title.
     """
-    problem = PostProblem.OF_ANOTHER
+    problem = TitleProblem.OF_ANOTHER
     for start in cards.page.places(folded(quote)):
         for mark in cards.between(start, start + len(quote)):
             if not mark.is_of(name):
@@ -99,9 +99,9 @@ def post_place(
             if place is None:
                 continue
             if _is_testimonial(cards, mark):
-                problem = PostProblem.TESTIMONIAL
+                problem = TitleProblem.TESTIMONIAL
             elif _is_elsewhere(cards, place, title, company_names, company_domains):
-                problem = PostProblem.ELSEWHERE
+                problem = TitleProblem.ELSEWHERE
             else:
                 return mark.start
     return problem
@@ -123,7 +123,7 @@ def _is_in_testimonials(cards: Cards, place: int) -> bool:
 
 def _title_place(
     cards: Cards, mark: Mark, end: int, title: str, quote_start: int
-) -> tuple[tuple[int, int] | None, PostProblem | None]:
+) -> tuple[tuple[int, int] | None, TitleProblem | None]:
     """Where a title stands that is the name's, or what is wrong with the one that stands there."""
     chain = cards.joined(mark)
     begin = chain[-1].end
@@ -136,7 +136,7 @@ def _title_place(
             continue
         if _is_whole(cards, place, title):
             return place, None
-        problem = PostProblem.IN_PART
+        problem = TitleProblem.IN_PART
     first = cards.page.line_of(mark.start)[0]
     for at in cards.page.places(title, max(quote_start, first - 2 * NEAR_CHARS), mark.start):
         place = (at, at + len(title))
@@ -147,7 +147,7 @@ def _title_place(
             continue
         if _is_whole(cards, place, title):
             return place, None
-        problem = PostProblem.IN_PART
+        problem = TitleProblem.IN_PART
     return None, problem
 
 

@@ -44,7 +44,7 @@ class StackAddresses(BaseModel, frozen=True):
             "TEMPORAL_ADDRESS": self.temporal_address,
             "DATABASE_URL": self.database_url,
             "WEB_PROXY": self.web_proxy,
-            "HOST_PACE_S": "0" if self.web_proxy else None,  # the demo's own web minds no haste
+            "HOST_REQUEST_INTERVAL_S": "0" if self.web_proxy else None,  # the demo's own web minds no haste
             "MAIL_DNS": "false" if self.web_proxy else None,  # its names are in no DNS
             "SEARXNG_URL": self.searxng_url,
             "OPENAI_BASE_URL": self.openai_base_url,

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from runtime.process import UserError
 from settings import Settings
 
-_OF_DEMO_WEB = frozenset({"searxng_url", "web_proxy", "host_pace_s", "mail_dns"})
+_OF_DEMO_WEB = frozenset({"searxng_url", "web_proxy", "host_request_interval_s", "mail_dns"})
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 
 

@@ -28,7 +28,7 @@ _PARKED = re.compile(
 )
 _PARKED_TEXT_MAX = 1500  # a parked page says little else; a long page may mention the words in passing
 _CONTACT_LINK = re.compile(r"contact|location|office", re.IGNORECASE)
-# A turn is refused when the queue before it is longer than PACE_WAIT_MAX_S (120 s): seconds later it still is, a minute
+# A turn is refused when the queue before it is longer than RATE_LIMIT_WAIT_MAX_S (120 s): seconds later it still is, a minute
 # later half of it is gone.
 _BUSY_RETRY_DELAY = timedelta(seconds=60)
 

@@ -19,7 +19,7 @@ from domain.storable_text import storable
 from search.http import retry_after_s
 from web.address_guard import AddressRefusedError, PinnedTransport, refused_url
 from web.page_text import nests_too_deep, render_page
-from web.rate_limit import PacedOutError
+from web.rate_limit import RateLimitTimeoutError
 from web.robots import SIZE_MAX as ROBOTS_SIZE_MAX
 from web.robots import USER_AGENT, Robots, SharedAnswers
 from web.transient import REFUSED, ROBOTS_UNREACHABLE
@@ -34,7 +34,7 @@ _NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 WaitTurn = Callable[[str, float | None], Awaitable[None]]
-"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostPace.wait_turn``."""
+"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostRateLimit.wait_turn``."""
 IsForgotten = Callable[[str], Awaitable[bool]]
 """Whether an address is on a site that is not to be asked any more; see ``store/erasure/forgotten.py``."""
 FORGOTTEN = "forgotten"
@@ -150,7 +150,7 @@ class WebClient:
                     current = urljoin(current, answer.location)
         except (TimeoutError, httpx2.TimeoutException):
             return _failed(url, "error", "timeout", current, hops)
-        except PacedOutError:
+        except RateLimitTimeoutError:
             return _failed(url, "error", "paced_out", current, hops)
         except AddressRefusedError:
             return _failed(url, "blocked", "private_address", current, hops)

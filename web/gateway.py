@@ -25,7 +25,7 @@ from store.tools.tool_results import ResultStatus, ToolResult
 from web.call_once import Call, CallOnce, args_hash
 from web.fetch import FORGOTTEN, FetchedPage, KnownPage, WebClient
 from web.page_text import render_page
-from web.rate_limit import PacedOutError, ServicePace
+from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
 from web.single_flight import SingleFlight
 from web.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
 
@@ -168,14 +168,14 @@ class ToolGateway:
         hours = self._settings.search_ttl_hours if result.tool == "search_web" else self._settings.page_ttl_hours
         return hours * 3600
 
-    def _pace(self, name: str, per_minute: float) -> ServicePace:
-        return ServicePace(self._database, name, per_minute, self._settings.pace_wait_max_s)
+    def _pace(self, name: str, per_minute: float) -> ServiceRateLimit:
+        return ServiceRateLimit(self._database, name, per_minute, self._settings.rate_limit_wait_max_s)
 
     async def _search_now(self, search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
         pace = self._pace(f"search:{search.name}", self._settings.search_requests_per_minute)
         try:
             await pace.wait_turn()
-        except PacedOutError as error:
+        except RateLimitTimeoutError as error:
             raise SearchUnavailableError(
                 PACED_OUT, retry_after_s=error.free_in_s, advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE"
             ) from error
@@ -200,7 +200,7 @@ class ToolGateway:
         pace = self._pace(f"mcp:{server}", pool.requests_per_minute(server))
         try:
             await pace.wait_turn()
-        except PacedOutError:
+        except RateLimitTimeoutError:
             return _result(name, args, "error", PACED_OUT), None
         self._in_flight.note_paid()
         answer = await pool.call(server, tool, args)
@@ -243,7 +243,7 @@ class ToolGateway:
         if page.retry_after_s is not None:
             site = (
                 registrable_domain(page.final_url) or normalized_host(page.final_url) or page.final_url
-            )  # as ``HostPace``
+            )  # as ``HostRateLimit``
             await self._pace(site, 0).hold_back(min(page.retry_after_s, RETRY_AFTER_MAX_S))
         within_s = self._settings.failure_ttl_minutes * 60
         async with self._database.transaction() as conn:

@@ -1,7 +1,7 @@
 """How often a site or a service is asked: the starts of two requests are kept apart, by all workers together.
 
 Of a site (one registrable domain) every request counts: robots.txt, each hop of a redirect, the page. The interval is
-``HOST_PACE_S``, or what the site's robots.txt asks for (Crawl-delay) where that is more, up to ``CRAWL_DELAY_MAX_S``.
+``HOST_REQUEST_INTERVAL_S``, or what the site's robots.txt asks for (Crawl-delay) where that is more, up to ``CRAWL_DELAY_MAX_S``.
 A service (a model, a search back end, an MCP server) has a number of requests per minute, and a pause that it asks for
 (``Retry-After``) is kept by everybody.
 """
@@ -26,7 +26,7 @@ Sleep = Callable[[float], Awaitable[None]]
 _LATENESS_S = 0.05
 
 
-class PacedOutError(Exception):
+class RateLimitTimeoutError(Exception):
     """The next free start is too far away: others are queueing, or a pause was asked for. Nothing was asked for.
 
     Attributes:
@@ -39,7 +39,7 @@ class PacedOutError(Exception):
 
 
 @dataclass(frozen=True)
-class HostPace:
+class HostRateLimit:
     """The pace at which all workers on one database ask sites.
 
     Attributes:
@@ -59,7 +59,7 @@ class HostPace:
         """Return when a request to this address may start.
 
         Raises:
-            PacedOutError: the turn would come after more than ``wait_max_s``.
+            RateLimitTimeoutError: the turn would come after more than ``wait_max_s``.
         """
         if self.interval_s <= 0:
             return
@@ -69,7 +69,7 @@ class HostPace:
 
 
 @dataclass(frozen=True)
-class ServicePace:
+class ServiceRateLimit:
     """The pace at which all workers on one database ask one service.
 
     Attributes:
@@ -88,7 +88,7 @@ class ServicePace:
         """Return when a request may start.
 
         Raises:
-            PacedOutError: the turn would come after more than ``wait_max_s``.
+            RateLimitTimeoutError: the turn would come after more than ``wait_max_s``.
         """
         interval_s = 60.0 / self.per_minute if self.per_minute > 0 else 0.0
         await _wait_turn(self.database, self.name, interval_s, self.wait_max_s, self.sleep)
@@ -109,14 +109,14 @@ async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_
         free_in_s = await rate_limits.free_in_s(conn, name) if wait_s is None else 0.0
     if wait_s is None:
         log.info("paced_out", site=name, wait_max_s=wait_max_s)
-        raise PacedOutError(f"{name} is not free within {wait_max_s:g} s", free_in_s)
+        raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", free_in_s)
     waited_s, patience_s = 0.0, wait_max_s + interval_s  # whose start somebody took waits an interval more
     try:
         while wait_s > 0:
             if waited_s + wait_s > patience_s:
                 await _give_back(database, name, interval_s)
                 log.info("paced_out", site=name, wait_max_s=wait_max_s)
-                raise PacedOutError(f"{name} is not free within {wait_max_s:g} s", wait_s)
+                raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", wait_s)
             await sleep(wait_s)
             waited_s += wait_s
             async with database.transaction() as conn:

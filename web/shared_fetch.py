@@ -11,7 +11,7 @@ from store.erasure import forgotten
 from store.tools.tool_results import ResultStatus, ToolResult
 from web.call_once import CallOnce
 from web.fetch import WebClient
-from web.rate_limit import HostPace
+from web.rate_limit import HostRateLimit
 from web.robots import STORED_TTL_S, UNREACHABLE_TTL_S, Answer, is_unreachable
 
 _TOOL = "robots_txt"
@@ -19,11 +19,11 @@ _TOOL = "robots_txt"
 
 def shared_web(database: Database, settings: Settings) -> WebClient:
     """A worker's client for the web; the caller closes it."""
-    pace = HostPace(
+    pace = HostRateLimit(
         database,
-        interval_s=settings.host_pace_s,
+        interval_s=settings.host_request_interval_s,
         crawl_delay_max_s=settings.crawl_delay_max_s,
-        wait_max_s=settings.pace_wait_max_s,
+        wait_max_s=settings.rate_limit_wait_max_s,
     )
 
     async def is_forgotten(url: str) -> bool:

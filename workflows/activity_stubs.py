@@ -13,29 +13,29 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 
 with workflow.unsafe.imports_passed_through():
     from domain.activity_io import (
-        AskStep,
-        CheckStep,
+        CompanyBatch,
+        CompanyBatchInput,
+        CompanyInput,
         CompanyOutcome,
-        CompanyStep,
-        DecidedStep,
+        DecisionInput,
+        DependencyCheckInput,
         ExportResult,
-        Finished,
-        FinishStep,
-        GateStep,
-        NewCompanies,
-        NewCompaniesStep,
-        NextTasks,
-        NextTasksStep,
-        NotifyStep,
-        RefusedStep,
-        RunStep,
-        StateStep,
+        FinishInput,
+        FinishResult,
+        NotifyInput,
+        QuestionInput,
+        RefusedAnswerInput,
+        RunInput,
+        RunStateInput,
+        SearchTaskBatch,
+        SearchTaskBatchInput,
+        SearchTaskInput,
+        SearchTaskOutcome,
         Step,
-        TakenBack,
-        TaskOutcome,
-        TaskStep,
+        SuppressionCheckInput,
+        SuppressionCheckResult,
     )
-    from domain.failures import HANDED_BACK, HOST_BUSY, Dependency
+    from domain.failures import HOST_BUSY, RESCHEDULE, Dependency
     from domain.request.decision import DecisionRequest
     from workflows.names import AGENT_TASK_QUEUE
     from workflows.policies import AGENT, GATE, NOTIFY, NOTIFY_OF_QUESTION, RECHECK, SETTLE, SITE, STORE, VERIFY
@@ -51,108 +51,108 @@ _HOST_BUSY_MAX = 10
 _HOST_BUSY_PAUSE = timedelta(minutes=1)
 
 
-async def plan_run_search(step: RunStep) -> int:
+async def plan_run_search(step: RunInput) -> int:
     """Store the search tasks that the run does not have yet."""
     return await _call("plan_run_search", step, int, STORE, "plan the search")
 
 
-async def next_search_tasks(step: NextTasksStep) -> NextTasks:
+async def next_search_tasks(step: SearchTaskBatchInput) -> SearchTaskBatch:
     """Load the next open search tasks."""
-    return await _call("next_search_tasks", step, NextTasks, STORE)
+    return await _call("next_search_tasks", step, SearchTaskBatch, STORE)
 
 
-async def discover(step: TaskStep) -> TaskOutcome:
+async def discover(step: SearchTaskInput) -> SearchTaskOutcome:
     """Run one search task."""
-    return await _call("discover", step, TaskOutcome, AGENT, step.task.label[:150])
+    return await _call("discover", step, SearchTaskOutcome, AGENT, step.task.label[:150])
 
 
-async def end_failed_search_task(step: TaskStep) -> None:
+async def end_failed_search_task(step: SearchTaskInput) -> None:
     """End a search task that failed for good."""
     await _call("end_failed_search_task", step, type(None), STORE, "search failed")
 
 
-async def new_companies(step: NewCompaniesStep) -> NewCompanies:
+async def new_companies(step: CompanyBatchInput) -> CompanyBatch:
     """Load companies found since the last look."""
-    return await _call("new_companies", step, NewCompanies, STORE)
+    return await _call("new_companies", step, CompanyBatch, STORE)
 
 
-async def qualify_company(step: CompanyStep) -> CompanyOutcome:
+async def qualify_company(step: CompanyInput) -> CompanyOutcome:
     """Settle all that code can settle about a company."""
     return await _call("qualify_company", step, CompanyOutcome, SITE, "qualify")
 
 
-async def research_company(step: CompanyStep) -> CompanyOutcome:
+async def research_company(step: CompanyInput) -> CompanyOutcome:
     """Research a company and judge it."""
     return await _call("research_company", step, CompanyOutcome, AGENT, "research")
 
 
-async def find_contacts(step: CompanyStep) -> CompanyOutcome:
+async def find_contacts(step: CompanyInput) -> CompanyOutcome:
     """Find a company's decision makers."""
     return await _call("find_contacts", step, CompanyOutcome, AGENT, f"find contacts, attempt {step.contacts_attempt}")
 
 
-async def verify_emails(step: CompanyStep) -> int:
+async def verify_emails(step: CompanyInput) -> int:
     """Settle how well the contacts' addresses are proven."""
     return await _call("verify_emails", step, int, VERIFY, "verify e-mail addresses")
 
 
-async def settle_contacts(step: CompanyStep) -> CompanyOutcome:
+async def settle_contacts(step: CompanyInput) -> CompanyOutcome:
     """Select the contacts to deliver."""
     return await _call("settle_contacts", step, CompanyOutcome, SETTLE, "settle contacts")
 
 
-async def end_failed_company(step: CompanyStep) -> None:
+async def end_failed_company(step: CompanyInput) -> None:
     """End a company whose step failed for good."""
     await _call("end_failed_company", step, type(None), STORE, "company failed")
 
 
-async def record_state(step: StateStep) -> None:
+async def record_state(step: RunStateInput) -> None:
     """Write stage and status where people query them."""
     await _call("record_state", step, type(None), STORE, f"{step.stage.value}, {step.status.value}")
 
 
-async def put_question(step: AskStep) -> DecisionRequest:
+async def put_question(step: QuestionInput) -> DecisionRequest:
     """Store a question and work out its options."""
     return await _call("put_question", step, DecisionRequest, STORE, f"ask: {step.reason.value}")
 
 
-async def apply_decision(step: DecidedStep) -> int:
+async def apply_decision(step: DecisionInput) -> int:
     """Store an answer and what it changes."""
     return await _call("apply_decision", step, int, STORE, f"decided: {step.decision.action.value}")
 
 
-async def record_refused_decision(step: RefusedStep) -> None:
+async def record_refused_decision(step: RefusedAnswerInput) -> None:
     """Keep an answer that was refused."""
     await _call("record_refused_decision", step, type(None), STORE, "answer refused")
 
 
-async def check_dependencies(step: CheckStep) -> None:
+async def check_dependencies(step: DependencyCheckInput) -> None:
     """Wait until dependencies answer again. The database is asked as often as any other step would ask it."""
     policy = STORE if step.dependencies == (Dependency.DATABASE,) else RECHECK
     await _call("check_dependencies", step, type(None), policy, f"{' and '.join(step.dependencies)} down: check")
 
 
-async def recheck_suppression(step: GateStep) -> TakenBack:
+async def recheck_suppression(step: SuppressionCheckInput) -> SuppressionCheckResult:
     """Ask the suppression gate again just before the delivery."""
-    return await _call("recheck_suppression", step, TakenBack, GATE, "suppression, once more")
+    return await _call("recheck_suppression", step, SuppressionCheckResult, GATE, "suppression, once more")
 
 
-async def finish_run(step: FinishStep) -> Finished:
+async def finish_run(step: FinishInput) -> FinishResult:
     """End the run."""
-    return await _call("finish_run", step, Finished, STORE, step.status.value)
+    return await _call("finish_run", step, FinishResult, STORE, step.status.value)
 
 
-async def export_run(step: RunStep) -> ExportResult:
+async def export_run(step: RunInput) -> ExportResult:
     """Render and keep both files."""
     return await _call("export_run", step, ExportResult, STORE, "export")
 
 
-async def notify_requester(step: NotifyStep) -> bool:
+async def notify_requester(step: NotifyInput) -> bool:
     """Tell the requester of a change of state."""
     return await _call("notify_requester", step, bool, NOTIFY, "notify")
 
 
-async def notify_of_question(step: NotifyStep) -> bool:
+async def notify_of_question(step: NotifyInput) -> bool:
     """Tell the requester that the run waits; tried until it is cancelled."""
     return await _call("notify_requester", step, bool, NOTIFY_OF_QUESTION, "notify")
 
@@ -227,7 +227,7 @@ async def _call(
                 host_busy += 1
                 stop_if_cancelled()
                 await workflow.sleep(_HOST_BUSY_PAUSE, summary="its site is crowded by us: next try")
-            elif not _ended_as(error, HANDED_BACK):
+            elif not _ended_as(error, RESCHEDULE):
                 raise
             stop_if_cancelled()
         else:

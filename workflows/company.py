@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import CompanyOutcome, CompanyStep
+    from domain.activity_io import CompanyInput, CompanyOutcome
     from domain.company.facts import CompanyStatus, Interruption, ReasonCode
     from domain.contact.contact import CONTACT_ATTEMPTS_MAX
     from workflows import activity_stubs
@@ -18,7 +18,7 @@ class CompanyWorkflow:
     """Takes a company through its steps until one ends it, it is complete, or its run may not go on."""
 
     @workflow.run
-    async def run(self, step: CompanyStep) -> CompanyOutcome:
+    async def run(self, step: CompanyInput) -> CompanyOutcome:
         """Work on one company.
 
         Returns:
@@ -38,7 +38,7 @@ class CompanyWorkflow:
             await activity_stubs.end_failed_company(step)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
 
-    async def _steps(self, step: CompanyStep) -> CompanyOutcome:
+    async def _steps(self, step: CompanyInput) -> CompanyOutcome:
         qualified = await activity_stubs.qualify_company(step)
         if qualified.is_over:
             return qualified
@@ -67,7 +67,7 @@ class CompanyWorkflow:
             activity_stubs.stop_if_cancelled()
         raise ApplicationError("contacts were not settled after the last attempt", type="ContactsNotSettled")
 
-    async def _tell_run(self, step: CompanyStep) -> None:
+    async def _tell_run(self, step: CompanyInput) -> None:
         parent = workflow.info().parent
         if parent is not None:
             run = workflow.get_external_workflow_handle(parent.workflow_id)

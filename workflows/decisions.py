@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from collections.abc import Callable
     from uuid import UUID
 
-    from domain.activity_io import RefusedStep
+    from domain.activity_io import RefusedAnswerInput
     from domain.request.decision import (
         Decision,
         DecisionAction,
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.request.run_request import OnDecision, RunRequest
     from domain.storable_text import storable
     from workflows import activity_stubs
-    from workflows.notifications import tell, tell_until_cancelled
+    from workflows.notifications import notify_until_cancelled, tell
     from workflows.outages import has_recovered
 
 _ANSWER_OF_REQUEST = {
@@ -46,7 +46,7 @@ class DecisionGate:
         self.question: DecisionRequest | None = None
         self.problem: str | None = None
         self._decision: Decision | None = None
-        self._refused: list[RefusedStep] = []
+        self._refused: list[RefusedAnswerInput] = []
 
     @property
     def has_refused(self) -> bool:
@@ -73,7 +73,7 @@ class DecisionGate:
             given = storable(raw).get("decision_id") if isinstance(raw, dict) else None
             decision_id = str(given)[:_GIVEN_ID_CHARS_MAX] if given else None
             problem = str(error)[:_PROBLEM_CHARS_MAX]
-            self._refused.append(RefusedStep(run_id=request.run_id, decision_id=decision_id, problem=problem))
+            self._refused.append(RefusedAnswerInput(run_id=request.run_id, decision_id=decision_id, problem=problem))
             if self.question is None:
                 self.problem = problem
             else:
@@ -111,7 +111,7 @@ class DecisionGate:
         beside: list[asyncio.Task[bool] | asyncio.Task[None]] = [watch] if watch is not None else []
         try:
             if self.question is not None and workflow.patched("tell_beside_waiting"):
-                beside.append(tell_until_cancelled(run_id, self.question.decision_id))
+                beside.append(notify_until_cancelled(run_id, self.question.decision_id))
             elif self.question is not None:
                 await tell(run_id, self.question.decision_id)
             return await self.wait(lambda: has_recovered(watch) or is_settled(), on_refused)

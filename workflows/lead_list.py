@@ -14,7 +14,14 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import AskStep, DecidedStep, NewCompaniesStep, NextTasksStep, RunStep, StateStep
+    from domain.activity_io import (
+        CompanyBatchInput,
+        DecisionInput,
+        QuestionInput,
+        RunInput,
+        RunStateInput,
+        SearchTaskBatchInput,
+    )
     from domain.company.facts import Interruption
     from domain.request.decision import (
         ENDING,
@@ -63,7 +70,7 @@ class LeadListWorkflow:
         try:
             if self._is_new:
                 self._state.stage_entered_at = workflow.now()
-                await activity_stubs.plan_run_search(RunStep(request=self._state.request))
+                await activity_stubs.plan_run_search(RunInput(request=self._state.request))
             self._show()
             return await self._work()
         except (asyncio.CancelledError, FailureError) as error:
@@ -72,7 +79,7 @@ class LeadListWorkflow:
             await self._open.stop()
             if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
                 await activity_stubs.export_run(
-                    RunStep(request=self._state.request)
+                    RunInput(request=self._state.request)
                 )  # it was over already but for this
             elif is_cancelled_exception(error):
                 await self._end.end(RunStatus.CANCELLED, "cancelled; what was found is kept")
@@ -234,7 +241,7 @@ class LeadListWorkflow:
         state = self._state
         while (self._open.unread or state.unread_companies) and len(state.waiting) < WAITING_MAX:
             self._open.unread = False
-            step = NewCompaniesStep(run_id=state.request.run_id, cursor=state.companies_cursor)
+            step = CompanyBatchInput(run_id=state.request.run_id, cursor=state.companies_cursor)
             found = await activity_stubs.new_companies(step)
             state.companies_cursor = found.cursor
             for ref in found.companies:
@@ -263,7 +270,7 @@ class LeadListWorkflow:
 
     async def _load_tasks(self) -> None:
         state = self._state
-        step = NextTasksStep(
+        step = SearchTaskBatchInput(
             run_id=state.request.run_id,
             after_ordinal=state.tasks_cursor,
             limit=_TASKS_AT_ONCE,
@@ -297,7 +304,7 @@ class LeadListWorkflow:
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
         question = await activity_stubs.put_question(
-            AskStep(
+            QuestionInput(
                 request=state.request,
                 stage=state.stage,
                 reason=shortfall.reason,
@@ -343,7 +350,7 @@ class LeadListWorkflow:
         if decision.action not in ENDING:
             state.new_by_kind, state.given_up, state.tasks_left = {}, (), True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
-        await activity_stubs.apply_decision(DecidedStep(request=state.request, decision=decision, question=question))
+        await activity_stubs.apply_decision(DecisionInput(request=state.request, decision=decision, question=question))
         self._open.unread = True
         if decision.action in ENDING:
             state.searches_put_back = False
@@ -364,7 +371,7 @@ class LeadListWorkflow:
 
     async def _record_state(self) -> None:
         state = self._state
-        step = StateStep(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
+        step = RunStateInput(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
         await activity_stubs.record_state(step)
 
     def _show(self) -> None:

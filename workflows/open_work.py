@@ -11,7 +11,7 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep, TaskRef, TaskStep
+    from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, SearchTaskInput, SearchTaskRef
     from domain.company.facts import CompanyStatus, Interruption, ReasonCode
     from domain.failures import Outage
     from domain.request.progress import Stage
@@ -72,7 +72,7 @@ class OpenWork:
             return Stage.COMPANY_RESEARCH
         return Stage.CONTACT_DISCOVERY if self._companies else None
 
-    def must_wait(self, task: TaskRef) -> bool:
+    def must_wait(self, task: SearchTaskRef) -> bool:
         """Whether a search task must wait for those that are open.
 
         Lists are read one at a time, with no other search beside them: two lists hold mostly the same companies, and each
@@ -80,7 +80,7 @@ class OpenWork:
         """
         return bool(self._tasks) and (bool(self._reading_lists) or task.kind == "list_pages")
 
-    def start_task(self, task: TaskRef) -> None:
+    def start_task(self, task: SearchTaskRef) -> None:
         """Open a search task."""
         if task.kind == "list_pages":
             self._reading_lists.add(task.ordinal)
@@ -127,7 +127,7 @@ class OpenWork:
             self.interruption = interruption
             self.outages.note(outage)
 
-    async def _run_task(self, task: TaskRef) -> None:
+    async def _run_task(self, task: SearchTaskRef) -> None:
         try:
             await self._search(task)
         finally:
@@ -135,10 +135,10 @@ class OpenWork:
             self._reading_lists.discard(task.ordinal)
             self.unread = self.changed = True
 
-    async def _search(self, task: TaskRef) -> None:
+    async def _search(self, task: SearchTaskRef) -> None:
         state = self._state
         decisions = state.decisions
-        step = TaskStep(request=state.request, task=task, retry_round=state.retry_round)
+        step = SearchTaskInput(request=state.request, task=task, retry_round=state.retry_round)
         try:
             outcome = await activity_stubs.discover(step)
         except ActivityError as error:
@@ -172,7 +172,7 @@ class OpenWork:
     async def _run_company(self, ref: CompanyRef) -> None:
         state = self._state
         decisions = state.decisions
-        step = CompanyStep(request=state.request, company=ref, retry_round=state.retry_round)
+        step = CompanyInput(request=state.request, company=ref, retry_round=state.retry_round)
         outcome: CompanyOutcome | None = None
         try:
             outcome = await self._outcome_of(step)
@@ -199,7 +199,7 @@ class OpenWork:
         else:
             state.settle(ref, outcome)
 
-    async def _outcome_of(self, step: CompanyStep) -> CompanyOutcome:
+    async def _outcome_of(self, step: CompanyInput) -> CompanyOutcome:
         try:
             return await workflow.execute_child_workflow(
                 CompanyWorkflow.run,

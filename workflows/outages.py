@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from collections.abc import Callable
 
-    from domain.activity_io import CheckStep
+    from domain.activity_io import DependencyCheckInput
     from domain.failures import Dependency, Outage, outage_of
     from workflows import activity_stubs
     from workflows.state import RunState
@@ -72,7 +72,7 @@ class Outages:
         if self._is_same_outage():
             await workflow.sleep(self._next_recheck_s(), summary="the database down: next check")
         await activity_stubs.check_dependencies(
-            CheckStep(run_id=self._state.request.run_id, dependencies=(Dependency.DATABASE,))
+            DependencyCheckInput(run_id=self._state.request.run_id, dependencies=(Dependency.DATABASE,))
         )
         self._state.resumed_at, self._state.on_trial = workflow.now(), True
         self._state.note = _went_on(Dependency.DATABASE)
@@ -109,7 +109,7 @@ class Outages:
         try:
             await workflow.sleep(recheck_s, summary=f"{' and '.join(dependencies)} down: first check")
             await activity_stubs.check_dependencies(
-                CheckStep(run_id=self._state.request.run_id, dependencies=dependencies)
+                DependencyCheckInput(run_id=self._state.request.run_id, dependencies=dependencies)
             )
         except ActivityError as error:
             if not is_cancelled_exception(error):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
-from domain.failures import HANDED_BACK
+from domain.failures import RESCHEDULE
 
 # Three missed beats (``activities/heartbeats.py`` beats every 5 s): a killed worker's work is taken up within 15 s.
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -44,7 +44,7 @@ STORE = ActivityConfig(
         initial_interval=timedelta(seconds=1),
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=30),
-        non_retryable_error_types=[*_PERMANENT, HANDED_BACK],
+        non_retryable_error_types=[*_PERMANENT, RESCHEDULE],
     ),
 )
 
@@ -76,12 +76,12 @@ GATE = ActivityConfig(
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=30),
         maximum_attempts=10,
-        non_retryable_error_types=[*_PERMANENT, HANDED_BACK],
+        non_retryable_error_types=[*_PERMANENT, RESCHEDULE],
     ),
 )
 
 # Reading one company's site, perhaps after trying a few search results: some two dozen pages of up to 15 s, which
-# fit. Time in the queue of a site that all workers ask (PACE_WAIT_MAX_S) comes on top: up to 120 s for each request, also for
+# fit. Time in the queue of a site that all workers ask (RATE_LIMIT_WAIT_MAX_S) comes on top: up to 120 s for each request, also for
 # robots.txt and each redirect. A few such waits fit; a crowded site may need another attempt, which finds the pages read
 # so far in the store. Where the queue is longer still, the attempt ends at once and the next one is a minute later
 # (HostBusyError in web/company_site.py, instead of the intervals below). The heartbeat tells a dead worker from slow sites.
@@ -92,7 +92,7 @@ SITE = ActivityConfig(
         initial_interval=timedelta(seconds=2),
         maximum_interval=timedelta(seconds=30),
         maximum_attempts=3,
-        non_retryable_error_types=[HANDED_BACK],
+        non_retryable_error_types=[RESCHEDULE],
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -110,7 +110,7 @@ AGENT = ActivityConfig(
         maximum_interval=timedelta(minutes=1),
         maximum_attempts=3,
         # A result above Temporal's payload limit fails alike every time, and would be paid for every time.
-        non_retryable_error_types=["PayloadsTooLarge", HANDED_BACK],
+        non_retryable_error_types=["PayloadsTooLarge", RESCHEDULE],
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -123,7 +123,7 @@ RECHECK = ActivityConfig(
         initial_interval=timedelta(minutes=1),
         backoff_coefficient=1.5,
         maximum_interval=timedelta(minutes=5),
-        non_retryable_error_types=[HANDED_BACK],
+        non_retryable_error_types=[RESCHEDULE],
     ),
 )
 
@@ -134,7 +134,7 @@ NOTIFY = ActivityConfig(
         initial_interval=timedelta(seconds=2),
         maximum_interval=timedelta(seconds=30),
         maximum_attempts=3,
-        non_retryable_error_types=[HANDED_BACK],
+        non_retryable_error_types=[RESCHEDULE],
     ),
 )
 
@@ -145,6 +145,6 @@ NOTIFY_OF_QUESTION = ActivityConfig(
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=2),
         maximum_interval=timedelta(minutes=10),
-        non_retryable_error_types=[HANDED_BACK],
+        non_retryable_error_types=[RESCHEDULE],
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import Finished, FinishStep, GateStep, RunStep
+    from domain.activity_io import FinishInput, FinishResult, RunInput, SuppressionCheckInput
     from domain.request.decision import Decision
     from domain.request.progress import RunStatus, Stage
     from workflows import activity_stubs
@@ -46,7 +46,7 @@ class RunEnd:
         ended = await self.end(RunStatus.COMPLETED, note, passed=passed)
         if ended.has_changed:
             return None
-        files = await activity_stubs.export_run(RunStep(request=state.request))
+        files = await activity_stubs.export_run(RunInput(request=state.request))
         await tell(state.request.run_id, RunStatus.COMPLETED.value)
         return LeadListResult(
             status=RunStatus.COMPLETED,
@@ -65,17 +65,17 @@ class RunEnd:
             status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
         )
 
-    async def end(self, status: RunStatus, note: str, *, passed: str = "") -> Finished:
+    async def end(self, status: RunStatus, note: str, *, passed: str = "") -> FinishResult:
         """Store the end.
 
         Args:
-            passed: see ``FinishStep``; with it the end may not come about (``Finished.has_changed``).
+            passed: see ``FinishInput``; with it the end may not come about (``FinishResult.has_changed``).
         """
         state = self._state
         await self._gate.record_refused()
         self._gate.close()
         ended = await activity_stubs.finish_run(
-            FinishStep(request=state.request, status=status, note=note, passed=passed)
+            FinishInput(request=state.request, status=status, note=note, passed=passed)
         )
         if ended.has_changed:
             return ended
@@ -93,7 +93,7 @@ class RunEnd:
             What stands for the companies, all of which pass; None when some were taken out.
         """
         # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
-        step = GateStep(request=self._state.request, check=self._state.gate_checks)
+        step = SuppressionCheckInput(request=self._state.request, check=self._state.gate_checks)
         checked = await activity_stubs.recheck_suppression(step)
         self._state.gate_checks += 1
         for ref in checked.companies:

@@ -10,10 +10,10 @@ from domain.activity_io import (
     POSITIONS_PER_TASK,
     CompanyOutcome,
     CompanyRef,
+    SearchTaskOutcome,
+    SearchTaskRef,
     Spend,
-    TakenBackCompany,
-    TaskOutcome,
-    TaskRef,
+    WithdrawnCompany,
 )
 from domain.company.facts import CompanyStatus
 from domain.request.progress import RunStatus, Stage
@@ -51,7 +51,7 @@ class RunState(BaseModel):
     unread_companies: int = 0
     tasks_cursor: int = -1
     waiting: list[tuple[int, CompanyRef]] = []
-    tasks: list[TaskRef] = []
+    tasks: list[SearchTaskRef] = []
     tasks_left: bool = True
     searches_put_back: bool = False
     complete: list[int] = []
@@ -100,7 +100,7 @@ class RunState(BaseModel):
         """Kinds of which searches were left since an earlier run of the same criteria had found that they bring nothing."""
         return tuple(kind for kind in self.given_up if kind not in self.dried_up)
 
-    def task_done(self, task: TaskRef, outcome: TaskOutcome) -> None:
+    def task_done(self, task: SearchTaskRef, outcome: SearchTaskOutcome) -> None:
         """Count a search; when its kind has dried up, what is in line of that kind is left."""
         self.tasks_done += 1
         self.named += outcome.named
@@ -147,7 +147,7 @@ class RunState(BaseModel):
         if all(position != ref.position for position, _ in self.waiting):
             heapq.heappush(self.waiting, (ref.position, ref))
 
-    def put_back(self, task: TaskRef) -> None:
+    def put_back(self, task: SearchTaskRef) -> None:
         """Put a search task that did not come to its end back in line."""
         bisect.insort(self.tasks, task, key=lambda other: other.ordinal)
 
@@ -171,7 +171,7 @@ class RunState(BaseModel):
             bisect.insort(self.complete, ref.position)
             self.contacts_of[ref.position] = outcome.contacts
 
-    def take_back(self, ref: TakenBackCompany) -> None:
+    def take_back(self, ref: WithdrawnCompany) -> None:
         """A complete company that may not be delivered after all."""
         if ref.position in self.contacts_of:
             self.complete.remove(ref.position)

@@ -75,7 +75,7 @@ _SEEDS = """
 """
 
 
-async def count_at_hand(conn: Connection, run_id: UUID, wanted: Wanted) -> StoredSources:
+async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted) -> StoredSources:
     """How many companies that fit are at hand."""
     values = _values(run_id, wanted)
     seeds = await (await conn.execute(f"SELECT count(*) AS n {_SEEDS}", values)).fetchone()

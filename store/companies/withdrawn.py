@@ -5,7 +5,7 @@ Each is told to its run once: by the check that took it out, or that found it fo
 
 from uuid import UUID
 
-from domain.activity_io import TakenBackCompany
+from domain.activity_io import WithdrawnCompany
 from domain.company.facts import ReasonCode
 from store.database import Connection
 from store.runs import audit
@@ -38,7 +38,7 @@ async def forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
     return [row["company_id"] for row in await cursor.fetchall()]
 
 
-async def taken_by(conn: Connection, run_id: UUID, check: str) -> list[TakenBackCompany]:
+async def taken_by(conn: Connection, run_id: UUID, check: str) -> list[WithdrawnCompany]:
     """Every company that a check has taken out, in the order of the selection."""
     cursor = await conn.execute(
         """
@@ -48,4 +48,4 @@ async def taken_by(conn: Connection, run_id: UUID, check: str) -> list[TakenBack
         """,
         (ReasonCode.SUPPRESSED, run_id, check),
     )
-    return [TakenBackCompany.model_validate(row) for row in await cursor.fetchall()]
+    return [WithdrawnCompany.model_validate(row) for row in await cursor.fetchall()]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.activity_io import TaskRef
+from domain.activity_io import SearchTaskRef
 from domain.request.search_plan import SearchTask, TaskKind
 from store.database import Connection
 
@@ -105,7 +105,7 @@ async def kinds_given_up(conn: Connection, run_id: UUID) -> list[TaskKind]:
     return [row["kind"] for row in await cursor.fetchall()]
 
 
-async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[TaskRef]:
+async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[SearchTaskRef]:
     """The next tasks of a run in plan order."""
     cursor = await conn.execute(
         """
@@ -115,7 +115,7 @@ async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: i
         """,
         (run_id, after_ordinal, limit),
     )
-    return [TaskRef.model_validate(row) for row in await cursor.fetchall()]
+    return [SearchTaskRef.model_validate(row) for row in await cursor.fetchall()]
 
 
 async def get_task(conn: Connection, task_id: UUID) -> SearchTaskRow:

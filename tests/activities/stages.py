@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from domain.activity_io import CompanyRef, CompanyStep, RunStep, TaskRef
+from domain.activity_io import CompanyInput, CompanyRef, RunInput, SearchTaskRef
 from domain.request.run_request import RunRequest
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -50,13 +50,13 @@ class Stages:
     conn: psycopg.Connection[dict[str, Any]]
     saved: dict[str, Rows] = field(default_factory=dict)
     company: CompanyRef | None = None
-    task: TaskRef | None = None
+    task: SearchTaskRef | None = None
 
     @property
-    def company_step(self) -> CompanyStep:
+    def company_step(self) -> CompanyInput:
         """A step on the run's company."""
         assert self.company is not None
-        return CompanyStep(request=self.request, company=self.company)
+        return CompanyInput(request=self.request, company=self.company)
 
     async def run(self, name: str, step: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
         """Run an activity as a worker does."""
@@ -208,7 +208,7 @@ async def _company(stages: Stages, conn: Connection) -> None:
         for each in gold_table(generate_world(DEFAULT_SEED)).companies
         if each.website and each.state == "TX" and each.deliverable and each.pms == "Buildium"
     )
-    await stages.run("plan_run_search", RunStep(request=stages.request))
+    await stages.run("plan_run_search", RunInput(request=stages.request))
     tasks = await search_tasks.next_open(conn, stages.request.run_id, -1, 1000)
     stages.task = [task for task in tasks if task.kind == "list_pages"][-1]  # of the smallest city
     async with conn.transaction():

@@ -11,7 +11,7 @@ from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
 from cli.accept import accept_company
-from domain.activity_io import CompanyRef, CompanyStep
+from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.company.suppression import Suppression
 from domain.delivery.evidence_cells import evidence_cells
@@ -44,16 +44,16 @@ class Steps:
         self.environment = step_environment()
         self.request: RunRequest
 
-    async def found(self, position: int = 0) -> CompanyStep:
+    async def found(self, position: int = 0) -> CompanyInput:
         """The company as a list names it."""
         async with self._database.transaction() as conn:
             named = candidate(APPFOLIO.name, key=f"mention {position}", url=APPFOLIO.website)
             await companies.insert_candidate(conn, self.request.run_id, None, position, named)
             refs, _ = await companies.found_after(conn, self.request.run_id, 0, 10)
         ref: CompanyRef = refs[-1]
-        return CompanyStep(request=self.request, company=ref)
+        return CompanyInput(request=self.request, company=ref)
 
-    async def accept(self, step: CompanyStep) -> None:
+    async def accept(self, step: CompanyInput) -> None:
         assert self._settings.database_url is not None
         async with one_connection(self._settings.database_url.get_secret_value()) as conn:
             await conn.set_autocommit(True)

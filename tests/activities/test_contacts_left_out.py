@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from activities.contacts import ContactActivities
-from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep
+from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef
 from domain.company.facts import CompanyFacts, CompanyStatus
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -34,7 +34,7 @@ async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_t
         company_id = await add_company(conn, request.run_id, GOLD.name)
         await companies.set_own_site(conn, company_id, str(GOLD.domain), str(GOLD.website), [])
         await add_research(conn, request.run_id, company_id, CompanyFacts())
-    step = CompanyStep(request=request, company=CompanyRef(company_id=company_id, position=0))
+    step = CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
     answer = {"people": [_claimed("Nobody There"), _claimed("Our Team")]}
 
     async with scripted(database, gateway, settings, says(answer)) as model:

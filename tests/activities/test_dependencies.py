@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.dependencies import DependencyActivities
 from crm.hubspot import hubspot_client
-from domain.activity_io import CheckStep
+from domain.activity_io import DependencyCheckInput
 from domain.failures import STILL_DOWN, Dependency, outage_of
 from settings import Settings
 from store.database import Database
@@ -43,7 +43,7 @@ def checked(plain_environment: None, impatient_database: Database) -> Checked:
             openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as model,
         ):
             activities = DependencyActivities(impatient_database, model, settings, http, hubspot_client(settings, http))
-            step = CheckStep(run_id=uuid4(), dependencies=(dependency,))
+            step = DependencyCheckInput(run_id=uuid4(), dependencies=(dependency,))
             try:
                 await ActivityEnvironment().run(activities.check_dependencies, step)
             except ApplicationError as error:

@@ -8,7 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.emails import EmailActivities
-from domain.activity_io import CompanyRef, CompanyStep
+from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.facts import CompanyFacts
 from domain.contact.contact import EmailStatus, Person
 from domain.request.run_request import RunRequest
@@ -34,13 +34,13 @@ PEOPLE = [published("Ann Lee", "alee"), published("Jane Doe", "jdoe"), JOHN]
 
 
 @pytest.fixture
-async def step(database: Database) -> CompanyStep:
+async def step(database: Database) -> CompanyInput:
     """A company with three people, of whom two have a published address; and another company of the run."""
     async with database.transaction() as conn:
         request = await add_run(conn)
         company_id = await _company(conn, request, "Acme", PEOPLE)
         await _company(conn, request, "Birch", [person("Bob Ray")])
-    return CompanyStep(request=request, company=CompanyRef(company_id=company_id, position=0))
+    return CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
 
 
 async def _company(conn: Connection, request: RunRequest, name: str, people: list[Person]) -> UUID:
@@ -50,12 +50,12 @@ async def _company(conn: Connection, request: RunRequest, name: str, people: lis
     return company_id
 
 
-async def verify(database: Database, step: CompanyStep, mail_domains: MailDomains | None) -> int:
+async def verify(database: Database, step: CompanyInput, mail_domains: MailDomains | None) -> int:
     """Run the step as a worker does."""
     return await ActivityEnvironment().run(EmailActivities(database, mail_domains).verify_emails, step)
 
 
-async def stored(database: Database, step: CompanyStep) -> list[tuple[str, str | None, str, int]]:
+async def stored(database: Database, step: CompanyInput) -> list[tuple[str, str | None, str, int]]:
     """Name, deliverable address, status and score of the run's people, by name."""
     async with database.transaction() as conn:
         cursor = await conn.execute(
@@ -67,7 +67,7 @@ async def stored(database: Database, step: CompanyStep) -> list[tuple[str, str |
 
 
 async def test_an_address_is_inferred_from_the_companys_own_and_stored_with_its_score(
-    database: Database, step: CompanyStep
+    database: Database, step: CompanyInput
 ) -> None:
     before = await stored(database, step)
     async with serving_dns(MX) as dns:
@@ -77,14 +77,14 @@ async def test_an_address_is_inferred_from_the_companys_own_and_stored_with_its_
     assert after[3] == ("John Roe", "jroe@acme.example", "inferred", before[3][3] + 12)
 
 
-async def test_run_again_it_stores_the_same(database: Database, step: CompanyStep) -> None:
+async def test_run_again_it_stores_the_same(database: Database, step: CompanyInput) -> None:
     async with serving_dns(MX) as dns:
         once = await verify(database, step, MailDomains(dns.resolver())), await stored(database, step)
         twice = await verify(database, step, MailDomains(dns.resolver())), await stored(database, step)
     assert once == twice
 
 
-async def test_refused_addresses_are_kept_counted_and_not_delivered(database: Database, step: CompanyStep) -> None:
+async def test_refused_addresses_are_kept_counted_and_not_delivered(database: Database, step: CompanyInput) -> None:
     async with serving_dns(NULL_MX) as dns:
         assert await verify(database, step, MailDomains(dns.resolver())) == 0
     assert [row[1:3] for row in await stored(database, step)] == [(None, "unknown")] * 4
@@ -94,14 +94,14 @@ async def test_refused_addresses_are_kept_counted_and_not_delivered(database: Da
     assert {one.email for one in kept} == {"alee@acme.example", "jdoe@acme.example", None}
 
 
-async def test_dns_that_does_not_answer_changes_nothing(database: Database, step: CompanyStep) -> None:
+async def test_dns_that_does_not_answer_changes_nothing(database: Database, step: CompanyInput) -> None:
     before = await stored(database, step)
     async with serving_dns({"acme.example": SERVFAIL}) as dns:
         assert await verify(database, step, MailDomains(dns.resolver())) == 2
     assert await stored(database, step) == before
 
 
-async def test_switched_off_it_asks_nobody_and_changes_nothing(database: Database, step: CompanyStep) -> None:
+async def test_switched_off_it_asks_nobody_and_changes_nothing(database: Database, step: CompanyInput) -> None:
     before = await stored(database, step)
     assert await verify(database, step, None) == 2
     assert await stored(database, step) == before

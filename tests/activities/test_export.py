@@ -10,7 +10,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.export import ExportActivities
-from domain.activity_io import ExportResult, RunStep
+from domain.activity_io import ExportResult, RunInput
 from domain.company.places import Place
 from domain.delivery.csv_files import CsvFile
 from domain.request.progress import RunStatus
@@ -49,7 +49,7 @@ async def request_(database: Database) -> RunRequest:
 
 
 async def export(database: Database, request: RunRequest) -> ExportResult:
-    return await ActivityEnvironment().run(ExportActivities(database).export_run, RunStep(request=request))
+    return await ActivityEnvironment().run(ExportActivities(database).export_run, RunInput(request=request))
 
 
 async def finish(database: Database, request: RunRequest, status: RunStatus = RunStatus.COMPLETED) -> None:

@@ -8,7 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.heartbeats import heartbeating
-from activities.worker_shutdown import HandedBackError
+from activities.worker_shutdown import RescheduleError
 
 
 def _attempt(of_s: float) -> ActivityEnvironment:
@@ -27,7 +27,7 @@ async def test_an_attempt_that_has_used_half_of_its_time_is_handed_back_before_i
                 begun.append(turn)
                 time.sleep(0.06)  # noqa: ASYNC251 - one turn's queue
 
-    with pytest.raises(HandedBackError):
+    with pytest.raises(RescheduleError):
         await _attempt(0.1).run(step)
     assert begun == [0], "each attempt takes one turn at least, so that it ends"
     begun.clear()

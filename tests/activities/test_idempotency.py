@@ -19,18 +19,18 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from domain.activity_io import (
-    AskStep,
-    CheckStep,
-    DecidedStep,
-    FinishStep,
-    GateStep,
-    NewCompaniesStep,
-    NextTasksStep,
-    NotifyStep,
-    RefusedStep,
-    RunStep,
-    StateStep,
-    TaskStep,
+    CompanyBatchInput,
+    DecisionInput,
+    DependencyCheckInput,
+    FinishInput,
+    NotifyInput,
+    QuestionInput,
+    RefusedAnswerInput,
+    RunInput,
+    RunStateInput,
+    SearchTaskBatchInput,
+    SearchTaskInput,
+    SuppressionCheckInput,
 )
 from domain.failures import Dependency
 from domain.request.decision import Decision, DecisionAction, DecisionReason
@@ -44,13 +44,13 @@ _DECISION = Decision(decision_id="decision-1", action=DecisionAction.LOOSEN_PMS,
 _AGAIN_MAX = 12  # a pool hands out each of its dead connections once
 
 
-def _task(stages: Stages) -> TaskStep:
+def _task(stages: Stages) -> SearchTaskInput:
     assert stages.task is not None
-    return TaskStep(request=stages.request, task=stages.task)
+    return SearchTaskInput(request=stages.request, task=stages.task)
 
 
-def _run(stages: Stages) -> RunStep:
-    return RunStep(request=stages.request)
+def _run(stages: Stages) -> RunInput:
+    return RunInput(request=stages.request)
 
 
 def _company(stages: Stages) -> Any:
@@ -60,15 +60,17 @@ def _company(stages: Stages) -> Any:
 # Activity → the stage of the run that it starts from, and its input.
 CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
     "plan_run_search": ("found", _run),
-    "next_search_tasks": ("found", lambda s: NextTasksStep(run_id=s.request.run_id, after_ordinal=-1, limit=5)),
-    "new_companies": ("found", lambda s: NewCompaniesStep(run_id=s.request.run_id, cursor=0)),
+    "next_search_tasks": ("found", lambda s: SearchTaskBatchInput(run_id=s.request.run_id, after_ordinal=-1, limit=5)),
+    "new_companies": ("found", lambda s: CompanyBatchInput(run_id=s.request.run_id, cursor=0)),
     "record_state": (
         "found",
-        lambda s: StateStep(run_id=s.request.run_id, stage=Stage.COMPANY_RESEARCH, status=RunStatus.ACTIVE, note="n"),
+        lambda s: RunStateInput(
+            run_id=s.request.run_id, stage=Stage.COMPANY_RESEARCH, status=RunStatus.ACTIVE, note="n"
+        ),
     ),
     "put_question": (
         "complete",
-        lambda s: AskStep(
+        lambda s: QuestionInput(
             request=s.request,
             stage=Stage.COMPANY_RESEARCH,
             reason=DecisionReason.LOW_MATCH_RATE,
@@ -78,24 +80,27 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
             deadline_at="2031-01-01T00:00:00+00:00",
         ),
     ),
-    "apply_decision": ("turned_away", lambda s: DecidedStep(request=s.request, decision=_DECISION, question=QUESTION)),
+    "apply_decision": (
+        "turned_away",
+        lambda s: DecisionInput(request=s.request, decision=_DECISION, question=QUESTION),
+    ),
     "record_refused_decision": (
         "complete",
-        lambda s: RefusedStep(run_id=s.request.run_id, decision_id="decision-1", problem="p"),
+        lambda s: RefusedAnswerInput(run_id=s.request.run_id, decision_id="decision-1", problem="p"),
     ),
-    "finish_run": ("complete", lambda s: FinishStep(request=s.request, status=RunStatus.COMPLETED)),
+    "finish_run": ("complete", lambda s: FinishInput(request=s.request, status=RunStatus.COMPLETED)),
     "end_failed_search_task": ("found", _task),
     "qualify_company": ("found", _company),
     "end_failed_company": ("found", _company),
-    "recheck_suppression": ("listed", lambda s: GateStep(request=s.request)),
+    "recheck_suppression": ("listed", lambda s: SuppressionCheckInput(request=s.request)),
     "check_dependencies": (
         "found",
-        lambda s: CheckStep(run_id=s.request.run_id, dependencies=(Dependency.DATABASE, Dependency.MODEL)),
+        lambda s: DependencyCheckInput(run_id=s.request.run_id, dependencies=(Dependency.DATABASE, Dependency.MODEL)),
     ),
     "verify_emails": ("with_people", _company),
     "settle_contacts": ("with_people", _company),
     "export_run": ("finished", _run),
-    "notify_requester": ("finished", lambda s: NotifyStep(run_id=s.request.run_id, state_key="completed")),
+    "notify_requester": ("finished", lambda s: NotifyInput(run_id=s.request.run_id, state_key="completed")),
     "discover": ("found", _task),
     "research_company": ("qualified", _company),
     "find_contacts": ("researched", _company),
@@ -131,12 +136,12 @@ async def stages(
             model_price_output_usd_per_mtok=4.0,
             searxng_url=demo.searxng_url,
             web_proxy=demo.web_proxy,
-            host_pace_s=0,
+            host_request_interval_s=0,
             mail_dns=False,
             smtp_url=mail.url(),
         )
     async with staged_run(settings, url) as staged:
-        await staged.run("finish_run", FinishStep(request=staged.request, status=RunStatus.COMPLETED))
+        await staged.run("finish_run", FinishInput(request=staged.request, status=RunStatus.COMPLETED))
         staged.save("finished")
         for stage, change in (
             ("listed", "INSERT INTO suppression_domains (entry_key, domain, reason, source)"

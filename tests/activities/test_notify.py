@@ -17,7 +17,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.export import ExportActivities
 from activities.notify import NotifyActivities
-from domain.activity_io import NotifyStep, RunStep
+from domain.activity_io import NotifyInput, RunInput
 from domain.request.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
@@ -110,7 +110,7 @@ async def notify(database: Database, url: SecretStr | None, run_id: UUID, state_
     """Run the activity with nothing configured but the mail server."""
     settings = Settings(_env_file=None, smtp_url=url, temporal_ui_url="http://ui.example:8233")
     activities = NotifyActivities(database, settings)
-    step = NotifyStep(run_id=run_id, state_key=state_key)
+    step = NotifyInput(run_id=run_id, state_key=state_key)
     return await ActivityEnvironment().run(activities.notify_requester, step)
 
 
@@ -119,7 +119,7 @@ async def end(database: Database, request: RunRequest, status: RunStatus) -> Non
     async with database.transaction() as conn:
         await runs.finish(conn, request.run_id, status, [], "as the test has it")
     if status is RunStatus.COMPLETED:
-        await ActivityEnvironment().run(ExportActivities(database).export_run, RunStep(request=request))
+        await ActivityEnvironment().run(ExportActivities(database).export_run, RunInput(request=request))
 
 
 def body_of(message: EmailMessage) -> str:

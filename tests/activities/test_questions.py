@@ -7,7 +7,7 @@ from uuid import UUID
 
 from activities.questions import options_for
 from activities.runs import RunActivities
-from domain.activity_io import AskStep
+from domain.activity_io import QuestionInput
 from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from domain.company.places import Place
 from domain.company.pms import PmsVendor
@@ -58,7 +58,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
     async with database.transaction() as conn:
         request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
         await bought(conn, request.run_id, 0.95678)
-    step = AskStep(
+    step = QuestionInput(
         request=request,
         stage=Stage.COMPANY_RESEARCH,
         reason=DecisionReason.BUDGET_REACHED,

@@ -16,7 +16,7 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from domain.activity_io import CompanyStep, Spend
+from domain.activity_io import CompanyInput, Spend
 from domain.company.facts import CompanyStatus
 from domain.request.criteria import Criteria, parse_criteria
 from domain.request.run_request import RunRequest
@@ -62,30 +62,30 @@ class Office:
     def model(self, *script: Reply) -> AbstractAsyncContextManager[Model]:
         return scripted(self.database, self.gateway, self.settings, *script)
 
-    async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY, site: str = SITE) -> CompanyStep:
+    async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY, site: str = SITE) -> CompanyInput:
         """The company in a new run, its site read."""
         async with self.database.transaction() as conn:
             run = await add_run(conn, contacts_min=contacts_min)
             request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
             await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=site))
             [ref], _ = await companies.found_after(conn, run.run_id, 0, 10)
-        step = CompanyStep(request=request, company=ref)
+        step = CompanyInput(request=request, company=ref)
         await self.qualify(step)
         return step
 
-    async def qualify(self, step: CompanyStep) -> None:
+    async def qualify(self, step: CompanyInput) -> None:
         async with openai.AsyncOpenAI(api_key="unused") as nobody:
             runner = AgentRunner(nobody, self.gateway, self.database, self.settings)
             steps = CompanyActivities(self.database, self.gateway, runner, self.settings)
             self.qualified_as = (await steps.qualify_company(step)).status
 
-    async def research(self, model: Model, step: CompanyStep, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
+    async def research(self, model: Model, step: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
         steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
         outcome = await step_environment().run(steps.research_company, step)
         assert outcome.status is status
         return outcome.spend
 
-    async def find_contacts(self, model: Model, step: CompanyStep) -> tuple[int, Spend]:
+    async def find_contacts(self, model: Model, step: CompanyInput) -> tuple[int, Spend]:
         steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
         outcome = await step_environment().run(steps.find_contacts, step)
         return outcome.contacts, outcome.spend
@@ -128,7 +128,7 @@ class Office:
         async with self.database.transaction() as conn:
             assert (await conn.execute(statement.encode())).rowcount > 0
 
-    async def events(self, step: CompanyStep) -> list[str]:
+    async def events(self, step: CompanyInput) -> list[str]:
         async with self.database.transaction() as conn:
             return [event["event"] for event in await audit.list_events(conn, step.request.run_id)]
 

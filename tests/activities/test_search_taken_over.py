@@ -12,7 +12,7 @@ from activities.directory_pages import ListReadings
 from activities.discovery import DiscoveryActivities, is_settled
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles.discovery import DiscoveryOutput
-from domain.activity_io import TaskOutcome, TaskRef, TaskStep
+from domain.activity_io import SearchTaskInput, SearchTaskOutcome, SearchTaskRef
 from domain.request.criteria import parse_criteria
 from domain.request.run_request import RunRequest, workflow_id_of
 from domain.request.search_plan import SearchTask, plan_search
@@ -31,7 +31,7 @@ from web.gateway import ToolGateway
 class Searched(NamedTuple):
     """What one search of a run came to: its outcome and the companies stored, as (key, link, words that name it)."""
 
-    outcome: TaskOutcome
+    outcome: SearchTaskOutcome
     found: list[tuple[str, str | None, str]]
 
 
@@ -62,7 +62,7 @@ class Search:
                 await conn.execute(_FIRST_TURN, (request.run_id, f"task {task.task_id} round 0"))
         runner = AgentRunner(self.model, self.gateway, self.database, self.settings)
         steps = DiscoveryActivities(self.database, self.gateway, runner, self.settings)
-        step = TaskStep(request=request, task=task, retry_round=retry_round)
+        step = SearchTaskInput(request=request, task=task, retry_round=retry_round)
         outcome = await step_environment().run(steps.discover, step)
         async with self.database.transaction() as conn:
             found = await candidates_of(conn, task.task_id)
@@ -73,7 +73,7 @@ class Search:
         async with self.database.transaction() as conn:
             await conn.execute("UPDATE search_tasks SET searched_at = searched_at - %s", (by,))
 
-    async def _task(self, conn: Connection, request: RunRequest) -> TaskRef:
+    async def _task(self, conn: Connection, request: RunRequest) -> SearchTaskRef:
         in_austin = [task for task in plan_search(request.criteria) if task.city == "Austin"]
         task: SearchTask = next(task for task in in_austin if task.kind == "list_pages")
         assert await search_tasks.insert_tasks(conn, request.run_id, (task,)) == 1

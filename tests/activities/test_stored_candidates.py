@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from activities.stored_candidates import candidates_at_hand, wanted_of
+from activities.stored_candidates import stored_candidates, wanted_of
 from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType, ReasonCode
 from domain.company.icp import grade
 from domain.company.places import Place
@@ -65,7 +65,7 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
         await add_seed(conn, "anywhere", state=None, city=None)
         await add_seed(conn, "nameless", company_name=None)
         await add_seed(conn, "other", vendor="AppFolio")
-        found = await candidates_at_hand(conn, uuid4(), "seeds", criteria())
+        found = await stored_candidates(conn, uuid4(), "seeds", criteria())
     assert [(c.name, c.url) for c in found] == [
         ("Acme Homes", "https://acme.managebuilding.com/"),
         ("Birch Homes", "http://birchhomes.com"),
@@ -77,8 +77,8 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
 async def test_where_an_imported_name_comes_from_can_be_shown(database: Database) -> None:
     async with database.transaction() as conn:
         await add_seed(conn, "acme")
-        first = (await candidates_at_hand(conn, uuid4(), "seeds", criteria()))[0]
-        again = (await candidates_at_hand(conn, uuid4(), "seeds", criteria()))[0]
+        first = (await stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
+        again = (await stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
         stored = await tool_results.get_results(conn, [first.evidence.result_id])
     assert first == again
     assert first.evidence.quote in stored[first.evidence.result_id].text
@@ -93,8 +93,8 @@ async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_
         await add_known(conn, "Folio", vendor="AppFolio")
         wanted = wanted_of(criteria())
         own_run = (await companies.get_company(conn, await add_known(conn, "Birch"))).run_id
-        found = await candidates_at_hand(conn, own_run, "known_companies", criteria())
-        counted = await stored_sources.count_at_hand(conn, own_run, wanted)
+        found = await stored_candidates(conn, own_run, "known_companies", criteria())
+        counted = await stored_sources.count_stored_candidates(conn, own_run, wanted)
     assert [(c.name, c.url, c.candidate_key) for c in found] == [
         ("Acme", "https://acme.example/", "domain:acme.example")
     ]
@@ -107,7 +107,7 @@ async def test_those_whose_people_are_known_too_come_first(database: Database) -
             await add_known(conn, name)
         again = await add_known(conn, "Birch")
         await research_cache.keep_people(conn, again, [person("Jane Doe")], version=1, found_at=datetime.now(UTC))
-        found = await candidates_at_hand(conn, uuid4(), "known_companies", criteria())
+        found = await stored_candidates(conn, uuid4(), "known_companies", criteria())
     assert [c.name for c in found] == ["Birch", "Acme", "Cedar"]
 
 
@@ -121,7 +121,7 @@ async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(d
         await suppressions.upsert(conn, listed)
 
         async def names(**raw: Any) -> list[str]:
-            return [c.name for c in await candidates_at_hand(conn, uuid4(), "known_companies", criteria(**raw))]
+            return [c.name for c in await stored_candidates(conn, uuid4(), "known_companies", criteria(**raw))]
 
         assert await names() == ["contacted"], "for how long that holds, the gate knows"
         assert await names(company_types=["hoa"]) == ["Association", "contacted"], "unless it is what is asked for"
@@ -144,8 +144,8 @@ async def test_a_request_for_cities_takes_those_of_the_cities(database: Database
 
         async def names(**raw: Any) -> list[str]:
             run_id, asked = uuid4(), criteria(**raw)
-            known = await candidates_at_hand(conn, run_id, "known_companies", asked)
-            return [c.name for c in [*known, *await candidates_at_hand(conn, run_id, "seeds", asked)]]
+            known = await stored_candidates(conn, run_id, "known_companies", asked)
+            return [c.name for c in [*known, *await stored_candidates(conn, run_id, "seeds", asked)]]
 
         assert await names(city="AUSTIN") == ["Acme", "Birch Homes"]
         assert await names(city="Waco") == ["Waco Homes"]

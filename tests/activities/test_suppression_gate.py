@@ -24,7 +24,7 @@ from activities.companies import CompanyActivities
 from activities.suppression_gate import KnownAs, SuppressionGate, known_as
 from agents.loop import AgentRunner
 from crm.hubspot import HubSpotCompanies, http_client
-from domain.activity_io import GateStep
+from domain.activity_io import SuppressionCheckInput
 from domain.company.facts import CompanyFacts
 from domain.company.places import Place
 from domain.company.pms import PmsVendor
@@ -260,7 +260,7 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
     request = await _complete(database, "a.com", "b.com", "c.com")
     async with gate_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
-        taken = await ActivityEnvironment().run(activities.recheck_suppression, GateStep(request=request))
+        taken = await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     assert [ref.position for ref in taken.companies] == [1]
     assert len(server.requests) == 1
 
@@ -273,7 +273,7 @@ async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
     async with gate_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
         activities = CompanyActivities(database, gateway, runner, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
-            await ActivityEnvironment().run(activities.recheck_suppression, GateStep(request=request))
+            await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.
     assert caught.value.type in DEPENDENCY_FAILURES
     assert caught.value.non_retryable is (status == 401)

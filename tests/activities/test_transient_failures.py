@@ -17,7 +17,7 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep
+from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef
 from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from settings import Settings
 from store.companies import companies
@@ -84,7 +84,7 @@ async def new_worker(database: Database, settings: Settings, web: Web) -> AsyncI
     await client.close()
 
 
-async def run(work: Callable[[CompanyStep], Any], step: CompanyStep, attempt: int) -> CompanyOutcome:
+async def run(work: Callable[[CompanyInput], Any], step: CompanyInput, attempt: int) -> CompanyOutcome:
     environment = step_environment()
     environment.info = replace(environment.info, attempt=attempt, retry_policy=POLICY)
     outcome: CompanyOutcome = await environment.run(work, step)
@@ -92,15 +92,15 @@ async def run(work: Callable[[CompanyStep], Any], step: CompanyStep, attempt: in
 
 
 @pytest.fixture
-async def step(database: Database) -> CompanyStep:
+async def step(database: Database) -> CompanyInput:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=HOME))
         [ref], _ = await companies.found_after(conn, request.run_id, 0, 1)
-    return CompanyStep(request=request, company=ref)
+    return CompanyInput(request=request, company=ref)
 
 
-async def qualify(database: Database, settings: Settings, web: Web, step: CompanyStep, attempt: int) -> CompanyOutcome:
+async def qualify(database: Database, settings: Settings, web: Web, step: CompanyInput, attempt: int) -> CompanyOutcome:
     async with new_worker(database, settings, web) as gateway, openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
         return await run(steps.qualify_company, step, attempt)
@@ -121,7 +121,7 @@ async def qualify(database: Database, settings: Settings, web: Web, step: Compan
     ids=["503", "429", "reset", "hang", "robots_500", "robots_reset", "likely_page", "contact_page"],
 )
 async def test_f65_a_site_that_fails_once_is_read_by_the_next_attempt(
-    database: Database, settings: Settings, web: Web, step: CompanyStep, address: str, failure: Reply | None
+    database: Database, settings: Settings, web: Web, step: CompanyInput, address: str, failure: Reply | None
 ) -> None:
     web.fails, web.failure = {address: 1}, failure
 
@@ -145,7 +145,7 @@ async def test_f65_a_site_that_fails_once_is_read_by_the_next_attempt(
     ids=["dead", "blocked"],
 )
 async def test_f65_only_the_last_attempt_concludes_that_a_site_is_dead_or_blocked(
-    database: Database, settings: Settings, web: Web, step: CompanyStep, address: str, reason: ReasonCode
+    database: Database, settings: Settings, web: Web, step: CompanyInput, address: str, reason: ReasonCode
 ) -> None:
     web.fails = {address: 99}
     for attempt in range(1, LAST):
@@ -157,7 +157,7 @@ async def test_f65_only_the_last_attempt_concludes_that_a_site_is_dead_or_blocke
 
 
 async def test_a_site_that_stays_down_costs_no_other_company_more_tries(
-    database: Database, settings: Settings, web: Web, step: CompanyStep
+    database: Database, settings: Settings, web: Web, step: CompanyInput
 ) -> None:
     web.fails = {HOME: 99}
     for attempt in range(1, LAST):
@@ -176,7 +176,7 @@ async def test_a_site_that_stays_down_costs_no_other_company_more_tries(
 
 
 @pytest.fixture
-async def qualified(database: Database) -> CompanyStep:
+async def qualified(database: Database) -> CompanyInput:
     """A company whose site was read."""
     pages = [SitePageRef(url=HOME, title="Acme Homes")]
     async with database.transaction() as conn:
@@ -186,11 +186,11 @@ async def qualified(database: Database) -> CompanyStep:
         await companies.save_research(
             conn, request.run_id, company_id, CompanyFacts(), [], None, pages=pages, dropped=None, researched=True
         )
-    return CompanyStep(request=request, company=CompanyRef(company_id=company_id, position=0))
+    return CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
 
 
 async def find(
-    database: Database, settings: Settings, web: Web, model: Model, step: CompanyStep, attempt: int
+    database: Database, settings: Settings, web: Web, model: Model, step: CompanyInput, attempt: int
 ) -> CompanyOutcome:
     async with new_worker(database, settings, web) as gateway:
         steps = ContactActivities(database, gateway, model.new_worker(), settings)
@@ -198,7 +198,7 @@ async def find(
 
 
 async def test_f65_a_team_page_that_fails_once_is_shown_to_the_model_by_the_next_attempt(
-    database: Database, settings: Settings, web: Web, qualified: CompanyStep
+    database: Database, settings: Settings, web: Web, qualified: CompanyInput
 ) -> None:
     web.fails = {f"{SITE_URL}/team": 1}
     async with (
@@ -213,7 +213,7 @@ async def test_f65_a_team_page_that_fails_once_is_shown_to_the_model_by_the_next
 
 
 async def test_f65_the_last_attempt_goes_on_without_a_team_page(
-    database: Database, settings: Settings, web: Web, qualified: CompanyStep
+    database: Database, settings: Settings, web: Web, qualified: CompanyInput
 ) -> None:
     web.fails = {f"{SITE_URL}/team": 99}
     async with (

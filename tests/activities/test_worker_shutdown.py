@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from domain.activity_io import RunStep, TaskStep
+from domain.activity_io import RunInput, SearchTaskInput
 from settings import Settings
 from store.database import Database
 from store.runs import search_tasks
@@ -32,11 +32,11 @@ async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_b
             activities: dict[str, Any] = {work.__name__: work for work in (*steps, *agent_calls)}
             async with database.transaction() as conn:
                 request = await add_run(conn, target=1)
-            await step_environment().run(activities["plan_run_search"], RunStep(request=request))
+            await step_environment().run(activities["plan_run_search"], RunInput(request=request))
             async with database.transaction() as conn:
                 [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
             discovering = asyncio.create_task(
-                step_environment().run(activities["discover"], TaskStep(request=request, task=task))
+                step_environment().run(activities["discover"], SearchTaskInput(request=request, task=task))
             )
             await asyncio.wait_for(is_asked.wait(), 30)
             discovering.cancel()

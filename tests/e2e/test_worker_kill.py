@@ -105,7 +105,7 @@ def test_f30_a_search_that_outlasts_the_drain_is_asked_once_and_kept_for_the_nex
             wait_until(lambda: bool(search.asked), "the worker waits for a search")
             drained.send_signal(signal.SIGTERM)
             log = tmp_path / "worker.log"
-            wait_until(lambda: "step_handed_back" in log.read_text(encoding="utf-8"), "its time to drain is over")
+            wait_until(lambda: "activity_rescheduled" in log.read_text(encoding="utf-8"), "its time to drain is over")
             search.may_answer.set()
             assert drained.wait(15) == 0
         asked_by_first = set(search.asked)

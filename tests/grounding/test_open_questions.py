@@ -14,7 +14,7 @@ import pytest
 from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
-from domain.activity_io import CompanyStep
+from domain.activity_io import CompanyInput
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.request.criteria import parse_criteria
 from domain.request.run_request import RunRequest
@@ -52,18 +52,18 @@ async def gateway(database: Database, settings: Settings) -> AsyncIterator[ToolG
 
     async with serving(answer) as proxy:
         web = WebClient(proxy=proxy.url, timeout_s=5.0, bytes_max=100_000)
-        yield ToolGateway(database, web, None, settings.model_copy(update={"host_pace_s": 0.0}))
+        yield ToolGateway(database, web, None, settings.model_copy(update={"host_request_interval_s": 0.0}))
         await web.close()
 
 
-async def qualified(database: Database, gateway: ToolGateway, settings: Settings, **criteria: Any) -> CompanyStep:
+async def qualified(database: Database, gateway: ToolGateway, settings: Settings, **criteria: Any) -> CompanyInput:
     """The company in a new run, its site read."""
     async with database.transaction() as conn:
         run = await add_run(conn)
         request = RunRequest.model_validate(run.model_dump() | {"criteria": parse_criteria(criteria).criteria})
         await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
         [ref], _ = await companies.found_after(conn, run.run_id, 0, 1)
-    step = CompanyStep(request=request, company=ref)
+    step = CompanyInput(request=request, company=ref)
     async with openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
         outcome = await step_environment().run(steps.qualify_company, step)

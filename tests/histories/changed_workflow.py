@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import RunStep
+    from domain.activity_io import RunInput
     from workflows import activity_stubs
     from workflows.lead_list import LeadListWorkflow
     from workflows.messages import LeadListInput, LeadListResult
@@ -23,5 +23,5 @@ class ChangedLeadListWorkflow(LeadListWorkflow):
         return await super().run(start)
 
     async def _record_state(self) -> None:
-        await activity_stubs.plan_run_search(RunStep(request=self._state.request))
+        await activity_stubs.plan_run_search(RunInput(request=self._state.request))
         await super()._record_state()

@@ -25,9 +25,9 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.common import RetryPolicy
 
-from domain.activity_io import CompanyStep
+from domain.activity_io import CompanyInput
 from domain.company.facts import ReasonCode
-from domain.failures import HANDED_BACK, HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
+from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, RESCHEDULE, SEARCH_UNAVAILABLE
 from domain.request.run_request import Limits, Windows
 from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
@@ -118,8 +118,8 @@ async def handed_back(_: Server, start: StartRun) -> Histories:
     """Workers that stop hand back a search and a step of a company."""
 
     def prepare(stored: FakeRun) -> None:
-        stored.fail_once("discover", 0, HANDED_BACK)
-        stored.fail_once("research_company", at(0), HANDED_BACK)
+        stored.fail_once("discover", 0, RESCHEDULE)
+        stored.fail_once("research_company", at(0), RESCHEDULE)
 
     run = await start(request_for(1), [OK], prepare=prepare)
     await run.result()
@@ -258,7 +258,7 @@ async def of_company(server: Server, stored: FakeRun) -> Histories:
     server.world.runs[stored.request.run_id] = stored
     handle = await server.client.start_workflow(
         CompanyWorkflow.run,
-        CompanyStep(request=stored.request, company=stored.rows[at(0)].ref),
+        CompanyInput(request=stored.request, company=stored.rows[at(0)].ref),
         id=f"company-{uuid4()}",
         task_queue=TASK_QUEUE,
     )

@@ -19,7 +19,7 @@ from tests.conftest import PROJECT
 from tests.histories.changed_workflow import ChangedLeadListWorkflow
 from tests.histories.record import DIRECTORY, SCENARIOS, SUMS, load, sum_line
 from tests.workflows.conftest import check_payloads
-from worker import sandboxed_runner
+from worker import workflow_runner
 from workflows import activity_stubs
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
@@ -36,7 +36,7 @@ async def replay(path: Path, lead_list: type = LeadListWorkflow) -> None:
     """
     replayer = Replayer(
         workflows=[lead_list, CompanyWorkflow],
-        workflow_runner=sandboxed_runner(),
+        workflow_runner=workflow_runner(),
         data_converter=pydantic_data_converter,
     )
     try:

@@ -251,7 +251,7 @@ async def test_a_part_with_an_external_address_is_not_started(tmp_path: Path) ->
     assert addresses.temporal_ui_url is None
 
 
-_DEMO_WEB = {"WEB_PROXY", "HOST_PACE_S", "MAIL_DNS", "SEARXNG_URL", "DEMO_SEED"}
+_DEMO_WEB = {"WEB_PROXY", "HOST_REQUEST_INTERVAL_S", "MAIL_DNS", "SEARXNG_URL", "DEMO_SEED"}
 _DEMO_MODEL = {"OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "DEMO_SEED"}
 
 

@@ -23,7 +23,7 @@ from tests.http_server import Reply, Request, json_reply, serving
 from tests.mcp_client.mcp_worlds import LIMITS
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.rate_limit import PacedOutError, ServicePace
+from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
 
 NAME = "model:some"
 PER_MINUTE = 0.06
@@ -51,12 +51,14 @@ async def _pass(database: Database, seconds: float) -> None:
 Waits = list[int]
 
 
-def _pace(database: Database, waits: Waits, per_minute: float = PER_MINUTE, wait_max_s: float = 1e6) -> ServicePace:
+def _pace(
+    database: Database, waits: Waits, per_minute: float = PER_MINUTE, wait_max_s: float = 1e6
+) -> ServiceRateLimit:
     async def sleep(wait_s: float) -> None:
         waits.append(round(wait_s / INTERVAL_S))
         await _pass(database, wait_s)
 
-    return ServicePace(database, NAME, per_minute, wait_max_s, sleep)
+    return ServiceRateLimit(database, NAME, per_minute, wait_max_s, sleep)
 
 
 async def _reserved(database: Database) -> int:
@@ -92,7 +94,7 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
         asleep.release()
         await asyncio.Event().wait()
 
-    pace = ServicePace(database, NAME, PER_MINUTE, 1e6, sleep)
+    pace = ServiceRateLimit(database, NAME, PER_MINUTE, 1e6, sleep)
     await _pace(database, []).wait_turn()
     queueing = [asyncio.create_task(pace.wait_turn()) for _ in range(8)]
     for _ in queueing:
@@ -146,7 +148,7 @@ async def test_without_a_limit_only_a_pause_is_waited_for(database: Database) ->
 async def test_without_a_limit_too_those_who_wait_for_a_pause_come_one_after_another(
     database: Database, other_database: Database
 ) -> None:
-    await ServicePace(database, NAME, 0, 1e6).hold_back(100)
+    await ServiceRateLimit(database, NAME, 0, 1e6).hold_back(100)
     waits = []
     for number in range(6):
         async with [database, other_database][number % 2].transaction() as conn:
@@ -164,9 +166,9 @@ async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database:
         await _pass(database, wait_s)
         await pace.hold_back(300)
 
-    pace = ServicePace(database, NAME, 0, 500, sleep)
+    pace = ServiceRateLimit(database, NAME, 0, 500, sleep)
     await pace.hold_back(300)
-    with pytest.raises(PacedOutError) as caught:
+    with pytest.raises(RateLimitTimeoutError) as caught:
         await pace.wait_turn()
     assert len(waits) == 1, "a second pause would end after the time that it may wait"
     assert 290 < caught.value.free_in_s <= 301
@@ -175,7 +177,7 @@ async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database:
 async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Database) -> None:
     for place in range(5):
         assert await _reserved(database) == place
-    with pytest.raises(PacedOutError) as caught:
+    with pytest.raises(RateLimitTimeoutError) as caught:
         await _pace(database, [], wait_max_s=INTERVAL_S).wait_turn()
     assert round(caught.value.free_in_s / INTERVAL_S) == 5
     assert await _reserved(database) == 5, "it took no place in the queue"
@@ -184,7 +186,7 @@ async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Databa
 @pytest.fixture
 def hasty(settings: Settings) -> Settings:
     """A worker that queues for nothing."""
-    return settings.model_copy(update={"pace_wait_max_s": 0.0})
+    return settings.model_copy(update={"rate_limit_wait_max_s": 0.0})
 
 
 async def test_searches_keep_the_limit_over_workers_and_a_stored_answer_needs_no_start(

@@ -184,7 +184,9 @@ async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_an
         unpaced = ToolGateway(database, web, None, settings)
         if is_home_known:
             await unpaced.fetch_page(website)
-        crowded = settings.model_copy(update={"web_proxy": proxy.url, "host_pace_s": 3600.0, "pace_wait_max_s": 0.0})
+        crowded = settings.model_copy(
+            update={"web_proxy": proxy.url, "host_request_interval_s": 3600.0, "rate_limit_wait_max_s": 0.0}
+        )
         slow_web = shared_web(database, crowded)  # robots.txt takes the one start of this hour
         with pytest.raises(HostBusyError, match=r"acme\.example") as caught:
             await read_site(ToolGateway(database, slow_web, None, crowded), website)

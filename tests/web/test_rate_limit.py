@@ -18,7 +18,7 @@ from store.tools import rate_limits
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.rate_limit import HostPace, PacedOutError
+from web.rate_limit import HostRateLimit, RateLimitTimeoutError
 from web.shared_fetch import shared_web
 
 INTERVAL_S = 1000.0
@@ -29,7 +29,7 @@ URL = "http://www.acme.example/"
 class Paced:
     """One worker's pace, and what it has waited for, in whole intervals."""
 
-    pace: HostPace
+    pace: HostRateLimit
     intervals: list[int] = field(default_factory=list)
 
 
@@ -50,7 +50,7 @@ def worker(database: Database) -> Worker:
                     {"s": wait_s},
                 )
 
-        pace = HostPace(
+        pace = HostRateLimit(
             database, interval_s=interval_s, crawl_delay_max_s=5 * INTERVAL_S, wait_max_s=wait_max_s, sleep=sleep
         )
         return Paced(pace, intervals)
@@ -142,7 +142,7 @@ async def test_who_would_wait_too_long_is_told_so_and_takes_no_place_in_the_queu
     hasty = worker(wait_max_s=0.5 * INTERVAL_S)
     await hasty.pace.wait_turn(URL)
     for _ in range(5):
-        with pytest.raises(PacedOutError, match=r"acme\.example is not free within 500 s"):
+        with pytest.raises(RateLimitTimeoutError, match=r"acme\.example is not free within 500 s"):
             await hasty.pace.wait_turn(URL)
     patient = worker()
     await patient.pace.wait_turn(URL)
@@ -185,7 +185,7 @@ async def test_f25_waiting_for_the_turn_does_not_use_up_the_time_of_the_server()
 
 
 async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Database, settings: Settings) -> None:
-    turns = iter([None, PacedOutError("crowded"), None])  # robots.txt, the page, the page
+    turns = iter([None, RateLimitTimeoutError("crowded"), None])  # robots.txt, the page, the page
 
     async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
         error = next(turns)
@@ -201,7 +201,9 @@ async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Datab
 
 async def test_the_settings_pace_what_a_worker_fetches(database: Database, settings: Settings) -> None:
     async with serving(lambda request: html("<p>Homes</p>")) as server:
-        slow = settings.model_copy(update={"web_proxy": server.url, "host_pace_s": 3600.0, "pace_wait_max_s": 0.0})
+        slow = settings.model_copy(
+            update={"web_proxy": server.url, "host_request_interval_s": 3600.0, "rate_limit_wait_max_s": 0.0}
+        )
         web = shared_web(database, slow)
         page = await web.fetch(URL)
         await web.close()
@@ -209,4 +211,4 @@ async def test_the_settings_pace_what_a_worker_fetches(database: Database, setti
 
 
 def test_the_real_web_is_asked_once_a_second_unless_told_otherwise(plain_environment: None) -> None:
-    assert Settings(_env_file=None).host_pace_s == 1.0
+    assert Settings(_env_file=None).host_request_interval_s == 1.0

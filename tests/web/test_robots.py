@@ -76,7 +76,9 @@ async def workers(
     """Clients of several workers, which share the database and no memory."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(handler))
-        proxied = settings.model_copy(update={"web_proxy": server.url, "host_pace_s": 0.0, "page_bytes_max": 100_000})
+        proxied = settings.model_copy(
+            update={"web_proxy": server.url, "host_request_interval_s": 0.0, "page_bytes_max": 100_000}
+        )
         clients = [shared_web(database, proxied) for _ in range(count)]
         for each in clients:
             stack.push_async_callback(each.close)

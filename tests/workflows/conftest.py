@@ -26,12 +26,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.worker_shutdown import HandingBack
+from activities.worker_shutdown import RescheduleOnShutdown
 from domain.request.run_request import RunRequest, workflow_id_of
 from tests.workflows.fake_run import Ending, FakeRun
 from tests.workflows.live_run import LiveRun
 from tests.workflows.world import World
-from worker import sandboxed_runner
+from worker import workflow_runner
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.messages import LeadListInput
@@ -73,12 +73,12 @@ async def working(
         task_queue=TASK_QUEUE,
         workflows=[LeadListWorkflow, CompanyWorkflow],
         activities=world.steps(),
-        workflow_runner=sandboxed_runner(),
+        workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         max_heartbeat_throttle_interval=heartbeats,
         max_cached_workflows=cached_workflows_max,
         graceful_shutdown_timeout=drain,
-        interceptors=[HandingBack()],
+        interceptors=[RescheduleOnShutdown()],
     )
     agents = Worker(
         environment.client,
@@ -86,7 +86,7 @@ async def working(
         activities=world.agent_calls(),
         max_heartbeat_throttle_interval=heartbeats,
         graceful_shutdown_timeout=drain,
-        interceptors=[HandingBack()],
+        interceptors=[RescheduleOnShutdown()],
     )
     async with flows, agents:
         yield Server(environment, world)
@@ -199,7 +199,7 @@ async def replay(histories: list[WorkflowHistory]) -> None:
 
     replayer = Replayer(
         workflows=[LeadListWorkflow, CompanyWorkflow],
-        workflow_runner=sandboxed_runner(),
+        workflow_runner=workflow_runner(),
         data_converter=pydantic_data_converter,
     )
     results = await replayer.replay_workflows(each(), raise_on_replay_failure=False)

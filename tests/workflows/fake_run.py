@@ -14,7 +14,7 @@ from uuid import uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.activity_io import CompanyOutcome, CompanyRef, CompanyStep, Spend
+from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, Spend
 from domain.company.facts import CompanyStatus, Interruption, ReasonCode
 from domain.request.decision import DecisionRequest
 from domain.request.run_request import RunRequest
@@ -249,7 +249,7 @@ class FakeRun:
         self.end(position, ReasonCode.SUPPRESSED)
         self.forgotten.add(position)
 
-    def ending_of(self, step: CompanyStep) -> ReasonCode:
+    def ending_of(self, step: CompanyInput) -> ReasonCode:
         """How a company is going to end as things stand."""
         ending = self.rows[step.company.position].ending
         return ending if isinstance(ending, ReasonCode) else ending(step.request, step.retry_round)

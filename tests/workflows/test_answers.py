@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from domain.activity_io import RefusedStep
+from domain.activity_io import RefusedAnswerInput
 from domain.request.progress import RunStatus
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, at
@@ -15,7 +15,7 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 from workflows.names import UPDATE_DECISION
 
 
-def refused(run: LiveRun) -> list[RefusedStep]:
+def refused(run: LiveRun) -> list[RefusedAnswerInput]:
     """The answers that were recorded as refused."""
     return run.stored.steps("record_refused_decision")
 

@@ -7,7 +7,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
-from domain.activity_io import CompanyOutcome, CompanyStep
+from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.facts import CompanyStatus, Interruption, ReasonCode
 from domain.failures import MODEL_BAD_REQUEST, MODEL_RATE_LIMITED, MODEL_REFUSED_US
 from domain.request.run_request import Limits
@@ -31,7 +31,7 @@ async def work(dev_server: Server) -> AsyncIterator[Work]:
         dev_server.world.runs[stored.request.run_id] = stored
         handle = await dev_server.client.start_workflow(
             CompanyWorkflow.run,
-            CompanyStep(request=stored.request, company=stored.rows[at(0)].ref),
+            CompanyInput(request=stored.request, company=stored.rows[at(0)].ref),
             id=f"company-{uuid4()}",
             task_queue=TASK_QUEUE,
         )

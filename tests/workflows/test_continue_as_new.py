@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from domain.activity_io import RefusedStep
+from domain.activity_io import RefusedAnswerInput
 from domain.company.facts import ReasonCode
 from domain.failures import MODEL_UNREACHABLE
 from domain.request.progress import RunStatus
@@ -58,7 +58,7 @@ async def test_an_answer_that_is_refused_while_a_run_continues_as_new_is_recorde
     await run.decide(1, "cancel")
     await run.result()
     assert len(await run.own_histories()) >= 3
-    refused: list[RefusedStep] = run.stored.steps("record_refused_decision")
+    refused: list[RefusedAnswerInput] = run.stored.steps("record_refused_decision")
     assert Counter(step.decision_id for step in refused) == dict.fromkeys(sent, 1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.activity_io import DecidedStep
+from domain.activity_io import DecisionInput
 from domain.company.facts import ReasonCode
 from domain.failures import MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
 from domain.request.decision import DecisionAction, DecisionReason
@@ -17,10 +17,10 @@ from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at, unless
 from tests.workflows.live_run import LiveRun, request_for
 
 
-def applied(run: LiveRun) -> DecidedStep:
+def applied(run: LiveRun) -> DecisionInput:
     """The one decision that was applied."""
     (step,) = run.stored.steps("apply_decision")
-    assert isinstance(step, DecidedStep)
+    assert isinstance(step, DecisionInput)
     return step
 
 

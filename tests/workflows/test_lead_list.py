@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 
-from domain.activity_io import StateStep
+from domain.activity_io import RunStateInput
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST
 from domain.request.progress import RunStatus, Stage
@@ -19,7 +19,7 @@ from workflows.policies import AGENT
 
 def stages(run: LiveRun) -> list[Stage]:
     """The stages as they were written where people query them."""
-    steps: list[StateStep] = run.stored.steps("record_state")
+    steps: list[RunStateInput] = run.stored.steps("record_state")
     return [step.stage for step in steps]
 
 

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from domain.activity_io import CheckStep
+from domain.activity_io import DependencyCheckInput
 from domain.failures import (
     MODEL_QUOTA_USED_UP,
     MODEL_REFUSED_US,
@@ -26,7 +26,7 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 
 def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
     """What was checked, check by check."""
-    steps: list[CheckStep] = run.stored.steps("check_dependencies")
+    steps: list[DependencyCheckInput] = run.stored.steps("check_dependencies")
     return [step.dependencies for step in steps]
 
 

@@ -14,10 +14,10 @@ from domain.activity_io import (
     POSITIONS_PER_TASK,
     CompanyOutcome,
     CompanyRef,
+    SearchTaskOutcome,
+    SearchTaskRef,
     Spend,
-    TakenBackCompany,
-    TaskOutcome,
-    TaskRef,
+    WithdrawnCompany,
 )
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria
@@ -37,8 +37,8 @@ def ref(position: int) -> CompanyRef:
     return CompanyRef(company_id=UUID(int=position + 1), position=position)
 
 
-def task(ordinal: int) -> TaskRef:
-    return TaskRef(task_id=UUID(int=ordinal + 1), ordinal=ordinal, label="query")
+def task(ordinal: int) -> SearchTaskRef:
+    return SearchTaskRef(task_id=UUID(int=ordinal + 1), ordinal=ordinal, label="query")
 
 
 # Starting companies
@@ -144,7 +144,7 @@ def test_f10_a_company_taken_back_at_the_last_gate_opens_the_search_again() -> N
     state = state_of(1)
     state.settle(ref(5), COMPLETE)
     assert state.is_filled([], [])
-    state.take_back(TakenBackCompany(**ref(5).model_dump()))
+    state.take_back(WithdrawnCompany(**ref(5).model_dump()))
     assert not state.is_filled([], []) and state.needs_company(0)
     assert (state.ready, state.contacts_ready, state.funnel["complete"], state.funnel["suppressed"]) == (0, 0, 0, 1)
 
@@ -153,14 +153,14 @@ def test_taking_back_what_was_not_complete_changes_nothing() -> None:
     state = state_of(1)
     state.settle(ref(5), REJECTED)
     before = state.model_copy(deep=True)
-    state.take_back(TakenBackCompany(**ref(5).model_dump()))
+    state.take_back(WithdrawnCompany(**ref(5).model_dump()))
     assert state == before
 
 
 def test_a_company_taken_back_counts_under_its_own_reason_and_is_settled_once() -> None:
     state = state_of(1)
     state.settle(ref(5), COMPLETE)
-    state.take_back(TakenBackCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
+    state.take_back(WithdrawnCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
     assert state.funnel == {"complete": 0, "contacts_short": 1}
     state.reopen({"contacts_short"})
     assert (state.settled, state.funnel) == (0, {"complete": 0})
@@ -230,7 +230,7 @@ def play(world: World, random: Random) -> Played:
     state = state_of(world.target)
     left = [task(ordinal) for ordinal in range(len(world.tasks))]
     open_companies: dict[int, CompanyRef] = {}
-    open_tasks: dict[int, TaskRef] = {}
+    open_tasks: dict[int, SearchTaskRef] = {}
     played = Played([], False)
     interruptions = 5
     while not state.is_filled(list(open_companies), list(open_tasks)):
@@ -251,7 +251,7 @@ def play(world: World, random: Random) -> Played:
                 break
             search = state.tasks.pop(0)
             open_tasks[search.ordinal] = search
-        homecoming: list[CompanyRef | TaskRef] = [*open_companies.values(), *open_tasks.values()]
+        homecoming: list[CompanyRef | SearchTaskRef] = [*open_companies.values(), *open_tasks.values()]
         if not homecoming:
             break
         coming = random.choice(homecoming)
@@ -319,8 +319,8 @@ def test_the_state_survives_continuing_as_new() -> None:
 # Searching
 
 
-def search_of(kind: TaskKind, ordinal: int) -> TaskRef:
-    return TaskRef(task_id=UUID(int=ordinal + 1), ordinal=ordinal, label="query", kind=kind)
+def search_of(kind: TaskKind, ordinal: int) -> SearchTaskRef:
+    return SearchTaskRef(task_id=UUID(int=ordinal + 1), ordinal=ordinal, label="query", kind=kind)
 
 
 def test_a_kind_of_search_that_has_dried_up_is_left_and_the_others_go_on() -> None:
@@ -328,8 +328,8 @@ def test_a_kind_of_search_that_has_dried_up_is_left_and_the_others_go_on() -> No
     state.tasks = [search_of("list_pages", 90), search_of("individual", 91)]
     for ordinal in range(YIELD_WINDOW):
         assert state.dried_up == ()
-        state.task_done(search_of("list_pages", ordinal), TaskOutcome(named=2))
-        state.task_done(search_of("individual", 50 + ordinal), TaskOutcome(named=2, new=1))
+        state.task_done(search_of("list_pages", ordinal), SearchTaskOutcome(named=2))
+        state.task_done(search_of("individual", 50 + ordinal), SearchTaskOutcome(named=2, new=1))
     assert state.dried_up == ("list_pages",)
     assert [task.kind for task in state.tasks] == ["individual"]
     assert state.named == 4 * YIELD_WINDOW and state.tasks_done == 2 * YIELD_WINDOW
@@ -338,6 +338,8 @@ def test_a_kind_of_search_that_has_dried_up_is_left_and_the_others_go_on() -> No
 def test_a_new_company_in_time_keeps_a_kind_going() -> None:
     state = state_of(5)
     for ordinal in range(3 * YIELD_WINDOW):
-        state.task_done(search_of("individual", ordinal), TaskOutcome(new=2 if ordinal % YIELD_WINDOW == 0 else 0))
+        state.task_done(
+            search_of("individual", ordinal), SearchTaskOutcome(new=2 if ordinal % YIELD_WINDOW == 0 else 0)
+        )
     assert state.dried_up == ()
     assert all(len(latest) <= YIELD_WINDOW for latest in state.new_by_kind.values()), "what is carried over stays small"

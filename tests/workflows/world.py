@@ -14,29 +14,29 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.activity_io import (
-    AskStep,
-    CheckStep,
+    CompanyBatch,
+    CompanyBatchInput,
+    CompanyInput,
     CompanyOutcome,
-    CompanyStep,
-    DecidedStep,
+    DecisionInput,
+    DependencyCheckInput,
     ExportResult,
-    Finished,
-    FinishStep,
-    GateStep,
-    NewCompanies,
-    NewCompaniesStep,
-    NextTasks,
-    NextTasksStep,
-    NotifyStep,
-    RefusedStep,
-    RunStep,
+    FinishInput,
+    FinishResult,
+    NotifyInput,
+    QuestionInput,
+    RefusedAnswerInput,
+    RunInput,
+    RunStateInput,
+    SearchTaskBatch,
+    SearchTaskBatchInput,
+    SearchTaskInput,
+    SearchTaskOutcome,
+    SearchTaskRef,
     Spend,
-    StateStep,
-    TakenBack,
-    TakenBackCompany,
-    TaskOutcome,
-    TaskRef,
-    TaskStep,
+    SuppressionCheckInput,
+    SuppressionCheckResult,
+    WithdrawnCompany,
 )
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.contact.contact import CONTACT_ATTEMPTS_MAX
@@ -80,21 +80,21 @@ class World:
         return run
 
     @activity.defn
-    async def plan_run_search(self, step: RunStep) -> int:
+    async def plan_run_search(self, step: RunInput) -> int:
         run = await self._begin("plan_run_search", step.request.run_id, step)
         return len(run.tasks)
 
     @activity.defn
-    async def next_search_tasks(self, step: NextTasksStep) -> NextTasks:
+    async def next_search_tasks(self, step: SearchTaskBatchInput) -> SearchTaskBatch:
         run = await self._begin("next_search_tasks", step.run_id, step)
         if "individual" in step.dried_up:
             run.given_up = step.dried_up  # all searches here are of the one kind
-            return NextTasks(given_up=run.given_up)
+            return SearchTaskBatch(given_up=run.given_up)
         ended = run.done_tasks | run.failed_tasks
         ordinals = [o for o in range(len(run.tasks)) if o > step.after_ordinal and o not in ended]
-        return NextTasks(
+        return SearchTaskBatch(
             tasks=tuple(
-                TaskRef(
+                SearchTaskRef(
                     task_id=uuid5(step.run_id, f"task {o}"),
                     ordinal=o,
                     label=f"search {o}",
@@ -106,36 +106,36 @@ class World:
         )
 
     @activity.defn
-    async def discover(self, step: TaskStep) -> TaskOutcome:
+    async def discover(self, step: SearchTaskInput) -> SearchTaskOutcome:
         ordinal = step.task.ordinal
         run = await self._begin("discover", step.request.run_id, step, ordinal)
         interruption = run.buy("discover", ordinal, step.retry_round)
         if interruption is not None:
-            return TaskOutcome(interruption=interruption)
+            return SearchTaskOutcome(interruption=interruption)
         before = len(run.rows)
         for place, ending in enumerate(run.tasks[ordinal]):
             run.store(ordinal, place, ending)
         run.done_tasks.add(ordinal)
-        return TaskOutcome(named=len(run.tasks[ordinal]), new=len(run.rows) - before, spend=_ONE_CALL)
+        return SearchTaskOutcome(named=len(run.tasks[ordinal]), new=len(run.rows) - before, spend=_ONE_CALL)
 
     @activity.defn
-    async def end_failed_search_task(self, step: TaskStep) -> None:
+    async def end_failed_search_task(self, step: SearchTaskInput) -> None:
         run = await self._begin("end_failed_search_task", step.request.run_id, step, step.task.ordinal)
         run.failed_tasks.add(step.task.ordinal)
 
     @activity.defn
-    async def new_companies(self, step: NewCompaniesStep) -> NewCompanies:
+    async def new_companies(self, step: CompanyBatchInput) -> CompanyBatch:
         run = await self._begin("new_companies", step.run_id, step)
         fresh = [r for r in run.rows.values() if r.seq > step.cursor and r.status is CompanyStatus.FOUND]
         page = sorted(fresh, key=lambda row: row.seq)[: step.limit]
-        return NewCompanies(
+        return CompanyBatch(
             companies=tuple(row.ref for row in page),
             cursor=page[-1].seq if page else step.cursor,
             remaining=len(fresh) - len(page),
         )
 
     @activity.defn
-    async def qualify_company(self, step: CompanyStep) -> CompanyOutcome:
+    async def qualify_company(self, step: CompanyInput) -> CompanyOutcome:
         position = step.company.position
         run = await self._begin("qualify_company", step.request.run_id, step, position)
         row = run.rows[position]
@@ -145,7 +145,7 @@ class World:
         return run.end(position, reason) if reason in _BY_CODE else CompanyOutcome()
 
     @activity.defn
-    async def research_company(self, step: CompanyStep) -> CompanyOutcome:
+    async def research_company(self, step: CompanyInput) -> CompanyOutcome:
         position = step.company.position
         run = await self._begin("research_company", step.request.run_id, step, position)
         interruption = run.buy("research_company", position, step.retry_round)
@@ -159,19 +159,19 @@ class World:
         return outcome
 
     @activity.defn
-    async def find_contacts(self, step: CompanyStep) -> CompanyOutcome:
+    async def find_contacts(self, step: CompanyInput) -> CompanyOutcome:
         position = step.company.position
         run = await self._begin("find_contacts", step.request.run_id, step, position)
         interruption = run.buy("find_contacts", position, step.retry_round, step.contacts_attempt)
         return CompanyOutcome(interruption=interruption, spend=Spend() if interruption else _ONE_CALL)
 
     @activity.defn
-    async def verify_emails(self, step: CompanyStep) -> int:
+    async def verify_emails(self, step: CompanyInput) -> int:
         await self._begin("verify_emails", step.request.run_id, step, step.company.position)
         return 0
 
     @activity.defn
-    async def settle_contacts(self, step: CompanyStep) -> CompanyOutcome:
+    async def settle_contacts(self, step: CompanyInput) -> CompanyOutcome:
         position = step.company.position
         run = await self._begin("settle_contacts", step.request.run_id, step, position)
         if run.ending_of(step) is ReasonCode.COMPLETE:
@@ -181,18 +181,18 @@ class World:
         return run.end(position, ReasonCode.CONTACTS_SHORT)
 
     @activity.defn
-    async def end_failed_company(self, step: CompanyStep) -> None:
+    async def end_failed_company(self, step: CompanyInput) -> None:
         run = await self._begin("end_failed_company", step.request.run_id, step, step.company.position)
         run.end(step.company.position, ReasonCode.STEP_FAILED)
 
     @activity.defn
-    async def record_state(self, step: StateStep) -> None:
+    async def record_state(self, step: RunStateInput) -> None:
         run = await self._begin("record_state", step.run_id, step)
         if step.status is not RunStatus.NEEDS_USER_DECISION:
             run.question = None
 
     @activity.defn
-    async def put_question(self, step: AskStep) -> DecisionRequest:
+    async def put_question(self, step: QuestionInput) -> DecisionRequest:
         run = await self._begin("put_question", step.request.run_id, step)
         actions = (DecisionAction.ACCEPT_PARTIAL, DecisionAction.RETRY, DecisionAction.CANCEL)
         run.question = DecisionRequest(
@@ -210,7 +210,7 @@ class World:
         return run.question
 
     @activity.defn
-    async def apply_decision(self, step: DecidedStep) -> int:
+    async def apply_decision(self, step: DecisionInput) -> int:
         run = await self._begin("apply_decision", step.request.run_id, step)
         run.request, run.question = step.request, None
         if step.decision.action is DecisionAction.EXPAND_LOCATION:
@@ -220,17 +220,17 @@ class World:
         return run.reopen(reopened_reasons(step.decision))
 
     @activity.defn
-    async def record_refused_decision(self, step: RefusedStep) -> None:
+    async def record_refused_decision(self, step: RefusedAnswerInput) -> None:
         await self._begin("record_refused_decision", step.run_id, step)
 
     @activity.defn
-    async def check_dependencies(self, step: CheckStep) -> None:
+    async def check_dependencies(self, step: DependencyCheckInput) -> None:
         run = await self._begin("check_dependencies", step.run_id, step)
         if not run.check():
             raise ApplicationError("no answer yet", type=STILL_DOWN)
 
     @activity.defn
-    async def recheck_suppression(self, step: GateStep) -> TakenBack:
+    async def recheck_suppression(self, step: SuppressionCheckInput) -> SuppressionCheckResult:
         run = await self._begin("recheck_suppression", step.request.run_id, step)
         taken = [position for position in run.complete() if position in run.suppressed_late]
         for position in taken:
@@ -239,20 +239,22 @@ class World:
         run.forgotten.clear()
         refs = (run.rows[position].ref for position in taken)
         passed = selection_digest([run.rows[position].ref.company_id for position in run.complete()])
-        return TakenBack(companies=tuple(TakenBackCompany(**ref.model_dump()) for ref in refs), passed=passed)
+        return SuppressionCheckResult(
+            companies=tuple(WithdrawnCompany(**ref.model_dump()) for ref in refs), passed=passed
+        )
 
     @activity.defn
-    async def finish_run(self, step: FinishStep) -> Finished:
+    async def finish_run(self, step: FinishInput) -> FinishResult:
         run = await self._begin("finish_run", step.request.run_id, step)
         selected = [run.rows[position].ref.company_id for position in run.complete()]
         has_changed = bool(step.passed) and selection_digest(selected) != step.passed
         if not has_changed:
             run.question = None
         contacts = len(selected) * step.request.contacts_min
-        return Finished(companies=len(selected), contacts=contacts, has_changed=has_changed)
+        return FinishResult(companies=len(selected), contacts=contacts, has_changed=has_changed)
 
     @activity.defn
-    async def export_run(self, step: RunStep) -> ExportResult:
+    async def export_run(self, step: RunInput) -> ExportResult:
         run = await self._begin("export_run", step.request.run_id, step)
         count = len(run.complete())
         return ExportResult(
@@ -264,7 +266,7 @@ class World:
         )
 
     @activity.defn
-    async def notify_requester(self, step: NotifyStep) -> bool:
+    async def notify_requester(self, step: NotifyInput) -> bool:
         await self._begin("notify_requester", step.run_id, step)
         return True
 

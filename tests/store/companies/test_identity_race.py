@@ -11,7 +11,7 @@ import openai
 
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
-from domain.activity_io import CompanyStep
+from domain.activity_io import CompanyInput
 from domain.company.facts import CompanyStatus
 from domain.request.criteria import Criteria
 from settings import Settings
@@ -52,7 +52,7 @@ async def test_f75_twins_by_name_and_city_qualified_at_once_leave_one_company(
             )
         outcomes = await asyncio.gather(
             *(
-                worker.qualify_company(CompanyStep(request=request, company=ref))
+                worker.qualify_company(CompanyInput(request=request, company=ref))
                 for worker, ref in zip(workers, refs, strict=True)
             )
         )

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
 from cli.redetect import Redetection, redetect_command, redetect_companies
-from domain.activity_io import CompanyRef, CompanyStep
+from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.facts import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
@@ -58,7 +58,7 @@ class Stored:
         await companies.insert_candidate(self.conn, self.request.run_id, None, 0, found)
         row = await self.row("SELECT company_id FROM company_candidates WHERE name = %s", company.name)
         ref = CompanyRef(company_id=row["company_id"], position=0)
-        await self.steps.qualify_company(CompanyStep(request=self.request, company=ref))
+        await self.steps.qualify_company(CompanyInput(request=self.request, company=ref))
         return ref.company_id
 
     async def set_facts(self, company_id: UUID, facts: dict[str, Any]) -> None:

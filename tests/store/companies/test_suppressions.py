@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
-from domain.activity_io import CompanyRef, CompanyStep, GateStep
+from domain.activity_io import CompanyInput, CompanyRef, SuppressionCheckInput
 from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from domain.company.places import Place
 from domain.company.pms import PmsVendor
@@ -231,7 +231,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))
+        await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
 
 
 @pytest.mark.parametrize(
@@ -253,11 +253,13 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
         update={"pms_status": "detected", "pms": PmsVendor.BUILDIUM, "pms_slug": "acme", "pms_evidence": portal}
     )
     request, company_id = await _complete_company(database, facts)
-    assert (await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))).companies == ()
+    assert (
+        await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
+    ).companies == ()
 
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [entry])
-    taken = await ActivityEnvironment().run(gate.recheck_suppression, GateStep(request=request))
+    taken = await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
 
     assert [ref.company_id for ref in taken.companies] == [company_id]
     async with database.transaction() as conn:
@@ -265,13 +267,13 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
         assert (await companies.get_company(conn, company_id)).reason is ReasonCode.SUPPRESSED
 
 
-async def _found(database: Database) -> tuple[RunRequest, CompanyStep]:
+async def _found(database: Database) -> tuple[RunRequest, CompanyInput]:
     async with database.transaction() as conn:
         request = await add_run(conn)
         named = candidate(SITE.name, key="site", url=SITE.website)
         await companies.insert_candidate(conn, request.run_id, None, 0, named)
         refs, _ = await companies.found_after(conn, request.run_id, 0, 1)
-    return request, CompanyStep(request=request, company=CompanyRef(company_id=refs[0].company_id, position=0))
+    return request, CompanyInput(request=request, company=CompanyRef(company_id=refs[0].company_id, position=0))
 
 
 async def _complete_company(database: Database, facts: CompanyFacts) -> tuple[RunRequest, UUID]:

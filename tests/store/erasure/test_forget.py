@@ -17,7 +17,7 @@ from activities.companies import CompanyActivities
 from activities.discovery import DiscoveryActivities
 from agents.loop import AgentRunner
 from cli.forget import subject_of
-from domain.activity_io import CompanyStep, GateStep, TaskStep
+from domain.activity_io import CompanyInput, SearchTaskInput, SuppressionCheckInput
 from domain.company.facts import CompanyFacts, CompanyStatus
 from domain.company.identity import IdentityKeys
 from domain.request.criteria import Criteria
@@ -303,11 +303,11 @@ async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, s
     return Steps(database, gateway, runner, settings)
 
 
-async def company_step(conn: Connection, request: RunRequest, url: str) -> CompanyStep:
+async def company_step(conn: Connection, request: RunRequest, url: str) -> CompanyInput:
     async with conn.transaction():
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=url))
         [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
-    return CompanyStep(request=request, company=ref)
+    return CompanyInput(request=request, company=ref)
 
 
 async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_nothing_of_it_is_stored(
@@ -343,7 +343,7 @@ async def test_a_search_does_not_store_a_forgotten_company_again(
         [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
     await conn.execute("UPDATE runs SET criteria = '{}' WHERE run_id = %s", (request.run_id,))
     anything = request.model_copy(update={"criteria": Criteria()})
-    await step_environment().run(steps.discovery.discover, TaskStep(request=anything, task=task))
+    await step_environment().run(steps.discovery.discover, SearchTaskInput(request=anything, task=task))
 
     names = [url for _, url in await companies.mentions(conn, request.run_id)]
     assert names == ["http://birch.example/"]
@@ -355,7 +355,7 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
-    step = GateStep(request=whole.request)
+    step = SuppressionCheckInput(request=whole.request)
     taken_back = await step_environment().run(steps.companies.recheck_suppression, step)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
     put_anew = step_environment()
@@ -372,7 +372,9 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
-    taken_back = await step_environment().run(steps.companies.recheck_suppression, GateStep(request=whole.request))
+    taken_back = await step_environment().run(
+        steps.companies.recheck_suppression, SuppressionCheckInput(request=whole.request)
+    )
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
 
 

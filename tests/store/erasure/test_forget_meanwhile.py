@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from activities.companies import CompanyActivities
-from domain.activity_io import CompanyStep
+from domain.activity_io import CompanyInput
 from domain.company.facts import CompanyFacts, CompanyStatus
 from domain.request.criteria import Criteria
 from domain.request.run_request import RunRequest
@@ -153,13 +153,13 @@ async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_a
     assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
 
 
-async def found(conn: Connection, request: RunRequest) -> CompanyStep:
+async def found(conn: Connection, request: RunRequest) -> CompanyInput:
     """The company, found by a run that takes any."""
     anything = RunRequest.model_validate(request.model_dump() | {"criteria": Criteria()})
     async with conn.transaction():
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=SITE))
         [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
-    return CompanyStep(request=anything, company=ref)
+    return CompanyInput(request=anything, company=ref)
 
 
 @pytest.mark.parametrize("who", ["acme.example", "somebody.else@birch.example"], ids=["the_same", "somebody_else"])

@@ -17,7 +17,15 @@ from activities.export import ExportActivities
 from activities.runs import RunActivities
 from agents.loop import AgentRunner
 from cli.forget import subject_of
-from domain.activity_io import CompanyRef, CompanyStep, Finished, FinishStep, GateStep, RunStep, TakenBack
+from domain.activity_io import (
+    CompanyInput,
+    CompanyRef,
+    FinishInput,
+    FinishResult,
+    RunInput,
+    SuppressionCheckInput,
+    SuppressionCheckResult,
+)
 from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
 from domain.contact.contact import EmailStatus, Person
 from domain.contact.mail_domain import MailDomain, MailReason
@@ -62,14 +70,14 @@ def published(name: str, address: str) -> Person:
     return person(name).model_copy(update=given)
 
 
-async def add_acme(conn: Connection, request: RunRequest, *people: Person) -> CompanyStep:
+async def add_acme(conn: Connection, request: RunRequest, *people: Person) -> CompanyInput:
     """A company with its people, researched."""
     async with conn.transaction():
         company_id = await add_company(conn, request.run_id, "Acme Homes LLC")
         await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", [])
         await add_research(conn, request.run_id, company_id, CompanyFacts())
         await contacts.save_people(conn, request.run_id, company_id, list(people))
-    return CompanyStep(request=request, company=CompanyRef(company_id=company_id, position=0))
+    return CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
 
 
 TWO = (published("Ann Lee", "alee@acme.example"), published("Jane Doe", "jdoe@acme.example"))
@@ -89,16 +97,18 @@ class AboutToEnd:
     gate: CompanyActivities
     ends: RunActivities
 
-    async def ask_gate(self, check: int) -> TakenBack:
-        return await step_environment().run(self.gate.recheck_suppression, GateStep(request=self.request, check=check))
+    async def ask_gate(self, check: int) -> SuppressionCheckResult:
+        return await step_environment().run(
+            self.gate.recheck_suppression, SuppressionCheckInput(request=self.request, check=check)
+        )
 
     async def passes_gate(self, check: int) -> str:
         answer = await self.ask_gate(check)
         assert answer.companies == ()
         return answer.passed
 
-    async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> Finished:
-        step = FinishStep(request=self.request, status=status, passed=passed)
+    async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> FinishResult:
+        step = FinishInput(request=self.request, status=status, passed=passed)
         return await step_environment().run(self.ends.finish_run, step)
 
 
@@ -120,11 +130,14 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
     settled = await run(ContactActivities(database, gateway, runner, settings).settle_contacts, step)
     assert settled.status is CompanyStatus.SUPPRESSED, "what stands is told, and not written over"
     assert (
-        await run(CompanyActivities(database, gateway, runner, settings).recheck_suppression, GateStep(request=request))
+        await run(
+            CompanyActivities(database, gateway, runner, settings).recheck_suppression,
+            SuppressionCheckInput(request=request),
+        )
     ).companies == ()
-    finish = FinishStep(request=request, status=RunStatus.COMPLETED)
+    finish = FinishInput(request=request, status=RunStatus.COMPLETED)
     assert (await run(RunActivities(database, settings).finish_run, finish)).companies == 0
-    await run(ExportActivities(database).export_run, RunStep(request=request))
+    await run(ExportActivities(database).export_run, RunInput(request=request))
 
 
 async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_asked_gets_no_inferred_one(
@@ -162,7 +175,7 @@ async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_ru
     run = step_environment().run
     async with conn.transaction():
         await complete(conn, company_id)
-    [taken_out] = (await run(gate.recheck_suppression, GateStep(request=request, check=0))).companies
+    [taken_out] = (await run(gate.recheck_suppression, SuppressionCheckInput(request=request, check=0))).companies
     assert taken_out.reason is ReasonCode.CONTACTS_SHORT, "nobody of it is selected yet"
     async with conn.transaction():
         await companies.reopen_for(conn, request.run_id, [ReasonCode.CONTACTS_SHORT])
@@ -170,10 +183,12 @@ async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_ru
         await complete(conn, company_id)
     await forget(conn, "acme.example")
 
-    told = await run(gate.recheck_suppression, GateStep(request=request, check=1))
+    told = await run(gate.recheck_suppression, SuppressionCheckInput(request=request, check=1))
 
     assert [ref.company_id for ref in told.companies] == [company_id]
-    assert (await run(gate.recheck_suppression, GateStep(request=request, check=2))).companies == (), "once"
+    assert (await run(gate.recheck_suppression, SuppressionCheckInput(request=request, check=2))).companies == (), (
+        "once"
+    )
 
 
 async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_too(
