@@ -39,13 +39,13 @@ from runtime.logs import configure_logging
 from runtime.process import UserError, leave, load_settings, run_async
 from runtime.search_attributes import missing_search_attributes
 from runtime.worker_versions import check_may_work, deployment_config, take_up
-from search import CHOICES, make_backend
+from search import SEARCH_SETTINGS, make_backend
 from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
 from web.gateway import ToolGateway
 from web.mail_domains import MailDomains, system_resolver
-from web.shared_fetch import shared_web
+from web.shared_fetch import make_web_client
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
@@ -91,7 +91,7 @@ async def open_activities(
         except DatabaseUnreachableError as error:
             raise UserError(str(error)) from error
         stack.push_async_callback(database.close)
-        web = shared_web(database, settings)
+        web = make_web_client(database, settings)
         stack.push_async_callback(web.close)
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_SEARCH_TIMEOUT_S, trust_env=False))
         search = make_backend(settings, http)
@@ -198,7 +198,7 @@ def check_settings(settings: Settings) -> None:
     if settings.openai_api_key is None and settings.openai_base_url is None:
         raise UserError("no model is set: set OPENAI_API_KEY (or OPENAI_BASE_URL for a server of your own)")
     if settings.chosen_search is None:
-        raise UserError(f"no web search is set: set {CHOICES} (docs/search.md)")
+        raise UserError(f"no web search is set: set {SEARCH_SETTINGS} (docs/search.md)")
 
 
 async def work_until_stopped(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from domain.delivery.selection import selection_digest
 from domain.request.criteria import Criteria
 from grounding.company_facts import proven_facts
 from grounding.open_questions import open_fields, open_question
-from pms.facts import ReadPage, with_pms
+from pms.facts import ReadPage, apply_detection
 from settings import Settings
 from store.companies import companies, withdrawn
 from store.companies.companies import CompanyRow, SitePageRef
@@ -64,7 +64,7 @@ class CompanyActivities:
         Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
 
         Raises:
-            ApplicationError: a site that it rests on did not answer as it should (``SiteUnsteadyError``; not in the last
+            ApplicationError: a site that it rests on did not answer as it should (``SiteUnavailableError``; not in the last
                 attempt, which takes it for what it seems to be), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
@@ -135,7 +135,7 @@ class CompanyActivities:
 
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``), or the company's site, while attempts
-                are left (``SiteUnsteadyError``).
+                are left (``SiteUnavailableError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)
@@ -381,7 +381,7 @@ def _facts_of_site(reading: SiteReading) -> CompanyFacts:
         places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
     )
     pages = [ReadPage(page.result_id, str(page.payload["url"]), final_url(page)) for page in reading.pages]
-    return with_pms(facts, reading.detection, pages)
+    return apply_detection(facts, reading.detection, pages)
 
 
 def _identity(company: CompanyRow, reading: SiteReading, facts: CompanyFacts) -> IdentityKeys:

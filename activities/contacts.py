@@ -51,7 +51,7 @@ class ContactActivities:
 
         Raises:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``), the site did, while attempts are
-                left (``SiteUnsteadyError``), or our own pace left no time for it (``HostBusyError``).
+                left (``SiteUnavailableError``), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, step.company.company_id)

@@ -18,8 +18,8 @@ from domain.evidence import Citation
 from grounding.quotes import Haystack, comparable, page_url
 from pms.rules import portal_account
 from store.tools.tool_results import ToolResult
-from web.gateway import ToolGateway, may_be_back, normalised_url
-from web.list_page import LIST_ENTRIES_MIN, ListEntry, ListReading, read_list
+from web.directory_page import DIRECTORY_ENTRIES_MIN, DirectoryEntry, DirectoryPage, read_directory_page
+from web.gateway import ToolGateway, may_succeed_later, normalised_url
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class _Known:
         else:
             self._sites.add(site)
 
-    def holds(self, entry: ListEntry) -> bool:
+    def holds(self, entry: DirectoryEntry) -> bool:
         site = _site(entry.url)
         if site is not None:
             return site in self._sites or comparable_name(entry.name) in self._names_without_site
@@ -109,14 +109,14 @@ async def read_lists_whole(
                 break
             read.add(normalised_url(following))
             more = await gateway.fetch_page(following)
-            readings.cut_short = readings.cut_short or may_be_back(more)
+            readings.cut_short = readings.cut_short or may_succeed_later(more)
             if more.status != "ok" or not await claim_page(normalised_url(following)):
                 break
             readings.pages_more += 1
             readings.results[more.result_id] = more
-            list_ = read_list(await gateway.page_body(more), page_url(more))
+            list_ = read_directory_page(await gateway.page_body(more), page_url(more))
             readings.listed += len(list_.entries)
-            _take(more, list_.entries if list_.is_of_trade else _of_trade(list_), readings, known, state)
+            _take(more, list_.entries if list_.is_property_manager else _of_trade(list_), readings, known, state)
             following = list_.next_url
     return readings
 
@@ -125,11 +125,11 @@ async def _check(
     gateway: ToolGateway, page: ToolResult, readings: ListReadings, known: _Known, state: str | None
 ) -> str | None:
     """Hold one page against what is known; the address where its list goes on, if it is one."""
-    list_ = read_list(await gateway.page_body(page), page_url(page))
-    if len(list_.entries) < LIST_ENTRIES_MIN:
+    list_ = read_directory_page(await gateway.page_body(page), page_url(page))
+    if len(list_.entries) < DIRECTORY_ENTRIES_MIN:
         return None
     # Of a list of another trade (a chamber's members) only those count whose own name says that they manage homes.
-    entries = list_.entries if list_.is_of_trade else _of_trade(list_)
+    entries = list_.entries if list_.is_property_manager else _of_trade(list_)
     readings.listed += len(entries)
     missing = [entry for entry in entries if not known.holds(entry)]
     if len(missing) > (1 - POOR_READ_SHARE) * len(entries):
@@ -139,12 +139,12 @@ async def _check(
     return list_.next_url
 
 
-def _of_trade(list_: ListReading) -> tuple[ListEntry, ...]:
-    return tuple(entry for entry in list_.entries if entry.is_of_trade)
+def _of_trade(list_: DirectoryPage) -> tuple[DirectoryEntry, ...]:
+    return tuple(entry for entry in list_.entries if entry.is_property_manager)
 
 
 def _take(
-    page: ToolResult, entries: Iterable[ListEntry], readings: ListReadings, known: _Known, state: str | None
+    page: ToolResult, entries: Iterable[DirectoryEntry], readings: ListReadings, known: _Known, state: str | None
 ) -> None:
     lines = [(line, Haystack(line)) for line in page.text.split("\n")]
     for entry in entries:
@@ -163,7 +163,7 @@ def _take(
         )
 
 
-def _quote(lines: list[tuple[str, Haystack]], entry: ListEntry) -> str:
+def _quote(lines: list[tuple[str, Haystack]], entry: DirectoryEntry) -> str:
     wanted = comparable(entry.name)
     for line, words in lines:
         if words.holds(wanted) and len(line) <= _QUOTE_MAX:

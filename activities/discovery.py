@@ -26,7 +26,7 @@ from store.database import Database
 from store.erasure import forgotten
 from store.runs import runs, search_tasks
 from store.runs.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
-from web.gateway import ToolGateway, may_be_back
+from web.gateway import ToolGateway, may_succeed_later
 
 log = structlog.get_logger()
 
@@ -183,7 +183,7 @@ def _hosts(candidate: Candidate) -> set[str]:
 
 def is_settled(answer: AgentAnswer, lists: ListReadings) -> bool:
     """Whether asking again would come to the same: the agent ended by itself, and nothing it asked for may be there later."""
-    has_missed = lists.cut_short or any(may_be_back(result) for result in answer.results.values())
+    has_missed = lists.cut_short or any(may_succeed_later(result) for result in answer.results.values())
     return answer.stop == "answered" and not has_missed
 
 

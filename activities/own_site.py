@@ -9,7 +9,7 @@ from domain.company.identity import comparable_name, phones_in
 from domain.company.places import place_name
 from pms.rules import portal_account
 from store.companies.companies import CompanyRow
-from web.company_site import SiteReading, SiteUnsteadyError, read_site
+from web.company_site import SiteReading, SiteUnavailableError, read_site
 from web.gateway import ToolGateway
 
 _HITS_TRIED_MAX = 4
@@ -24,7 +24,7 @@ async def find_own_site(
         is_last_attempt: as for ``read_site``.
 
     Raises:
-        HostBusyError, SiteUnsteadyError: as ``read_site``, for whichever site is tried.
+        HostBusyError, SiteUnavailableError: as ``read_site``, for whichever site is tried.
     """
     account = portal_account(company.url) if company.url else None
     if company.url and account is None:
@@ -42,7 +42,7 @@ async def _searched(gateway: ToolGateway, company: CompanyRow, is_last_attempt: 
     place = " ".join(part for part in (company.city, company.state) if part)
     search = await gateway.search_web(f"{company.name} {place}".strip())
     tried: set[str] = set()
-    unsteady: SiteUnsteadyError | None = None
+    unsteady: SiteUnavailableError | None = None
     for hit in search.payload.get("results", []):
         domain = registrable_domain(hit["url"])
         if domain is None or domain in tried or is_not_a_lead(domain) is not None:
@@ -54,7 +54,7 @@ async def _searched(gateway: ToolGateway, company: CompanyRow, is_last_attempt: 
         tried.add(domain)
         try:
             reading = await read_site(gateway, _root(hit["url"]), is_last_attempt=is_last_attempt)
-        except SiteUnsteadyError as error:  # another hit may be the company's site all the same
+        except SiteUnavailableError as error:  # another hit may be the company's site all the same
             unsteady = error
             continue
         if reading.problem is None and _is_site_of(company, reading):

@@ -267,7 +267,7 @@ class AgentRunner:
         """The model's answer to a turn that money was set aside for; or the turn as another worker has stored it, or why not."""
         for slowed_down in range(_SLOWED_DOWN_MAX + 1):
             try:
-                await self._pace.wait_turn()  # before money is set aside: who is ended here has bought nothing
+                await self._pace.acquire()  # before money is set aside: who is ended here has bought nothing
             except RateLimitTimeoutError as error:
                 raise rate_limited(error.free_in_s) from error
             async with self._database.transaction() as conn:
@@ -292,7 +292,7 @@ class AgentRunner:
                 await agent_turns.release_turn(conn, reserved)
         pause = translated(error).next_retry_delay
         if pause is not None:
-            await self._pace.hold_back(pause.total_seconds())
+            await self._pace.pause(pause.total_seconds())
 
     async def _respond(self, role: AgentRole, body: dict[str, Any]) -> Response:
         own_server = self._settings.openai_base_url is not None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from domain.company.hosts import registrable_domain
 from store.tools.tool_results import ToolResult
-from web.company_site import raise_if_unsteady
+from web.company_site import raise_if_unavailable
 from web.gateway import ToolGateway, normalised_url
 
 RESEARCH_PAGES = (
@@ -51,7 +51,7 @@ async def pages_to_open(
         is_last_attempt: the step is not tried again, so it goes on without pages that may be there later.
 
     Raises:
-        SiteUnsteadyError: one of all these pages failed for a reason that may pass; unless ``is_last_attempt``.
+        SiteUnavailableError: one of all these pages failed for a reason that may pass; unless ``is_last_attempt``.
     """
     once = not is_last_attempt
     results = [await gateway.fetch_page(url, once=once) for url in known]
@@ -59,7 +59,7 @@ async def pages_to_open(
     best = list(dict.fromkeys(urls[0] for urls in linked if urls))
     results += [await gateway.fetch_page(url, once=once) for url in best]
     if not is_last_attempt:
-        raise_if_unsteady(results)
+        raise_if_unavailable(results)
     return [*known[:1], *best]
 
 

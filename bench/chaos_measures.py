@@ -14,7 +14,7 @@ from temporalio.client import Client
 from domain.failures import RESCHEDULE
 
 _TIMESTAMPS = frozenset({"created_at"})
-_UNSTEADY = "SiteUnsteadyError"
+_UNSTEADY = "SiteUnavailableError"
 Row = tuple[tuple[str, str], ...]
 
 
@@ -152,7 +152,7 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
 
 
 def _names_one_of(sites: frozenset[str], failure: Failure) -> bool:
-    """Whether it is ``web.company_site.SiteUnsteadyError`` of one of these; its message begins with the site."""
+    """Whether it is ``web.company_site.SiteUnavailableError`` of one of these; its message begins with the site."""
     return _reason(failure).startswith(_UNSTEADY) and failure.message.split(" ", 1)[0] in sites
 
 

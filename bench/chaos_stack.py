@@ -29,7 +29,7 @@ from runtime.connection import Endpoints, connect
 from runtime.local_session import endpoints_of, local_session
 from settings import STOP_MARGIN_S
 from store.database import SCHEMA, Connection, DatabaseUnreachableError, one_connection
-from web.call_once import CLAIM_S
+from web.result_cache import CLAIM_S
 
 AGENT_SLOTS = 8
 """Agent calls that one worker runs at a time, so model calls that it has in flight at the most."""

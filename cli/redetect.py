@@ -28,7 +28,7 @@ from domain.company.pms import PmsDetection, SitePage
 from domain.company.verdicts import SETTLED_BEFORE_RESEARCH, decide, grade_for, judge
 from domain.request.progress import RunStatus
 from pms.detect import detect_pms
-from pms.facts import ReadPage, with_pms
+from pms.facts import ReadPage, apply_detection
 from runtime.process import UserError, load_settings, run_async
 from runtime.services import open_database
 from store.companies import redetect, research_cache
@@ -131,7 +131,7 @@ async def redetect_companies(
         ]
         detection = detect_pms(site_pages)
         read = [ReadPage(page.result_id, page.url, page.final_url) for page in pages]
-        facts = with_pms(company.facts, detection, read)
+        facts = apply_detection(company.facts, detection, read)
         if _said(facts) == _said(company.facts):
             yield None
         elif dry_run:
@@ -160,7 +160,7 @@ async def _stored_anew(
         now = await redetect.locked_company(conn, company)
         if now.page_urls != company.page_urls:
             return _redetection(now, None, "left as it is: it has just been read anew")
-        facts = with_pms(now.facts, detection, read)
+        facts = apply_detection(now.facts, detection, read)
         await research_cache.correct_software(conn, now.company_id, facts)
         if not now.delivered:
             judged = None

@@ -237,7 +237,7 @@ async def _companies(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
 
 
 async def _repeated_calls(conn: Connection, before: datetime) -> tuple[str, ...]:
-    # What is kept for seconds only is a failure that may pass (``web/transient.py``): asking again repeats no call.
+    # What is kept for seconds only is a failure that may pass (``web/page_retry.py``): asking again repeats no call.
     cursor = await conn.execute(
         """
         SELECT tool, args::text AS args, count(*) - 1 AS repeats FROM tool_results

@@ -17,7 +17,7 @@ class ReadPage:
     final_url: str
 
 
-def with_pms(facts: CompanyFacts, detection: PmsDetection, pages: Sequence[ReadPage]) -> CompanyFacts:
+def apply_detection(facts: CompanyFacts, detection: PmsDetection, pages: Sequence[ReadPage]) -> CompanyFacts:
     """The facts with everything about the software replaced by what a detection says; nothing else changes.
 
     Proof is the strongest signal of the vendor found; a signal names the address that was asked for (a redirect) or the

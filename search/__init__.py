@@ -4,11 +4,11 @@ Not here: cache, storage and the model's view of a result (``web/gateway.py``, `
 """
 
 from search.backend import SearchBackend, SearchHit, SearchUnavailableError
-from search.choice import CHOICES, make_backend
+from search.factory import SEARCH_SETTINGS, make_backend
 from search.searxng import SearxngSearch
 
 __all__ = [
-    "CHOICES",
+    "SEARCH_SETTINGS",
     "SearchBackend",
     "SearchHit",
     "SearchUnavailableError",

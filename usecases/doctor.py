@@ -12,7 +12,7 @@ from runtime.connection import Endpoints, ServerUnreachableError, connect, find_
 from runtime.process import UserError
 from runtime.search_attributes import missing_search_attributes, register_search_attributes
 from runtime.worker_versions import current_build, has_workers
-from search import CHOICES
+from search import SEARCH_SETTINGS
 from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
@@ -149,7 +149,7 @@ async def _search(settings: Settings, *, has_stack: bool) -> Finding:
         case None if has_stack:
             return Finding(part="web search", ok=True, detail=f"none is set in this terminal; {_OF_STACK}")
         case None:
-            return Finding(part="web search", ok=False, detail=f"set {CHOICES}")
+            return Finding(part="web search", ok=False, detail=f"set {SEARCH_SETTINGS}")
         case "searxng":
             answers = await _answers(settings.searxng_url or "")
             detail = "answers" if answers else "does not answer: check SEARXNG_URL"

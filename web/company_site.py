@@ -8,7 +8,7 @@ from typing import Literal
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.company.hosts import is_one_companys, registrable_domain
+from domain.company.hosts import is_company_domain, registrable_domain
 from domain.company.identity import phones_in
 from domain.company.places import Place, addresses_in
 from domain.company.pms import PmsDetection, SitePage
@@ -17,7 +17,7 @@ from domain.failures import HOST_BUSY
 from pms.detect import detect_pms, likely_pages
 from store.tools.tool_results import ToolResult
 from web.gateway import ToolGateway
-from web.transient import again_in_s
+from web.page_retry import retry_in_s
 
 SiteProblem = Literal["no_site", "blocked"]
 
@@ -80,18 +80,18 @@ class HostBusyError(ApplicationError):
         )
 
 
-class SiteUnsteadyError(ApplicationError):
+class SiteUnavailableError(ApplicationError):
     """Pages of a site failed for a reason that may pass: no answer in time, a broken connection, a server error.
 
     Nothing follows from it about the site yet (LESSONS F65). It reaches Temporal as it is, with its own delay before the next
     attempt; pages that were read come from the store then.
     """
 
-    def __init__(self, site: str | None, reasons: Iterable[str], again_in_s: float) -> None:
+    def __init__(self, site: str | None, reasons: Iterable[str], retry_in_s: float) -> None:
         super().__init__(
             f"{site} does not answer as it should ({', '.join(sorted(set(reasons)))}); the step is tried again",
-            type="SiteUnsteadyError",
-            next_retry_delay=timedelta(seconds=again_in_s),
+            type="SiteUnavailableError",
+            next_retry_delay=timedelta(seconds=retry_in_s),
             category=ApplicationErrorCategory.BENIGN,
         )
 
@@ -104,16 +104,16 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
 
     Raises:
         HostBusyError: our own pace left no time for one of these pages; the step is to be tried again.
-        SiteUnsteadyError: one of these pages failed for a reason that may pass; unless ``is_last_attempt``.
+        SiteUnavailableError: one of these pages failed for a reason that may pass; unless ``is_last_attempt``.
     """
     home = await _fetch(gateway, website, is_last_attempt)
     if not is_last_attempt:
-        raise_if_unsteady([home])
+        raise_if_unavailable([home])
     final = final_url(home)
     domain = registrable_domain(final)
     start = registrable_domain(website)
     # A link of a shortener or on a free host leads here; its domain is that of everybody else there, too.
-    aliases = (start,) if start and start != domain and is_one_companys(start) else ()
+    aliases = (start,) if start and start != domain and is_company_domain(start) else ()
     if home.status != "ok" or is_parked(home.text):
         problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
         detail = "parked" if home.status == "ok" else home.reason or home.status
@@ -121,7 +121,7 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
     home_html = await gateway.page_body(home)
     likely = [await _fetch(gateway, url, is_last_attempt) for url in likely_pages(home_html, final)]
     if not is_last_attempt:
-        raise_if_unsteady(likely)
+        raise_if_unavailable(likely)
     pages = [home]
     for page in likely:
         if page.status == "ok" and all(page.page_hash != other.page_hash for other in pages):
@@ -147,28 +147,28 @@ def final_url(page: ToolResult) -> str:
     return str(page.payload.get("final_url") or page.args.get("url") or "")
 
 
-def raise_if_unsteady(pages: Iterable[ToolResult]) -> None:
+def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
     """Say that a step is to be tried again, if one of the pages that it rests on failed for a reason that may pass.
 
     Raises:
         HostBusyError: our own pace left no time for one of them.
-        SiteUnsteadyError: so it is. The next attempt asks for all of them again.
+        SiteUnavailableError: so it is. The next attempt asks for all of them again.
     """
     pages = list(pages)
-    busy = next((page for page in pages if page.reason == "paced_out"), None)
+    busy = next((page for page in pages if page.reason == "rate_limit_timeout"), None)
     if busy is not None:
         raise HostBusyError(registrable_domain(final_url(busy)))
-    failed = [(page, pause_s) for page in pages if (pause_s := again_in_s(page)) is not None]
+    failed = [(page, pause_s) for page in pages if (pause_s := retry_in_s(page)) is not None]
     if failed:
         site = registrable_domain(final_url(failed[0][0]))
-        raise SiteUnsteadyError(
+        raise SiteUnavailableError(
             site, (page.reason or page.status for page, _ in failed), max(pause_s for _, pause_s in failed)
         )
 
 
 async def _fetch(gateway: ToolGateway, url: str, is_last_attempt: bool) -> ToolResult:
     page = await gateway.fetch_page(url, once=not is_last_attempt)
-    if page.reason == "paced_out":  # left out, it would turn "not read" into "no software found"
+    if page.reason == "rate_limit_timeout":  # left out, it would turn "not read" into "no software found"
         raise HostBusyError(registrable_domain(final_url(page)))
     return page
 
@@ -180,7 +180,7 @@ async def _contact_page(
         if _CONTACT_LINK.search(f"{words} {url}") and registrable_domain(url) == domain:
             page = await _fetch(gateway, url, is_last_attempt)
             if not is_last_attempt:
-                raise_if_unsteady([page])
+                raise_if_unavailable([page])
             return [page] if page.status == "ok" else []
     return []
 

@@ -18,11 +18,11 @@ import httpx2
 from domain.storable_text import storable
 from search.http import retry_after_s
 from web.address_guard import AddressRefusedError, PinnedTransport, refused_url
-from web.page_text import nests_too_deep, render_page
+from web.page_retry import REFUSED, ROBOTS_UNREACHABLE
+from web.page_text import nested_too_deeply, render_page
 from web.rate_limit import RateLimitTimeoutError
 from web.robots import SIZE_MAX as ROBOTS_SIZE_MAX
 from web.robots import USER_AGENT, Robots, SharedAnswers
-from web.transient import REFUSED, ROBOTS_UNREACHABLE
 
 _REDIRECTS_MAX = 5
 _USER_AGENT = f"{USER_AGENT}/0.1 (business directory research; respects robots.txt)"
@@ -34,7 +34,7 @@ _NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 WaitTurn = Callable[[str, float | None], Awaitable[None]]
-"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostRateLimit.wait_turn``."""
+"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostRateLimit.acquire``."""
 IsForgotten = Callable[[str], Awaitable[bool]]
 """Whether an address is on a site that is not to be asked any more; see ``store/erasure/forgotten.py``."""
 FORGOTTEN = "forgotten"
@@ -42,7 +42,7 @@ FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
-class KnownPage:
+class CachedPage:
     """A page as it was read before, to ask whether it has changed (RFC 9110, section 13.1)."""
 
     url: str
@@ -56,7 +56,7 @@ class FetchedPage:
 
     Attributes:
         status: ``ok``; ``empty`` (an answer without text); ``blocked`` (refused to us, or by us); ``error``.
-        reason: why not ``ok``, as a short code such as ``http_404``, ``timeout``, ``private_address`` or ``paced_out``.
+        reason: why not ``ok``, as a short code such as ``http_404``, ``timeout``, ``private_address`` or ``rate_limit_timeout``.
         final_url: where redirects led; equal to ``url`` without any.
         redirects: every address on the way, the first included, the last not.
         body: the decoded page; empty unless ``ok``, and empty when ``unchanged``.
@@ -86,18 +86,18 @@ class WebClient:
         proxy: str | None,
         timeout_s: float,
         bytes_max: int,
-        wait_turn: WaitTurn | None = None,
+        acquire: WaitTurn | None = None,
         shared_robots: SharedAnswers | None = None,
         is_forgotten: IsForgotten | None = None,
     ) -> None:
         """``timeout_s`` is what a page may take, redirects included; waiting for its turn and robots.txt come on top.
 
-        Without ``wait_turn`` requests are not spaced out, without ``shared_robots`` each client reads robots.txt itself.
+        Without ``acquire`` requests are not spaced out, without ``shared_robots`` each client reads robots.txt itself.
         ``is_forgotten`` is asked of each address that a redirect leads to, before it is followed.
         """
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
-        self._wait_turn = wait_turn
+        self._wait_turn = acquire
         self._is_forgotten = is_forgotten
         self._is_proxied = proxy is not None
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
@@ -119,11 +119,11 @@ class WebClient:
         """Fetch one page within the limits. Failures of the other side are results, not exceptions."""
         return await self._fetch(url, None)
 
-    async def fetch_again(self, url: str, known: KnownPage) -> FetchedPage:
+    async def refetch(self, url: str, known: CachedPage) -> FetchedPage:
         """Fetch a page that was read before; where redirects still lead to it, only if it has changed."""
         return await self._fetch(url, known)
 
-    async def _fetch(self, url: str, known: KnownPage | None) -> FetchedPage:
+    async def _fetch(self, url: str, known: CachedPage | None) -> FetchedPage:
         hops: list[str] = []
         current = url
         try:
@@ -151,7 +151,7 @@ class WebClient:
         except (TimeoutError, httpx2.TimeoutException):
             return _failed(url, "error", "timeout", current, hops)
         except RateLimitTimeoutError:
-            return _failed(url, "error", "paced_out", current, hops)
+            return _failed(url, "error", "rate_limit_timeout", current, hops)
         except AddressRefusedError:
             return _failed(url, "blocked", "private_address", current, hops)
         except httpx2.DecodingError:
@@ -226,7 +226,7 @@ async def _not_counted(limit: asyncio.Timeout) -> AsyncIterator[None]:
     limit.reschedule(loop.time() + left_s)
 
 
-def _conditions(known: KnownPage | None, url: str) -> dict[str, str]:
+def _conditions(known: CachedPage | None, url: str) -> dict[str, str]:
     if known is None or known.url != url:
         return {}
     wanted = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
@@ -263,8 +263,8 @@ def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, asked_i
     if content_type and not content_type.startswith(_HTML_TYPES):
         return _failed(url, "error", "not_html", final_url, hops, answer)
     body = _decode(answer)
-    if nests_too_deep(body):
-        return _failed(url, "error", "nests_too_deep", final_url, hops, answer)
+    if nested_too_deeply(body):
+        return _failed(url, "error", "nested_too_deeply", final_url, hops, answer)
     if not render_page(body, final_url).text.strip():
         return _failed(url, "empty", "no_text", final_url, hops, answer)
     return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)

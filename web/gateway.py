@@ -16,20 +16,20 @@ from pydantic import JsonValue
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.storable_text import storable
 from mcp_client.answers import TRANSIENT_REASONS, McpAnswer, sources
-from search import CHOICES, SearchBackend, SearchHit, SearchUnavailableError
+from search import SEARCH_SETTINGS, SearchBackend, SearchHit, SearchUnavailableError
 from settings import Settings
 from store.database import Database
 from store.erasure import forgotten
 from store.tools import tool_results
 from store.tools.tool_results import ResultStatus, ToolResult
-from web.call_once import Call, CallOnce, args_hash
-from web.fetch import FORGOTTEN, FetchedPage, KnownPage, WebClient
+from web.deduplication import Deduplicator
+from web.fetch import FORGOTTEN, CachedPage, FetchedPage, WebClient
+from web.page_retry import RETRY_AFTER_MAX_S, attempts, failure_payload, is_transient, kept_s, retry_in_s
 from web.page_text import render_page
 from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
-from web.single_flight import SingleFlight
-from web.transient import RETRY_AFTER_MAX_S, again_in_s, is_transient, kept_s, noted, tries
+from web.result_cache import Call, ResultCache, args_hash
 
-PACED_OUT = "paced_out"
+RATE_LIMIT_TIMEOUT = "rate_limit_timeout"
 """The reason of a result for which others were queueing too long; nothing was asked."""
 _PAUSE_WITHIN_CALL_MAX_S = (
     10.0  # a longer one that a site asks for is not waited for by those who can go on without the page
@@ -65,8 +65,8 @@ class ToolGateway:
         self._search = search
         self._settings = settings
         self._mcp = mcp
-        self._calls = CallOnce(database)
-        self._in_flight: SingleFlight[ToolResult] = SingleFlight()
+        self._calls = ResultCache(database)
+        self._in_flight: Deduplicator[ToolResult] = Deduplicator()
 
     async def close(self) -> None:
         """Before what the calls need is closed, and after all steps have ended: searches and tools of others that still answer to
@@ -86,7 +86,7 @@ class ToolGateway:
                 concluded from it.
         """
         if self._search is None:
-            raise SearchUnavailableError("no_search_back_end", advice=f"set {CHOICES}", permanent=True)
+            raise SearchUnavailableError("no_search_back_end", advice=f"set {SEARCH_SETTINGS}", permanent=True)
         # With the back end's name: what one has found is not another's answer.
         search = self._search
         words = " ".join(query.replace("\x00", " ").split())
@@ -99,7 +99,7 @@ class ToolGateway:
         A failure that may pass is kept for seconds only (``transient.py``), and the page asked for once more after a pause.
 
         Args:
-            once: it is not; the caller asks again later (``transient.again_in_s``).
+            once: it is not; the caller asks again later (``transient.retry_in_s``).
         """
         args = {"url": normalised_url(url)}
         if await self._is_forgotten(args["url"]):
@@ -109,7 +109,7 @@ class ToolGateway:
         if read is not None:
             return read
         page = await self._cached("fetch_page", args, lambda: self._fetch_now(args))
-        pause_s = again_in_s(page)
+        pause_s = retry_in_s(page)
         if once or pause_s is None or pause_s > _PAUSE_WITHIN_CALL_MAX_S:
             return page
         await asyncio.sleep(pause_s)
@@ -153,14 +153,14 @@ class ToolGateway:
         return await self._in_flight.run(key, lambda: self._calls.result(tool, args, call, self._ttl_s))
 
     def _ttl_s(self, result: ToolResult) -> float:
-        if result.reason == PACED_OUT:
+        if result.reason == RATE_LIMIT_TIMEOUT:
             return 0.0  # says nothing about the page or question: others were queueing
         if result.tool.startswith("mcp:"):
             if result.reason in TRANSIENT_REASONS:
                 return 0.0  # says nothing about the question: the server was away (LESSONS F61)
             if result.status == "ok":
                 return self._settings.mcp_ttl_hours * 3600
-        pause_s = again_in_s(result)
+        pause_s = retry_in_s(result)
         if pause_s is not None:
             return kept_s(pause_s)  # says nothing about the page yet (LESSONS F65)
         if result.status != "ok":
@@ -174,17 +174,19 @@ class ToolGateway:
     async def _search_now(self, search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
         pace = self._pace(f"search:{search.name}", self._settings.search_requests_per_minute)
         try:
-            await pace.wait_turn()
+            await pace.acquire()
         except RateLimitTimeoutError as error:
             raise SearchUnavailableError(
-                PACED_OUT, retry_after_s=error.free_in_s, advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE"
+                RATE_LIMIT_TIMEOUT,
+                retry_after_s=error.free_in_s,
+                advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE",
             ) from error
-        self._in_flight.note_paid()
+        self._in_flight.mark_paid()
         try:
             hits = await search.search(args["query"], args["page"])
         except SearchUnavailableError as error:
             if error.next_retry_delay is not None:
-                await pace.hold_back(error.next_retry_delay.total_seconds())
+                await pace.pause(error.next_retry_delay.total_seconds())
             raise
         hits = await self._without_forgotten(hits)
         if not hits:
@@ -199,13 +201,13 @@ class ToolGateway:
         name = f"mcp:{server}:{tool}"
         pace = self._pace(f"mcp:{server}", pool.requests_per_minute(server))
         try:
-            await pace.wait_turn()
+            await pace.acquire()
         except RateLimitTimeoutError:
-            return _result(name, args, "error", PACED_OUT), None
-        self._in_flight.note_paid()
+            return _result(name, args, "error", RATE_LIMIT_TIMEOUT), None
+        self._in_flight.mark_paid()
         answer = await pool.call(server, tool, args)
         if answer.retry_after_s is not None:
-            await pace.hold_back(answer.retry_after_s)
+            await pace.pause(answer.retry_after_s)
         payload = {"results": sources(answer.text, args)} if answer.status == "ok" else {}
         return _result(name, args, answer.status, answer.reason, payload=payload, text=answer.text), None
 
@@ -213,7 +215,7 @@ class ToolGateway:
         async with self._database.transaction() as conn:
             earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
         url = args["url"]
-        page = await (self._web.fetch_again(url, _known(earlier)) if earlier else self._web.fetch(url))
+        page = await (self._web.refetch(url, _known(earlier)) if earlier else self._web.fetch(url))
         # Of what lies there nothing is kept, not even the address; nor of a company that was forgotten while it was read.
         if page.reason == FORGOTTEN or (page.final_url != url and await self._is_forgotten(page.final_url)):
             return _not_opened(args), None
@@ -244,11 +246,11 @@ class ToolGateway:
             site = (
                 registrable_domain(page.final_url) or normalized_host(page.final_url) or page.final_url
             )  # as ``HostRateLimit``
-            await self._pace(site, 0).hold_back(min(page.retry_after_s, RETRY_AFTER_MAX_S))
+            await self._pace(site, 0).pause(min(page.retry_after_s, RETRY_AFTER_MAX_S))
         within_s = self._settings.failure_ttl_minutes * 60
         async with self._database.transaction() as conn:
             last = await tool_results.find_last(conn, "fetch_page", args_hash("fetch_page", args), within_s)
-        return noted(reason, tries(last), page.retry_after_s)
+        return failure_payload(reason, attempts(last), page.retry_after_s)
 
 
 def normalised_url(url: str) -> str:
@@ -271,14 +273,14 @@ def _not_opened(args: dict[str, Any]) -> ToolResult:
     return _result("fetch_page", args, "blocked", FORGOTTEN, payload={"url": args["url"], "final_url": args["url"]})
 
 
-def _known(earlier: ToolResult) -> KnownPage:
+def _known(earlier: ToolResult) -> CachedPage:
     headers = earlier.payload["headers"]
-    return KnownPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))
+    return CachedPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))
 
 
-def may_be_back(result: ToolResult) -> bool:
+def may_succeed_later(result: ToolResult) -> bool:
     """Whether what a look-up has missed may be there a little later, so that nothing follows from it for long."""
-    return again_in_s(result) is not None or result.reason == PACED_OUT or result.reason in TRANSIENT_REASONS
+    return retry_in_s(result) is not None or result.reason == RATE_LIMIT_TIMEOUT or result.reason in TRANSIENT_REASONS
 
 
 def _result(

@@ -19,7 +19,7 @@ import structlog
 
 from domain.company.hosts import domain_tails, normalized_host
 from domain.contact.mail_domain import MailDomain, MailReason
-from web.single_flight import SingleFlight
+from web.deduplication import Deduplicator
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class MailDomains:
         self._clock = clock
         self._kept: dict[str, tuple[float, MailReason]] = {}
         self._known_parents: dict[str, float] = {}
-        self._in_flight: SingleFlight[MailReason] = SingleFlight()
+        self._in_flight: Deduplicator[MailReason] = Deduplicator()
 
     async def look_up_all(self, domains: Iterable[str]) -> dict[str, MailDomain]:
         """What is known of each domain, by the domain as given."""

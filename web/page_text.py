@@ -63,7 +63,7 @@ class RenderedPage:
     links: tuple[PageLink, ...]
 
 
-def nests_too_deep(html: str) -> bool:
+def nested_too_deeply(html: str) -> bool:
     """Whether a page opens more elements than it closes, at any point, as no page made for readers does.
 
     Told before it is parsed: the parser's work grows with the square of the depth, up to minutes and gigabytes for a page of a few

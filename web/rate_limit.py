@@ -55,7 +55,7 @@ class HostRateLimit:
     wait_max_s: float
     sleep: Sleep = asyncio.sleep
 
-    async def wait_turn(self, url: str, crawl_delay_s: float | None = None) -> None:
+    async def acquire(self, url: str, crawl_delay_s: float | None = None) -> None:
         """Return when a request to this address may start.
 
         Raises:
@@ -84,7 +84,7 @@ class ServiceRateLimit:
     wait_max_s: float
     sleep: Sleep = asyncio.sleep
 
-    async def wait_turn(self) -> None:
+    async def acquire(self) -> None:
         """Return when a request may start.
 
         Raises:
@@ -93,10 +93,10 @@ class ServiceRateLimit:
         interval_s = 60.0 / self.per_minute if self.per_minute > 0 else 0.0
         await _wait_turn(self.database, self.name, interval_s, self.wait_max_s, self.sleep)
 
-    async def hold_back(self, for_s: float) -> None:
+    async def pause(self, for_s: float) -> None:
         """Keep a pause that the service has asked for: no worker asks it for so many seconds."""
         async with self.database.transaction() as conn:
-            await rate_limits.hold_back(conn, self.name, for_s=for_s)
+            await rate_limits.pause(conn, self.name, for_s=for_s)
         log.info("service_asks_for_pause", service=self.name, seconds=for_s)
 
 
@@ -108,14 +108,14 @@ async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_
         wait_s = await rate_limits.reserve_start(conn, name, interval_s=interval_s, wait_max_s=wait_max_s)
         free_in_s = await rate_limits.free_in_s(conn, name) if wait_s is None else 0.0
     if wait_s is None:
-        log.info("paced_out", site=name, wait_max_s=wait_max_s)
+        log.info("rate_limit_timeout", site=name, wait_max_s=wait_max_s)
         raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", free_in_s)
     waited_s, patience_s = 0.0, wait_max_s + interval_s  # whose start somebody took waits an interval more
     try:
         while wait_s > 0:
             if waited_s + wait_s > patience_s:
                 await _give_back(database, name, interval_s)
-                log.info("paced_out", site=name, wait_max_s=wait_max_s)
+                log.info("rate_limit_timeout", site=name, wait_max_s=wait_max_s)
                 raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", wait_s)
             await sleep(wait_s)
             waited_s += wait_s

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from protego import Protego
 
-from web.single_flight import SingleFlight
+from web.deduplication import Deduplicator
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Robots:
         self._fetch_text = fetch_text
         self._shared = shared
         self._known: dict[str, tuple[float, Rules]] = {}  # with the time until which they hold
-        self._looking: SingleFlight[Rules] = SingleFlight()
+        self._looking: Deduplicator[Rules] = Deduplicator()
 
     async def close(self) -> None:
         """Leave looks that are under way, and that nobody waits for any more, to others."""

@@ -9,15 +9,15 @@ from settings import Settings
 from store.database import Database
 from store.erasure import forgotten
 from store.tools.tool_results import ResultStatus, ToolResult
-from web.call_once import CallOnce
 from web.fetch import WebClient
 from web.rate_limit import HostRateLimit
+from web.result_cache import ResultCache
 from web.robots import STORED_TTL_S, UNREACHABLE_TTL_S, Answer, is_unreachable
 
 _TOOL = "robots_txt"
 
 
-def shared_web(database: Database, settings: Settings) -> WebClient:
+def make_web_client(database: Database, settings: Settings) -> WebClient:
     """A worker's client for the web; the caller closes it."""
     pace = HostRateLimit(
         database,
@@ -34,7 +34,7 @@ def shared_web(database: Database, settings: Settings) -> WebClient:
         proxy=settings.web_proxy,
         timeout_s=settings.page_timeout_s,
         bytes_max=settings.page_bytes_max,
-        wait_turn=pace.wait_turn,
+        acquire=pace.acquire,
         shared_robots=SharedRobots(database).answer,
         is_forgotten=is_forgotten,
     )
@@ -44,7 +44,7 @@ class SharedRobots:
     """What origins answered when asked for their robots.txt, kept among the tool results as ``robots_txt``."""
 
     def __init__(self, database: Database) -> None:
-        self._calls = CallOnce(database)
+        self._calls = ResultCache(database)
 
     async def answer(self, origin: str, fetch: Callable[[], Awaitable[Answer]]) -> Answer:
         """The stored answer, or that of one new look by whichever worker comes first.

@@ -110,7 +110,7 @@ def is_not_a_lead(domain: str) -> NotALead | None:
     return None if registrable_domain(host) else NotALead.NO_DOMAIN
 
 
-def is_one_companys(domain: str) -> bool:
+def is_company_domain(domain: str) -> bool:
     """Whether a registrable domain can mean one company alone: not a host that many share (``bit.ly``, ``weebly.com``).
 
     A customer's own name below a free host is one (``acme.wixsite.com``), where the public suffix list tells it apart.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.hosts import is_one_companys, normalized_host, registrable_domain
+from domain.company.hosts import is_company_domain, normalized_host, registrable_domain
 from domain.company.identity import comparable_name
 from domain.forgetting import MARK, HashKind, Traces, digest, is_within, split_names
 from store.database import Connection
@@ -100,7 +100,7 @@ async def _find_company(conn: Connection, subject: Subject) -> Found:
         for row in rows:
             own = {row["domain"], *row["aliases"]} - {None}
             # Rows of earlier versions bear hosts of many as aliases (bit.ly): followed, they would lead to strangers.
-            own = {name for name in own if is_one_companys(name)}
+            own = {name for name in own if is_company_domain(name)}
             domains |= {name for name in own if registrable_domain(name) == name or name == row["domain"]}
             for portal in row["portals"]:
                 vendor, _, slug = portal.rpartition(":")

@@ -91,7 +91,7 @@ async def give_back(conn: Connection, name: str, *, interval_s: float) -> None:
     )
 
 
-async def hold_back(conn: Connection, name: str, *, for_s: float) -> None:
+async def pause(conn: Connection, name: str, *, for_s: float) -> None:
     """Let no request start for so long, by any worker; a longer pause that was asked for before stands."""
     await conn.execute(
         """

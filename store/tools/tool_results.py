@@ -21,7 +21,7 @@ class ToolResult(BaseModel):
 
     Attributes:
         payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``; a
-            page that failed for a reason that may pass: ``tries``, ``again_in_s`` (``web/transient.py``).
+            page that failed for a reason that may pass: ``attempts``, ``retry_in_s`` (``web/page_retry.py``).
         text: the words that can be quoted.
         page_hash: key of the stored page body, where there is one.
     """
@@ -59,7 +59,7 @@ async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float
         """
         SELECT * FROM tool_results
         WHERE tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
-          AND reason IS DISTINCT FROM 'paced_out'
+          AND reason IS DISTINCT FROM 'rate_limit_timeout'
         ORDER BY fetched_at DESC LIMIT 1
         """,
         (tool, args_hash, within_s),

@@ -9,8 +9,8 @@ from grounding.quotes import Grounder
 from local.demo.listpages import GUIDE_HOSTS
 from local.demo.world import DEFAULT_SEED, generate_world
 from store.tools.tool_results import ToolResult
+from web.directory_page import read_directory_page
 from web.gateway import ToolGateway
-from web.list_page import read_list
 
 LIST = f"http://{GUIDE_HOSTS['TX']}/texas/property-managers"
 
@@ -37,7 +37,7 @@ async def pages_of_list(gateway: ToolGateway) -> list[list[str]]:
     url: str | None = LIST
     while url is not None:
         page = await gateway.fetch_page(url)
-        reading = read_list(await gateway.page_body(page), url)
+        reading = read_directory_page(await gateway.page_body(page), url)
         pages.append([entry.name for entry in reading.entries])
         url = reading.next_url
     return pages
@@ -78,7 +78,7 @@ async def test_f51_pages_that_another_search_of_the_run_reads_are_left_to_it(
 async def test_a_list_that_was_read_to_its_end_is_left_as_it_was_read(gateway: ToolGateway) -> None:
     pages = [await gateway.fetch_page(LIST)]
     while (
-        following := read_list(await gateway.page_body(pages[-1]), pages[-1].payload["final_url"]).next_url
+        following := read_directory_page(await gateway.page_body(pages[-1]), pages[-1].payload["final_url"]).next_url
     ) is not None:
         pages.append(await gateway.fetch_page(following))
     readings = await read_lists_whole(gateway, pages, unlinked(await all_names(gateway)), "TX", anyones)
@@ -92,7 +92,7 @@ async def test_what_an_agent_passed_over_of_a_list_it_mostly_named_is_left_to_it
     few = [name for index, name in enumerate(names) if index % 4]  # three of four: more than POOR_READ_SHARE
     assert POOR_READ_SHARE < 0.75
     readings = await read_lists_whole(gateway, [first_page], unlinked(few), "TX", anyones)
-    on_first = {entry.name for entry in read_list(await gateway.page_body(first_page), LIST).entries}
+    on_first = {entry.name for entry in read_directory_page(await gateway.page_body(first_page), LIST).entries}
     assert readings.poor_reads == 0
     assert on_first.isdisjoint(company.name for company in readings.companies)
 

@@ -178,8 +178,8 @@ def page_that(reason: str | None, **payload: Any) -> ToolResult:
     [
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered"), True),
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("http_404")}), True),
-        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("timeout", again_in_s=5.0)}), False),
-        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("paced_out")}), False),
+        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("timeout", retry_in_s=5.0)}), False),
+        (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("rate_limit_timeout")}), False),
         (AgentAnswer(DiscoveryOutput(companies=[]), "answered", {"r1": page_that("connection_lost")}), False),
         (AgentAnswer(None, "limit"), False),
         (AgentAnswer(None, "cut_off"), False),

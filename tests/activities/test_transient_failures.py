@@ -27,8 +27,8 @@ from tests.activities.environment import step_environment
 from tests.agents.scripted_model import Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_company, add_run, candidate
-from web import robots, transient
-from web.company_site import SiteUnsteadyError
+from web import page_retry, robots
+from web.company_site import SiteUnavailableError
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 from workflows.policies import SITE
@@ -69,7 +69,7 @@ class Web:
 
 @pytest.fixture
 async def web(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Web]:
-    monkeypatch.setattr(transient, "_PAUSES_S", (0.05, 0.05, 0.05))
+    monkeypatch.setattr(page_retry, "_PAUSES_S", (0.05, 0.05, 0.05))
     monkeypatch.setattr(robots, "UNREACHABLE_TTL_S", 0.0)
     web = Web(failure=Reply(503))
     async with serving(web.answer) as server:
@@ -125,7 +125,7 @@ async def test_f65_a_site_that_fails_once_is_read_by_the_next_attempt(
 ) -> None:
     web.fails, web.failure = {address: 1}, failure
 
-    with pytest.raises(SiteUnsteadyError, match=r"acme\.example") as caught:
+    with pytest.raises(SiteUnavailableError, match=r"acme\.example") as caught:
         await qualify(database, settings, web, step, 1)
     assert (caught.value.non_retryable, caught.value.next_retry_delay is not None) == (False, True)
 
@@ -149,7 +149,7 @@ async def test_f65_only_the_last_attempt_concludes_that_a_site_is_dead_or_blocke
 ) -> None:
     web.fails = {address: 99}
     for attempt in range(1, LAST):
-        with pytest.raises(SiteUnsteadyError):
+        with pytest.raises(SiteUnavailableError):
             await qualify(database, settings, web, step, attempt)
     outcome = await qualify(database, settings, web, step, LAST)
     assert (outcome.status, outcome.reason) == (CompanyStatus.REJECTED, reason)
@@ -161,7 +161,7 @@ async def test_a_site_that_stays_down_costs_no_other_company_more_tries(
 ) -> None:
     web.fails = {HOME: 99}
     for attempt in range(1, LAST):
-        with pytest.raises(SiteUnsteadyError):
+        with pytest.raises(SiteUnavailableError):
             await qualify(database, settings, web, step, attempt)
     assert (await qualify(database, settings, web, step, LAST)).reason is ReasonCode.SITE_DEAD
     async with database.transaction() as conn:
@@ -205,7 +205,7 @@ async def test_f65_a_team_page_that_fails_once_is_shown_to_the_model_by_the_next
         new_worker(database, settings, web) as own,
         scripted(database, own, settings, says({"people": []})) as model,
     ):
-        with pytest.raises(SiteUnsteadyError):
+        with pytest.raises(SiteUnavailableError):
             await find(database, settings, web, model, qualified, 1)
         assert model.bought == 0, "nobody is paid for reading half a site"
         await find(database, settings, web, model, qualified, 2)

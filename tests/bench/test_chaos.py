@@ -20,7 +20,7 @@ from bench.chaos_report import Disturbed, Figures, is_met, report
 from bench.chaos_runs import Outage, RunResult
 from bench.chaos_stack import AGENT_SLOTS, Servers
 from domain.request.progress import RunStatus
-from web.company_site import SiteUnsteadyError
+from web.company_site import SiteUnavailableError
 
 COMPANIES = "company_name,domain,created_at\nAcme,acme.example,2026-01-01\nBirch,birch.example,2026-01-01\n"
 CONTACTS = "full_name,company_domain,created_at\nAda Ames,acme.example,2026-01-01\nBo Bell,birch.example,2026-01-01\n"
@@ -84,15 +84,15 @@ def test_further_attempts_at_a_site_that_never_answers_are_counted_apart_from_th
     started = HistoryEvent(event_id=6, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED)
     attributes = started.activity_task_started_event_attributes
     attributes.scheduled_event_id, attributes.attempt = 5, 2
-    error = SiteUnsteadyError("acme.example", ["timeout"], again_in_s=1.0)
-    info = ApplicationFailureInfo(type="SiteUnsteadyError")
+    error = SiteUnavailableError("acme.example", ["timeout"], retry_in_s=1.0)
+    info = ApplicationFailureInfo(type="SiteUnavailableError")
     attributes.last_failure.CopyFrom(Failure(message=error.message, application_failure_info=info))
     silent = attempts_in([[scheduled, started]], frozenset({"acme.example"}))
     assert (silent.of_silent_sites, silent.retried) == (1, {})
     other = attempts_in([[scheduled, started]], frozenset({"birch.example"}))
     assert (other.of_silent_sites, other.retried) == (
         0,
-        {"qualify_company: SiteUnsteadyError of acme.example does not answer as it should (timeout)": 1},
+        {"qualify_company: SiteUnavailableError of acme.example does not answer as it should (timeout)": 1},
     )
 
 

@@ -95,8 +95,8 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
         await asyncio.Event().wait()
 
     pace = ServiceRateLimit(database, NAME, PER_MINUTE, 1e6, sleep)
-    await _pace(database, []).wait_turn()
-    queueing = [asyncio.create_task(pace.wait_turn()) for _ in range(8)]
+    await _pace(database, []).acquire()
+    queueing = [asyncio.create_task(pace.acquire()) for _ in range(8)]
     for _ in queueing:
         await asleep.acquire()
     for task in queueing:
@@ -105,7 +105,7 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
         isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*queueing, return_exceptions=True)
     )
     waits: Waits = []
-    await _pace(other_database, waits).wait_turn()
+    await _pace(other_database, waits).acquire()
     assert waits == [1], "as if nobody had queued"
 
 
@@ -124,8 +124,8 @@ async def test_a_pause_holds_back_who_waits_and_who_comes_and_ends_for_one_after
     database: Database, other_database: Database
 ) -> None:
     assert [await _reserved(database), await _reserved(database)] == [0, 1]
-    await _pace(other_database, []).hold_back(10 * INTERVAL_S)
-    await _pace(other_database, []).hold_back(3 * INTERVAL_S)  # a shorter one ends no longer one
+    await _pace(other_database, []).pause(10 * INTERVAL_S)
+    await _pace(other_database, []).pause(3 * INTERVAL_S)  # a shorter one ends no longer one
     assert await _reserved(other_database) == 10
     await _pass(database, INTERVAL_S)
     async with database.transaction() as conn:
@@ -137,18 +137,18 @@ async def test_without_a_limit_only_a_pause_is_waited_for(database: Database) ->
     waits: Waits = []
     pace = _pace(database, waits, per_minute=0)
     for _ in range(3):
-        await pace.wait_turn()
+        await pace.acquire()
     assert waits == []
-    await pace.hold_back(2 * INTERVAL_S)
+    await pace.pause(2 * INTERVAL_S)
     for _ in range(3):
-        await pace.wait_turn()
+        await pace.acquire()
     assert [wait for wait in waits if wait] == [2], "once, but for the moments between those who waited"
 
 
 async def test_without_a_limit_too_those_who_wait_for_a_pause_come_one_after_another(
     database: Database, other_database: Database
 ) -> None:
-    await ServiceRateLimit(database, NAME, 0, 1e6).hold_back(100)
+    await ServiceRateLimit(database, NAME, 0, 1e6).pause(100)
     waits = []
     for number in range(6):
         async with [database, other_database][number % 2].transaction() as conn:
@@ -164,12 +164,12 @@ async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database:
     async def sleep(wait_s: float) -> None:
         waits.append(wait_s)
         await _pass(database, wait_s)
-        await pace.hold_back(300)
+        await pace.pause(300)
 
     pace = ServiceRateLimit(database, NAME, 0, 500, sleep)
-    await pace.hold_back(300)
+    await pace.pause(300)
     with pytest.raises(RateLimitTimeoutError) as caught:
-        await pace.wait_turn()
+        await pace.acquire()
     assert len(waits) == 1, "a second pause would end after the time that it may wait"
     assert 290 < caught.value.free_in_s <= 301
 
@@ -178,7 +178,7 @@ async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Databa
     for place in range(5):
         assert await _reserved(database) == place
     with pytest.raises(RateLimitTimeoutError) as caught:
-        await _pace(database, [], wait_max_s=INTERVAL_S).wait_turn()
+        await _pace(database, [], wait_max_s=INTERVAL_S).acquire()
     assert round(caught.value.free_in_s / INTERVAL_S) == 5
     assert await _reserved(database) == 5, "it took no place in the queue"
 
@@ -214,7 +214,7 @@ async def test_a_pause_that_a_search_asks_for_holds_back_other_workers(
         httpx2.AsyncClient(trust_env=False) as http,
     ):
         search = SearxngSearch(http, server.url)
-        for pool, reason in ((database, "http_429"), (other_database, "paced_out")):
+        for pool, reason in ((database, "http_429"), (other_database, "rate_limit_timeout")):
             with pytest.raises(SearchUnavailableError) as caught:
                 await ToolGateway(pool, demo_web, search, hasty).search_web("acme")
             assert caught.value.reason == reason
@@ -258,7 +258,7 @@ async def test_an_mcp_servers_limit_and_its_pause_hold_over_workers(
             asked = await one.call_mcp("free", "look", {"what": "acme"})
             assert (asked.status, asked.reason) == ("error", "rate_limited")
             late = await other.call_mcp("free", "look", {"what": "bluebonnet"})
-            assert (late.status, late.reason) == ("error", "paced_out"), "it asked for a pause"
+            assert (late.status, late.reason) == ("error", "rate_limit_timeout"), "it asked for a pause"
             assert sum(b"tools/call" in request.body for request in http.requests) == 1
 
             async with database.transaction() as conn:
@@ -267,5 +267,7 @@ async def test_an_mcp_servers_limit_and_its_pause_hold_over_workers(
             await one.call_mcp("limited", "look", {"what": "acme"})
             async with database.transaction() as conn:
                 await conn.execute("UPDATE host_pace SET held_until = '-infinity'")
-            assert (await other.call_mcp("limited", "look", {"what": "bluebonnet"})).reason == "paced_out", "its limit"
+            assert (await other.call_mcp("limited", "look", {"what": "bluebonnet"})).reason == "rate_limit_timeout", (
+                "its limit"
+            )
             assert sum(b"tools/call" in request.body for request in http.requests) == 3

@@ -15,11 +15,11 @@ from settings import Settings
 from store.database import Database
 from store.tools.tool_results import ToolResult
 from tests.http_server import Reply, Request, html, serving
-from web import transient
-from web.company_site import HostBusyError, SiteUnsteadyError, final_url, raise_if_unsteady, read_site
+from web import page_retry
+from web.company_site import HostBusyError, SiteUnavailableError, final_url, raise_if_unavailable, read_site
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.shared_fetch import shared_web
+from web.shared_fetch import make_web_client
 
 WORLD = generate_world(DEFAULT_SEED)
 GOLD = gold_table(WORLD).companies
@@ -118,9 +118,9 @@ async def test_f25_a_site_that_never_answers_costs_a_few_timeouts(
 ) -> None:
     web = WebClient(proxy=settings.web_proxy, timeout_s=0.5, bytes_max=100_000)
     gateway, site = ToolGateway(database, web, None, settings), in_state("silent")[0]
-    with pytest.raises(SiteUnsteadyError, match="timeout"):
+    with pytest.raises(SiteUnavailableError, match="timeout"):
         await read_site(gateway, site)
-    monkeypatch.setattr(transient, "_TRIES_MAX", {"timeout": 2})
+    monkeypatch.setattr(page_retry, "_TRIES_MAX", {"timeout": 2})
     async with database.transaction() as conn:
         await conn.execute("UPDATE tool_results SET expires_at = now()")
     reading = await read_site(gateway, site)
@@ -187,7 +187,7 @@ async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_an
         crowded = settings.model_copy(
             update={"web_proxy": proxy.url, "host_request_interval_s": 3600.0, "rate_limit_wait_max_s": 0.0}
         )
-        slow_web = shared_web(database, crowded)  # robots.txt takes the one start of this hour
+        slow_web = make_web_client(database, crowded)  # robots.txt takes the one start of this hour
         with pytest.raises(HostBusyError, match=r"acme\.example") as caught:
             await read_site(ToolGateway(database, slow_web, None, crowded), website)
         reading = await read_site(unpaced, website)
@@ -206,9 +206,9 @@ def test_no_step_rests_on_pages_of_which_one_was_never_asked_for() -> None:
     now = datetime.now(UTC)
     args = {"url": "http://acme.example/team"}
     asked = ToolResult(result_id="r1", tool="fetch_page", args=args, status="error", reason="http_404", fetched_at=now)
-    raise_if_unsteady([asked])
+    raise_if_unavailable([asked])
     with pytest.raises(HostBusyError):
-        raise_if_unsteady([asked, asked.model_copy(update={"reason": "paced_out"})])
+        raise_if_unavailable([asked, asked.model_copy(update={"reason": "rate_limit_timeout"})])
 
 
 @pytest.mark.parametrize(

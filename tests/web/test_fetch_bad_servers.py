@@ -172,7 +172,7 @@ BAD: dict[str, tuple[Speak, str]] = {
     "gzip bomb": (says(packed(b"gzip", gzip.compress(ZEROS, 1))), "too_large"),
     "gzip in gzip bomb": (says(packed(b"gzip, gzip", gzip.compress(gzip.compress(ZEROS, 1), 1))), "too_large"),
     "deflate bomb": (says(packed(b"deflate", zlib.compress(ZEROS, 1))), "too_large"),
-    "elements without an end": (says(packed(b"gzip", gzip.compress(b"<div>x" * 600))), "nests_too_deep"),
+    "elements without an end": (says(packed(b"gzip", gzip.compress(b"<div>x" * 600))), "nested_too_deeply"),
     "ten encodings": (says(packed(b", ".join([b"gzip"] * 10), b"x")), "undecodable"),
     "redirect without an address": (says(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), "no_text"),
     "redirect to nothing": (

@@ -23,11 +23,11 @@ from store.database import Database
 from store.tools.tool_results import ToolResult
 from tests.conftest import PROJECT
 from tests.http_server import HttpServer, Reply, Request, html, json_reply, serving
-from web import call_once
+from web import result_cache
+from web.deduplication import ClosedError
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.shared_fetch import shared_web
-from web.single_flight import ClosedError
+from web.shared_fetch import make_web_client
 
 URL = "http://acme.example/"
 HITS = json_reply({"results": [{"url": URL, "title": "Acme", "content": "Manages homes in Austin"}]})
@@ -158,7 +158,7 @@ async def test_a_worker_that_is_killed_over_a_call_does_not_keep_the_call_from_o
         left = await rows(
             database, "SELECT extract(epoch FROM expires_at - clock_timestamp()) AS s FROM tool_calls_in_flight"
         )
-        assert 0 < float(str(left[0]["s"])) <= call_once.CLAIM_S
+        assert 0 < float(str(left[0]["s"])) <= result_cache.CLAIM_S
         await rows(database, "UPDATE tool_calls_in_flight SET expires_at = now() RETURNING 1")
         assert (await wanted).text == "Homes"
     assert gate.asked == [URL, URL]
@@ -218,7 +218,7 @@ async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_othe
     database: Database, settings: Settings
 ) -> None:
     async with serving(lambda request: Reply(after_s=60)) as silent:
-        web = shared_web(database, settings.model_copy(update={"web_proxy": silent.url, "page_timeout_s": 60.0}))
+        web = make_web_client(database, settings.model_copy(update={"web_proxy": silent.url, "page_timeout_s": 60.0}))
         gateway = ToolGateway(database, web, None, settings)
         step = asyncio.create_task(gateway.fetch_page(URL))
         async with asyncio.timeout(30):
@@ -231,7 +231,7 @@ async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_othe
 
 
 async def test_f30_no_claim_stays_behind_wherever_a_call_is_cancelled(database: Database) -> None:
-    calls = call_once.CallOnce(database)
+    calls = result_cache.ResultCache(database)
 
     async def hang() -> tuple[ToolResult, None]:
         await asyncio.sleep(60)
@@ -276,7 +276,7 @@ async def test_a_claim_is_renewed_for_as_long_as_the_call_takes(
     server: HttpServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(call_once, "_RENEWAL_S", 0.02)
+    monkeypatch.setattr(result_cache, "_RENEWAL_S", 0.02)
     async with workers(database_url, settings, server, 1) as [gateway]:
         wanted = asyncio.create_task(gateway.fetch_page(URL))
         await gate.until_asked()
@@ -323,7 +323,7 @@ async def test_without_a_database_for_the_renewal_the_call_goes_on(
     server: HttpServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(call_once, "_RENEWAL_S", 0.02)
+    monkeypatch.setattr(result_cache, "_RENEWAL_S", 0.02)
     async with workers(database_url, settings, server, 1) as [gateway]:
         wanted = asyncio.create_task(gateway.fetch_page(URL))
         await gate.until_asked()

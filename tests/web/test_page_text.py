@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from web.page_text import PageLink, RenderedPage, nests_too_deep, render_page
+from web.page_text import PageLink, RenderedPage, nested_too_deeply, render_page
 
 BASE = "https://acme.example/about/team.html"
 COMPANY_PAGE = """
@@ -160,7 +160,7 @@ def test_whatever_is_sent_as_a_page_is_read_without_failing(page: str) -> None:
     ids=["nested", "unclosed", "formatting", "not self-closing", "beside drawings", "behind a comment"],
 )
 def test_a_page_that_a_parser_would_stand_still_over_is_known_beforehand(page: str) -> None:
-    assert nests_too_deep(page)
+    assert nested_too_deeply(page)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_a_page_that_a_parser_would_stand_still_over_is_known_beforehand(page: s
     ids=["a list", "a table", "void elements", "a drawing", "no tags", "deep", "closed without being opened"],
 )
 def test_a_page_made_for_readers_is_not_too_deep_however_long_it_is(page: str) -> None:
-    assert not nests_too_deep(page)
+    assert not nested_too_deeply(page)
 
 
 @given(st.text(alphabet="<>/!-ab \"'=", max_size=300))
 def test_any_text_can_be_asked_for_its_depth(page: str) -> None:
-    assert nests_too_deep(page) is False
+    assert nested_too_deeply(page) is False

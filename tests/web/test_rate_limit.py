@@ -19,7 +19,7 @@ from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 from web.rate_limit import HostRateLimit, RateLimitTimeoutError
-from web.shared_fetch import shared_web
+from web.shared_fetch import make_web_client
 
 INTERVAL_S = 1000.0
 URL = "http://www.acme.example/"
@@ -70,7 +70,7 @@ async def test_starts_on_one_site_are_an_interval_apart_for_all_workers_together
 async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
     one = worker()
     for url in (URL, "https://portal.acme.example:8443/x", "http://ACME.example./"):
-        await one.pace.wait_turn(url)
+        await one.pace.acquire(url)
     assert one.intervals == [1, 1]
     for url in (
         "http://other.example/",
@@ -78,7 +78,7 @@ async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
         "http://ajax.wixsite.com/",
         "http://93.184.216.34/",
     ):
-        await one.pace.wait_turn(url)
+        await one.pace.acquire(url)
     assert one.intervals == [1, 1], "others' sites are not waited for"
 
 
@@ -86,11 +86,11 @@ async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interva
     worker: Worker, database: Database
 ) -> None:
     one = worker()
-    await one.pace.wait_turn(URL)
+    await one.pace.acquire(URL)
     async with database.transaction() as conn:
         # Reserved long ago, but its worker was busy: it starts only now, when the next one's turn has come.
         await conn.execute("UPDATE host_pace SET next_at = clock_timestamp(), started_at = clock_timestamp()")
-    await one.pace.wait_turn(URL)
+    await one.pace.acquire(URL)
     assert one.intervals == [1]
 
 
@@ -105,13 +105,13 @@ async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_re
 
 async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, database: Database) -> None:
     one = worker()
-    await one.pace.wait_turn(URL)
+    await one.pace.acquire(URL)
     async with database.transaction() as conn:
         await conn.execute(
             "UPDATE host_pace SET next_at = next_at - interval '1 day', started_at = started_at - interval '1 day'"
         )
-    await one.pace.wait_turn(URL)
-    await one.pace.wait_turn(URL)
+    await one.pace.acquire(URL)
+    await one.pace.acquire(URL)
     assert one.intervals == [1]
 
 
@@ -122,15 +122,15 @@ async def test_a_site_that_asks_for_more_time_gets_it_up_to_a_maximum(
     worker: Worker, asked_s: float | None, intervals: int
 ) -> None:
     one = worker()
-    await one.pace.wait_turn(URL, asked_s)
-    await one.pace.wait_turn(URL, asked_s)
+    await one.pace.acquire(URL, asked_s)
+    await one.pace.acquire(URL, asked_s)
     assert one.intervals == [intervals]
 
 
 async def test_an_interval_of_zero_switches_the_pace_off(worker: Worker, database: Database) -> None:
     one = worker(interval_s=0)
     for _ in range(3):
-        await one.pace.wait_turn(URL, 7.0)
+        await one.pace.acquire(URL, 7.0)
     assert one.intervals == []
     async with database.transaction() as conn:
         assert await (await conn.execute("SELECT * FROM host_pace")).fetchall() == []
@@ -140,21 +140,21 @@ async def test_who_would_wait_too_long_is_told_so_and_takes_no_place_in_the_queu
     worker: Worker, database: Database
 ) -> None:
     hasty = worker(wait_max_s=0.5 * INTERVAL_S)
-    await hasty.pace.wait_turn(URL)
+    await hasty.pace.acquire(URL)
     for _ in range(5):
         with pytest.raises(RateLimitTimeoutError, match=r"acme\.example is not free within 500 s"):
-            await hasty.pace.wait_turn(URL)
+            await hasty.pace.acquire(URL)
     patient = worker()
-    await patient.pace.wait_turn(URL)
+    await patient.pace.acquire(URL)
     assert (patient.intervals, hasty.intervals) == ([1], [])
 
 
 @asynccontextmanager
 async def client(
-    handler: Handler, wait_turn: Callable[[str, float | None], Awaitable[None]], timeout_s: float = 10.0
+    handler: Handler, acquire: Callable[[str, float | None], Awaitable[None]], timeout_s: float = 10.0
 ) -> AsyncIterator[tuple[WebClient, HttpServer]]:
     async with serving(handler) as server:
-        web = WebClient(proxy=server.url, timeout_s=timeout_s, bytes_max=100_000, wait_turn=wait_turn)
+        web = WebClient(proxy=server.url, timeout_s=timeout_s, bytes_max=100_000, acquire=acquire)
         yield web, server
         await web.close()
 
@@ -162,7 +162,7 @@ async def client(
 async def test_every_request_waits_its_turn_robots_txt_and_redirects_too() -> None:
     turns: list[tuple[str, float | None]] = []
 
-    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+    async def acquire(url: str, crawl_delay_s: float | None) -> None:
         turns.append((url, crawl_delay_s))
 
     answers = {
@@ -170,32 +170,32 @@ async def test_every_request_waits_its_turn_robots_txt_and_redirects_too() -> No
         URL: moved("/home"),
         f"{URL}home": html("<p>Homes</p>"),
     }
-    async with client(lambda request: answers[request.target], wait_turn) as (web, server):
+    async with client(lambda request: answers[request.target], acquire) as (web, server):
         assert (await web.fetch(URL)).status == "ok"
         assert [url for url, _ in turns] == server.targets
     assert turns == [(f"{URL}robots.txt", None), (URL, 7.5), (f"{URL}home", 7.5)]
 
 
 async def test_f25_waiting_for_the_turn_does_not_use_up_the_time_of_the_server() -> None:
-    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+    async def acquire(url: str, crawl_delay_s: float | None) -> None:
         await asyncio.sleep(0 if url.endswith("/robots.txt") else 1.2)
 
-    async with client(lambda request: html("<p>Homes</p>"), wait_turn, timeout_s=1.0) as (web, _):
+    async with client(lambda request: html("<p>Homes</p>"), acquire, timeout_s=1.0) as (web, _):
         assert (await web.fetch(URL)).status == "ok"
 
 
 async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Database, settings: Settings) -> None:
     turns = iter([None, RateLimitTimeoutError("crowded"), None])  # robots.txt, the page, the page
 
-    async def wait_turn(url: str, crawl_delay_s: float | None) -> None:
+    async def acquire(url: str, crawl_delay_s: float | None) -> None:
         error = next(turns)
         if error is not None:
             raise error
 
-    async with client(lambda request: html("<p>Homes</p>"), wait_turn) as (web, server):
+    async with client(lambda request: html("<p>Homes</p>"), acquire) as (web, server):
         gateway = ToolGateway(database, web, None, settings)
         crowded = await gateway.fetch_page(URL)
-        assert (crowded.status, crowded.reason, server.targets) == ("error", "paced_out", [f"{URL}robots.txt"])
+        assert (crowded.status, crowded.reason, server.targets) == ("error", "rate_limit_timeout", [f"{URL}robots.txt"])
         assert (await gateway.fetch_page(URL)).status == "ok"
 
 
@@ -204,10 +204,12 @@ async def test_the_settings_pace_what_a_worker_fetches(database: Database, setti
         slow = settings.model_copy(
             update={"web_proxy": server.url, "host_request_interval_s": 3600.0, "rate_limit_wait_max_s": 0.0}
         )
-        web = shared_web(database, slow)
+        web = make_web_client(database, slow)
         page = await web.fetch(URL)
         await web.close()
-    assert (page.reason, server.targets) == ("paced_out", [f"{URL}robots.txt"]), "the hour's one start is robots.txt's"
+    assert (page.reason, server.targets) == ("rate_limit_timeout", [f"{URL}robots.txt"]), (
+        "the hour's one start is robots.txt's"
+    )
 
 
 def test_the_real_web_is_asked_once_a_second_unless_told_otherwise(plain_environment: None) -> None:

@@ -14,7 +14,7 @@ from store.database import Database
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
 from web.fetch import FetchedPage, WebClient
 from web.robots import Answer, Robots
-from web.shared_fetch import shared_web
+from web.shared_fetch import make_web_client
 
 SITE = "http://acme.example"
 CLOSED = "User-agent: *\nDisallow: /\n"
@@ -79,7 +79,7 @@ async def workers(
         proxied = settings.model_copy(
             update={"web_proxy": server.url, "host_request_interval_s": 0.0, "page_bytes_max": 100_000}
         )
-        clients = [shared_web(database, proxied) for _ in range(count)]
+        clients = [make_web_client(database, proxied) for _ in range(count)]
         for each in clients:
             stack.push_async_callback(each.close)
         yield clients, server

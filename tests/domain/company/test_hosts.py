@@ -12,8 +12,8 @@ from domain.company.hosts import (
     DenyListError,
     NotALead,
     domain_tails,
+    is_company_domain,
     is_not_a_lead,
-    is_one_companys,
     normalized_host,
     read_deny_list,
     registrable_domain,
@@ -136,7 +136,7 @@ def test_sites_that_are_not_leads_say_why(site: str, reason: NotALead) -> None:
 
 @pytest.mark.parametrize("domain", ["acme.com", "acme.wixsite.com", "acme.blogspot.com", "acme.example"])
 def test_a_registered_domain_and_a_name_below_a_free_host_are_one_companys(domain: str) -> None:
-    assert is_one_companys(domain)
+    assert is_company_domain(domain)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_registered_domain_and_a_name_below_a_free_host_are_one_companys(domai
     " linktr.ee zillow.com managebuilding.com 10.0.0.1".split(),
 )
 def test_a_host_of_many_is_nobodys(domain: str) -> None:
-    assert not is_one_companys(domain)
+    assert not is_company_domain(domain)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tests.store.rows import add_run, candidate
 from tests.store.whole_run import ACME, BIRCH, WholeRun, add_whole_run
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.shared_fetch import shared_web
+from web.shared_fetch import make_web_client
 
 SITE, TEAM = "http://acme.example/", "http://acme.example/team"
 
@@ -196,7 +196,7 @@ async def test_a_redirect_to_a_forgotten_site_is_not_followed_and_nothing_of_it_
 
     await forget(conn, "acme.example")
     async with serving(web_of) as server:
-        web = shared_web(database, settings.model_copy(update={"web_proxy": server.url}))
+        web = make_web_client(database, settings.model_copy(update={"web_proxy": server.url}))
         page = await ToolGateway(database, web, None, settings).fetch_page("http://chamber.example/member/7")
         await web.close()
 

@@ -36,8 +36,8 @@ _RESULT_HELD_S = 60.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5  # how often one who waits looks for the result: soon, then twice a second
 
 
-class CallOnce:
-    """Makes the calls of one worker, and shares them with the others. Within the worker, see ``SingleFlight``."""
+class ResultCache:
+    """Makes the calls of one worker, and shares them with the others. Within the worker, see ``Deduplicator``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -8,8 +8,8 @@ from settings import Settings
 from store.database import Database
 from tests.http_server import Reply, html
 from tests.web.test_gateway import URL, wired
-from web import transient
-from web.transient import again_in_s, is_transient, kept_s, noted
+from web import page_retry
+from web.page_retry import failure_payload, is_transient, kept_s, retry_in_s
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_f65_what_may_pass_is_asked_about_again(reason: str) -> None:
 @pytest.mark.parametrize(
     "reason",
     [None, "http_404", "http_403", "http_501", "http_999", "robots", "no_text", "private_address", "too_large",
-     "unreachable_no_such_host", "unreachable_bad_certificate", "unreachable_invalidurl", "paced_out"],
+     "unreachable_no_such_host", "unreachable_bad_certificate", "unreachable_invalidurl", "rate_limit_timeout"],
 )  # fmt: skip
 def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
     assert not is_transient(reason)
@@ -44,20 +44,20 @@ def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
     ids=["server_error", "timeout", "refused"],
 )
 def test_after_a_few_tries_a_failure_stands(reason: str, pauses_s: list[float | None]) -> None:
-    said = [noted(reason, earlier, None).get("again_in_s") for earlier in range(len(pauses_s))]
+    said = [failure_payload(reason, earlier, None).get("retry_in_s") for earlier in range(len(pauses_s))]
     assert said == pauses_s
     assert all(kept_s(pause_s) < pause_s for pause_s in pauses_s if pause_s), "the next try finds it expired"
 
 
 @pytest.mark.parametrize(("retry_after_s", "pause_s"), [(1.0, 3.0), (20.0, 20.0), (3600.0, 60.0)])
 def test_a_pause_that_a_site_asks_for_is_kept_up_to_a_minute(retry_after_s: float, pause_s: float) -> None:
-    assert noted("http_429", 0, retry_after_s)["again_in_s"] == pause_s
+    assert failure_payload("http_429", 0, retry_after_s)["retry_in_s"] == pause_s
 
 
 async def test_f65_the_gateway_asks_once_more_for_those_who_cannot_come_back(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transient, "_PAUSES_S", (0.05, 0.05, 0.05))
+    monkeypatch.setattr(page_retry, "_PAUSES_S", (0.05, 0.05, 0.05))
     answers = iter([Reply(404), Reply(503), html("<p>back again</p>")])  # robots.txt, the page, the page
     async with wired(database, settings, lambda request: next(answers)) as world:
         page = await world.gateway.fetch_page(URL)
@@ -75,7 +75,7 @@ async def test_f65_a_failure_that_may_pass_is_kept_for_seconds_until_it_has_come
                 # Its time goes by; a failure that stands is kept for longer than that.
                 await conn.execute("UPDATE tool_results SET expires_at = expires_at - interval '10 seconds'")
         assert world.asked == [URL] * 4
-    assert (again_in_s(page), page.payload["tries"]) == (None, 4)
+    assert (retry_in_s(page), page.payload["attempts"]) == (None, 4)
 
 
 async def test_a_pause_that_a_site_asks_for_holds_for_all_its_pages(database: Database, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from local.stack_state import StackAddresses, StackRecord
 from runtime.connection import with_local_stack
 from runtime.local_session import stack_options
 from runtime.process import UserError, load_settings
-from search import CHOICES, make_backend
+from search import SEARCH_SETTINGS, make_backend
 from settings import Settings
 from store.database import Database
 from tests.http_server import HttpServer, json_reply, serving
@@ -105,7 +105,7 @@ def test_an_unknown_back_end_is_refused_with_the_known_ones(monkeypatch: pytest.
 def test_a_worker_without_any_back_end_names_the_choices() -> None:
     with pytest.raises(UserError) as caught:
         worker.check_settings(settings_with(openai_api_key="k"))
-    assert CHOICES in str(caught.value)
+    assert SEARCH_SETTINGS in str(caught.value)
     worker.check_settings(settings_with(openai_api_key="k", search_backend="openai"))
 
 
@@ -113,7 +113,7 @@ def test_a_worker_without_any_back_end_names_the_choices() -> None:
 @pytest.mark.parametrize(
     ("given", "ok", "detail"),
     [
-        ({}, False, CHOICES),
+        ({}, False, SEARCH_SETTINGS),
         ({"brave_api_key": "k"}, True, "brave, its key is set"),
         ({"openai_api_key": "k", "search_backend": "openai"}, True, "a run's cost limit does not count it"),
         ({"searxng_url": "http://127.0.0.1:1"}, False, "check SEARXNG_URL"),

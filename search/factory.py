@@ -10,7 +10,7 @@ from search.serper import SerperSearch
 from search.tavily import TavilySearch
 from settings import Settings
 
-CHOICES = "SEARXNG_URL, SERPER_API_KEY, TAVILY_API_KEY, BRAVE_API_KEY or SEARCH_BACKEND=openai"
+SEARCH_SETTINGS = "SEARXNG_URL, SERPER_API_KEY, TAVILY_API_KEY, BRAVE_API_KEY or SEARCH_BACKEND=openai"
 """The settings of which one is enough, as a message names them."""
 
 _OPENAI_BASE_URL = "https://api.openai.com/v1"

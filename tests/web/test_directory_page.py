@@ -3,7 +3,7 @@
 import pytest
 
 from local.demo.world import generate_world
-from web.list_page import read_list
+from web.directory_page import read_directory_page
 
 PAGE = "https://guide.example/texas?page=1"
 FIRMS = [f"{name} Property Management" for name in ("Acme", "Birch", "Cedar", "Dogwood", "Elm", "Fir")]
@@ -49,17 +49,17 @@ NO_LISTS = {
 
 @pytest.mark.parametrize("markup", MARKUPS.values(), ids=MARKUPS)
 def test_every_company_of_a_list_is_read(markup: str) -> None:
-    assert [entry.name for entry in read_list(markup, PAGE).entries] == FIRMS
+    assert [entry.name for entry in read_directory_page(markup, PAGE).entries] == FIRMS
 
 
 @pytest.mark.parametrize("markup", NO_LISTS.values(), ids=NO_LISTS)
 def test_what_is_no_list_of_companies_gives_none(markup: str) -> None:
-    assert read_list(markup, PAGE).entries == ()
+    assert read_directory_page(markup, PAGE).entries == ()
 
 
 def test_a_link_counts_only_where_it_leads_to_another_site() -> None:
-    own = read_list(MARKUPS["list items"], PAGE).entries
-    profiles = read_list(MARKUPS["table rows"], PAGE).entries
+    own = read_directory_page(MARKUPS["list items"], PAGE).entries
+    profiles = read_directory_page(MARKUPS["table rows"], PAGE).entries
     assert [entry.url for entry in own] == [link(name) for name in FIRMS]
     assert {entry.url for entry in profiles} == {None}
 
@@ -67,11 +67,11 @@ def test_a_link_counts_only_where_it_leads_to_another_site() -> None:
 def test_a_portal_is_a_link_too_since_it_leads_to_its_company() -> None:
     portals = [f"https://{n.split()[0].lower()}.managebuilding.com/" for n in FIRMS]
     page = body([f'<li><a href="{p}">{n}</a>, Austin</li>' for n, p in zip(FIRMS, portals, strict=True)])
-    assert [entry.url for entry in read_list(page, PAGE).entries] == portals
+    assert [entry.url for entry in read_directory_page(page, PAGE).entries] == portals
 
 
 def test_phone_and_words_of_the_block_are_kept() -> None:
-    first = read_list(MARKUPS["bold names"], PAGE).entries[0]
+    first = read_directory_page(MARKUPS["bold names"], PAGE).entries[0]
     assert (first.phone, first.text) == ("(512) 555-0110", "Acme Property Management (512) 555-0110 manages homes")
 
 
@@ -87,7 +87,8 @@ def test_phone_and_words_of_the_block_are_kept() -> None:
 )
 def test_the_page_that_goes_on_is_found(markup: str) -> None:
     assert (
-        read_list(f"<html>{markup}<body>{markup}</body></html>", PAGE).next_url == "https://guide.example/texas?page=2"
+        read_directory_page(f"<html>{markup}<body>{markup}</body></html>", PAGE).next_url
+        == "https://guide.example/texas?page=2"
     )
 
 
@@ -97,7 +98,7 @@ def test_the_page_that_goes_on_is_found(markup: str) -> None:
     ids=["another site", "the same page", "other words", "malformed"],
 )  # fmt: skip
 def test_what_leads_elsewhere_does_not_go_on(markup: str) -> None:
-    assert read_list(f"<body>{markup}</body>", PAGE).next_url is None
+    assert read_directory_page(f"<body>{markup}</body>", PAGE).next_url is None
 
 
 @pytest.mark.parametrize("seed", [20261, 5])
@@ -107,7 +108,7 @@ def test_lists_of_the_demo_web_are_read_whole_and_nothing_else_is(seed: int) -> 
     standing = read = 0
     for site in world.sites.values():
         for page in site.pages.values():
-            found = {entry.name for entry in read_list(page.html, f"http://{site.host}{page.path}").entries}
+            found = {entry.name for entry in read_directory_page(page.html, f"http://{site.host}{page.path}").entries}
             assert page.kind == "list" or not found, (site.host, page.path, found)
             assert found <= names, (site.host, page.path, found - names)
             if page.kind == "list":

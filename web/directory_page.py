@@ -15,7 +15,7 @@ from domain.company.hosts import NotALead, is_not_a_lead, registrable_domain
 from domain.company.identity import first_phone
 from pms.rules import portal_account
 
-LIST_ENTRIES_MIN = 5
+DIRECTORY_ENTRIES_MIN = 5
 """Fewer blocks alike are a menu or a handful of links as often as a list."""
 
 _BLOCKS = ("li", "tr", "article", "div", "section", "dd", "dt", "p")
@@ -40,7 +40,7 @@ _NEXT = re.compile(r"^\W*(?:next(?: page)?|older(?: posts)?|more results|show mo
 
 
 @dataclass(frozen=True)
-class ListEntry:
+class DirectoryEntry:
     """One block of a list.
 
     Attributes:
@@ -56,25 +56,25 @@ class ListEntry:
     text: str
 
     @property
-    def is_of_trade(self) -> bool:
+    def is_property_manager(self) -> bool:
         """Whether the name itself says that homes are managed."""
         return _TRADE_NAME.search(self.name) is not None
 
 
 @dataclass(frozen=True)
-class ListReading:
+class DirectoryPage:
     """The longest list of a page (no entries: it is none), and the page that goes on with it."""
 
-    entries: tuple[ListEntry, ...]
+    entries: tuple[DirectoryEntry, ...]
     next_url: str | None
 
     @property
-    def is_of_trade(self) -> bool:
+    def is_property_manager(self) -> bool:
         """Whether it lists property managers, and not, say, the members of a chamber of commerce."""
-        return sum(entry.is_of_trade for entry in self.entries) >= _PROVEN_SHARE_MIN * max(1, len(self.entries))
+        return sum(entry.is_property_manager for entry in self.entries) >= _PROVEN_SHARE_MIN * max(1, len(self.entries))
 
 
-def read_list(html: str, page_url: str) -> ListReading:
+def read_directory_page(html: str, page_url: str) -> DirectoryPage:
     """Read a page as a list of companies.
 
     Blocks are alike when they share parent, tag and class. They are companies when at least half of them link to sites
@@ -82,13 +82,13 @@ def read_list(html: str, page_url: str) -> ListReading:
     """
     tree = LexborHTMLParser(html)
     if tree.body is None:
-        return ListReading((), None)
-    best: list[ListEntry] = []
+        return DirectoryPage((), None)
+    best: list[DirectoryEntry] = []
     for blocks in _groups(tree.body):
         entries = _distinct([entry for block in blocks if (entry := _entry(block, page_url)) is not None])
         if len(entries) > len(best) and _are_companies(entries):
             best = entries
-    return ListReading(tuple(best), _next_page(tree, page_url))
+    return DirectoryPage(tuple(best), _next_page(tree, page_url))
 
 
 def _groups(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
@@ -100,7 +100,7 @@ def _groups(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
             key = (parent.mem_id, node.tag or "", (node.attributes.get("class") or "").strip())
             alike.setdefault(key, []).append(node)
     for (_, tag, _), nodes in alike.items():
-        if len(nodes) >= LIST_ENTRIES_MIN and not _is_outside_lists(nodes[0]):
+        if len(nodes) >= DIRECTORY_ENTRIES_MIN and not _is_outside_lists(nodes[0]):
             yield [[node, *_until_next(node)] if tag in _HEADINGS else [node] for node in nodes]
 
 
@@ -120,12 +120,12 @@ def _is_outside_lists(node: LexborNode) -> bool:
     return False
 
 
-def _entry(block: list[LexborNode], page_url: str) -> ListEntry | None:
+def _entry(block: list[LexborNode], page_url: str) -> DirectoryEntry | None:
     text = _one_line(" ".join(node.text(separator=" ") for node in block))
     name = _name(block)
     if name is None or len(text) > _BLOCK_TEXT_MAX:
         return None
-    return ListEntry(name=name, url=_own_link(block, page_url), phone=first_phone(text), text=text)
+    return DirectoryEntry(name=name, url=_own_link(block, page_url), phone=first_phone(text), text=text)
 
 
 def _name(block: list[LexborNode]) -> str | None:
@@ -161,8 +161,8 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
     return None
 
 
-def _are_companies(entries: list[ListEntry]) -> bool:
-    if len(entries) < LIST_ENTRIES_MIN:
+def _are_companies(entries: list[DirectoryEntry]) -> bool:
+    if len(entries) < DIRECTORY_ENTRIES_MIN:
         return False
     enough = _PROVEN_SHARE_MIN * len(entries)
     sites = {registrable_domain(entry.url) for entry in entries if entry.url and is_not_a_lead(entry.url) is None}
@@ -173,9 +173,9 @@ def _are_companies(entries: list[ListEntry]) -> bool:
     return len(sites) >= enough or in_trade >= enough
 
 
-def _distinct(entries: list[ListEntry]) -> list[ListEntry]:
+def _distinct(entries: list[DirectoryEntry]) -> list[DirectoryEntry]:
     """Blocks of one name each: what several blocks are called is a caption ("Website", "Read more"), not a name."""
-    by_name: dict[str, dict[str | None, ListEntry]] = {}
+    by_name: dict[str, dict[str | None, DirectoryEntry]] = {}
     for entry in entries:
         by_name.setdefault(entry.name.casefold(), {}).setdefault(entry.url, entry)
     return [entry for found in by_name.values() if len(found) <= _SAME_NAME_MAX for entry in found.values()]

@@ -17,7 +17,7 @@ class ClosedError(Exception):
     """New work was asked for after ``close``: the process ends, and leaves it to others."""
 
 
-class SingleFlight(Generic[T]):
+class Deduplicator(Generic[T]):
     """Work in progress by key."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class SingleFlight(Generic[T]):
                 task.add_done_callback(lambda done: _tell_of_error(key, done))
             raise
 
-    def note_paid(self) -> None:
+    def mark_paid(self) -> None:
         """Within ``work``, as soon as something has been asked for that may cost money: ``close`` waits for its end."""
         task = asyncio.current_task()
         if task is not None:

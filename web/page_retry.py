@@ -39,27 +39,30 @@ def is_transient(reason: str | None) -> bool:
     return reason in {"timeout", ROBOTS_UNREACHABLE, REFUSED} or reason in _CONNECTION_LOST
 
 
-def noted(reason: str, earlier_tries: int, retry_after_s: float | None) -> dict[str, JsonValue]:
-    """What the payload of a page that failed for a transient reason says of it: ``tries`` in a row, and ``again_in_s``
+def failure_payload(reason: str, earlier_tries: int, retry_after_s: float | None) -> dict[str, JsonValue]:
+    """What the payload of a page that failed for a transient reason says of it: ``attempts`` in a row, and ``retry_in_s``
     (seconds) while it is worth asking again.
 
     Args:
         retry_after_s: the pause that the site asks for, if it does.
     """
-    tries = earlier_tries + 1
-    if tries >= _TRIES_MAX.get(reason, len(_PAUSES_S) + 1):
-        return {"tries": tries}
-    return {"tries": tries, "again_in_s": max(_PAUSES_S[tries - 1], min(retry_after_s or 0.0, RETRY_AFTER_MAX_S))}
+    attempts = earlier_tries + 1
+    if attempts >= _TRIES_MAX.get(reason, len(_PAUSES_S) + 1):
+        return {"attempts": attempts}
+    return {
+        "attempts": attempts,
+        "retry_in_s": max(_PAUSES_S[attempts - 1], min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)),
+    }
 
 
-def tries(page: ToolResult | None) -> int:
+def attempts(page: ToolResult | None) -> int:
     """How often in a row a page had failed for a transient reason when this result came; 0 for any other result."""
-    return int(page.payload.get("tries", 0)) if page is not None else 0
+    return int(page.payload.get("attempts", 0)) if page is not None else 0
 
 
-def again_in_s(page: ToolResult) -> float | None:
+def retry_in_s(page: ToolResult) -> float | None:
     """Seconds after which a failed page is worth asking for again; None for every result that stands."""
-    pause_s = page.payload.get("again_in_s")
+    pause_s = page.payload.get("retry_in_s")
     return None if pause_s is None else float(pause_s)
 
 
