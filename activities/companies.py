@@ -58,7 +58,7 @@ class CompanyActivities:
         self._gate = SuppressionGate(settings, hubspot)
 
     @activity.defn
-    async def qualify_company(self, step: CompanyInput) -> CompanyOutcome:
+    async def qualify_company(self, params: CompanyInput) -> CompanyOutcome:
         """Own domain, alive, suppression, duplicate, place and software: all that code can settle before a model is paid.
 
         Safe to run twice: pages come from the cache, identity keys are claimed once, the end is overwritten.
@@ -68,7 +68,7 @@ class CompanyActivities:
                 attempt, which takes it for what it seems to be), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, step.company.company_id)
+            company = await companies.get_company(conn, params.company.company_id)
             research = await companies.get_research(conn, company.company_id)
         if company.status is not CompanyStatus.FOUND:
             # A step that ended the company before its worker died: tell the workflow what it wrote.
@@ -90,12 +90,12 @@ class CompanyActivities:
         with heartbeating():
             await self._gate.prepare([known])
         pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
-        icp = grade_for(step.request.criteria, facts) if research is not None and research.researched else None
-        verdicts = judge(step.request.criteria, facts, icp)
+        icp = grade_for(params.request.criteria, facts) if research is not None and research.researched else None
+        verdicts = judge(params.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
             await companies.lock_run(conn, company.run_id)
-            suppressed = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
+            suppressed = await self._gate.reason(conn, known, params.request.criteria.suppress_domains)
             owner = None
             if suppressed != FORGOTTEN:
                 await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
@@ -124,11 +124,11 @@ class CompanyActivities:
         if owner is not None:
             return await self._end(company, CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE, str(owner), owner)
         early = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
-        decided = decide(step.request.criteria, early, None, final=True)
+        decided = decide(params.request.criteria, early, None, final=True)
         return await self._decided(company, decided)
 
     @activity.defn
-    async def research_company(self, step: CompanyInput) -> CompanyOutcome:
+    async def research_company(self, params: CompanyInput) -> CompanyOutcome:
         """An agent reads the company's pages; code proves each claim, grades and judges.
 
         What any run has proven lately is taken as it is, and no agent asked; places and software are always as read just now.
@@ -138,7 +138,7 @@ class CompanyActivities:
                 are left (``SiteUnavailableError``).
         """
         async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, step.company.company_id)
+            company = await companies.get_company(conn, params.company.company_id)
             research = await companies.get_research(conn, company.company_id)
             known = await fresh_research(
                 conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
@@ -147,11 +147,11 @@ class CompanyActivities:
             raise LookupError(f"company {company.company_id} has not been qualified")
         if company.status is not CompanyStatus.FOUND:
             # It has ended, perhaps by this step before its worker died: nothing is bought for it.
-            return CompanyOutcome(status=company.status, reason=company.reason, spend=await self._spent_before(step))
-        spend = await self._spent_before(step) if research.researched else Spend()
+            return CompanyOutcome(status=company.status, reason=company.reason, spend=await self._spent_before(params))
+        spend = await self._spent_before(params) if research.researched else Spend()
         facts, pages = research.facts, research.pages
         dropped: dict[str, int] | None = None
-        asks = not research.researched and (known is None or _leaves_open(step.request.criteria, known, facts))
+        asks = not research.researched and (known is None or _leaves_open(params.request.criteria, known, facts))
         reused = known if not research.researched and not asks else None
         if reused is not None:
             facts = reused.beside(facts)
@@ -160,7 +160,7 @@ class CompanyActivities:
                 answer = await self._runner.run(
                     company_research.ROLE,
                     company.run_id,
-                    _subject(step),
+                    _subject(params),
                     research_input(company, pages),
                     seen_urls=[page.url for page in pages],
                     opened=await pages_to_open(
@@ -170,7 +170,7 @@ class CompanyActivities:
                         own_domains(company),
                         is_last_attempt=is_last_attempt(),
                     ),
-                    ask_again=open_question(step.request.criteria, facts, own_domains(company)),
+                    ask_again=open_question(params.request.criteria, facts, own_domains(company)),
                     on_turn=on_turn,
                 )
             spend = answer.spend
@@ -181,8 +181,8 @@ class CompanyActivities:
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
             proven_now = not says_nothing(facts)
             facts = known.below(facts) if known else facts
-        icp = grade_for(step.request.criteria, facts)
-        verdicts = judge(step.request.criteria, facts, icp)
+        icp = grade_for(params.request.criteria, facts)
+        verdicts = judge(params.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             is_forgotten = bool(await forgotten.domains_among(conn, own_domains(company)))  # since this step has begun
             if not is_forgotten:
@@ -207,43 +207,43 @@ class CompanyActivities:
                         grade(facts),  # without what this request alone makes of them
                         version=RESEARCH_VERSION,
                         researched_at=datetime.now(UTC),
-                        still_open=open_fields(step.request.criteria, facts),
+                        still_open=open_fields(params.request.criteria, facts),
                     )
         if is_forgotten:
             return await self._end_forgotten(company, spend)
-        decided = decide(step.request.criteria, verdicts, icp, final=True)
+        decided = decide(params.request.criteria, verdicts, icp, final=True)
         return await self._decided(company, decided, spend)
 
     @activity.defn
-    async def end_failed_company(self, step: CompanyInput) -> None:
+    async def fail_company(self, params: CompanyInput) -> None:
         """End a company whose step failed for good, so that the run goes on without it."""
         async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, step.company.company_id)
+            company = await companies.get_company(conn, params.company.company_id)
         await self._end(company, CompanyStatus.FAILED, ReasonCode.STEP_FAILED)
 
     @activity.defn
-    async def recheck_suppression(self, step: SuppressionCheckInput) -> SuppressionCheckResult:
+    async def recheck_suppression(self, params: SuppressionCheckInput) -> SuppressionCheckResult:
         """Ask the gate again for the companies about to be delivered, and take out those that it names now, and those of which
         people were forgotten so that too few are left. Companies forgotten since they were complete are taken out already.
 
         Safe to run twice: all are taken out in one transaction, and what an earlier attempt took out is named again, for its
         run still counts it. Any error is raised: a list that cannot be read holds the delivery back (fails closed).
         """
-        run_id, check = step.request.run_id, f"gate {step.check}"
+        run_id, check = params.request.run_id, f"gate {params.check}"
         found: list[tuple[CompanyRow, CompanyStatus, ReasonCode, str]] = []
         async with self._database.transaction() as conn:
-            selected = await companies.complete_in_order(conn, run_id, step.request.target_quantity)
+            selected = await companies.complete_in_order(conn, run_id, params.request.target_quantity)
             loaded = [await self._known(conn, company_id) for company_id in selected]
         with heartbeating():
             await self._gate.prepare([known for _, known in loaded])
             for company, known in loaded:
                 async with self._database.transaction() as conn:
-                    reason = await self._gate.reason(conn, known, step.request.criteria.suppress_domains)
+                    reason = await self._gate.reason(conn, known, params.request.criteria.suppress_domains)
                     people = await export_rows.contacts_selected(conn, [company.company_id])
                 if reason is not None:
                     found.append((company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, reason))
-                elif people < step.request.contacts_min:
-                    detail = f"{people} of {step.request.contacts_min} contacts"
+                elif people < params.request.contacts_min:
+                    detail = f"{people} of {params.request.contacts_min} contacts"
                     found.append((company, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT, detail))
         async with self._database.transaction() as conn:
             for company_id in await withdrawn.forgotten_since(conn, run_id):
@@ -252,16 +252,16 @@ class CompanyActivities:
                 await _write_end(conn, company, status, code, detail)
                 await withdrawn.record(conn, run_id, company.company_id, check)
             taken = tuple(await withdrawn.taken_by(conn, run_id, check))
-        return SuppressionCheckResult(companies=taken, passed="" if taken else selection_digest(selected))
+        return SuppressionCheckResult(companies=taken, passed_digest="" if taken else selection_digest(selected))
 
-    async def _spent_before(self, step: CompanyInput) -> Spend:
+    async def _spent_before(self, params: CompanyInput) -> Spend:
         """What an earlier attempt of this very step has bought and could not tell its run any more. Not in a first attempt: there it may be
         a company that was reopened, whose run knows. So a step that is handed back between storing its result and telling of it stays
         out of the run's own count; ``status`` and the limits count what is stored."""
         if activity.info().attempt == 1:
             return Spend()
         async with self._database.transaction() as conn:
-            return await runs.spend_on(conn, step.request.run_id, _subject(step), company_research.ROLE.name)
+            return await runs.spend_on(conn, params.request.run_id, _subject(params), company_research.ROLE.name)
 
     async def _is_forgotten(self, company: CompanyRow, reading: SiteReading | None) -> bool:
         """Whether the company's link, or the site that it leads to, is one that is forgotten; it cannot be read then."""
@@ -360,8 +360,8 @@ def company_input(company: CompanyRow) -> dict[str, object]:
     }
 
 
-def _subject(step: CompanyInput) -> str:
-    return f"company {step.company.company_id} round {step.retry_round}"
+def _subject(params: CompanyInput) -> str:
+    return f"company {params.company.company_id} round {params.retry_round}"
 
 
 def _leaves_open(criteria: Criteria, known: KnownResearch, site: CompanyFacts) -> bool:

@@ -43,7 +43,7 @@ class ContactActivities:
         self._settings = settings
 
     @activity.defn
-    async def find_contacts(self, step: CompanyInput) -> CompanyOutcome:
+    async def find_contacts(self, params: CompanyInput) -> CompanyOutcome:
         """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
 
         People whom any run has proven lately are taken as they are, once: the agent is asked where too few of them can be delivered,
@@ -54,12 +54,12 @@ class ContactActivities:
                 left (``SiteUnavailableError``), or our own pace left no time for it (``HostBusyError``).
         """
         async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, step.company.company_id)
+            company = await companies.get_company(conn, params.company.company_id)
             if company.status is not CompanyStatus.FOUND:
                 # It has ended, perhaps since it was forgotten: nothing is bought for it.
                 return CompanyOutcome(status=company.status, reason=company.reason)
             research = await companies.get_research(conn, company.company_id)
-            if step.contacts_attempt > 1:  # too few could be delivered: whoever is at hand has just been settled
+            if params.contacts_attempt > 1:  # too few could be delivered: whoever is at hand has just been settled
                 reused = []
                 at_hand = await contacts.list_people(conn, company.company_id)
             else:
@@ -68,24 +68,24 @@ class ContactActivities:
                 )
                 at_hand = [each.person for each in reused]
             # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
-            begun = await runs.spend_on(conn, company.run_id, _subject(step), contact_research.ROLE.name)
+            begun = await runs.spend_on(conn, company.run_id, _subject(params), contact_research.ROLE.name)
         people = {person_key(person.full_name): person for person in at_hand}
-        selected, _ = select_contacts([*people.values()], step.request.contacts_max)
-        if reused and not begun.model_calls and len(selected) >= step.request.contacts_min:
+        selected, _ = select_contacts([*people.values()], params.request.contacts_max)
+        if reused and not begun.model_calls and len(selected) >= params.request.contacts_min:
             return await self._reused(company, reused)
         pages = research.pages if research else ()
         task = {
             "task": "contact_research",
             "company": company_input(company),
             "known_pages": [page.model_dump() for page in pages],
-            "contacts_max": step.request.contacts_max,
-            "look_beyond_own_site": step.contacts_attempt > 1,
+            "contacts_max": params.request.contacts_max,
+            "look_beyond_own_site": params.contacts_attempt > 1,
         }
         with heartbeating() as on_turn:
             answer = await self._runner.run(
                 contact_research.ROLE,
                 company.run_id,
-                _subject(step),
+                _subject(params),
                 task,
                 seen_urls=[page.url for page in pages],
                 opened=await pages_to_open(
@@ -124,7 +124,7 @@ class ContactActivities:
                 await research_cache.keep_people(
                     conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
                 )
-            attempt = f"find {step.retry_round}.{step.contacts_attempt}"
+            attempt = f"find {params.retry_round}.{params.contacts_attempt}"
             await completeness.save_contacts_dropped(conn, company.company_id, attempt, dropped)
         log.info(
             "contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped
@@ -132,43 +132,43 @@ class ContactActivities:
         return CompanyOutcome(contacts=len(people), spend=answer.spend)
 
     @activity.defn
-    async def settle_contacts(self, step: CompanyInput) -> CompanyOutcome:
+    async def select_contacts(self, params: CompanyInput) -> CompanyOutcome:
         """Select who is delivered; the company is complete when there are enough, and ends short of contacts
         after the last attempt. ``contacts`` counts the selected.
         """
         async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, step.company.company_id)
+            company = await companies.get_company(conn, params.company.company_id)
             if company.status is not CompanyStatus.FOUND:
                 # By this step before its worker died, or since it was forgotten: tell the workflow what stands.
                 settled = await export_rows.contacts_selected(conn, [company.company_id])
                 return CompanyOutcome(status=company.status, reason=company.reason, contacts=settled)
-            people = await contacts.list_people(conn, step.company.company_id)
-            selected, drops = select_contacts(people, step.request.contacts_max)
-            await contacts.set_selection(conn, step.company.company_id, selected)
+            people = await contacts.list_people(conn, params.company.company_id)
+            selected, drops = select_contacts(people, params.request.contacts_max)
+            await contacts.set_selection(conn, params.company.company_id, selected)
             left_out = {f"contact:{reason.value}": count for reason, count in drops.items()}
-            await completeness.save_contacts_dropped(conn, step.company.company_id, "settle", left_out)
-            enough = len(selected) >= step.request.contacts_min
-            if not enough and step.contacts_attempt < CONTACT_ATTEMPTS_MAX:
+            await completeness.save_contacts_dropped(conn, params.company.company_id, "settle", left_out)
+            enough = len(selected) >= params.request.contacts_min
+            if not enough and params.contacts_attempt < CONTACT_ATTEMPTS_MAX:
                 return CompanyOutcome(contacts=len(selected))
             if enough:
                 status, reason = CompanyStatus.COMPLETE, ReasonCode.COMPLETE
             else:
                 status, reason = CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT
-            detail = "" if enough else f"{len(selected)} of {step.request.contacts_min} contacts"
-            await companies.end_company(conn, step.company.company_id, status, reason, detail)
+            detail = "" if enough else f"{len(selected)} of {params.request.contacts_min} contacts"
+            await companies.end_company(conn, params.company.company_id, status, reason, detail)
             await audit.record(
                 conn,
-                step.request.run_id,
+                params.request.run_id,
                 f"company_{status.value}",
-                f"{step.company.company_id}/{reason}",
-                company_id=step.company.company_id,
+                f"{params.company.company_id}/{reason}",
+                company_id=params.company.company_id,
                 detail={
                     "reason": reason,
                     "contacts": len(selected),
                     "left_out": {k.value: n for k, n in drops.items()},
                 },
             )
-        log.info("company_ended", company=str(step.company.company_id), status=status.value, reason=reason.value)
+        log.info("company_ended", company=str(params.company.company_id), status=status.value, reason=reason.value)
         return CompanyOutcome(status=status, reason=reason, contacts=len(selected))
 
     async def _reused(self, company: CompanyRow, reused: Sequence[KnownPerson]) -> CompanyOutcome:
@@ -189,5 +189,5 @@ class ContactActivities:
         return CompanyOutcome(contacts=len(reused))
 
 
-def _subject(step: CompanyInput) -> str:
-    return f"company {step.company.company_id} round {step.retry_round}"
+def _subject(params: CompanyInput) -> str:
+    return f"company {params.company.company_id} round {params.retry_round}"

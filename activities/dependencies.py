@@ -9,7 +9,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
+from crm.hubspot import HubSpotAccessDeniedError, HubSpotCompanies, HubSpotUnavailableError
 from domain.activity_io import DependencyCheckInput
 from domain.failures import STILL_DOWN, Dependency
 from settings import SearchBackendName, Settings
@@ -38,7 +38,7 @@ class DependencyActivities:
         self._crm = crm
 
     @activity.defn
-    async def check_dependencies(self, step: DependencyCheckInput) -> None:
+    async def check_dependencies(self, params: DependencyCheckInput) -> None:
         """See that all of these answer. Stores nothing, so it may run any number of times.
 
         An answer is one that a server in order gives: a list of models or an error of ours, but no 429 and no 5xx. It does
@@ -54,13 +54,13 @@ class DependencyActivities:
             Dependency.SEARCH: self._search_answers,
             Dependency.CRM: self._crm_answers,
         }
-        silent = [dependency.value for dependency in step.dependencies if not await checks[dependency]()]
+        silent = [dependency.value for dependency in params.dependencies if not await checks[dependency]()]
         if silent:
             log.info("dependencies_still_down", dependencies=silent, attempt=activity.info().attempt)
             raise ApplicationError(
                 f"no answer yet from: {', '.join(silent)}", type=STILL_DOWN, category=ApplicationErrorCategory.BENIGN
             )
-        log.info("dependencies_answer", dependencies=[dependency.value for dependency in step.dependencies])
+        log.info("dependencies_answer", dependencies=[dependency.value for dependency in params.dependencies])
 
     async def _database_answers(self) -> bool:
         async with self._database.transaction() as conn:
@@ -92,7 +92,7 @@ class DependencyActivities:
         try:
             # Nobody's, and never asked before: answers are kept for a while.
             await self._crm.look_up([f"{uuid4().hex}.example"])
-        except (HubSpotUnavailableError, HubSpotRefusedError):
+        except (HubSpotUnavailableError, HubSpotAccessDeniedError):
             return False
         return True
 

@@ -46,7 +46,7 @@ class DiscoveryActivities:
         self._found_again_hours = settings.search_ttl_hours
 
     @activity.defn
-    async def discover(self, step: SearchTaskInput) -> SearchTaskOutcome:
+    async def discover(self, params: SearchTaskInput) -> SearchTaskOutcome:
         """Run a search task and store the companies that it names with proof.
 
         Safe to run twice: model turns are stored as they arrive, companies are keyed within the run.
@@ -55,34 +55,34 @@ class DiscoveryActivities:
             ApplicationError: the model's service failed (typed in ``agents/errors.py``).
         """
         async with self._database.transaction() as conn:
-            task = await search_tasks.get_task(conn, step.task.task_id)
+            task = await search_tasks.get_task(conn, params.task.task_id)
             await search_tasks.start_task(conn, task.task_id)
         if task.kind in WITHOUT_MODEL:
-            return await self._take_at_hand(step, task)
+            return await self._take_at_hand(params, task)
         async with self._database.transaction() as conn:
             shown = await companies.names_found(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
-        asked = task_input(step, task, shown)
+        asked = task_input(params, task, shown)
         searched_as = self._runner.question_hash(discovery.ROLE, asked)
-        if step.retry_round == 0:  # later rounds look anew because a person has told them to
+        if params.retry_round == 0:  # later rounds look anew because a person has told them to
             async with self._database.transaction() as conn:
                 before = await search_tasks.searched_before(conn, task, searched_as, self._found_again_hours)
                 # What an attempt that has died had begun to buy is used, not dropped.
-                begun = await runs.spend_on(conn, task.run_id, _subject(step), discovery.ROLE.name)
+                begun = await runs.spend_on(conn, task.run_id, _subject(params), discovery.ROLE.name)
             if before is not None and not begun.model_calls:
                 return await self._take_over(task, before)
-        return await self._search(step, task, asked, searched_as)
+        return await self._search(params, task, asked, searched_as)
 
     @activity.defn
-    async def end_failed_search_task(self, step: SearchTaskInput) -> None:
+    async def fail_search_task(self, params: SearchTaskInput) -> None:
         """Mark a task whose step failed for good, so that the run goes on without it and ``retry`` finds it."""
         async with self._database.transaction() as conn:
-            await search_tasks.fail_task(conn, step.task.task_id)
+            await search_tasks.fail_task(conn, params.task.task_id)
 
-    async def _take_at_hand(self, step: SearchTaskInput, task: SearchTaskRow) -> SearchTaskOutcome:
-        run_id = step.request.run_id
+    async def _take_at_hand(self, params: SearchTaskInput, task: SearchTaskRow) -> SearchTaskOutcome:
+        run_id = params.request.run_id
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await stored_candidates(conn, run_id, task.kind, step.request.criteria)
+                found = await stored_candidates(conn, run_id, task.kind, params.request.criteria)
             await self._store(run_id, task, found)
         return await self._finish(task, TaskYield(named=len(found)), SearchTaskOutcome(named=len(found)))
 
@@ -98,9 +98,9 @@ class DiscoveryActivities:
         return await self._finish(task, found_by_task, SearchTaskOutcome(named=len(found)))
 
     async def _search(
-        self, step: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], searched_as: str
+        self, params: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], searched_as: str
     ) -> SearchTaskOutcome:
-        run_id = step.request.run_id
+        run_id = params.request.run_id
 
         async def claim_page(url: str) -> bool:
             async with self._database.transaction() as conn:
@@ -114,7 +114,7 @@ class DiscoveryActivities:
             answer = await self._runner.run(
                 discovery.ROLE,
                 run_id,
-                _subject(step),
+                _subject(params),
                 asked,
                 on_turn=on_turn,
                 claim_page=claim_page,
@@ -171,8 +171,8 @@ class DiscoveryActivities:
         return outcome.model_copy(update={"new": new})
 
 
-def _subject(step: SearchTaskInput) -> str:
-    return f"task {step.task.task_id} round {step.retry_round}"
+def _subject(params: SearchTaskInput) -> str:
+    return f"task {params.task.task_id} round {params.retry_round}"
 
 
 def _hosts(candidate: Candidate) -> set[str]:
@@ -198,12 +198,12 @@ def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate],
     return list(reversed(once.values())), grounder.dropped
 
 
-def task_input(step: SearchTaskInput, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
+def task_input(params: SearchTaskInput, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
     """What the agent is told: its own task, and the names that need not be found again."""
-    criteria = step.request.criteria
+    criteria = params.request.criteria
     return {
         "task": "discovery",
-        "kind": "list_pages" if task.kind == "list_pages" else "individual",
+        "kind": "directory_pages" if task.kind == "directory_pages" else "individual",
         "query": task.query,
         "place": {
             "city": task.city,

@@ -26,7 +26,7 @@ class EmailActivities:
         self._mail_domains = mail_domains
 
     @activity.defn
-    async def verify_emails(self, step: CompanyInput) -> int:
+    async def verify_emails(self, params: CompanyInput) -> int:
         """Store the status of every address of the company's people so far: refused ones and inferred ones, with the scores.
 
         Safe to run twice: it is worked out from what the pages print and what DNS says now, whatever an earlier attempt
@@ -35,7 +35,7 @@ class EmailActivities:
         Returns:
             How many people have an address that mail can be sent to.
         """
-        company_id = step.company.company_id
+        company_id = params.company.company_id
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, company_id)
             people = await contacts.list_people(conn, company_id)
@@ -49,7 +49,7 @@ class EmailActivities:
             # An inferred address may be that of somebody who asked to be forgotten, and the company, or one of its people, may
             # have been forgotten while DNS was asked.
             changed = await forgotten.not_forgotten(conn, own_domains(company), changed)
-            await contacts.save_people(conn, step.request.run_id, company_id, changed)
+            await contacts.save_people(conn, params.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)
         log.info(
             "emails_verified",

@@ -53,11 +53,11 @@ class ExportActivities:
         self._database = database
 
     @activity.defn
-    async def export_run(self, step: RunInput) -> ExportResult:
+    async def export_run(self, params: RunInput) -> ExportResult:
         """Render both files and store them with the run; both or neither, and again gives the same rows."""
         async with self._database.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            run = await runs.get_run(conn, step.request.run_id)
+            run = await runs.get_run(conn, params.request.run_id)
             companies_file, contacts_file, partial = await render_run(conn, run, run.finished_at or run.updated_at)
             await export_rows.save_artifact(conn, run.run_id, "companies", companies_file, partial=partial)
             await export_rows.save_artifact(conn, run.run_id, "contacts", contacts_file, partial=partial)

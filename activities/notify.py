@@ -27,7 +27,7 @@ class NotifyActivities:
         self._settings = settings
 
     @activity.defn
-    async def notify_requester(self, step: NotifyInput) -> bool:
+    async def notify_requester(self, params: NotifyInput) -> bool:
         """Send the message for a change of state; returns whether one was sent now.
 
         Two attempts at once wait for each other. The change is marked as told only after the server has taken the message: a
@@ -37,25 +37,25 @@ class NotifyActivities:
             ApplicationError: ``MailDown``, retryable; ``MailRefused``, not.
         """
         async with self._database.transaction() as conn:
-            await notifications.lock(conn, step.run_id, step.state_key)
-            run = await runs.get_run(conn, step.run_id)
-            told = await notifications.was_sent(conn, step.run_id, step.state_key)
+            await notifications.lock(conn, params.run_id, params.state_key)
+            run = await runs.get_run(conn, params.run_id)
+            told = await notifications.was_sent(conn, params.run_id, params.state_key)
             files = [
                 artifact[0]
                 for kind in ("companies", "contacts")
-                if (artifact := await export_rows.load_artifact(conn, step.run_id, kind)) is not None
+                if (artifact := await export_rows.load_artifact(conn, params.run_id, kind)) is not None
             ]
             if told or run.notify_email is None:
                 return False
             if self._settings.smtp_url is None:
-                log.warning("notification_not_sent", reason="SMTP_URL is not set", state=step.state_key)
+                log.warning("notification_not_sent", reason="SMTP_URL is not set", state=params.state_key)
                 return False
-            message = self._message(run, step.state_key)
+            message = self._message(run, params.state_key)
             for file in files if run.status is RunStatus.COMPLETED else []:
                 message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
             await self._send(message)
-            await notifications.mark_sent(conn, step.run_id, step.state_key)
-        log.info("notification_sent", state=step.state_key)
+            await notifications.mark_sent(conn, params.run_id, params.state_key)
+        log.info("notification_sent", state=params.state_key)
         return True
 
     def _message(self, run: RunRow, state_key: str) -> EmailMessage:

@@ -35,19 +35,19 @@ from store.runs import agent_turns, audit, runs, search_tasks
 log = structlog.get_logger()
 
 
-def _default(step: QuestionInput) -> DecisionAction:
+def _default(params: QuestionInput) -> DecisionAction:
     """What is done without an answer: an outage is waited out, a shortfall delivered as it is."""
-    if step.reason is DecisionReason.DEPENDENCY_DOWN:
+    if params.reason is DecisionReason.DEPENDENCY_DOWN:
         return DecisionAction.RETRY
-    return DecisionAction.ACCEPT_PARTIAL if step.complete else DecisionAction.CANCEL
+    return DecisionAction.ACCEPT_PARTIAL if params.complete else DecisionAction.CANCEL
 
 
-async def _spent(conn: Connection, step: QuestionInput) -> str:
+async def _spent(conn: Connection, params: QuestionInput) -> str:
     """At the limit, what is spent of it: from the store, for a workflow learns what a step has cost only at its end."""
-    if step.reason is not DecisionReason.BUDGET_REACHED:
+    if params.reason is not DecisionReason.BUDGET_REACHED:
         return ""
-    spend = await runs.spend(conn, step.request.run_id)
-    price = f" for ${spend['cost_usd']:.4g}" if step.request.limits.max_cost_usd is not None else ""
+    spend = await runs.spend(conn, params.request.run_id)
+    price = f" for ${spend['cost_usd']:.4g}" if params.request.limits.max_cost_usd is not None else ""
     calls = f"{spend['model_calls']:,} call{'' if spend['model_calls'] == 1 else 's'}"
     return f" So far {calls}{price}; the next one may come to more than what is left."
 
@@ -60,67 +60,67 @@ class RunActivities:
         self._settings = settings
 
     @activity.defn
-    async def plan_run_search(self, step: RunInput) -> int:
+    async def plan_run_search(self, params: RunInput) -> int:
         """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
         async with self._database.transaction() as conn:
-            added = await self._plan(conn, step.request)
-            await audit.record(conn, step.request.run_id, "run_started", "1")
+            added = await self._plan(conn, params.request)
+            await audit.record(conn, params.request.run_id, "run_started", "1")
         return added
 
     @activity.defn
-    async def next_search_tasks(self, step: SearchTaskBatchInput) -> SearchTaskBatch:
+    async def next_search_tasks(self, params: SearchTaskBatchInput) -> SearchTaskBatch:
         """The next open search tasks in plan order; those of kinds that have dried up are given up."""
         async with self._database.transaction() as conn:
-            await search_tasks.give_up(conn, step.run_id, step.dried_up)
-            tasks = await search_tasks.next_open(conn, step.run_id, step.after_ordinal, step.limit)
-            given_up = await search_tasks.kinds_given_up(conn, step.run_id)
-        return SearchTaskBatch(tasks=tuple(tasks), given_up=tuple(given_up))
+            await search_tasks.give_up(conn, params.run_id, params.exhausted_kinds)
+            tasks = await search_tasks.next_open(conn, params.run_id, params.after_ordinal, params.limit)
+            skipped = await search_tasks.skipped_kinds(conn, params.run_id)
+        return SearchTaskBatch(tasks=tuple(tasks), skipped=tuple(skipped))
 
     @activity.defn
-    async def new_companies(self, step: CompanyBatchInput) -> CompanyBatch:
+    async def new_companies(self, params: CompanyBatchInput) -> CompanyBatch:
         """Companies stored since the last look."""
         async with self._database.transaction() as conn:
-            refs, cursor = await companies.found_after(conn, step.run_id, step.cursor, step.limit)
-            remaining = await companies.count_found_after(conn, step.run_id, cursor)
+            refs, cursor = await companies.found_after(conn, params.run_id, params.cursor, params.limit)
+            remaining = await companies.count_found_after(conn, params.run_id, cursor)
         return CompanyBatch(companies=tuple(refs), cursor=cursor, remaining=remaining)
 
     @activity.defn
-    async def record_state(self, step: RunStateInput) -> None:
+    async def record_state(self, params: RunStateInput) -> None:
         """Write stage and status where people query them."""
         async with self._database.transaction() as conn:
-            await runs.set_state(conn, step.run_id, step.stage, step.status, step.note)
+            await runs.set_state(conn, params.run_id, params.stage, params.status, params.note)
 
     @activity.defn
-    async def put_question(self, step: QuestionInput) -> DecisionRequest:
+    async def store_question(self, params: QuestionInput) -> DecisionRequest:
         """Store a question with its options. From here on the run buys nothing until it is answered."""
         async with self._database.transaction() as conn:
-            await runs.set_state(conn, step.request.run_id, step.stage, RunStatus.NEEDS_USER_DECISION, "")
-            funnel = await companies.funnel(conn, step.request.run_id)
-            options = await options_for(conn, step.request, step.reason, step.decision_id, step.complete)
+            await runs.set_state(conn, params.request.run_id, params.stage, RunStatus.NEEDS_USER_DECISION, "")
+            funnel = await companies.funnel(conn, params.request.run_id)
+            options = await options_for(conn, params.request, params.reason, params.decision_id, params.complete)
             question = DecisionRequest(
-                decision_id=step.decision_id,
-                reason=step.reason,
-                message=step.message + await _spent(conn, step),
+                decision_id=params.decision_id,
+                reason=params.reason,
+                message=params.message + await _spent(conn, params),
                 funnel=funnel,
                 options=options,
-                default=_default(step),
-                deadline=datetime.fromisoformat(step.deadline_at),
+                default=_default(params),
+                deadline=datetime.fromisoformat(params.deadline_at),
             )
-            await runs.set_question(conn, step.request.run_id, question)
+            await runs.set_question(conn, params.request.run_id, question)
             await audit.record(
                 conn,
-                step.request.run_id,
+                params.request.run_id,
                 "decision_requested",
-                step.decision_id,
-                detail={"decision_id": step.decision_id, "reason": step.reason.value, "message": step.message},
+                params.decision_id,
+                detail={"decision_id": params.decision_id, "reason": params.reason.value, "message": params.message},
             )
-        log.info("decision_requested", decision_id=step.decision_id, reason=step.reason.value)
+        log.info("decision_requested", decision_id=params.decision_id, reason=params.reason.value)
         return question
 
     @activity.defn
-    async def apply_decision(self, step: DecisionInput) -> int:
+    async def apply_decision(self, params: DecisionInput) -> int:
         """Store an answer, amend the run and put back the companies it may let in; returns how many."""
-        request, decision = step.request, step.decision
+        request, decision = params.request, params.decision
         reasons = reopened_reasons(decision)
         async with self._database.transaction() as conn:
             await audit.record(
@@ -135,7 +135,7 @@ class RunActivities:
             await companies.lock_run(conn, request.run_id)  # new sequence numbers must become visible in order
             reopened = await companies.reopen_for(conn, request.run_id, reasons) if reasons else 0
             if decision.action not in ENDING:
-                await search_tasks.reopen(conn, request.run_id, "given_up")
+                await search_tasks.reopen(conn, request.run_id, "skipped")
             if decision.action is DecisionAction.RETRY:
                 await search_tasks.reopen(conn, request.run_id, "failed")
             if decision.action in {DecisionAction.EXPAND_LOCATION, DecisionAction.LOOSEN_PMS}:
@@ -144,20 +144,20 @@ class RunActivities:
         return reopened
 
     @activity.defn
-    async def record_refused_decision(self, step: RefusedAnswerInput) -> None:
+    async def record_refused_decision(self, params: RefusedAnswerInput) -> None:
         """Keep an answer that was refused, and why; an open question shows it."""
         async with self._database.transaction() as conn:
-            await runs.set_problem(conn, step.run_id, step.problem)
+            await runs.set_problem(conn, params.run_id, params.problem)
             await audit.record(
                 conn,
-                step.run_id,
+                params.run_id,
                 "decision_refused",
-                f"{step.decision_id}/{activity.info().workflow_run_id}/{activity.info().activity_id}",
-                detail={"decision_id": step.decision_id, "problem": step.problem},
+                f"{params.decision_id}/{activity.info().workflow_run_id}/{activity.info().activity_id}",
+                detail={"decision_id": params.decision_id, "problem": params.problem},
             )
 
     @activity.defn
-    async def finish_run(self, step: FinishInput) -> FinishResult:
+    async def finish_run(self, params: FinishInput) -> FinishResult:
         """End a run: the first complete companies in order are what it delivers, counts and exports.
 
         Are these not the ones any more that passed the last gate (somebody was forgotten since), nothing is written and the run goes on.
@@ -165,31 +165,31 @@ class RunActivities:
         its end was being stored is cancelled, in whichever order the two arrive.
         """
         async with self._database.transaction() as conn:
-            stored = await runs.lock_end(conn, step.request.run_id)
-            if stored is not None and (stored.status is step.status or step.status is RunStatus.COMPLETED):
+            stored = await runs.lock_end(conn, params.request.run_id)
+            if stored is not None and (stored.status is params.status or params.status is RunStatus.COMPLETED):
                 people = await export_rows.contacts_selected(conn, stored.selected)
                 return FinishResult(companies=len(stored.selected), contacts=people)
-            selected = await companies.complete_in_order(conn, step.request.run_id, step.request.target_quantity)
+            selected = await companies.complete_in_order(conn, params.request.run_id, params.request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
-            if step.passed:
-                whole = await export_rows.count_with_contacts(conn, selected, step.request.contacts_min)
-                if whole < len(selected) or selection_digest(selected) != step.passed:
+            if params.passed_digest:
+                whole = await export_rows.count_with_contacts(conn, selected, params.request.contacts_min)
+                if whole < len(selected) or selection_digest(selected) != params.passed_digest:
                     log.info("selection_changed_after_gate", companies=whole)
-                    return FinishResult(companies=whole, contacts=people, has_changed=True)
-            await runs.finish(conn, step.request.run_id, step.status, selected, step.note)
-            await agent_turns.lose_open_turns(conn, step.request.run_id)
+                    return FinishResult(companies=whole, contacts=people, selection_changed=True)
+            await runs.finish(conn, params.request.run_id, params.status, selected, params.note)
+            await agent_turns.lose_open_turns(conn, params.request.run_id)
             await audit.record(
                 conn,
-                step.request.run_id,
-                f"run_{step.status.value}",
+                params.request.run_id,
+                f"run_{params.status.value}",
                 "1",
-                detail={"companies": len(selected), "contacts": people, "note": step.note},
+                detail={"companies": len(selected), "contacts": people, "note": params.note},
             )
-        log.info("run_ended", status=step.status.value, companies=len(selected), contacts=people)
+        log.info("run_ended", status=params.status.value, companies=len(selected), contacts=people)
         return FinishResult(companies=len(selected), contacts=people)
 
     async def _plan(self, conn: Connection, request: RunRequest) -> int:
         at_hand = await stored_sources.count_stored_candidates(conn, request.run_id, wanted_of(request.criteria))
-        given_up = await search_tasks.given_up_before(conn, request.run_id, self._settings.search_ttl_hours)
+        skipped = await search_tasks.skipped_before(conn, request.run_id, self._settings.search_ttl_hours)
         tasks = plan_search(request.criteria, at_hand)
-        return await search_tasks.insert_tasks(conn, request.run_id, tasks, given_up=given_up)
+        return await search_tasks.insert_tasks(conn, request.run_id, tasks, skipped=skipped)

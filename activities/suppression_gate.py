@@ -11,11 +11,11 @@ from typing import NoReturn
 from pydantic import BaseModel, ConfigDict
 from temporalio.exceptions import ApplicationError
 
-from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError
+from crm.hubspot import HubSpotAccessDeniedError, HubSpotCompanies, HubSpotUnavailableError
 from domain.company.facts import CompanyFacts
 from domain.company.hosts import is_not_a_lead, normalized_host, registrable_domain
 from domain.company.pms import PortalAccount
-from domain.failures import HUBSPOT_REFUSED_US, HUBSPOT_UNAVAILABLE
+from domain.failures import HUBSPOT_ACCESS_DENIED, HUBSPOT_UNAVAILABLE
 from pms.accounts import is_account_host, portal_address
 from settings import Settings
 from store.companies import suppressions
@@ -78,7 +78,7 @@ class SuppressionGate:
             return
         try:
             await self._hubspot.look_up([domain for company in companies for domain in _asked_of_crm(company)])
-        except (HubSpotUnavailableError, HubSpotRefusedError) as error:
+        except (HubSpotUnavailableError, HubSpotAccessDeniedError) as error:
             _raise_for_temporal(error)
 
     async def reason(self, conn: Connection, company: KnownAs, requested: Sequence[str]) -> str | None:
@@ -91,7 +91,7 @@ class SuppressionGate:
         Raises:
             psycopg.Error: the stored list could not be read.
             ApplicationError: HubSpot could not be read (``HubSpotUnavailableError``, to be tried again), or refuses us
-                (``HubSpotRefusedError``, not retryable).
+                (``HubSpotAccessDeniedError``, not retryable).
         """
         if await forgotten.domains_among(conn, company.domains):
             return FORGOTTEN
@@ -104,7 +104,7 @@ class SuppressionGate:
             return listed
         try:
             return await self._hubspot.reason(_asked_of_crm(company), self._contacted_days)
-        except (HubSpotUnavailableError, HubSpotRefusedError) as error:
+        except (HubSpotUnavailableError, HubSpotAccessDeniedError) as error:
             _raise_for_temporal(error)
 
 
@@ -118,9 +118,9 @@ def _asked_of_crm(company: KnownAs) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _raise_for_temporal(error: HubSpotUnavailableError | HubSpotRefusedError) -> NoReturn:
-    if isinstance(error, HubSpotRefusedError):
-        raise ApplicationError(str(error), type=HUBSPOT_REFUSED_US, non_retryable=True) from error
+def _raise_for_temporal(error: HubSpotUnavailableError | HubSpotAccessDeniedError) -> NoReturn:
+    if isinstance(error, HubSpotAccessDeniedError):
+        raise ApplicationError(str(error), type=HUBSPOT_ACCESS_DENIED, non_retryable=True) from error
     pause_s = error.retry_after_s
     delay = timedelta(seconds=min(pause_s, _RETRY_DELAY_MAX_S)) if pause_s is not None else None
     raise ApplicationError(str(error), type=HUBSPOT_UNAVAILABLE, next_retry_delay=delay) from error

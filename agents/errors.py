@@ -11,10 +11,10 @@ import openai
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.failures import (
+    MODEL_ACCESS_DENIED,
     MODEL_BAD_REQUEST,
-    MODEL_QUOTA_USED_UP,
+    MODEL_QUOTA_EXCEEDED,
     MODEL_RATE_LIMITED,
-    MODEL_REFUSED_US,
     MODEL_SERVER_ERROR,
     MODEL_UNREACHABLE,
 )
@@ -45,7 +45,7 @@ def translated(error: openai.APIError) -> ApplicationError:
     details = f"HTTP {status}, request {error.request_id or 'without id'}"
     if status == 429 and error.code == "insufficient_quota":
         message = f"the model's quota is used up ({details}): add credit or raise the limit at the provider"
-        return ApplicationError(message, type=MODEL_QUOTA_USED_UP, non_retryable=True)
+        return ApplicationError(message, type=MODEL_QUOTA_EXCEEDED, non_retryable=True)
     if status == 429:
         return ApplicationError(
             f"the model asks to slow down ({details})",
@@ -58,7 +58,7 @@ def translated(error: openai.APIError) -> ApplicationError:
         return ApplicationError(message, type=MODEL_SERVER_ERROR, next_retry_delay=retry_after(error))
     if status in {401, 403, 404}:
         message = f"the model's server refused us ({details}): check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL"
-        return ApplicationError(message, type=MODEL_REFUSED_US, non_retryable=True)
+        return ApplicationError(message, type=MODEL_ACCESS_DENIED, non_retryable=True)
     return ApplicationError(
         f"the model's server refused the request ({details})", type=MODEL_BAD_REQUEST, non_retryable=True
     )

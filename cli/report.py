@@ -106,7 +106,7 @@ def sources_table(view: RunView) -> Table:
     for source in view.sources:
         done = f"{source.done}/{source.planned}" + (f", {source.failed} failed" if source.failed else "")
         table.add_row(
-            source.kind.replace("_", " ") + (" (given up: hardly anything new)" if source.given_up else ""),
+            source.kind.replace("_", " ") + (" (given up: hardly anything new)" if source.skipped else ""),
             done,
             str(source.named),
             str(source.new),

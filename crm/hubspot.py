@@ -50,7 +50,7 @@ class HubSpotUnavailableError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class HubSpotRefusedError(Exception):
+class HubSpotAccessDeniedError(Exception):
     """HubSpot refuses us; another try would fail alike. The message names the setting to mend."""
 
 
@@ -90,7 +90,7 @@ class HubSpotCompanies:
 
         Raises:
             HubSpotUnavailableError: no answer, an error of the server, or an answer that is not understood.
-            HubSpotRefusedError: the token or the request is refused.
+            HubSpotAccessDeniedError: the token or the request is refused.
         """
         wanted = tuple(dict.fromkeys(domains))
         async with self._asking:
@@ -167,14 +167,14 @@ class HubSpotCompanies:
             raise HubSpotUnavailableError(f"unreachable, {type(error).__name__}") from error
         status = response.status_code
         if status in {401, 403}:
-            raise HubSpotRefusedError(
+            raise HubSpotAccessDeniedError(
                 f"HubSpot refused us (HTTP {status}): check HUBSPOT_TOKEN, the access token of a private app with the scope "
                 "crm.objects.companies.read; companies are held back until it is accepted"
             )
         if status in {408, 429} or status >= 500:
             raise HubSpotUnavailableError(f"HTTP {status}", _retry_after_s(response.headers.get("retry-after")))
         if status != httpx2.codes.OK:
-            raise HubSpotRefusedError(f"HubSpot refused the search (HTTP {status}): check HUBSPOT_BASE_URL")
+            raise HubSpotAccessDeniedError(f"HubSpot refused the search (HTTP {status}): check HUBSPOT_BASE_URL")
         try:
             return _SearchPage.model_validate_json(response.content)
         except ValidationError as error:

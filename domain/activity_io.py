@@ -15,13 +15,13 @@ from domain.request.search_plan import TaskKind
 POSITIONS_PER_TASK = 100_000  # far above the companies that one search names
 
 
-class Step(BaseModel):
+class ActivityModel(BaseModel):
     """Base of all step inputs and results: immutable, additive fields with defaults only (histories outlive code)."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Spend(Step):
+class Spend(ActivityModel):
     """What a step bought."""
 
     cost_usd: float = 0.0
@@ -32,7 +32,7 @@ class Spend(Step):
         return Spend(cost_usd=self.cost_usd + other.cost_usd, model_calls=self.model_calls + other.model_calls)
 
 
-class RunInput(Step):
+class RunInput(ActivityModel):
     """A step on a whole run as it is now requested (criteria and limits may have been amended)."""
 
     request: RunRequest
@@ -44,7 +44,7 @@ class SuppressionCheckInput(RunInput):
     check: int = 0
 
 
-class SearchTaskRef(Step):
+class SearchTaskRef(ActivityModel):
     """A search task to run; ``label`` is its query."""
 
     task_id: UUID
@@ -53,14 +53,14 @@ class SearchTaskRef(Step):
     kind: TaskKind = "individual"
 
 
-class SearchTaskBatch(Step):
+class SearchTaskBatch(ActivityModel):
     """Search tasks handed out, in plan order; and the kinds of which tasks were given up, in this run or one like it before."""
 
     tasks: tuple[SearchTaskRef, ...] = ()
-    given_up: tuple[TaskKind, ...] = ()
+    skipped: tuple[TaskKind, ...] = ()
 
 
-class SearchTaskInput(Step):
+class SearchTaskInput(ActivityModel):
     """Run one search task for a run."""
 
     request: RunRequest
@@ -68,7 +68,7 @@ class SearchTaskInput(Step):
     retry_round: int = 0
 
 
-class SearchTaskOutcome(Step):
+class SearchTaskOutcome(ActivityModel):
     """How a search task ended: companies named with proof, and how many of them were new to the run."""
 
     named: int = 0
@@ -77,14 +77,14 @@ class SearchTaskOutcome(Step):
     interruption: Interruption | None = None
 
 
-class CompanyRef(Step):
+class CompanyRef(ActivityModel):
     """A found company; ``position`` orders the selection (task ordinal × 100,000 + place within the task)."""
 
     company_id: UUID
     position: int
 
 
-class CompanyInput(Step):
+class CompanyInput(ActivityModel):
     """Work on one company for a run.
 
     Attributes:
@@ -99,7 +99,7 @@ class CompanyInput(Step):
     contacts_attempt: int = 1
 
 
-class CompanyOutcome(Step):
+class CompanyOutcome(ActivityModel):
     """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on).
 
     Attributes:
@@ -119,7 +119,7 @@ class CompanyOutcome(Step):
         return self.interruption is not None or self.status is not CompanyStatus.FOUND
 
 
-class CompanyBatch(Step):
+class CompanyBatch(ActivityModel):
     """Companies found since the last look; ``cursor`` is where to go on, ``remaining`` how many come after it."""
 
     companies: tuple[CompanyRef, ...]
@@ -127,7 +127,7 @@ class CompanyBatch(Step):
     remaining: int = 0
 
 
-class CompanyBatchInput(Step):
+class CompanyBatchInput(ActivityModel):
     """Load companies that were found after ``cursor`` (store sequence number)."""
 
     run_id: UUID
@@ -135,16 +135,16 @@ class CompanyBatchInput(Step):
     limit: int = 200
 
 
-class SearchTaskBatchInput(Step):
+class SearchTaskBatchInput(ActivityModel):
     """Hand out the next open search tasks of a run, but none of the kinds that have dried up."""
 
     run_id: UUID
     after_ordinal: int
     limit: int
-    dried_up: tuple[TaskKind, ...] = ()
+    exhausted_kinds: tuple[TaskKind, ...] = ()
 
 
-class RunStateInput(Step):
+class RunStateInput(ActivityModel):
     """Write the run's stage and status where people query them."""
 
     run_id: UUID
@@ -159,18 +159,18 @@ class WithdrawnCompany(CompanyRef):
     reason: ReasonCode = ReasonCode.SUPPRESSED
 
 
-class SuppressionCheckResult(Step):
+class SuppressionCheckResult(ActivityModel):
     """Complete companies that may not be delivered after all.
 
     Attributes:
-        passed: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
+        passed_digest: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
     """
 
     companies: tuple[WithdrawnCompany, ...] = ()
-    passed: str = ""
+    passed_digest: str = ""
 
 
-class QuestionInput(Step):
+class QuestionInput(ActivityModel):
     """Put a question: store it and work out what each option is expected to yield and cost."""
 
     request: RunRequest
@@ -182,7 +182,7 @@ class QuestionInput(Step):
     deadline_at: str
 
 
-class DecisionInput(Step):
+class DecisionInput(ActivityModel):
     """Apply an answer: store it and reopen the companies that it may let in."""
 
     request: RunRequest
@@ -190,7 +190,7 @@ class DecisionInput(Step):
     question: DecisionRequest
 
 
-class RefusedAnswerInput(Step):
+class RefusedAnswerInput(ActivityModel):
     """Record an answer that was refused."""
 
     run_id: UUID
@@ -198,47 +198,47 @@ class RefusedAnswerInput(Step):
     problem: str
 
 
-class DependencyCheckInput(Step):
+class DependencyCheckInput(ActivityModel):
     """See whether dependencies of a run that were down answer again."""
 
     run_id: UUID
     dependencies: tuple[Dependency, ...]
 
 
-class FinishInput(Step):
+class FinishInput(ActivityModel):
     """End a run with the first complete companies, in the order of the selection.
 
     Attributes:
-        passed: digest of the selection that passed the last suppression check. If the selection changed since, the run does not end.
+        passed_digest: digest of the selection that passed the last suppression check. If the selection changed since, the run does not end.
             Empty: not compared.
     """
 
     request: RunRequest
     status: RunStatus
     note: str = ""
-    passed: str = ""
+    passed_digest: str = ""
 
 
-class FinishResult(Step):
+class FinishResult(ActivityModel):
     """What a run ended with, or that it did not.
 
     Attributes:
-        has_changed: it has not ended, for these are not the companies any more that passed the last gate.
+        selection_changed: it has not ended, for these are not the companies any more that passed the last gate.
     """
 
     companies: int
     contacts: int
-    has_changed: bool = False
+    selection_changed: bool = False
 
 
-class NotifyInput(Step):
+class NotifyInput(ActivityModel):
     """Tell the requester of a change of state; ``state_key`` names the change, so that it is told once."""
 
     run_id: UUID
     state_key: str
 
 
-class ExportResult(Step):
+class ExportResult(ActivityModel):
     """The stored files of a run."""
 
     companies_file: str

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict
 MODEL_RATE_LIMITED = "ModelRateLimited"
 MODEL_UNREACHABLE = "ModelUnreachable"
 MODEL_SERVER_ERROR = "ModelServerError"
-MODEL_REFUSED_US = "ModelRefusedUs"
-MODEL_QUOTA_USED_UP = "ModelQuotaUsedUp"
+MODEL_ACCESS_DENIED = "ModelAccessDenied"
+MODEL_QUOTA_EXCEEDED = "ModelQuotaExceeded"
 MODEL_BAD_REQUEST = "ModelBadRequest"
 SEARCH_UNAVAILABLE = "SearchUnavailableError"
 HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
-HUBSPOT_REFUSED_US = "HubSpotRefusedError"
+HUBSPOT_ACCESS_DENIED = "HubSpotAccessDeniedError"
 STILL_DOWN = "DependencyStillDown"
 RESCHEDULE = (
     "Reschedule"  # by an attempt that cannot finish it (its worker stops, its time is gone); no failure of the step
@@ -77,11 +77,11 @@ _DEPENDENCY_OF: dict[str, Dependency] = {
     MODEL_RATE_LIMITED: Dependency.MODEL,
     MODEL_UNREACHABLE: Dependency.MODEL,
     MODEL_SERVER_ERROR: Dependency.MODEL,
-    MODEL_REFUSED_US: Dependency.MODEL,
-    MODEL_QUOTA_USED_UP: Dependency.MODEL,
+    MODEL_ACCESS_DENIED: Dependency.MODEL,
+    MODEL_QUOTA_EXCEEDED: Dependency.MODEL,
     SEARCH_UNAVAILABLE: Dependency.SEARCH,
     HUBSPOT_UNAVAILABLE: Dependency.CRM,
-    HUBSPOT_REFUSED_US: Dependency.CRM,
+    HUBSPOT_ACCESS_DENIED: Dependency.CRM,
     **dict.fromkeys(_DATABASE_GONE, Dependency.DATABASE),
 }
 DEPENDENCY_FAILURES = frozenset(_DEPENDENCY_OF)

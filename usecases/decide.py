@@ -48,7 +48,7 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
     answer = {"decision_id": run.decision.decision_id, **answer}
     try:
         # The same rules as the workflow's, asked first: they need no worker to say what is wrong.
-        parse_decision(answer, run.decision, _request_of(run), called=ANSWER_FLAGS)
+        parse_decision(answer, run.decision, _request_of(run), key_names=ANSWER_FLAGS)
     except DecisionError as error:
         raise UserError(str(error)) from error
     handle = services.client.get_workflow_handle(run.workflow_id)

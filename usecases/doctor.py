@@ -181,7 +181,7 @@ async def _crm(settings: Settings) -> Finding:
             return Finding(part="CRM", ok=True, detail="HUBSPOT_TOKEN is not set: only imported lists are asked")
         try:
             await crm.look_up(["pm-pipeline.example"])  # nobody's domain: the answer is empty, but it is one
-        except (hubspot.HubSpotUnavailableError, hubspot.HubSpotRefusedError) as error:
+        except (hubspot.HubSpotUnavailableError, hubspot.HubSpotAccessDeniedError) as error:
             return Finding(part="CRM", ok=False, detail=str(error))
     return Finding(part="CRM", ok=True, detail="HubSpot answers")
 

@@ -128,7 +128,7 @@ class RunView(BaseModel):
             "funnel": self.funnel,
             "funnel_steps": [step.model_dump() for step in self.funnel_steps],
             "sources": [source.model_dump() for source in self.sources],
-            "dried_up": list(self.live.dried_up) if self.live else [],
+            "exhausted_kinds": list(self.live.exhausted_kinds) if self.live else [],
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "model_calls": self.model_calls,
             "unpriced_calls": self.bought.unpriced_calls,

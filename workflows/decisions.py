@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.request.run_request import OnDecision, RunRequest
     from domain.storable_text import storable
     from workflows import activity_stubs
-    from workflows.notifications import notify_until_cancelled, tell
+    from workflows.notifications import notify, notify_until_cancelled
     from workflows.outages import has_recovered
 
 _ANSWER_OF_REQUEST = {
@@ -35,7 +35,7 @@ _ANSWER_OF_REQUEST = {
 _GIVEN_ID_CHARS_MAX, _PROBLEM_CHARS_MAX = 100, 1000
 
 
-class DecisionGate:
+class PendingDecision:
     """At most one open question of a run.
 
     Attributes:
@@ -113,7 +113,7 @@ class DecisionGate:
             if self.question is not None and workflow.patched("tell_beside_waiting"):
                 beside.append(notify_until_cancelled(run_id, self.question.decision_id))
             elif self.question is not None:
-                await tell(run_id, self.question.decision_id)
+                await notify(run_id, self.question.decision_id)
             return await self.wait(lambda: has_recovered(watch) or is_settled(), on_refused)
         finally:
             for task in beside:
@@ -152,7 +152,7 @@ class DecisionGate:
         return self._decision
 
 
-def answer_given_in_advance(question: DecisionRequest, request: RunRequest) -> Decision | None:
+def preset_answer(question: DecisionRequest, request: RunRequest) -> Decision | None:
     """The answer that the request itself gives (``--on-decision``), if it gives one. An outage is no shortfall: it waits."""
     if question.reason is DecisionReason.DEPENDENCY_DOWN:
         return None

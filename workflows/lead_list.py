@@ -36,14 +36,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.request.reopening import reopened_reasons
     from workflows import activity_stubs
     from workflows.company import REACHED_CONTACTS
-    from workflows.decisions import DecisionGate, answer_given_in_advance
+    from workflows.decisions import PendingDecision, preset_answer
+    from workflows.finish import RunFinisher
     from workflows.messages import DecisionReceipt, LeadListInput, LeadListResult
     from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
-    from workflows.notifications import tell
+    from workflows.notifications import notify
     from workflows.open_work import OpenWork
-    from workflows.outages import has_recovered, outage_behind
-    from workflows.run_end import RunEnd
-    from workflows.shortfall import Shortfall, exhausted, interrupted, stage_timed_out
+    from workflows.outages import has_recovered, outage_from
+    from workflows.pause_reasons import PauseReason, exhausted, interrupted, stage_timed_out
     from workflows.state import WAITING_MAX, RunState
     from workflows.ui import render_details
 
@@ -61,8 +61,8 @@ class LeadListWorkflow:
         self._is_new = start.state is None
         self._state = start.state or RunState(request=start.request)
         self._open = OpenWork(self._state)
-        self._gate = DecisionGate()
-        self._end = RunEnd(self._state, self._gate, self._show)
+        self._gate = PendingDecision()
+        self._end = RunFinisher(self._state, self._gate, self._show)
 
     @workflow.run
     async def run(self, start: LeadListInput) -> LeadListResult:
@@ -75,7 +75,7 @@ class LeadListWorkflow:
             return await self._work()
         except (asyncio.CancelledError, FailureError) as error:
             # From here on it ends in order, and what that takes is itself not cancelled any more (``activity_stubs.stop_if_cancelled``).
-            activity_stubs.forget_cancellation()
+            activity_stubs.clear_cancellation()
             await self._open.stop()
             if is_cancelled_exception(error) and self._state.status is RunStatus.COMPLETED:
                 await activity_stubs.export_run(
@@ -85,7 +85,7 @@ class LeadListWorkflow:
                 await self._end.end(RunStatus.CANCELLED, "cancelled; what was found is kept")
             else:
                 await self._end.end(RunStatus.ERROR, "failed; the workflow's failure says why")
-            await tell(self._state.request.run_id, self._state.status.value)
+            await notify(self._state.request.run_id, self._state.status.value)
             raise
 
     @workflow.query(name=QUERY_PROGRESS, description="Counts, funnel and the open question")
@@ -102,7 +102,7 @@ class LeadListWorkflow:
             contacts_gap=max(0, wanted - state.ready * state.request.contacts_min),
             funnel=state.funnel,
             named=state.named,
-            dried_up=state.dried_up + state.given_up_before,
+            exhausted_kinds=state.exhausted_kinds + state.skipped_before,
             open_discovery=len(self._open.tasks),
             open_research=len(self._open.companies) - self._open.in_contacts,
             open_contacts=self._open.in_contacts,
@@ -153,7 +153,7 @@ class LeadListWorkflow:
                         return result
                     continue
                 except ActivityError as error:
-                    outage = outage_behind(error)
+                    outage = outage_from(error)
                     if is_cancelled_exception(error) or outage is None:
                         raise
                     self._open.outages.note(outage)
@@ -165,13 +165,13 @@ class LeadListWorkflow:
             if decision is not None and decision.action is not DecisionAction.RETRY:
                 accepted = decision if decision.action is DecisionAction.ACCEPT_PARTIAL else None
 
-    async def _fill_target(self) -> Shortfall | None:
+    async def _fill_target(self) -> PauseReason | None:
         """Work until the selection is settled (None) or a person has to decide (why)."""
         state = self._state
         while True:
             await self._gate.record_refused()
             await self._load_companies()
-            if state.searches_put_back and not self._open.tasks:
+            if state.tasks_requeued and not self._open.tasks:
                 await self._load_tasks_anew()
             if self._is_filled():
                 return None
@@ -241,8 +241,8 @@ class LeadListWorkflow:
         state = self._state
         while (self._open.unread or state.unread_companies) and len(state.waiting) < WAITING_MAX:
             self._open.unread = False
-            step = CompanyBatchInput(run_id=state.request.run_id, cursor=state.companies_cursor)
-            found = await activity_stubs.new_companies(step)
+            params = CompanyBatchInput(run_id=state.request.run_id, cursor=state.companies_cursor)
+            found = await activity_stubs.new_companies(params)
             state.companies_cursor = found.cursor
             for ref in found.companies:
                 self._open.company_found(ref)
@@ -250,15 +250,15 @@ class LeadListWorkflow:
 
     async def _start_work(self) -> None:
         state, windows = self._state, self._state.request.windows
-        if state.on_trial:
+        if state.probing:
             windows = windows.model_copy(update={"companies": 1, "discovery": 1})
         while len(self._open.companies) < windows.companies:
-            ref = state.next_waiting(len(self._open.companies))
+            ref = state.next_company(len(self._open.companies))
             if ref is None:
                 break
             self._open.start_company(ref)
         while len(self._open.tasks) < windows.discovery:
-            if state.searches_put_back or not state.needs_task(len(self._open.companies)):
+            if state.tasks_requeued or not state.needs_task(len(self._open.companies)):
                 break
             if not state.tasks and state.tasks_left:
                 await self._load_tasks()
@@ -270,20 +270,20 @@ class LeadListWorkflow:
 
     async def _load_tasks(self) -> None:
         state = self._state
-        step = SearchTaskBatchInput(
+        params = SearchTaskBatchInput(
             run_id=state.request.run_id,
             after_ordinal=state.tasks_cursor,
             limit=_TASKS_AT_ONCE,
-            dried_up=state.dried_up,
+            exhausted_kinds=state.exhausted_kinds,
         )
-        handed_out = await activity_stubs.next_search_tasks(step)
-        state.tasks, state.given_up = list(handed_out.tasks), handed_out.given_up
+        handed_out = await activity_stubs.next_search_tasks(params)
+        state.tasks, state.skipped = list(handed_out.tasks), handed_out.skipped
         state.tasks_left = bool(state.tasks)
 
     async def _load_tasks_anew(self) -> None:
         """From the first that is not done: kinds that were given up are taken up again, and failed searches too."""
         self._state.tasks, self._state.tasks_cursor = [], -1
-        self._state.searches_put_back = False
+        self._state.tasks_requeued = False
         await self._load_tasks()
 
     def _history_is_long(self) -> bool:
@@ -292,18 +292,18 @@ class LeadListWorkflow:
             return True
         return info.is_continue_as_new_suggested()
 
-    async def _decide(self, shortfall: Shortfall, *, may_be_withdrawn: bool) -> Decision | None:
+    async def _decide(self, shortfall: PauseReason, *, may_be_withdrawn: bool) -> Decision | None:
         """Put the question, wait for its answer and apply it; None when there is nothing left to ask: the target is filled, or
         what was down answers again."""
         state, windows = self._state, self._state.request.windows
         is_outage = shortfall.reason is DecisionReason.DEPENDENCY_DOWN and workflow.patched("resume_after_outage")
-        if is_outage and await self._open.outages.outwait_database(self._show):
+        if is_outage and await self._open.outages.wait_for_database(self._show):
             self._open.interruption = None
             self._restart_stage()
             return None
         state.decisions += 1
         deadline = workflow.now() + timedelta(seconds=windows.decision_deadline_s)
-        question = await activity_stubs.put_question(
+        question = await activity_stubs.store_question(
             QuestionInput(
                 request=state.request,
                 stage=state.stage,
@@ -317,7 +317,7 @@ class LeadListWorkflow:
         self._gate.open(question)
         state.status = RunStatus.NEEDS_USER_DECISION
         self._show()
-        decision = answer_given_in_advance(question, state.request)
+        decision = preset_answer(question, state.request)
         if decision is None:
             watch = self._open.outages.watch() if is_outage else None
             decision = await self._gate.answer(
@@ -348,17 +348,17 @@ class LeadListWorkflow:
         if decision.action is DecisionAction.RETRY and question.reason in _ANEW:
             state.retry_round += 1
         if decision.action not in ENDING:
-            state.new_by_kind, state.given_up, state.tasks_left = {}, (), True
+            state.new_by_kind, state.skipped, state.tasks_left = {}, (), True
             state.reopen({reason.value for reason in reopened_reasons(decision)})
         await activity_stubs.apply_decision(DecisionInput(request=state.request, decision=decision, question=question))
         self._open.unread = True
         if decision.action in ENDING:
-            state.searches_put_back = False
+            state.tasks_requeued = False
         elif self._open.is_empty:
             await self._load_tasks_anew()
         elif workflow.patched("take_up_searches_put_back"):
             # As soon as no search is open: one that is would be handed out a second time.
-            state.searches_put_back = True
+            state.tasks_requeued = True
 
     async def _enter_stage(self) -> None:
         """Move to the earliest stage that has open work; written where people query it when it changes."""
@@ -371,8 +371,8 @@ class LeadListWorkflow:
 
     async def _record_state(self) -> None:
         state = self._state
-        step = RunStateInput(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
-        await activity_stubs.record_state(step)
+        params = RunStateInput(run_id=state.request.run_id, stage=state.stage, status=state.status, note=state.note)
+        await activity_stubs.record_state(params)
 
     def _show(self) -> None:
         """Show the state in the Web UI: search attributes and current details."""

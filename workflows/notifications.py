@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import activity_stubs
 
 
-async def tell(run_id: UUID, state_key: str) -> None:
+async def notify(run_id: UUID, state_key: str) -> None:
     """Tell of a state, in a few attempts."""
     try:
         await activity_stubs.notify_requester(NotifyInput(run_id=run_id, state_key=state_key))

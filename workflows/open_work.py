@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.request.progress import Stage
     from workflows import activity_stubs
     from workflows.company import CompanyWorkflow
-    from workflows.outages import Outages, outage_behind
+    from workflows.outages import Outages, outage_from
     from workflows.state import RunState
 
 
@@ -78,11 +78,11 @@ class OpenWork:
         Lists are read one at a time, with no other search beside them: two lists hold mostly the same companies, and each
         search is told what was found before it, not what is being found.
         """
-        return bool(self._tasks) and (bool(self._reading_lists) or task.kind == "list_pages")
+        return bool(self._tasks) and (bool(self._reading_lists) or task.kind == "directory_pages")
 
     def start_task(self, task: SearchTaskRef) -> None:
         """Open a search task."""
-        if task.kind == "list_pages":
+        if task.kind == "directory_pages":
             self._reading_lists.add(task.ordinal)
         self._tasks[task.ordinal] = asyncio.create_task(self._run_task(task))
 
@@ -99,7 +99,7 @@ class OpenWork:
         if ref.position in self._companies:
             self._reopened.add(ref.position)
         elif ref.position not in self._state.contacts_of:
-            self._state.add_waiting(ref)
+            self._state.enqueue(ref)
 
     def company_reached_contacts(self, position: int) -> None:
         """A company's child tells that research is done."""
@@ -138,33 +138,33 @@ class OpenWork:
     async def _search(self, task: SearchTaskRef) -> None:
         state = self._state
         decisions = state.decisions
-        step = SearchTaskInput(request=state.request, task=task, retry_round=state.retry_round)
+        params = SearchTaskInput(request=state.request, task=task, retry_round=state.retry_round)
         try:
-            outcome = await activity_stubs.discover(step)
+            outcome = await activity_stubs.discover(params)
         except ActivityError as error:
             if self._stopping and is_cancelled_exception(error):
-                state.put_back(task)
+                state.requeue_task(task)
                 return
-            outage = outage_behind(error)
+            outage = outage_from(error)
             if outage is not None:
                 self._interrupt(Interruption.DEPENDENCY_DOWN, outage, decisions)
-                state.put_back(task)
+                state.requeue_task(task)
                 return
             workflow.logger.error("search task failed for good", exc_info=error)
         except asyncio.CancelledError:
-            state.put_back(task)
+            state.requeue_task(task)
             raise
         else:
             if outcome.interruption is not None:
                 self._interrupt(outcome.interruption, None, decisions)
-                state.put_back(task)
+                state.requeue_task(task)
             else:
-                state.on_trial = False
+                state.probing = False
                 state.task_done(task, outcome)
             return
         state.tasks_done += 1
         try:
-            await activity_stubs.end_failed_search_task(step)
+            await activity_stubs.fail_search_task(params)
         except ActivityError as error:
             # A note for people and for ``retry``: the run itself goes on without it.
             workflow.logger.error("the failed search was not noted", exc_info=error)
@@ -172,10 +172,10 @@ class OpenWork:
     async def _run_company(self, ref: CompanyRef) -> None:
         state = self._state
         decisions = state.decisions
-        step = CompanyInput(request=state.request, company=ref, retry_round=state.retry_round)
+        params = CompanyInput(request=state.request, company=ref, retry_round=state.retry_round)
         outcome: CompanyOutcome | None = None
         try:
-            outcome = await self._outcome_of(step)
+            outcome = await self._outcome_of(params)
         except (ActivityError, ChildWorkflowError) as error:
             if not (self._stopping and is_cancelled_exception(error)):
                 raise
@@ -186,25 +186,25 @@ class OpenWork:
             was_reopened = ref.position in self._reopened
             self._reopened.discard(ref.position)
             if outcome is None:
-                state.add_waiting(ref)
+                state.enqueue(ref)
         if outcome is None:
             return
         if outcome.interruption is not None:
             self._interrupt(outcome.interruption, outcome.outage, decisions)
-            state.add_waiting(ref)
+            state.enqueue(ref)
             return
-        state.on_trial = False
+        state.probing = False
         if was_reopened and outcome.status is not CompanyStatus.COMPLETE:
-            state.add_waiting(ref)
+            state.enqueue(ref)
         else:
-            state.settle(ref, outcome)
+            state.company_ended(ref, outcome)
 
-    async def _outcome_of(self, step: CompanyInput) -> CompanyOutcome:
+    async def _outcome_of(self, params: CompanyInput) -> CompanyOutcome:
         try:
             return await workflow.execute_child_workflow(
                 CompanyWorkflow.run,
-                step,
-                id=f"{workflow.info().workflow_id}/company/{step.company.company_id}",
+                params,
+                id=f"{workflow.info().workflow_id}/company/{params.company.company_id}",
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             )
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
@@ -212,5 +212,5 @@ class OpenWork:
                 raise
             # Someone ended the child alone (cancelled or terminated it), or it failed in a way it does not handle.
             workflow.logger.error("company workflow ended without an outcome", exc_info=error)
-            await activity_stubs.end_failed_company(step)
+            await activity_stubs.fail_company(params)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)

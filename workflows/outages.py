@@ -22,7 +22,7 @@ _SAME_OUTAGE = timedelta(minutes=15)
 _RECHECK_MAX_S = 30 * 60.0
 
 
-def outage_behind(error: ActivityError) -> Outage | None:
+def outage_from(error: ActivityError) -> Outage | None:
     """The outage that a step's failure stands for: the next step would fail the same way. None for a failure of its own."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
@@ -56,7 +56,7 @@ class Outages:
         """The run goes on: what fails from now on is a new outage."""
         self._down.clear()
 
-    async def outwait_database(self, show: "Callable[[], None]") -> bool:
+    async def wait_for_database(self, show: "Callable[[], None]") -> bool:
         """Wait for the database where it has failed, since without it no question can be put.
 
         Args:
@@ -74,7 +74,7 @@ class Outages:
         await activity_stubs.check_dependencies(
             DependencyCheckInput(run_id=self._state.request.run_id, dependencies=(Dependency.DATABASE,))
         )
-        self._state.resumed_at, self._state.on_trial = workflow.now(), True
+        self._state.resumed_at, self._state.probing = workflow.now(), True
         self._state.note = _went_on(Dependency.DATABASE)
         return not self._down
 
@@ -91,7 +91,7 @@ class Outages:
 
     def resumed(self) -> None:
         """Everything answers again: the run goes on, with one step of each kind until one has succeeded."""
-        self._state.resumed_at, self._state.on_trial = workflow.now(), True
+        self._state.resumed_at, self._state.probing = workflow.now(), True
         self._state.note = _went_on(*self._down)
 
     def _is_same_outage(self) -> bool:

@@ -54,7 +54,7 @@ _OF_A_COMPANY = replace(STORE["retry_policy"] or RetryPolicy(), maximum_attempts
 
 # The write that makes a company complete: when it is cancelled under way, its outcome is waited for, so that a run does not end
 # without a company that becomes complete a moment later.
-SETTLE = ActivityConfig(
+SELECT_CONTACTS = ActivityConfig(
     **{**STORE, "retry_policy": _OF_A_COMPANY},
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -68,7 +68,7 @@ VERIFY = ActivityConfig(
 
 # The suppression gate over a whole list, before it is delivered: perhaps a minute of questions to a CRM, which beats. Ten
 # attempts take about three minutes of pauses; then the run asks, for a list that cannot be read delivers nothing.
-GATE = ActivityConfig(
+SUPPRESSION_CHECK = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=15),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(

@@ -18,7 +18,7 @@ from domain.activity_io import (
 from domain.company.facts import CompanyStatus
 from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
-from domain.request.search_plan import YIELD_WINDOW, TaskKind, has_dried_up
+from domain.request.search_plan import YIELD_WINDOW, TaskKind, is_exhausted
 
 # Survival of companies, before it is measured: one in two (DESIGN, "Adaptive oversampling").
 _PRIOR_COMPLETE, _PRIOR_SETTLED = 1, 2
@@ -40,7 +40,7 @@ class RunState(BaseModel):
         settled: companies that have ended, whatever the end.
         named: mentions of companies by all searches; the funnel begins with them.
         new_by_kind: new companies of the latest searches of each kind, the last one last.
-        given_up: kinds of which searches were left in the store, in this run or in one of the same criteria before it.
+        skipped: kinds of which searches were left in the store, in this run or in one of the same criteria before it.
         decisions: questions put so far; numbers them.
         resumed_at: when the run last went on by itself after an outage; ``recheck_s`` is how long it had waited at least.
         on_trial: since then no step has succeeded yet.
@@ -53,16 +53,16 @@ class RunState(BaseModel):
     waiting: list[tuple[int, CompanyRef]] = []
     tasks: list[SearchTaskRef] = []
     tasks_left: bool = True
-    searches_put_back: bool = False
+    tasks_requeued: bool = False
     complete: list[int] = []
     contacts_of: dict[int, int] = {}
-    settled: int = 0
+    ended: int = 0
     funnel: dict[str, int] = {}
     spend: Spend = Spend()
     tasks_done: int = 0
     named: int = 0
     new_by_kind: dict[TaskKind, list[int]] = {}
-    given_up: tuple[TaskKind, ...] = ()
+    skipped: tuple[TaskKind, ...] = ()
     decisions: int = 0
     retry_round: int = 0
     stage: Stage = Stage.COMPANY_DISCOVERY
@@ -72,8 +72,8 @@ class RunState(BaseModel):
     note: str = ""
     resumed_at: datetime | None = None
     recheck_s: float = 0.0
-    on_trial: bool = False
-    gate_checks: int = 0
+    probing: bool = False
+    suppression_checks: int = 0
 
     @property
     def target(self) -> int:
@@ -91,14 +91,14 @@ class RunState(BaseModel):
         return sum(self.contacts_of[position] for position in self.complete[: self.target])
 
     @property
-    def dried_up(self) -> tuple[TaskKind, ...]:
+    def exhausted_kinds(self) -> tuple[TaskKind, ...]:
         """Kinds of search whose marginal yield is too low to go on with them."""
-        return tuple(kind for kind, new in sorted(self.new_by_kind.items()) if has_dried_up(new))
+        return tuple(kind for kind, new in sorted(self.new_by_kind.items()) if is_exhausted(new))
 
     @property
-    def given_up_before(self) -> tuple[TaskKind, ...]:
+    def skipped_before(self) -> tuple[TaskKind, ...]:
         """Kinds of which searches were left since an earlier run of the same criteria had found that they bring nothing."""
-        return tuple(kind for kind in self.given_up if kind not in self.dried_up)
+        return tuple(kind for kind in self.skipped if kind not in self.exhausted_kinds)
 
     def task_done(self, task: SearchTaskRef, outcome: SearchTaskOutcome) -> None:
         """Count a search; when its kind has dried up, what is in line of that kind is left."""
@@ -107,12 +107,12 @@ class RunState(BaseModel):
         self.spend = self.spend.plus(outcome.spend)
         latest = [*self.new_by_kind.get(task.kind, []), outcome.new]
         self.new_by_kind[task.kind] = latest[-YIELD_WINDOW:]
-        dried_up = self.dried_up
-        self.tasks = [waiting for waiting in self.tasks if waiting.kind not in dried_up]
+        exhausted_kinds = self.exhausted_kinds
+        self.tasks = [waiting for waiting in self.tasks if waiting.kind not in exhausted_kinds]
 
     def survival_rate(self) -> float:
         """Share of settled companies that are complete, as measured so far."""
-        return (len(self.complete) + _PRIOR_COMPLETE) / (self.settled + _PRIOR_SETTLED)
+        return (len(self.complete) + _PRIOR_COMPLETE) / (self.ended + _PRIOR_SETTLED)
 
     def needs_company(self, open_companies: int) -> bool:
         """Whether one more company has to be started: those complete and the survivors expected do not fill the target."""
@@ -136,22 +136,22 @@ class RunState(BaseModel):
         So which companies are delivered does not depend on which of them was quicker.
         """
         frontier = self.frontier()
-        if frontier is None or self.searches_put_back:
+        if frontier is None or self.tasks_requeued:
             return False
         earliest = min([*open_positions, *(position for position, _ in self.waiting)], default=frontier)
         ordinals = [*open_ordinals, *(task.ordinal for task in self.tasks)]
         return earliest >= frontier and all(o * POSITIONS_PER_TASK >= frontier for o in ordinals)
 
-    def add_waiting(self, ref: CompanyRef) -> None:
+    def enqueue(self, ref: CompanyRef) -> None:
         """Put a company in line, earliest position first."""
         if all(position != ref.position for position, _ in self.waiting):
             heapq.heappush(self.waiting, (ref.position, ref))
 
-    def put_back(self, task: SearchTaskRef) -> None:
+    def requeue_task(self, task: SearchTaskRef) -> None:
         """Put a search task that did not come to its end back in line."""
         bisect.insort(self.tasks, task, key=lambda other: other.ordinal)
 
-    def next_waiting(self, open_companies: int) -> CompanyRef | None:
+    def next_company(self, open_companies: int) -> CompanyRef | None:
         """The next company to start, or None when none is needed."""
         if not self.waiting:
             return None
@@ -161,9 +161,9 @@ class RunState(BaseModel):
             return None
         return heapq.heappop(self.waiting)[1]
 
-    def settle(self, ref: CompanyRef, outcome: CompanyOutcome) -> None:
+    def company_ended(self, ref: CompanyRef, outcome: CompanyOutcome) -> None:
         """Count a company's end."""
-        self.settled += 1
+        self.ended += 1
         reason = outcome.reason or outcome.status.value
         self.funnel[reason] = self.funnel.get(reason, 0) + 1
         self.spend = self.spend.plus(outcome.spend)
@@ -171,7 +171,7 @@ class RunState(BaseModel):
             bisect.insort(self.complete, ref.position)
             self.contacts_of[ref.position] = outcome.contacts
 
-    def take_back(self, ref: WithdrawnCompany) -> None:
+    def withdraw(self, ref: WithdrawnCompany) -> None:
         """A complete company that may not be delivered after all."""
         if ref.position in self.contacts_of:
             self.complete.remove(ref.position)
@@ -182,4 +182,4 @@ class RunState(BaseModel):
     def reopen(self, reasons: set[str]) -> None:
         """Companies that ended for these reasons are found again and judged anew; they no longer count as settled."""
         for reason in reasons & set(self.funnel):
-            self.settled -= self.funnel.pop(reason)
+            self.ended -= self.funnel.pop(reason)

@@ -22,8 +22,8 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
         lines += ["", f"**The last answer was refused:** {progress.problem}"]
     if progress.note:
         lines += ["", progress.note]
-    if progress.dried_up:
-        kinds = ", ".join(kind.replace("_", " ") for kind in progress.dried_up)
+    if progress.exhausted_kinds:
+        kinds = ", ".join(kind.replace("_", " ") for kind in progress.exhausted_kinds)
         lines += ["", f"Given up, since they hardly find anything new: {kinds}."]
     if progress.funnel:
         open_ = progress.open_research + progress.open_contacts + progress.queued

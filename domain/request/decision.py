@@ -132,12 +132,12 @@ _OPTIONS_OF: dict[DecisionAction, tuple[str, ...]] = {
 
 
 def parse_decision(
-    raw: object, pending: DecisionRequest | None, request: RunRequest, *, called: Mapping[str, str] | None = None
+    raw: object, pending: DecisionRequest | None, request: RunRequest, *, key_names: Mapping[str, str] | None = None
 ) -> Decision:
     """Understand an answer and check it against the open question and the run.
 
     Args:
-        called: what the answer's keys are called where the person gives them, for the messages; by default as here.
+        key_names: what the answer's keys are called where the person gives them, for the messages; by default as here.
 
     Raises:
         DecisionError: no question is open, it answers another one, the action is unknown, its options are missing, do
@@ -151,13 +151,13 @@ def parse_decision(
     try:
         decision = Decision.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(_named(map(str, e['loc']), called))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(_named(map(str, e['loc']), key_names))}: {e['msg']}" for e in error.errors())
         raise DecisionError(f"the decision was not understood: {problems}") from error
     if decision.decision_id != pending.decision_id:
         raise DecisionError(
             f"decision {decision.decision_id!r} is not the open question; the open one is {pending.decision_id!r}"
         )
-    _check_options(decision, called)
+    _check_options(decision, key_names)
     amend(request, decision)
     return decision
 
@@ -194,11 +194,11 @@ def _check_action_name(action: object) -> None:
     raise DecisionError(f"unknown action {action!r}; {hint}")
 
 
-def _named(names: Iterable[str], called: Mapping[str, str] | None) -> list[str]:
-    return [(called or {}).get(name, name) for name in names]
+def _named(names: Iterable[str], key_names: Mapping[str, str] | None) -> list[str]:
+    return [(key_names or {}).get(name, name) for name in names]
 
 
-def _check_options(decision: Decision, called: Mapping[str, str] | None) -> None:
+def _check_options(decision: Decision, key_names: Mapping[str, str] | None) -> None:
     takes = _OPTIONS_OF[decision.action]
     # A number is given even where it is 0; a list or a yes/no only where it says something.
     given = [
@@ -209,9 +209,9 @@ def _check_options(decision: Decision, called: Mapping[str, str] | None) -> None
     ]
     foreign = [name for name in given if name not in takes]
     if foreign:
-        raise DecisionError(f"{decision.action.value} takes no {', '.join(_named(foreign, called))}")
+        raise DecisionError(f"{decision.action.value} takes no {', '.join(_named(foreign, key_names))}")
     if takes and not given:
-        raise DecisionError(f"{decision.action.value} needs {' or '.join(_named(takes, called))}")
+        raise DecisionError(f"{decision.action.value} needs {' or '.join(_named(takes, key_names))}")
 
 
 def _expanded(criteria: Criteria, decision: Decision) -> Criteria:

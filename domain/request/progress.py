@@ -40,7 +40,7 @@ class RunProgress(BaseModel):
         contacts_ready: deliverable contacts of those; ``contacts_gap`` counts those missing to contacts_min each.
         funnel: companies by reason code of their end; ``found`` counts all.
         open_discovery, open_research, open_contacts: what is being worked on; ``queued`` waits for a place.
-        search_tasks_done: search tasks run so far; ``dried_up`` are the kinds of search that were given up since they
+        search_tasks_done: search tasks run so far; ``exhausted_kinds`` are the kinds of search that were given up since they
             hardly found anything new any more.
         named: mentions of companies by all searches, those known before included.
         problem: why an answer was refused that came while no question was open, until the next question.
@@ -61,7 +61,7 @@ class RunProgress(BaseModel):
     open_contacts: int = 0
     queued: int = 0
     search_tasks_done: int = 0
-    dried_up: tuple[TaskKind, ...] = ()
+    exhausted_kinds: tuple[TaskKind, ...] = ()
     named: int = 0
     cost_usd: float = 0.0
     model_calls: int = 0

@@ -22,7 +22,7 @@ from domain.company.places import (
 )
 from domain.request.criteria import Criteria
 
-TaskKind = Literal["seeds", "known_companies", "list_pages", "individual", "software"]
+TaskKind = Literal["seeds", "known_companies", "directory_pages", "individual", "software"]
 """Where companies come from, cheapest first: accounts that were imported, companies that earlier runs have proven, pages that
 list many, a place's companies one by one, and those that name the software."""
 WITHOUT_MODEL: frozenset[TaskKind] = frozenset({"seeds", "known_companies"})
@@ -47,13 +47,13 @@ _CITY_LIST_QUERIES = ("list of property management companies in {city}, {state}"
 _CITY_INDIVIDUAL_QUERIES = ("property management {city} {state}",)
 
 
-def has_dried_up(new_per_search: Sequence[int]) -> bool:
+def is_exhausted(new_per_search: Sequence[int]) -> bool:
     """Whether a kind of search has stopped yielding: new companies of its searches so far, the latest last."""
     window = new_per_search[-YIELD_WINDOW:]
     return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
 
 
-class StoredSources(BaseModel):
+class StoredCandidates(BaseModel):
     """How many companies that fit software and place are at hand without any search."""
 
     model_config = ConfigDict(frozen=True)
@@ -80,7 +80,7 @@ class SearchTask(BaseModel):
     unique_hash: str
 
 
-def plan_search(criteria: Criteria, stored: StoredSources = StoredSources()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
+def plan_search(criteria: Criteria, stored: StoredCandidates = StoredCandidates()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
     """All search tasks for the criteria, in the order to run them.
 
     What is at hand comes first, then list pages of whole states (many companies a page), then per city, largest first,
@@ -109,14 +109,14 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
         states = criteria.states or states_by_population()[:_STATES_WITHOUT_PLACE]
         for state in states:
             for template in _STATE_LIST_QUERIES:
-                yield "list_pages", template.format(state_name=names[state]) + hint, None, state
+                yield "directory_pages", template.format(state_name=names[state]) + hint, None, state
             for vendor in criteria.pms:
                 query = f"{vendor.value} property management companies {names[state]}"
                 yield "software", query + hint, None, state
         places = [_place(city) for city in _largest_first(states)]
     for place in places:
         for template in _CITY_LIST_QUERIES:
-            yield "list_pages", _filled(template, place) + hint, place.city, place.state
+            yield "directory_pages", _filled(template, place) + hint, place.city, place.state
         for template in _CITY_INDIVIDUAL_QUERIES:
             yield "individual", _filled(template, place) + hint, place.city, place.state
         for vendor in criteria.pms:
@@ -124,7 +124,7 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
             yield "software", query + hint, place.city, place.state
 
 
-def _stored(criteria: Criteria, stored: StoredSources) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
+def _stored(criteria: Criteria, stored: StoredCandidates) -> Iterator[tuple[TaskKind, str, str | None, str | None]]:
     vendors = " or ".join(vendor.value for vendor in criteria.pms) or "any software"
     place = ", ".join((*criteria.cities, *criteria.states)) or criteria.zip or "anywhere"
     if stored.seeds:

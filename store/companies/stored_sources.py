@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.evidence import Evidence
-from domain.request.search_plan import StoredSources
+from domain.request.search_plan import StoredCandidates
 from store.database import Connection
 
 
@@ -75,12 +75,12 @@ _SEEDS = """
 """
 
 
-async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted) -> StoredSources:
+async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted) -> StoredCandidates:
     """How many companies that fit are at hand."""
     values = _values(run_id, wanted)
     seeds = await (await conn.execute(f"SELECT count(*) AS n {_SEEDS}", values)).fetchone()
     known = await (await conn.execute(f"SELECT count(*) AS n {_known(wanted)}", values)).fetchone()
-    return StoredSources(seeds=seeds["n"] if seeds else 0, known_companies=known["n"] if known else 0)
+    return StoredCandidates(seeds=seeds["n"] if seeds else 0, known_companies=known["n"] if known else 0)
 
 
 async def seeds(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[Seed]:

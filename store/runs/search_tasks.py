@@ -28,12 +28,12 @@ class SearchTaskRow(BaseModel):
 
 
 async def insert_tasks(
-    conn: Connection, run_id: UUID, tasks: tuple[SearchTask, ...], *, given_up: Mapping[str, datetime] | None = None
+    conn: Connection, run_id: UUID, tasks: tuple[SearchTask, ...], *, skipped: Mapping[str, datetime] | None = None
 ) -> int:
     """Add planned tasks behind those that a run already has; a task it already has is left alone.
 
     Args:
-        given_up: tasks, by their hash, that are not to be run (``given_up_before``).
+        skipped: tasks, by their hash, that are not to be run (``skipped_before``).
 
     Returns:
         How many were new.
@@ -45,7 +45,7 @@ async def insert_tasks(
     present = {row["unique_hash"]: row["ordinal"] for row in await cursor.fetchall()}
     ordinal = max(present.values(), default=-1) + 1
     fresh = [task for task in tasks if task.unique_hash not in present]
-    since = given_up or {}
+    since = skipped or {}
     async with conn.cursor() as many:
         await many.executemany(
             """
@@ -55,7 +55,7 @@ async def insert_tasks(
             [
                 (
                     *(run_id, task.unique_hash, ordinal + index, task.kind, task.query, task.city, task.state),
-                    "given_up" if task.unique_hash in since else "open",
+                    "skipped" if task.unique_hash in since else "open",
                     since.get(task.unique_hash),
                 )
                 for index, task in enumerate(fresh)
@@ -68,14 +68,14 @@ async def give_up(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> 
     """Leave the open tasks of kinds that have dried up."""
     await conn.execute(
         """
-        UPDATE search_tasks SET status = 'given_up', finished_at = now()
+        UPDATE search_tasks SET status = 'skipped', finished_at = now()
         WHERE run_id = %s AND status = 'open' AND kind = ANY(%s)
         """,
         (run_id, list(kinds)),
     )
 
 
-async def given_up_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
+async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
     """Tasks that other runs with the same criteria have given up lately, and none of them has run.
 
     What those runs did is answered from the cache for as long; a run that went further than they did would look where
@@ -90,17 +90,17 @@ async def given_up_before(conn: Connection, run_id: UUID, within_hours: float) -
         FROM search_tasks t JOIN runs r USING (run_id)
         WHERE r.run_id <> %(run_id)s AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
           AND t.finished_at > now() - make_interval(secs => %(within_s)s)
-        GROUP BY 1 HAVING bool_and(t.status = 'given_up')
+        GROUP BY 1 HAVING bool_and(t.status = 'skipped')
         """,
         {"run_id": run_id, "within_s": within_hours * 3600},
     )
     return {row["unique_hash"]: row["since"] for row in await cursor.fetchall()}
 
 
-async def kinds_given_up(conn: Connection, run_id: UUID) -> list[TaskKind]:
+async def skipped_kinds(conn: Connection, run_id: UUID) -> list[TaskKind]:
     """Kinds of which a run has given up tasks."""
     cursor = await conn.execute(
-        "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'given_up' GROUP BY 1 ORDER BY 1", (run_id,)
+        "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'skipped' GROUP BY 1 ORDER BY 1", (run_id,)
     )
     return [row["kind"] for row in await cursor.fetchall()]
 
@@ -258,7 +258,7 @@ async def take_over_pages(conn: Connection, run_id: UUID, task_id: UUID, before:
     )
 
 
-async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "given_up"]) -> int:
+async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "skipped"]) -> int:
     """Open tasks again that were left; returns how many."""
     cursor = await conn.execute(
         """
@@ -272,7 +272,7 @@ async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "g
 class SourceYield(BaseModel):
     """What one kind of search came to in a run. ``named`` of those ``new``; ``cost_usd`` of the model; seconds of work.
 
-    Of the ``planned`` tasks, those ``given_up`` were left since their kind had found hardly anything new, in this run or in
+    Of the ``planned`` tasks, those ``skipped`` were left since their kind had found hardly anything new, in this run or in
     one of the same criteria shortly before.
     """
 
@@ -282,7 +282,7 @@ class SourceYield(BaseModel):
     planned: int
     done: int
     failed: int
-    given_up: int
+    skipped: int
     named: int
     new: int
     listed: int
@@ -297,7 +297,7 @@ async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
         """
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
                count(*) FILTER (WHERE status = 'failed') AS failed,
-               count(*) FILTER (WHERE status = 'given_up') AS given_up, sum(named) AS named, sum(new) AS new,
+               count(*) FILTER (WHERE status = 'skipped') AS skipped, sum(named) AS named, sum(new) AS new,
                sum(listed) AS listed, sum(poor_reads) AS poor_reads, sum(cost_usd)::float8 AS cost_usd,
                coalesce(sum(extract(epoch FROM finished_at - started_at)), 0)::float8 AS seconds
         FROM search_tasks WHERE run_id = %s GROUP BY kind ORDER BY min(ordinal)

@@ -58,16 +58,16 @@ class Stages:
         assert self.company is not None
         return CompanyInput(request=self.request, company=self.company)
 
-    async def run(self, name: str, step: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
+    async def run(self, name: str, params: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
         """Run an activity as a worker does."""
         environment = step_environment()
         environment.info = replace(environment.info, attempt=attempt)
         work = self.activities[name]
 
-        async def watched(step: Any) -> Any:
-            return await (work(step) if cut_off is None else cut_off.driving(work(step)))
+        async def watched(params: Any) -> Any:
+            return await (work(params) if cut_off is None else cut_off.driving(work(params)))
 
-        return await environment.run(watched, step)
+        return await environment.run(watched, params)
 
     def put_back(self, stage: str) -> None:
         """Make the database what it was at a stage."""
@@ -192,7 +192,7 @@ async def staged_run(settings: Settings, url: str) -> AsyncIterator[Stages]:
             ("qualified", "qualify_company"),
             ("researched", "research_company"),
             ("with_people", "find_contacts"),
-            ("complete", "settle_contacts"),
+            ("complete", "select_contacts"),
         ):
             outcome = await stages.run(name, stages.company_step)
             assert outcome.interruption is None
@@ -210,7 +210,7 @@ async def _company(stages: Stages, conn: Connection) -> None:
     )
     await stages.run("plan_run_search", RunInput(request=stages.request))
     tasks = await search_tasks.next_open(conn, stages.request.run_id, -1, 1000)
-    stages.task = [task for task in tasks if task.kind == "list_pages"][-1]  # of the smallest city
+    stages.task = [task for task in tasks if task.kind == "directory_pages"][-1]  # of the smallest city
     async with conn.transaction():
         named = candidate(gold.name, url=gold.website)
         await companies.insert_candidate(conn, stages.request.run_id, None, 10**9, named)

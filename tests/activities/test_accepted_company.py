@@ -53,12 +53,12 @@ class Steps:
         ref: CompanyRef = refs[-1]
         return CompanyInput(request=self.request, company=ref)
 
-    async def accept(self, step: CompanyInput) -> None:
+    async def accept(self, params: CompanyInput) -> None:
         assert self._settings.database_url is not None
         async with one_connection(self._settings.database_url.get_secret_value()) as conn:
             await conn.set_autocommit(True)
             run = await runs.get_run(conn, self.request.run_id)
-            await accept_company(conn, run, str(step.company.company_id), "Dana", "")
+            await accept_company(conn, run, str(params.company.company_id), "Dana", "")
 
 
 @pytest.fixture
@@ -72,25 +72,25 @@ async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, s
 async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_mention_of_it_stays_a_duplicate(
     steps: Steps, database: Database
 ) -> None:
-    step = await steps.found()
+    params = await steps.found()
     run = steps.environment.run
-    turned_away = await run(steps.companies.qualify_company, step)
+    turned_away = await run(steps.companies.qualify_company, params)
     assert (turned_away.status, turned_away.reason) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
 
-    await steps.accept(step)
+    await steps.accept(params)
 
-    assert not (await run(steps.companies.qualify_company, step)).is_over
-    assert not (await run(steps.companies.research_company, step)).is_over
-    assert not (await run(steps.contacts.find_contacts, step)).is_over
+    assert not (await run(steps.companies.qualify_company, params)).is_over
+    assert not (await run(steps.companies.research_company, params)).is_over
+    assert not (await run(steps.contacts.find_contacts, params)).is_over
     twin = await run(steps.companies.qualify_company, await steps.found(position=1))
     assert twin.status is CompanyStatus.DUPLICATE
-    settled = await run(steps.contacts.settle_contacts, step)
+    settled = await run(steps.contacts.select_contacts, params)
     assert settled.status is CompanyStatus.COMPLETE
     async with database.transaction() as conn:
-        research = await companies.get_research(conn, step.company.company_id)
+        research = await companies.get_research(conn, params.company.company_id)
         cursor = await conn.execute("SELECT verdicts FROM company_research")
         [stored] = await cursor.fetchall()
-        [delivered] = await load_evidence(conn, [step.company.company_id])
+        [delivered] = await load_evidence(conn, [params.company.company_id])
         cursor = await conn.execute("SELECT result_id FROM tool_results WHERE status = 'ok'")
         results = {row["result_id"] for row in await cursor.fetchall()}
     assert research is not None
@@ -105,15 +105,15 @@ async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_m
 
 
 async def test_f68_an_accepted_company_that_is_suppressed_is_not_delivered(steps: Steps, database: Database) -> None:
-    step = await steps.found()
-    await steps.environment.run(steps.companies.qualify_company, step)
-    await steps.accept(step)
+    params = await steps.found()
+    await steps.environment.run(steps.companies.qualify_company, params)
+    await steps.accept(params)
     async with database.transaction() as conn:
-        company = await companies.get_company(conn, step.company.company_id)
+        company = await companies.get_company(conn, params.company.company_id)
         await suppressions.upsert(
             conn, [Suppression(domain=company.domain, reason="do_not_contact", source="list.csv")]
         )
 
-    outcome = await steps.environment.run(steps.companies.qualify_company, step)
+    outcome = await steps.environment.run(steps.companies.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED

@@ -34,16 +34,16 @@ async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_t
         company_id = await add_company(conn, request.run_id, GOLD.name)
         await companies.set_own_site(conn, company_id, str(GOLD.domain), str(GOLD.website), [])
         await add_research(conn, request.run_id, company_id, CompanyFacts())
-    step = CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
+    params = CompanyInput(request=request, company=CompanyRef(company_id=company_id, position=0))
     answer = {"people": [_claimed("Nobody There"), _claimed("Our Team")]}
 
     async with scripted(database, gateway, settings, says(answer)) as model:
         outcomes: list[CompanyOutcome] = []
         for _ in range(2):  # the second time as another worker, after the first died before its result was known
             contact_steps = ContactActivities(database, gateway, model.new_worker(), settings)
-            outcomes.append(await step_environment().run(contact_steps.find_contacts, step))
-        last = step.model_copy(update={"contacts_attempt": 2})
-        ended = await step_environment().run(contact_steps.settle_contacts, last)
+            outcomes.append(await step_environment().run(contact_steps.find_contacts, params))
+        last = params.model_copy(update={"contacts_attempt": 2})
+        ended = await step_environment().run(contact_steps.select_contacts, last)
         bought = model.bought
 
     assert (bought, [outcome.contacts for outcome in outcomes]) == (1, [0, 0])

@@ -43,9 +43,9 @@ def checked(plain_environment: None, impatient_database: Database) -> Checked:
             openai.AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as model,
         ):
             activities = DependencyActivities(impatient_database, model, settings, http, hubspot_client(settings, http))
-            step = DependencyCheckInput(run_id=uuid4(), dependencies=(dependency,))
+            params = DependencyCheckInput(run_id=uuid4(), dependencies=(dependency,))
             try:
-                await ActivityEnvironment().run(activities.check_dependencies, step)
+                await ActivityEnvironment().run(activities.check_dependencies, params)
             except ApplicationError as error:
                 assert (error.type, error.non_retryable) == (STILL_DOWN, False)
                 assert dependency.value in str(error)

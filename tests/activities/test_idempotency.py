@@ -68,7 +68,7 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
             run_id=s.request.run_id, stage=Stage.COMPANY_RESEARCH, status=RunStatus.ACTIVE, note="n"
         ),
     ),
-    "put_question": (
+    "store_question": (
         "complete",
         lambda s: QuestionInput(
             request=s.request,
@@ -89,16 +89,16 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
         lambda s: RefusedAnswerInput(run_id=s.request.run_id, decision_id="decision-1", problem="p"),
     ),
     "finish_run": ("complete", lambda s: FinishInput(request=s.request, status=RunStatus.COMPLETED)),
-    "end_failed_search_task": ("found", _task),
+    "fail_search_task": ("found", _task),
     "qualify_company": ("found", _company),
-    "end_failed_company": ("found", _company),
+    "fail_company": ("found", _company),
     "recheck_suppression": ("listed", lambda s: SuppressionCheckInput(request=s.request)),
     "check_dependencies": (
         "found",
         lambda s: DependencyCheckInput(run_id=s.request.run_id, dependencies=(Dependency.DATABASE, Dependency.MODEL)),
     ),
     "verify_emails": ("with_people", _company),
-    "settle_contacts": ("with_people", _company),
+    "select_contacts": ("with_people", _company),
     "export_run": ("finished", _run),
     "notify_requester": ("finished", lambda s: NotifyInput(run_id=s.request.run_id, state_key="completed")),
     "discover": ("found", _task),
@@ -165,15 +165,15 @@ async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
     stages: Stages, mail: MailServer, name: str
 ) -> None:
     stage, step_of = CASES[name]
-    step, watched = step_of(stages), CutOff()
+    params, watched = step_of(stages), CutOff()
     mail.messages.clear()
 
     stages.put_back(stage)
-    answer = await stages.run(name, step, cut_off=watched)
+    answer = await stages.run(name, params, cut_off=watched)
     undisturbed = stages.state(stage)
 
     # As what is handed back, or lost with its worker: a first attempt once more. Research tells in a later one what it has cost.
-    again = await stages.run(name, step, attempt=2 if name == "research_company" else 1)
+    again = await stages.run(name, params, attempt=2 if name == "research_company" else 1)
     assert _differences(stages.state(stage), undisturbed) == [], "run twice"
     assert again == answer or name in _TELL_WHAT_THEY_DID
     assert len(mail.messages) == (name == "notify_requester"), "told once"
@@ -185,13 +185,13 @@ async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
         point = a_point(name, watched.waits)
         cut_off = CutOff(point, how)
         try:
-            await stages.run(name, step, cut_off=cut_off)
+            await stages.run(name, params, cut_off=cut_off)
         except (asyncio.CancelledError, psycopg.OperationalError):
             pass
         else:
             assert how != cancel_this_task, "it was cut off"  # a lost connection that nothing needed any more is no cut
         assert cut_off.waits >= point, "the point was reached"
-        again = await _run_until_done(stages, name, step)
+        again = await _run_until_done(stages, name, params)
         assert _differences(stages.state(stage), undisturbed) == [], f"cut off at wait {point} of {watched.waits}"
         assert again == answer or name in _TELL_WHAT_THEY_DID
         assert stages.turns_lost() <= 1, "the one that was under way"
@@ -199,10 +199,10 @@ async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
         assert len({message["Message-ID"] for message in mail.messages}) == (name == "notify_requester")
 
 
-async def _run_until_done(stages: Stages, name: str, step: Any) -> Any:
+async def _run_until_done(stages: Stages, name: str, params: Any) -> Any:
     for attempt in range(2, _AGAIN_MAX):
         with contextlib.suppress(psycopg.OperationalError):
-            return await stages.run(name, step, attempt=attempt)
+            return await stages.run(name, params, attempt=attempt)
     raise AssertionError(f"{name} did not end")
 
 

@@ -110,8 +110,8 @@ async def notify(database: Database, url: SecretStr | None, run_id: UUID, state_
     """Run the activity with nothing configured but the mail server."""
     settings = Settings(_env_file=None, smtp_url=url, temporal_ui_url="http://ui.example:8233")
     activities = NotifyActivities(database, settings)
-    step = NotifyInput(run_id=run_id, state_key=state_key)
-    return await ActivityEnvironment().run(activities.notify_requester, step)
+    params = NotifyInput(run_id=run_id, state_key=state_key)
+    return await ActivityEnvironment().run(activities.notify_requester, params)
 
 
 async def end(database: Database, request: RunRequest, status: RunStatus) -> None:

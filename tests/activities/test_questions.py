@@ -58,7 +58,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
     async with database.transaction() as conn:
         request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
         await bought(conn, request.run_id, 0.95678)
-    step = QuestionInput(
+    params = QuestionInput(
         request=request,
         stage=Stage.COMPANY_RESEARCH,
         reason=DecisionReason.BUDGET_REACHED,
@@ -67,7 +67,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
         complete=0,
         deadline_at=datetime.now(UTC).isoformat(),
     )
-    question = await step_environment().run(RunActivities(database, settings).put_question, step)
+    question = await step_environment().run(RunActivities(database, settings).store_question, params)
     assert question.message == (
         "0 of 5 companies are complete. So far 1 call for $0.9568; the next one may come to more than what is left."
     )

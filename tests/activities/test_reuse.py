@@ -69,25 +69,25 @@ class Office:
             request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
             await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=site))
             [ref], _ = await companies.found_after(conn, run.run_id, 0, 10)
-        step = CompanyInput(request=request, company=ref)
-        await self.qualify(step)
-        return step
+        params = CompanyInput(request=request, company=ref)
+        await self.qualify(params)
+        return params
 
-    async def qualify(self, step: CompanyInput) -> None:
+    async def qualify(self, params: CompanyInput) -> None:
         async with openai.AsyncOpenAI(api_key="unused") as nobody:
             runner = AgentRunner(nobody, self.gateway, self.database, self.settings)
             steps = CompanyActivities(self.database, self.gateway, runner, self.settings)
-            self.qualified_as = (await steps.qualify_company(step)).status
+            self.qualified_as = (await steps.qualify_company(params)).status
 
-    async def research(self, model: Model, step: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
+    async def research(self, model: Model, params: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
         steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await step_environment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, params)
         assert outcome.status is status
         return outcome.spend
 
-    async def find_contacts(self, model: Model, step: CompanyInput) -> tuple[int, Spend]:
+    async def find_contacts(self, model: Model, params: CompanyInput) -> tuple[int, Spend]:
         steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await step_environment().run(steps.find_contacts, step)
+        outcome = await step_environment().run(steps.find_contacts, params)
         return outcome.contacts, outcome.spend
 
     async def states(self, employees: int) -> Reply:
@@ -128,9 +128,9 @@ class Office:
         async with self.database.transaction() as conn:
             assert (await conn.execute(statement.encode())).rowcount > 0
 
-    async def events(self, step: CompanyInput) -> list[str]:
+    async def events(self, params: CompanyInput) -> list[str]:
         async with self.database.transaction() as conn:
-            return [event["event"] for event in await audit.list_events(conn, step.request.run_id)]
+            return [event["event"] for event in await audit.list_events(conn, params.request.run_id)]
 
 
 @pytest.fixture
@@ -202,10 +202,10 @@ async def test_research_that_may_not_be_reused_is_refreshed_by_paying(office: Of
 async def test_a_request_that_wants_to_know_more_than_was_asked_pays_once_for_it(office: Office) -> None:
     of_units = parse_criteria({"units_min": {"value": 50, "mode": "hard"}}).criteria
     async with office.model(opens(SITE)) as model:
-        step = await office.qualified()
+        params = await office.qualified()
         answer = await office.states(12)
         model.script.append(answer)
-        await office.research(model, step)
+        await office.research(model, params)
         for bought in (4, 4):
             model.script[:] = [opens(SITE), answer]
             await office.research(model, await office.qualified(criteria=of_units), CompanyStatus.NEEDS_REVIEW)
@@ -262,14 +262,14 @@ async def test_judging_a_company_anew_leaves_the_count_of_what_was_dropped(offic
         {**EMPTY_RESEARCH, "employees": {"value": 99, "citation": {"result_id": "page", "quote": "We are 99."}}}
     )
     async with office.model(opens(SITE), unproven) as model:
-        step = await office.qualified()
-        await office.research(model, step)
+        params = await office.qualified()
+        await office.research(model, params)
         count = "SELECT dropped FROM company_research WHERE company_id = %s"
-        dropped = await office.row(count, step.company.company_id)
+        dropped = await office.row(count, params.company.company_id)
         assert dropped["dropped"]
-        await office.qualify(step)
-        await office.research(model, step)
-        assert await office.row(count, step.company.company_id) == dropped
+        await office.qualify(params)
+        await office.research(model, params)
+        assert await office.row(count, params.company.company_id) == dropped
 
 
 async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are_asked_for_again(
@@ -319,13 +319,13 @@ async def test_people_who_may_not_be_reused_are_asked_for_again(office: Office, 
 
 
 async def test_f83_a_second_attempt_takes_no_proven_address_away(office: Office) -> None:
-    step = await office.qualified(contacts_min=2)
+    params = await office.qualified(contacts_min=2)
     async with office.model(opens(SITE), await office.names(JANE)) as model:
-        await office.find_contacts(model, step)
+        await office.find_contacts(model, params)
         model.script.extend([opens(SITE), await office.names(JANE, with_emails=False)])
-        await office.find_contacts(model, step.model_copy(update={"contacts_attempt": 2}))
+        await office.find_contacts(model, params.model_copy(update={"contacts_attempt": 2}))
     async with office.database.transaction() as conn:
-        [jane] = await contacts.list_people(conn, step.company.company_id)
+        [jane] = await contacts.list_people(conn, params.company.company_id)
     known = await office.row("SELECT person ->> 'email' AS email FROM known_contacts")
     assert (jane.email, known["email"]) == ("jane@acme.example", "jane@acme.example")
 
@@ -334,10 +334,10 @@ async def test_people_at_hand_are_taken_once_and_the_second_attempt_asks(office:
     first = await office.qualified()
     async with office.model(opens(SITE), await office.names(JANE)) as model:
         await office.find_contacts(model, first)
-        step = await office.qualified()
-        assert (await office.find_contacts(model, step))[1] == Spend()
+        params = await office.qualified()
+        assert (await office.find_contacts(model, params))[1] == Spend()
         model.script.extend([opens(SITE), await office.names(JOHN)])
-        people, spend = await office.find_contacts(model, step.model_copy(update={"contacts_attempt": 2}))
+        people, spend = await office.find_contacts(model, params.model_copy(update={"contacts_attempt": 2}))
         assert (people, spend.model_calls) == (2, 2)
 
 

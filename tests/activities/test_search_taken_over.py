@@ -62,8 +62,8 @@ class Search:
                 await conn.execute(_FIRST_TURN, (request.run_id, f"task {task.task_id} round 0"))
         runner = AgentRunner(self.model, self.gateway, self.database, self.settings)
         steps = DiscoveryActivities(self.database, self.gateway, runner, self.settings)
-        step = SearchTaskInput(request=request, task=task, retry_round=retry_round)
-        outcome = await step_environment().run(steps.discover, step)
+        params = SearchTaskInput(request=request, task=task, retry_round=retry_round)
+        outcome = await step_environment().run(steps.discover, params)
         async with self.database.transaction() as conn:
             found = await candidates_of(conn, task.task_id)
         return Searched(outcome, [(each.candidate_key, each.url, each.evidence.quote) for each in found])
@@ -75,7 +75,7 @@ class Search:
 
     async def _task(self, conn: Connection, request: RunRequest) -> SearchTaskRef:
         in_austin = [task for task in plan_search(request.criteria) if task.city == "Austin"]
-        task: SearchTask = next(task for task in in_austin if task.kind == "list_pages")
+        task: SearchTask = next(task for task in in_austin if task.kind == "directory_pages")
         assert await search_tasks.insert_tasks(conn, request.run_id, (task,)) == 1
         [ref] = await search_tasks.next_open(conn, request.run_id, -1, 9)
         return ref

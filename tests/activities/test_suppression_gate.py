@@ -228,8 +228,8 @@ async def test_the_stored_list_counts_whatever_hubspot_says(plain_environment: N
         (Reply(503, headers={"retry-after": "9999"}), "HubSpotUnavailableError", False, 300),
         (Reply(500), "HubSpotUnavailableError", False, None),
         (Reply(200, b"{"), "HubSpotUnavailableError", False, None),
-        (Reply(401), "HubSpotRefusedError", True, None),
-        (Reply(403), "HubSpotRefusedError", True, None),
+        (Reply(401), "HubSpotAccessDeniedError", True, None),
+        (Reply(403), "HubSpotAccessDeniedError", True, None),
     ],
     ids=["429", "503", "500", "malformed", "401", "403"],
 )

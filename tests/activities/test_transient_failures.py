@@ -84,15 +84,15 @@ async def new_worker(database: Database, settings: Settings, web: Web) -> AsyncI
     await client.close()
 
 
-async def run(work: Callable[[CompanyInput], Any], step: CompanyInput, attempt: int) -> CompanyOutcome:
+async def run(work: Callable[[CompanyInput], Any], params: CompanyInput, attempt: int) -> CompanyOutcome:
     environment = step_environment()
     environment.info = replace(environment.info, attempt=attempt, retry_policy=POLICY)
-    outcome: CompanyOutcome = await environment.run(work, step)
+    outcome: CompanyOutcome = await environment.run(work, params)
     return outcome
 
 
 @pytest.fixture
-async def step(database: Database) -> CompanyInput:
+async def params(database: Database) -> CompanyInput:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=HOME))
@@ -100,10 +100,10 @@ async def step(database: Database) -> CompanyInput:
     return CompanyInput(request=request, company=ref)
 
 
-async def qualify(database: Database, settings: Settings, web: Web, step: CompanyInput, attempt: int) -> CompanyOutcome:
+async def qualify(database: Database, settings: Settings, web: Web, params: CompanyInput, attempt: int) -> CompanyOutcome:
     async with new_worker(database, settings, web) as gateway, openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
-        return await run(steps.qualify_company, step, attempt)
+        return await run(steps.qualify_company, params, attempt)
 
 
 @pytest.mark.parametrize(
@@ -121,17 +121,17 @@ async def qualify(database: Database, settings: Settings, web: Web, step: Compan
     ids=["503", "429", "reset", "hang", "robots_500", "robots_reset", "likely_page", "contact_page"],
 )
 async def test_f65_a_site_that_fails_once_is_read_by_the_next_attempt(
-    database: Database, settings: Settings, web: Web, step: CompanyInput, address: str, failure: Reply | None
+    database: Database, settings: Settings, web: Web, params: CompanyInput, address: str, failure: Reply | None
 ) -> None:
     web.fails, web.failure = {address: 1}, failure
 
     with pytest.raises(SiteUnavailableError, match=r"acme\.example") as caught:
-        await qualify(database, settings, web, step, 1)
+        await qualify(database, settings, web, params, 1)
     assert (caught.value.non_retryable, caught.value.next_retry_delay is not None) == (False, True)
 
-    assert (await qualify(database, settings, web, step, 2)).status is CompanyStatus.FOUND
+    assert (await qualify(database, settings, web, params, 2)).status is CompanyStatus.FOUND
     async with database.transaction() as conn:
-        research = await companies.get_research(conn, step.company.company_id)
+        research = await companies.get_research(conn, params.company.company_id)
     assert research is not None and research.facts.pms == "Buildium", "nothing of the site is missing"
     assert [place.city for place in research.facts.places] == ["Austin"]
     pages = {target: times for target, times in web.asked.items() if not target.endswith("robots.txt")}
@@ -145,31 +145,31 @@ async def test_f65_a_site_that_fails_once_is_read_by_the_next_attempt(
     ids=["dead", "blocked"],
 )
 async def test_f65_only_the_last_attempt_concludes_that_a_site_is_dead_or_blocked(
-    database: Database, settings: Settings, web: Web, step: CompanyInput, address: str, reason: ReasonCode
+    database: Database, settings: Settings, web: Web, params: CompanyInput, address: str, reason: ReasonCode
 ) -> None:
     web.fails = {address: 99}
     for attempt in range(1, LAST):
         with pytest.raises(SiteUnavailableError):
-            await qualify(database, settings, web, step, attempt)
-    outcome = await qualify(database, settings, web, step, LAST)
+            await qualify(database, settings, web, params, attempt)
+    outcome = await qualify(database, settings, web, params, LAST)
     assert (outcome.status, outcome.reason) == (CompanyStatus.REJECTED, reason)
     assert web.asked[address] == LAST + 1, "the last attempt asks twice"
 
 
 async def test_a_site_that_stays_down_costs_no_other_company_more_tries(
-    database: Database, settings: Settings, web: Web, step: CompanyInput
+    database: Database, settings: Settings, web: Web, params: CompanyInput
 ) -> None:
     web.fails = {HOME: 99}
     for attempt in range(1, LAST):
         with pytest.raises(SiteUnavailableError):
-            await qualify(database, settings, web, step, attempt)
-    assert (await qualify(database, settings, web, step, LAST)).reason is ReasonCode.SITE_DEAD
+            await qualify(database, settings, web, params, attempt)
+    assert (await qualify(database, settings, web, params, LAST)).reason is ReasonCode.SITE_DEAD
     async with database.transaction() as conn:
         await companies.insert_candidate(
-            conn, step.request.run_id, None, 1, candidate("Acme Rentals", url=HOME, key="twin")
+            conn, params.request.run_id, None, 1, candidate("Acme Rentals", url=HOME, key="twin")
         )
-        refs, _ = await companies.found_after(conn, step.request.run_id, 0, 9)
-    twin = step.model_copy(update={"company": refs[-1]})
+        refs, _ = await companies.found_after(conn, params.request.run_id, 0, 9)
+    twin = params.model_copy(update={"company": refs[-1]})
     tries = web.asked[HOME]
     assert (await qualify(database, settings, web, twin, 1)).reason is ReasonCode.SITE_DEAD
     assert web.asked[HOME] == tries
@@ -190,11 +190,11 @@ async def qualified(database: Database) -> CompanyInput:
 
 
 async def find(
-    database: Database, settings: Settings, web: Web, model: Model, step: CompanyInput, attempt: int
+    database: Database, settings: Settings, web: Web, model: Model, params: CompanyInput, attempt: int
 ) -> CompanyOutcome:
     async with new_worker(database, settings, web) as gateway:
         steps = ContactActivities(database, gateway, model.new_worker(), settings)
-        return await run(steps.find_contacts, step, attempt)
+        return await run(steps.find_contacts, params, attempt)
 
 
 async def test_f65_a_team_page_that_fails_once_is_shown_to_the_model_by_the_next_attempt(

@@ -62,9 +62,9 @@ async def test_f65_what_may_pass_is_tried_again(status: int, error_type: str) ->
         (400, "ModelBadRequest", False),
         (413, "ModelBadRequest", False),
         (422, "ModelBadRequest", False),
-        (401, "ModelRefusedUs", True),
-        (403, "ModelRefusedUs", True),
-        (404, "ModelRefusedUs", True),
+        (401, "ModelAccessDenied", True),
+        (403, "ModelAccessDenied", True),
+        (404, "ModelAccessDenied", True),
     ],
 )
 async def test_f65_what_would_fail_again_is_not_tried_again(status: int, error_type: str, is_dependency: bool) -> None:
@@ -80,7 +80,7 @@ async def test_a_context_that_is_too_long_fails_one_company_and_not_the_run() ->
 
 async def test_a_quota_that_is_used_up_is_no_reason_to_wait_and_try_again() -> None:
     error = await on(429, code="insufficient_quota", retry_after="1")
-    assert (error.type, error.non_retryable, error.next_retry_delay) == ("ModelQuotaUsedUp", True, None)
+    assert (error.type, error.non_retryable, error.next_retry_delay) == ("ModelQuotaExceeded", True, None)
     assert "quota" in error.message and error.type in DEPENDENCY_FAILURES
 
 

@@ -33,7 +33,7 @@ async def run_id(database: Database) -> UUID:
 async def test_discovery_names_companies_that_its_results_prove(runner: AgentRunner, run_id: UUID) -> None:
     task = {
         "task": "discovery",
-        "kind": "list_pages",
+        "kind": "directory_pages",
         "query": "list of property management companies in Texas",
         "place": {"city": None, "state": "TX", "state_name": "Texas"},
         "pms": ["Buildium"],

@@ -70,12 +70,12 @@ def test_attempts_after_the_first_are_counted_by_what_ended_the_one_before() -> 
     attributes.last_failure.CopyFrom(Failure(message="activity Heartbeat timeout"))
     failed = HistoryEvent(event_id=7, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED)
     failed.activity_task_failed_event_attributes.scheduled_event_id = 5
-    cause = Failure(message="no", application_failure_info=ApplicationFailureInfo(type="ModelRefusedUs"))
+    cause = Failure(message="no", application_failure_info=ApplicationFailureInfo(type="ModelAccessDenied"))
     failed.activity_task_failed_event_attributes.failure.CopyFrom(Failure(message="wrapped", cause=cause))
     counted = attempts_in([[scheduled, started, failed]])
     assert counted.scheduled == 1
     assert counted.retried == {"research_company: activity Heartbeat timeout": 2}
-    assert counted.failed == {"research_company: ModelRefusedUs": 1}
+    assert counted.failed == {"research_company: ModelAccessDenied": 1}
 
 
 def test_further_attempts_at_a_site_that_never_answers_are_counted_apart_from_those_at_one_that_does() -> None:

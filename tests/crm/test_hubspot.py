@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from crm.hubspot import HubSpotCompanies, HubSpotRefusedError, HubSpotUnavailableError, http_client, hubspot_client
+from crm.hubspot import HubSpotAccessDeniedError, HubSpotCompanies, HubSpotUnavailableError, http_client, hubspot_client
 from settings import Settings
 from tests.http_server import HttpServer, Reply, Request, json_reply, serving
 
@@ -195,7 +195,7 @@ async def test_what_is_no_answer_is_worth_another_try(reply: Reply, retry_after_
 )
 async def test_a_refusal_names_the_setting_and_not_the_token(status: int, setting: str) -> None:
     async with hubspot(lambda _: Reply(status, b'{"message": "no"}')) as (crm, _):
-        with pytest.raises(HubSpotRefusedError, match=setting) as caught:
+        with pytest.raises(HubSpotAccessDeniedError, match=setting) as caught:
             await crm.reason(["acme.com"], 90)
     assert "pat-secret" not in str(caught.value)
 

@@ -63,12 +63,12 @@ async def qualified(database: Database, gateway: ToolGateway, settings: Settings
         request = RunRequest.model_validate(run.model_dump() | {"criteria": parse_criteria(criteria).criteria})
         await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
         [ref], _ = await companies.found_after(conn, run.run_id, 0, 1)
-    step = CompanyInput(request=request, company=ref)
+    params = CompanyInput(request=request, company=ref)
     async with openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
-        outcome = await step_environment().run(steps.qualify_company, step)
+        outcome = await step_environment().run(steps.qualify_company, params)
     assert outcome.status is CompanyStatus.FOUND
-    return step
+    return params
 
 
 def shown(model: Model, number: int) -> dict[str, str]:
@@ -79,7 +79,7 @@ def shown(model: Model, number: int) -> dict[str, str]:
 async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
     database: Database, gateway: ToolGateway, settings: Settings
 ) -> None:
-    step = await qualified(database, gateway, settings, state="TX")
+    params = await qualified(database, gateway, settings, state="TX")
     async with database.transaction() as conn:
         cursor = await conn.execute("SELECT result_id FROM tool_results WHERE args->>'url' = %s", (SITE,))
         home = (await cursor.fetchone() or {})["result_id"]
@@ -88,7 +88,7 @@ async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
     }
     async with scripted(database, gateway, settings, says(answer)) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.spend.model_calls, model.bought) == (CompanyStatus.FOUND, 1, 1)
         assert list(shown(model, 0)) == ["/", "/about", "/rentals"]
         assert shown(model, 0)["/"] == home, "from the cache, under the id it was stored with"
@@ -97,10 +97,10 @@ async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
 async def test_an_unknown_criterion_is_asked_about_once_more_with_the_pages_that_are_left(
     database: Database, gateway: ToolGateway, settings: Settings
 ) -> None:
-    step = await qualified(database, gateway, settings, units_min=100)
+    params = await qualified(database, gateway, settings, units_min=100)
     async with scripted(database, gateway, settings, says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
         assert model.bought == 2, "one more question, not two"
         assert "units" in model.asked(1)["input"][-1]["content"]
@@ -110,21 +110,21 @@ async def test_an_unknown_criterion_is_asked_about_once_more_with_the_pages_that
 async def test_a_company_that_has_ended_is_never_researched(
     database: Database, gateway: ToolGateway, settings: Settings
 ) -> None:
-    step = await qualified(database, gateway, settings, state="TX")
+    params = await qualified(database, gateway, settings, state="TX")
     async with database.transaction() as conn:
-        await companies.end_company(conn, step.company.company_id, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
+        await companies.end_company(conn, params.company.company_id, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
     async with scripted(database, gateway, settings) as model:
         steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, step)
+        outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason, model.bought) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET, 0)
 
 
 async def test_the_pages_that_name_people_are_opened_before_they_are_asked_for(
     database: Database, gateway: ToolGateway, settings: Settings
 ) -> None:
-    step = await qualified(database, gateway, settings, state="TX")
+    params = await qualified(database, gateway, settings, state="TX")
     async with scripted(database, gateway, settings, says({"people": []})) as model:
         steps = ContactActivities(database, gateway, model.new_worker(), settings)
-        await step_environment().run(steps.find_contacts, step)
+        await step_environment().run(steps.find_contacts, params)
         assert list(shown(model, 0)) == ["/", "/team", "/about"]
         assert model.bought == 1

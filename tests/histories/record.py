@@ -155,7 +155,7 @@ async def delivery_cancelled(_: Server, start: StartRun) -> Histories:
     return await of_run(run)
 
 
-async def put_back(_: Server, start: StartRun) -> Histories:
+async def requeue_task(_: Server, start: StartRun) -> Histories:
     """A person says retry while a company is open: the search that had failed is taken up when nothing else is left."""
 
     def prepare(stored: FakeRun) -> None:
@@ -187,11 +187,11 @@ async def budget(_: Server, start: StartRun) -> Histories:
     """The money is gone while a company comes to its end; a person raises the limit."""
 
     def prepare(stored: FakeRun) -> None:
-        stored.hold("settle_contacts", at(0, 0))
+        stored.hold("select_contacts", at(0, 0))
         stored.hold("research_company", at(0, 1))
 
     run = await start(request_for(2, companies=2, limits=Limits(max_model_calls=3)), [OK, OK], prepare=prepare)
-    await run.stored.hold("settle_contacts", at(0, 0)).reached.wait()
+    await run.stored.hold("select_contacts", at(0, 0)).reached.wait()
     run.stored.hold("research_company", at(0, 1)).release()
     await run.until(lambda p: p.queued == 1)
     run.stored.release_all()
@@ -234,7 +234,7 @@ SCENARIOS = {
     "handed_back": Scenario(handed_back),
     "worker_lost": Scenario(worker_lost),
     "delivery_cancelled": Scenario(delivery_cancelled),
-    "put_back": Scenario(put_back),
+    "put_back": Scenario(requeue_task),
     "forgotten": Scenario(forgotten),
     "budget": Scenario(budget),
     "host_busy": Scenario(host_busy, open_skipping_server),

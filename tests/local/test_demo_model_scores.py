@@ -101,7 +101,7 @@ def test_discovery_names_the_companies_of_the_lists_it_opens(seed: int) -> None:
     listed = named = 0
     every_name = {company.name for company in living(seed)}
     for city, state, state_name in CITIES:
-        played = play(discovery_task("list_pages", city, state, state_name), world_tools(seed))
+        played = play(discovery_task("directory_pages", city, state, state_name), world_tools(seed))
         companies = {company["name"]: company for company in played.output["companies"]}
         on_lists = {name for name in every_name for text in played.pages.values() if _is_entry(name, text)}
         listed += len(on_lists)
@@ -129,7 +129,7 @@ def test_discovery_takes_single_companies_from_the_results_and_skips_known_ones(
 def discovery_task(kind: str, city: str, state: str, state_name: str) -> dict[str, Any]:
     """A discovery task as the pipeline words it."""
     where = f"{city}, {state}" if city else state_name
-    head = "list of property management companies in" if kind == "list_pages" else "property management"
+    head = "list of property management companies in" if kind == "directory_pages" else "property management"
     return {
         "task": "discovery",
         "query": f"{head} {where}",

@@ -72,7 +72,12 @@ async def add_whole_run(conn: Connection, *, ended: bool = True) -> WholeRun:
     run_id = request.run_id
     await conn.execute("UPDATE runs SET notes = 'not such as Acme Homes' WHERE run_id = %s", (run_id,))
     task = SearchTask(
-        ordinal=0, kind="list_pages", query="such as Acme Homes", city="Austin", state="TX", unique_hash="of the task"
+        ordinal=0,
+        kind="directory_pages",
+        query="such as Acme Homes",
+        city="Austin",
+        state="TX",
+        unique_hash="of the task",
     )
     await search_tasks.insert_tasks(conn, run_id, (task,))
     [ref] = await search_tasks.next_open(conn, run_id, -1, 1)

@@ -192,7 +192,7 @@ async def test_a_price_that_nobody_knows_is_shown_as_unknown_with_the_settings_t
     run_id = await delivered(conn, price_usd=0.0)
     await conn.execute(
         "INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, status) VALUES"
-        " (%(run)s, 'a', 0, 'seeds', '', 'done'), (%(run)s, 'b', 1, 'list_pages', '', 'done'),"
+        " (%(run)s, 'a', 0, 'seeds', '', 'done'), (%(run)s, 'b', 1, 'directory_pages', '', 'done'),"
         " (%(run)s, 'c', 2, 'individual', '', 'open')",
         {"run": run_id},
     )

@@ -84,7 +84,7 @@ class Call:
 
     name: str
     key: int | None
-    step: Any
+    params: Any
     while_waiting: bool
 
 
@@ -95,7 +95,7 @@ class FakeRun:
         self.request = request
         self.tasks: list[Sequence[Ending]] = list(tasks)
         self.lists: set[int] = set()  # the tasks that read list pages
-        self.given_up: tuple[TaskKind, ...] = ()
+        self.skipped: tuple[TaskKind, ...] = ()
         self._losses: dict[tuple[str, int | None], int] = {}
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
@@ -156,7 +156,7 @@ class FakeRun:
 
     def steps(self, name: str) -> list[Any]:
         """The inputs an activity was called with."""
-        return [call.step for call in self.calls if call.name == name]
+        return [call.params for call in self.calls if call.name == name]
 
     def keys(self, name: str) -> list[int | None]:
         """The ordinals or positions an activity was called for."""
@@ -187,9 +187,9 @@ class FakeRun:
             row.status, row.reason, row.seq = CompanyStatus.FOUND, None, self._seq
         return len(again)
 
-    async def begin(self, name: str, key: int | None, step: Any) -> None:
+    async def begin(self, name: str, key: int | None, params: Any) -> None:
         """Note that an activity has begun, and let happen what is planned for it."""
-        self.calls.append(Call(name, key, step, while_waiting=self.question is not None))
+        self.calls.append(Call(name, key, params, while_waiting=self.question is not None))
         if self._losses.get((name, key), 0):
             self._losses[name, key] -= 1
             await asyncio.sleep(_UNHEARD_OF_S)
@@ -249,7 +249,7 @@ class FakeRun:
         self.end(position, ReasonCode.SUPPRESSED)
         self.forgotten.add(position)
 
-    def ending_of(self, step: CompanyInput) -> ReasonCode:
+    def ending_of(self, params: CompanyInput) -> ReasonCode:
         """How a company is going to end as things stand."""
-        ending = self.rows[step.company.position].ending
-        return ending if isinstance(ending, ReasonCode) else ending(step.request, step.retry_round)
+        ending = self.rows[params.company.position].ending
+        return ending if isinstance(ending, ReasonCode) else ending(params.request, params.retry_round)

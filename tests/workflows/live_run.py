@@ -72,7 +72,7 @@ class LiveRun:
 
     def told_of(self) -> list[str]:
         """The states that the requester was told of."""
-        return [step.state_key for step in self.stored.steps("notify_requester")]
+        return [params.state_key for params in self.stored.steps("notify_requester")]
 
     async def signal(self, *answer: Any) -> None:
         """Send an answer as the Web UI and the ``temporal`` command do."""

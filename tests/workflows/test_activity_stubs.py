@@ -87,7 +87,7 @@ async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_an
             assert 0 < heartbeat_s <= 60, name
             assert "PayloadsTooLarge" in attributes.retry_policy.non_retryable_error_types, name
     bounded = {name for name, attributes in scheduled.items() if attributes.retry_policy.maximum_attempts}
-    of_a_company = {*AGENT_CALLS, "qualify_company", "verify_emails", "settle_contacts"}
+    of_a_company = {*AGENT_CALLS, "qualify_company", "verify_emails", "select_contacts"}
     assert bounded == {*of_a_company, "recheck_suppression", "notify_requester"}, (
         "the run itself waits for the database"
     )

@@ -138,7 +138,7 @@ async def test_an_answer_after_the_end_is_told_that_it_is_too_late(start: StartR
 
 
 async def test_no_answer_however_large_can_hurt_the_run(start: StartRun) -> None:
-    run = await start(request_for(2), [OK], prepare=lambda s: s.hold("settle_contacts", at(0)))
+    run = await start(request_for(2), [OK], prepare=lambda s: s.hold("select_contacts", at(0)))
     await run.signal({"decision_id": "d" * 400_000, "action": "retry"})
     await run.signal({"decision_id": "decision-1", "action": "a" * 400_000})
     run.stored.release_all()
@@ -146,6 +146,6 @@ async def test_no_answer_however_large_can_hurt_the_run(start: StartRun) -> None
     await run.signal({"decision_id": "d" * 400_000, "action": "retry"})
     await run.signal({"decision_id": "decision-1", "action": "a" * 400_000})
     await eventually(lambda: len(refused(run)) == 4, "recorded")
-    assert all(len(step.model_dump_json()) < 2_000 for step in refused(run))
+    assert all(len(params.model_dump_json()) < 2_000 for params in refused(run))
     await run.decide(1, "accept_partial")
     assert (await run.result()).status is RunStatus.COMPLETED

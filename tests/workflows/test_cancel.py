@@ -25,7 +25,7 @@ async def ends_as_cancelled(run: LiveRun) -> None:
         await run.result()
     assert isinstance(raised.value.cause, CancelledError)
     assert await run.status() is WorkflowExecutionStatus.CANCELED
-    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
+    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
     assert run.told_of()[-1] == "cancelled"
     assert run.stored.steps("export_run") == []
     progress = await run.progress()
@@ -79,7 +79,7 @@ async def test_f87_a_run_cancelled_while_it_is_delivered_ends_either_way_and_tel
     else:
         with pytest.raises(WorkflowFailureError):
             await run.result()
-        assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
+        assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
         assert run.stored.steps("export_run"), "its files are kept"
         assert run.told_of()[-1] == "completed"
         assert (await run.progress()).status is RunStatus.COMPLETED

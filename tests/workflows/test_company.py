@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHistory
 
 from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.facts import CompanyStatus, Interruption, ReasonCode
-from domain.failures import MODEL_BAD_REQUEST, MODEL_RATE_LIMITED, MODEL_REFUSED_US
+from domain.failures import MODEL_ACCESS_DENIED, MODEL_BAD_REQUEST, MODEL_RATE_LIMITED
 from domain.request.run_request import Limits
 from tests.workflows.conftest import Server, check_payloads, replay
 from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, at
@@ -63,7 +63,7 @@ async def test_a_company_is_qualified_researched_and_its_contacts_are_found(work
     stored = company(OK)
     outcome = await work(stored)
     assert (outcome.status, outcome.reason, outcome.contacts) == (CompanyStatus.COMPLETE, ReasonCode.COMPLETE, 1)
-    steps = ["qualify_company", "research_company", "find_contacts", "verify_emails", "settle_contacts"]
+    steps = ["qualify_company", "research_company", "find_contacts", "verify_emails", "select_contacts"]
     assert names(stored) == steps
     assert outcome.spend.model_calls == 2
 
@@ -76,7 +76,7 @@ async def test_f32_a_company_that_was_under_way_before_a_step_was_added_goes_on_
     with monkeypatch.context() as earlier:
         earlier.setattr(workflow, "patched", lambda _: False)
         await work(stored)
-    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "settle_contacts"]
+    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "select_contacts"]
 
 
 @pytest.mark.parametrize("ending", [ReasonCode.DUPLICATE, ReasonCode.SUPPRESSED, ReasonCode.PMS_NOT_MET])
@@ -96,7 +96,7 @@ async def test_f12_contacts_are_looked_for_twice_at_the_most(work: Work) -> None
     stored = company(SHORT)
     outcome = await work(stored)
     assert (outcome.status, outcome.reason) == (CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
-    assert [step.contacts_attempt for step in stored.steps("find_contacts")] == [1, 2]
+    assert [params.contacts_attempt for params in stored.steps("find_contacts")] == [1, 2]
     assert outcome.spend.model_calls == 3
 
 
@@ -108,14 +108,14 @@ async def test_a_budget_that_is_reached_interrupts_a_company_and_does_not_end_it
     assert stored.statuses() == {at(0): CompanyStatus.FOUND}
 
 
-@pytest.mark.parametrize("failure_type", [MODEL_RATE_LIMITED, MODEL_REFUSED_US, "OperationalError"])
+@pytest.mark.parametrize("failure_type", [MODEL_RATE_LIMITED, MODEL_ACCESS_DENIED, "OperationalError"])
 async def test_a_dependency_that_is_down_interrupts_a_company_and_does_not_end_it(
     work: Work, failure_type: str
 ) -> None:
     stored = company(OK)
     stored.fail("research_company", at(0), failure_type)
     assert (await work(stored)).interruption is Interruption.DEPENDENCY_DOWN
-    assert stored.steps("end_failed_company") == []
+    assert stored.steps("fail_company") == []
 
 
 @pytest.mark.parametrize("name", ["qualify_company", "research_company", "find_contacts", "verify_emails"])

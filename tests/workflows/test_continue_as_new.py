@@ -59,7 +59,7 @@ async def test_an_answer_that_is_refused_while_a_run_continues_as_new_is_recorde
     await run.result()
     assert len(await run.own_histories()) >= 3
     refused: list[RefusedAnswerInput] = run.stored.steps("record_refused_decision")
-    assert Counter(step.decision_id for step in refused) == dict.fromkeys(sent, 1)
+    assert Counter(params.decision_id for params in refused) == dict.fromkeys(sent, 1)
 
 
 async def _send_until_it_asks(run: LiveRun) -> list[str]:

@@ -19,9 +19,9 @@ from tests.workflows.live_run import LiveRun, request_for
 
 def applied(run: LiveRun) -> DecisionInput:
     """The one decision that was applied."""
-    (step,) = run.stored.steps("apply_decision")
-    assert isinstance(step, DecisionInput)
-    return step
+    (params,) = run.stored.steps("apply_decision")
+    assert isinstance(params, DecisionInput)
+    return params
 
 
 async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
@@ -38,20 +38,20 @@ async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: Star
     question = await run.question()
     assert question.message.startswith("0 of 2 companies are complete; 13 searches are done; further ones (individual)")
     assert run.stored.keys("discover") == list(range(13))
-    assert (await run.progress()).dried_up == ("individual",)
+    assert (await run.progress()).exhausted_kinds == ("individual",)
 
 
 async def test_a_run_that_went_no_further_than_one_before_it_says_so(start: StartRun) -> None:
-    def given_up_before(stored: FakeRun) -> None:
-        stored.given_up = ("individual", "software")
+    def skipped_before(stored: FakeRun) -> None:
+        stored.skipped = ("individual", "software")
 
-    run = await start(request_for(2), [NO], [], prepare=given_up_before)
+    run = await start(request_for(2), [NO], [], prepare=skipped_before)
     question = await run.question()
     assert question.message == (
         "0 of 2 companies are complete; 2 searches are done; further ones (individual, software) were left, since a run for"
         " the same shortly before found that out of its own; 1 companies were judged."
     )
-    assert (await run.progress()).dried_up == ("individual", "software")
+    assert (await run.progress()).exhausted_kinds == ("individual", "software")
 
 
 async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_have_filled_the_target(
@@ -127,7 +127,7 @@ async def test_cancel_as_an_answer_ends_the_run_and_delivers_nothing(start: Star
     await run.decide(1, "cancel")
     result = await run.result()
     assert (result.status, result.companies_file) == (RunStatus.CANCELLED, None)
-    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
+    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
     assert run.stored.steps("export_run") == []
 
 
@@ -139,9 +139,9 @@ async def test_after_raise_budget_what_was_interrupted_goes_on_and_nothing_is_bo
     assert "the limit of 3 model calls" in question.message
     await run.decide(1, "raise_budget", max_model_calls=20)
     assert (await run.result()).companies == 2
-    assert {step.retry_round for step in run.stored.steps("find_contacts")} == {0}
+    assert {params.retry_round for params in run.stored.steps("find_contacts")} == {0}
     assert len(run.stored.bought) == len(set(run.stored.bought)) == 5
-    assert len(run.stored.steps("put_question")) == 1
+    assert len(run.stored.steps("store_question")) == 1
 
 
 @pytest.mark.parametrize("target", [2, 1])
@@ -151,16 +151,16 @@ async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its
     first, second = at(0, 0), at(0, 1)
 
     def prepare(stored: FakeRun) -> None:
-        stored.hold("settle_contacts", first)
+        stored.hold("select_contacts", first)
         stored.hold("research_company", second)
 
     # A search and both calls for the first company; there is no money for the second.
     run = await start(request_for(target, companies=2, limits=Limits(max_model_calls=3)), [OK, OK, OK], prepare=prepare)
-    await run.stored.hold("settle_contacts", first).reached.wait()
+    await run.stored.hold("select_contacts", first).reached.wait()
     run.stored.hold("research_company", second).release()
     await run.until(lambda p: p.queued == 2)  # the third, and the second again
     await asyncio.sleep(0.3)  # in which a run that does not wait would have asked
-    assert run.stored.steps("put_question") == []
+    assert run.stored.steps("store_question") == []
     assert len(run.stored.steps("qualify_company")) == 2, "and nothing is begun"
     run.stored.release_all()
     if target == 2:
@@ -169,7 +169,7 @@ async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its
         assert question.message.startswith("1 of 2 companies are complete"), "counted when nothing moves any more"
         await run.decide(1, "accept_partial")
     assert (await run.result()).companies == 1
-    assert len(run.stored.steps("put_question")) == target - 1
+    assert len(run.stored.steps("store_question")) == target - 1
 
 
 async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(start: StartRun) -> None:
@@ -183,7 +183,7 @@ async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(st
     await run.decide(1, "retry")
     assert (await run.result()).companies == 2
     assert run.stored.keys("discover") == [0, 1, 1]
-    rounds = [step.retry_round for step in run.stored.steps("research_company") if step.company.position == at(0)]
+    rounds = [params.retry_round for params in run.stored.steps("research_company") if params.company.position == at(0)]
     assert rounds == [0, 1]
 
 
@@ -201,7 +201,7 @@ async def test_retry_takes_up_failed_searches_without_asking_again_though_work_w
     run.stored.release_all()
     assert (await run.result()).companies == 3
     assert run.stored.keys("discover") == [0, 1, 0]
-    assert len(run.stored.steps("put_question")) == 1
+    assert len(run.stored.steps("store_question")) == 1
 
 
 async def test_failed_searches_that_are_taken_up_again_are_waited_for_though_later_ones_would_fill_the_target(
@@ -238,7 +238,7 @@ async def test_a_dependency_that_stays_down_makes_the_run_ask_instead_of_failing
     run.stored.mend()
     await run.decide(1, "retry")
     result = await run.result()
-    assert (result.companies, run.stored.steps("end_failed_company")) == (2, [])
+    assert (result.companies, run.stored.steps("fail_company")) == (2, [])
 
 
 async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothing(start: StartRun) -> None:
@@ -259,9 +259,9 @@ async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothin
 
 async def test_a_target_that_is_filled_while_the_question_is_open_withdraws_the_question(start: StartRun) -> None:
     run = await start(
-        request_for(1, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("settle_contacts", at(0))
+        request_for(1, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("select_contacts", at(0))
     )
-    await run.stored.hold("settle_contacts", at(0)).reached.wait()
+    await run.stored.hold("select_contacts", at(0)).reached.wait()
     await run.question()
     run.stored.release_all()
     result = await run.result()

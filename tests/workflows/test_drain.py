@@ -53,5 +53,5 @@ async def test_a_cancelled_run_whose_end_is_handed_back_is_ended_by_another_work
             async with working(environment, world=world):
                 with pytest.raises(WorkflowFailureError):
                     await run.result()
-    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.CANCELLED] * 2
+    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED] * 2
     assert run.told_of() == ["cancelled"]

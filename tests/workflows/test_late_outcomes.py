@@ -24,7 +24,7 @@ async def test_an_interruption_that_comes_home_after_its_question_was_answered_i
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.release_all()
     assert (await run.result()).companies == 2
-    assert len(run.stored.steps("put_question")) == 1
+    assert len(run.stored.steps("store_question")) == 1
 
 
 async def test_a_company_that_an_answer_lets_in_just_before_its_end_has_come_home_is_judged_anew(
@@ -59,7 +59,7 @@ async def test_a_company_open_when_the_criteria_change_is_taken_up_again_under_t
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.release_all()
     assert (await run.result()).companies == 2
-    assert [step.request.criteria.units_min for step in run.stored.steps("research_company")][-1] == 20
+    assert [params.request.criteria.units_min for params in run.stored.steps("research_company")][-1] == 20
 
 
 async def test_an_interrupted_search_that_could_still_change_the_selection_goes_on_though_enough_are_complete(

@@ -20,7 +20,7 @@ from workflows.policies import AGENT
 def stages(run: LiveRun) -> list[Stage]:
     """The stages as they were written where people query them."""
     steps: list[RunStateInput] = run.stored.steps("record_state")
-    return [step.stage for step in steps]
+    return [params.stage for params in steps]
 
 
 async def test_a_run_fills_its_target_and_stops(start: StartRun) -> None:
@@ -32,7 +32,7 @@ async def test_a_run_fills_its_target_and_stops(start: StartRun) -> None:
     assert (progress.stage, progress.status, progress.companies_ready) == (Stage.DONE, RunStatus.COMPLETED, 2)
     assert run.stored.keys("discover") == [0], "the second search was not needed"
     assert run.stored.complete() == [at(0, 0), at(0, 2)]
-    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
+    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
 
 
 async def test_f7_only_the_last_steps_complete_a_run_and_in_their_order(start: StartRun) -> None:
@@ -287,7 +287,7 @@ async def test_a_requester_who_cannot_be_told_does_not_hold_up_the_run(start: St
 async def test_a_run_whose_plan_cannot_be_stored_ends_as_error_and_says_so(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail("plan_run_search", None, "BadPlan"))
     await eventually(lambda: bool(run.stored.steps("notify_requester")), "told")
-    assert [step.status for step in run.stored.steps("finish_run")] == [RunStatus.ERROR]
+    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.ERROR]
     await run.until(lambda p: p.status is RunStatus.ERROR)
 
 

@@ -10,8 +10,8 @@ from temporalio.client import WorkflowHistory
 
 from domain.activity_io import DependencyCheckInput
 from domain.failures import (
-    MODEL_QUOTA_USED_UP,
-    MODEL_REFUSED_US,
+    MODEL_ACCESS_DENIED,
+    MODEL_QUOTA_EXCEEDED,
     MODEL_SERVER_ERROR,
     SEARCH_UNAVAILABLE,
     Dependency,
@@ -27,7 +27,7 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
     """What was checked, check by check."""
     steps: list[DependencyCheckInput] = run.stored.steps("check_dependencies")
-    return [step.dependencies for step in steps]
+    return [params.dependencies for params in steps]
 
 
 def first_checks_after(history: WorkflowHistory) -> list[timedelta]:
@@ -58,7 +58,7 @@ async def test_a_run_waits_while_a_dependency_is_down_and_goes_on_by_itself(
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
     assert checked(run) == [(dependency,)] * 3
     assert run.stored.steps("apply_decision") == [], "nobody had to decide"
-    assert run.stored.steps("end_failed_company") == run.stored.steps("end_failed_search_task") == []
+    assert run.stored.steps("fail_company") == run.stored.steps("fail_search_task") == []
     assert run.told_of() == ["decision-1", "completed"]
 
 
@@ -99,7 +99,7 @@ async def test_an_outage_that_only_the_check_believes_to_be_over_is_checked_ever
     assert attempts <= 4 * 3 + 2 * 3 + 4, "the window once, then one company an outage, then the rest"
 
 
-@pytest.mark.parametrize("failure_type", [MODEL_REFUSED_US, MODEL_QUOTA_USED_UP])
+@pytest.mark.parametrize("failure_type", [MODEL_ACCESS_DENIED, MODEL_QUOTA_EXCEEDED])
 async def test_what_a_person_has_to_mend_is_not_checked_and_the_question_says_what_it_is(
     start: StartRun, failure_type: str
 ) -> None:
@@ -137,13 +137,13 @@ async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_w
     start_skipping: StartRun,
 ) -> None:
     run = await start_skipping(
-        request_for(2), [OK, OK], prepare=lambda s: s.silence("settle_contacts", at(0), "OperationalError", checks=4)
+        request_for(2), [OK, OK], prepare=lambda s: s.silence("select_contacts", at(0), "OperationalError", checks=4)
     )
     result = await run.result()
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
     assert checked(run) == [(Dependency.DATABASE,)] * 4
     assert run.told_of() == ["completed"], "a question could not be stored, nor its answer"
-    assert len(run.stored.keys("settle_contacts")) <= 6 + 2
+    assert len(run.stored.keys("select_contacts")) <= 6 + 2
 
 
 async def test_the_time_without_a_database_is_no_time_of_the_stage_that_waits(start_skipping: StartRun) -> None:

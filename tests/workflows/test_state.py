@@ -53,34 +53,34 @@ def test_half_are_expected_to_survive_before_it_is_measured() -> None:
 def test_the_survival_rate_follows_what_is_measured() -> None:
     good, bad = state_of(5), state_of(5)
     for position in range(8):
-        good.settle(ref(position), COMPLETE)
-        bad.settle(ref(position), REJECTED)
+        good.company_ended(ref(position), COMPLETE)
+        bad.company_ended(ref(position), REJECTED)
     assert good.survival_rate() == 0.9 and bad.survival_rate() == 0.1
 
 
 def test_f8_nothing_is_started_once_the_target_is_complete() -> None:
     state = state_of(2)
     for position in (0, 1):
-        state.settle(ref(position), COMPLETE)
-    state.add_waiting(ref(7))
+        state.company_ended(ref(position), COMPLETE)
+    state.enqueue(ref(7))
     assert not state.needs_company(0) and not state.needs_task(0)
-    assert state.next_waiting(0) is None
+    assert state.next_company(0) is None
 
 
 def test_an_earlier_company_is_still_started_since_it_would_be_selected_first() -> None:
     state = state_of(1)
-    state.settle(ref(5), COMPLETE)
-    state.add_waiting(ref(9))
-    state.add_waiting(ref(2))
-    assert state.next_waiting(0) == ref(2)
-    assert state.next_waiting(1) is None
+    state.company_ended(ref(5), COMPLETE)
+    state.enqueue(ref(9))
+    state.enqueue(ref(2))
+    assert state.next_company(0) == ref(2)
+    assert state.next_company(1) is None
 
 
 def test_companies_wait_in_line_by_position_and_each_once() -> None:
     state = state_of(50)
     for position in (30, 10, 20, 10, 30, 10):
-        state.add_waiting(ref(position))
-    order = [state.next_waiting(0) for _ in range(4)]
+        state.enqueue(ref(position))
+    order = [state.next_company(0) for _ in range(4)]
     assert order == [ref(10), ref(20), ref(30), None]
 
 
@@ -89,9 +89,9 @@ def test_companies_wait_in_line_by_position_and_each_once() -> None:
 def test_the_line_gives_back_every_company_once_in_order(positions: list[int]) -> None:
     state = state_of(10_000)
     for position in positions:
-        state.add_waiting(ref(position))
+        state.enqueue(ref(position))
     given_out = []
-    while (company := state.next_waiting(0)) is not None:
+    while (company := state.next_company(0)) is not None:
         given_out.append(company.position)
     assert given_out == sorted(set(positions))
 
@@ -99,16 +99,16 @@ def test_the_line_gives_back_every_company_once_in_order(positions: list[int]) -
 def test_a_search_is_started_only_while_those_open_and_waiting_are_not_enough() -> None:
     state = state_of(3)
     for position in range(4):
-        state.add_waiting(ref(position))
+        state.enqueue(ref(position))
     assert state.needs_task(1) and not state.needs_task(2)
 
 
 def test_a_search_put_back_is_started_again_where_it_could_still_change_the_selection() -> None:
     state = state_of(1)
-    state.settle(ref(POSITIONS_PER_TASK), COMPLETE)
-    state.put_back(task(2))
+    state.company_ended(ref(POSITIONS_PER_TASK), COMPLETE)
+    state.requeue_task(task(2))
     assert not state.needs_task(0)
-    state.put_back(task(0))
+    state.requeue_task(task(0))
     assert [waiting.ordinal for waiting in state.tasks] == [0, 2]
     assert state.needs_task(0) and not state.is_filled([], [])
 
@@ -120,58 +120,58 @@ def test_f11_every_end_is_counted_under_its_reason() -> None:
     state = state_of(5)
     ends = [COMPLETE, REJECTED, REJECTED, CompanyOutcome(status=CompanyStatus.DUPLICATE)]
     for position, outcome in enumerate(ends):
-        state.settle(ref(position), outcome)
+        state.company_ended(ref(position), outcome)
     assert state.funnel == {"complete": 1, "pms_not_met": 2, "duplicate": 1}
-    assert (state.settled, state.ready, state.contacts_ready) == (4, 1, 2)
+    assert (state.ended, state.ready, state.contacts_ready) == (4, 1, 2)
 
 
 def test_what_every_end_cost_is_added_up() -> None:
     state = state_of(5)
     for position in range(3):
         spend = Spend(cost_usd=0.25, model_calls=2)
-        state.settle(ref(position), REJECTED.model_copy(update={"spend": spend}))
+        state.company_ended(ref(position), REJECTED.model_copy(update={"spend": spend}))
     assert state.spend == Spend(cost_usd=0.75, model_calls=6)
 
 
 def test_no_more_than_the_target_counts_as_ready_with_the_contacts_of_the_selected() -> None:
     state = state_of(2)
     for position, contacts in ((30, 3), (10, 1), (20, 2)):
-        state.settle(ref(position), COMPLETE.model_copy(update={"contacts": contacts}))
+        state.company_ended(ref(position), COMPLETE.model_copy(update={"contacts": contacts}))
     assert (state.ready, state.contacts_ready, state.frontier()) == (2, 3, 20)
 
 
 def test_f10_a_company_taken_back_at_the_last_gate_opens_the_search_again() -> None:
     state = state_of(1)
-    state.settle(ref(5), COMPLETE)
+    state.company_ended(ref(5), COMPLETE)
     assert state.is_filled([], [])
-    state.take_back(WithdrawnCompany(**ref(5).model_dump()))
+    state.withdraw(WithdrawnCompany(**ref(5).model_dump()))
     assert not state.is_filled([], []) and state.needs_company(0)
     assert (state.ready, state.contacts_ready, state.funnel["complete"], state.funnel["suppressed"]) == (0, 0, 0, 1)
 
 
 def test_taking_back_what_was_not_complete_changes_nothing() -> None:
     state = state_of(1)
-    state.settle(ref(5), REJECTED)
+    state.company_ended(ref(5), REJECTED)
     before = state.model_copy(deep=True)
-    state.take_back(WithdrawnCompany(**ref(5).model_dump()))
+    state.withdraw(WithdrawnCompany(**ref(5).model_dump()))
     assert state == before
 
 
 def test_a_company_taken_back_counts_under_its_own_reason_and_is_settled_once() -> None:
     state = state_of(1)
-    state.settle(ref(5), COMPLETE)
-    state.take_back(WithdrawnCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
+    state.company_ended(ref(5), COMPLETE)
+    state.withdraw(WithdrawnCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
     assert state.funnel == {"complete": 0, "contacts_short": 1}
     state.reopen({"contacts_short"})
-    assert (state.settled, state.funnel) == (0, {"complete": 0})
+    assert (state.ended, state.funnel) == (0, {"complete": 0})
 
 
 def test_reopened_companies_no_longer_count_as_settled() -> None:
     state = state_of(5)
     for position, outcome in enumerate([REJECTED, REJECTED, COMPLETE]):
-        state.settle(ref(position), outcome)
+        state.company_ended(ref(position), outcome)
     state.reopen({"pms_not_met", "units_not_met"})
-    assert (state.settled, state.funnel) == (1, {"complete": 1})
+    assert (state.ended, state.funnel) == (1, {"complete": 1})
 
 
 # The selection
@@ -179,17 +179,17 @@ def test_reopened_companies_no_longer_count_as_settled() -> None:
 
 def test_the_target_is_not_filled_while_something_earlier_is_open() -> None:
     state = state_of(1)
-    state.settle(ref(2 * POSITIONS_PER_TASK), COMPLETE)
+    state.company_ended(ref(2 * POSITIONS_PER_TASK), COMPLETE)
     assert state.is_filled([2 * POSITIONS_PER_TASK + 1], [2, 3])
     assert not state.is_filled([7], [])
     assert not state.is_filled([], [1])
-    state.add_waiting(ref(7))
+    state.enqueue(ref(7))
     assert not state.is_filled([], [])
 
 
 def test_an_open_search_may_still_find_an_earlier_company_of_its_own_task() -> None:
     state = state_of(1)
-    state.settle(ref(POSITIONS_PER_TASK + 3), COMPLETE)
+    state.company_ended(ref(POSITIONS_PER_TASK + 3), COMPLETE)
     assert not state.is_filled([], [1])
     assert state.is_filled([], [2])
 
@@ -237,7 +237,7 @@ def play(world: World, random: Random) -> Played:
         while len(open_companies) < world.window:
             frontier = state.frontier()
             enough = len(state.complete) + state.survival_rate() * len(open_companies) >= state.target
-            company = state.next_waiting(len(open_companies))
+            company = state.next_company(len(open_companies))
             if company is None:
                 break
             if enough and (frontier is None or company.position > frontier):
@@ -260,16 +260,16 @@ def play(world: World, random: Random) -> Played:
         if isinstance(coming, CompanyRef):
             del open_companies[coming.position]
             if interrupted:
-                state.add_waiting(coming)
+                state.enqueue(coming)
             else:
-                state.settle(coming, COMPLETE if world.is_good(coming.position) else REJECTED)
+                state.company_ended(coming, COMPLETE if world.is_good(coming.position) else REJECTED)
         else:
             del open_tasks[coming.ordinal]
             if interrupted:
-                state.put_back(coming)
+                state.requeue_task(coming)
             else:
                 for index in range(len(world.tasks[coming.ordinal])):
-                    state.add_waiting(ref(coming.ordinal * POSITIONS_PER_TASK + index))
+                    state.enqueue(ref(coming.ordinal * POSITIONS_PER_TASK + index))
     played.filled = state.is_filled(list(open_companies), list(open_tasks))
     played.selection = state.complete[: state.target]
     return played
@@ -308,12 +308,12 @@ def test_where_every_company_survives_at_most_twice_the_target_is_started(target
 def test_the_state_survives_continuing_as_new() -> None:
     state = state_of(3)
     for position in (9, 3, 7, 1):
-        state.add_waiting(ref(position))
-    state.settle(ref(20), COMPLETE)
-    state.put_back(task(4))
+        state.enqueue(ref(position))
+    state.company_ended(ref(20), COMPLETE)
+    state.requeue_task(task(4))
     again = RunState.model_validate_json(state.model_dump_json())
     assert again == state
-    assert [again.next_waiting(0), again.next_waiting(0)] == [ref(1), ref(3)]
+    assert [again.next_company(0), again.next_company(0)] == [ref(1), ref(3)]
 
 
 # Searching
@@ -325,12 +325,12 @@ def search_of(kind: TaskKind, ordinal: int) -> SearchTaskRef:
 
 def test_a_kind_of_search_that_has_dried_up_is_left_and_the_others_go_on() -> None:
     state = state_of(5)
-    state.tasks = [search_of("list_pages", 90), search_of("individual", 91)]
+    state.tasks = [search_of("directory_pages", 90), search_of("individual", 91)]
     for ordinal in range(YIELD_WINDOW):
-        assert state.dried_up == ()
-        state.task_done(search_of("list_pages", ordinal), SearchTaskOutcome(named=2))
+        assert state.exhausted_kinds == ()
+        state.task_done(search_of("directory_pages", ordinal), SearchTaskOutcome(named=2))
         state.task_done(search_of("individual", 50 + ordinal), SearchTaskOutcome(named=2, new=1))
-    assert state.dried_up == ("list_pages",)
+    assert state.exhausted_kinds == ("directory_pages",)
     assert [task.kind for task in state.tasks] == ["individual"]
     assert state.named == 4 * YIELD_WINDOW and state.tasks_done == 2 * YIELD_WINDOW
 
@@ -341,5 +341,5 @@ def test_a_new_company_in_time_keeps_a_kind_going() -> None:
         state.task_done(
             search_of("individual", ordinal), SearchTaskOutcome(new=2 if ordinal % YIELD_WINDOW == 0 else 0)
         )
-    assert state.dried_up == ()
+    assert state.exhausted_kinds == ()
     assert all(len(latest) <= YIELD_WINDOW for latest in state.new_by_kind.values()), "what is carried over stays small"

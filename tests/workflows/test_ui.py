@@ -89,7 +89,7 @@ def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
 
 
 def test_searches_that_were_given_up_are_named() -> None:
-    assert "hardly find anything new: list pages, software." in shown(dried_up=("list_pages", "software"))
+    assert "hardly find anything new: list pages, software." in shown(exhausted_kinds=("directory_pages", "software"))
     assert "Given up" not in shown()
 
 

@@ -21,7 +21,7 @@ LISTS_AT_ONCE = 6
 UNCLEAR_MAX = 6
 FULL_PAGE = 8
 """A result page with this many hits is likely to be followed by another."""
-SEARCH_PAGES = {"list_pages": 2, "individual": 3}
+SEARCH_PAGES = {"directory_pages": 2, "individual": 3}
 
 _KNOWN = re.compile(r"(.*?)(?: \(([^()]*)\))?", re.DOTALL)
 _LEGAL = re.compile(
@@ -40,7 +40,7 @@ def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
     task = conversation.task
     query, kind = task.get("query"), task.get("kind")
     if not isinstance(query, str) or not query or kind not in SEARCH_PAGES:
-        message = "A discovery task needs a query and a kind of 'list_pages' or 'individual'."
+        message = "A discovery task needs a query and a kind of 'directory_pages' or 'individual'."
         raise ApiError(message, param="input[0].content")
     wanted = _place(task)
     judged = [judge(hit, wanted) for search in conversation.searches for hit in search.hits]
@@ -71,7 +71,7 @@ def _searches(conversation: Conversation, query: str, pages: int) -> Iterator[To
 
 def _pages(conversation: Conversation, kind: str, judged: list[JudgedHit], wanted: Place) -> Iterator[ToolCall]:
     urls: list[str] = []
-    if kind == "list_pages":
+    if kind == "directory_pages":
         urls += [hit.hit.url for hit in judged if hit.kind == "list" and not is_elsewhere(hit.hit.title, wanted)]
         for page in conversation.pages:
             urls = [*next_pages(page.text, page.url), *urls, *_lists_linked(page, wanted)]

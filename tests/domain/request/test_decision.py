@@ -53,7 +53,7 @@ def test_a_message_uses_the_names_under_which_the_answer_was_given() -> None:
         ({"action": "lower_units", "units_min": -5}, "--units-min: Input should be greater than or equal to 0"),
     ):
         with pytest.raises(DecisionError, match=re.escape(said)):
-            parse_decision({"decision_id": "decision-2", **answer}, PENDING, request(), called=called)
+            parse_decision({"decision_id": "decision-2", **answer}, PENDING, request(), key_names=called)
 
 
 def decided(run: RunRequest, action: str, **options: Any) -> RunRequest:

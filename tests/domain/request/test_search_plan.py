@@ -13,9 +13,9 @@ from domain.request.search_plan import (
     MARGINAL_YIELD_MIN,
     YIELD_WINDOW,
     SearchTask,
-    StoredSources,
+    StoredCandidates,
     TaskKind,
-    has_dried_up,
+    is_exhausted,
     plan_search,
 )
 
@@ -73,7 +73,7 @@ def test_list_pages_of_the_whole_state_come_first_then_its_cities_largest_first(
     tasks = plan({"state": "TX"})
     state_wide = [task for task in tasks if task.city is None]
     assert tasks[: len(state_wide)] == tuple(state_wide)
-    assert {task.kind for task in state_wide} == {"list_pages"}
+    assert {task.kind for task in state_wide} == {"directory_pages"}
     cities = list(dict.fromkeys(task.city for task in tasks if task.city))
     assert cities == [city.name for city in cities_of_state("TX")[: len(cities)]]
 
@@ -85,7 +85,9 @@ def test_in_every_place_list_pages_come_before_individual_search(raw: dict[str, 
     for task in plan(raw):
         of_place.setdefault((task.city, task.state), []).append(task.kind)
     for kinds in of_place.values():
-        assert kinds[0] == "list_pages" and kinds == sorted(kinds, key=["list_pages", "individual", "software"].index)
+        assert kinds[0] == "directory_pages" and kinds == sorted(
+            kinds, key=["directory_pages", "individual", "software"].index
+        )
 
 
 def test_cities_of_several_states_are_taken_largest_first_across_them() -> None:
@@ -155,33 +157,33 @@ def test_notes_and_suppressed_domains_are_never_sent_to_a_search_engine() -> Non
 @pytest.mark.parametrize(
     ("stored", "first"),
     [
-        (StoredSources(), ["list_pages"]),
-        (StoredSources(seeds=3), ["seeds", "list_pages"]),
-        (StoredSources(known_companies=9), ["known_companies", "list_pages"]),
-        (StoredSources(seeds=1, known_companies=1), ["seeds", "known_companies", "list_pages"]),
+        (StoredCandidates(), ["directory_pages"]),
+        (StoredCandidates(seeds=3), ["seeds", "directory_pages"]),
+        (StoredCandidates(known_companies=9), ["known_companies", "directory_pages"]),
+        (StoredCandidates(seeds=1, known_companies=1), ["seeds", "known_companies", "directory_pages"]),
     ],
     ids=["nothing", "seeds", "known", "both"],
 )
 def test_f57b_what_is_at_hand_is_taken_before_anything_is_searched(
-    stored: StoredSources, first: list[TaskKind]
+    stored: StoredCandidates, first: list[TaskKind]
 ) -> None:
     tasks = plan_search(parse_criteria({"pms": "Buildium", "state": "TX"}).criteria, stored)
     assert [task.kind for task in tasks[: len(first)]] == first
 
 
 def test_without_software_in_the_request_no_search_names_one() -> None:
-    assert {task.kind for task in plan({"state": "TX"})} == {"list_pages", "individual"}
+    assert {task.kind for task in plan({"state": "TX"})} == {"directory_pages", "individual"}
     assert "software" in {task.kind for task in plan({"state": "TX", "pms": "Buildium"})}
 
 
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_a_kind_dries_up_by_its_latest_searches_alone(new: list[int]) -> None:
-    assert has_dried_up(new) == has_dried_up(new[-YIELD_WINDOW:])
-    assert not has_dried_up([*new, YIELD_WINDOW])
+    assert is_exhausted(new) == is_exhausted(new[-YIELD_WINDOW:])
+    assert not is_exhausted([*new, YIELD_WINDOW])
 
 
 def test_a_kind_dries_up_when_a_whole_window_brings_less_than_the_bound() -> None:
-    assert not has_dried_up([0] * (YIELD_WINDOW - 1)), "too few to tell"
-    assert has_dried_up([5] * 20 + [0] * YIELD_WINDOW)
+    assert not is_exhausted([0] * (YIELD_WINDOW - 1)), "too few to tell"
+    assert is_exhausted([5] * 20 + [0] * YIELD_WINDOW)
     enough = -(-MARGINAL_YIELD_MIN * YIELD_WINDOW // 1)
-    assert not has_dried_up([0] * (YIELD_WINDOW - 1) + [int(enough)])
+    assert not is_exhausted([0] * (YIELD_WINDOW - 1) + [int(enough)])

@@ -188,23 +188,23 @@ async def test_f71_a_found_company_that_is_on_the_list_ends_suppressed_before_an
     }
     async with database.transaction() as conn:
         await suppressions.upsert(conn, entries[listed])
-        request, step = await _found(database)
+        request, params = await _found(database)
         if listed == "request":
             criteria = request.criteria.model_copy(update={"suppress_domains": (SITE.domain,)})
-            step = step.model_copy(update={"request": request.model_copy(update={"criteria": criteria})})
+            params = params.model_copy(update={"request": request.model_copy(update={"criteria": criteria})})
 
-    outcome = await gate.qualify_company(step)
+    outcome = await gate.qualify_company(params)
 
     assert (outcome.status, outcome.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
     assert outcome.spend.model_calls == 0
 
 
 async def test_a_found_company_that_is_not_on_the_list_goes_on(database: Database, gate: CompanyActivities) -> None:
-    _, step = await _found(database)
+    _, params = await _found(database)
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [on_list("someone-else.example"), on_list(name=SITE.name, state="AK")])
 
-    outcome = await gate.qualify_company(step)
+    outcome = await gate.qualify_company(params)
 
     assert outcome.status is CompanyStatus.FOUND, outcome
 
@@ -212,16 +212,16 @@ async def test_a_found_company_that_is_not_on_the_list_goes_on(database: Databas
 async def test_f68_f69_a_list_that_cannot_be_read_holds_a_found_company_back(
     database: Database, gate: CompanyActivities
 ) -> None:
-    _, step = await _found(database)
+    _, params = await _found(database)
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await gate.qualify_company(step)
+        await gate.qualify_company(params)
 
     async with database.transaction() as conn:
-        company = await companies.get_company(conn, step.company.company_id)
+        company = await companies.get_company(conn, params.company.company_id)
         assert company.status is CompanyStatus.FOUND
-        assert await companies.get_research(conn, step.company.company_id) is None
+        assert await companies.get_research(conn, params.company.company_id) is None
 
 
 async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(

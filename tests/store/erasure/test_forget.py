@@ -315,9 +315,9 @@ async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_no
 ) -> None:
     await forget(conn, "acme.example")
     request = await add_run(conn)
-    step = await company_step(conn, request, "http://acme.example/")
+    params = await company_step(conn, request, "http://acme.example/")
 
-    outcome = await step_environment().run(steps.companies.qualify_company, step)
+    outcome = await step_environment().run(steps.companies.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED
     assert set(await tables_with(conn, ACME_TRACES)) == {"suppression_domains"}
@@ -355,14 +355,14 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
-    step = SuppressionCheckInput(request=whole.request)
-    taken_back = await step_environment().run(steps.companies.recheck_suppression, step)
+    params = SuppressionCheckInput(request=whole.request)
+    taken_back = await step_environment().run(steps.companies.recheck_suppression, params)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
     put_anew = step_environment()
     put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
-    again = await put_anew.run(steps.companies.recheck_suppression, step)
+    again = await put_anew.run(steps.companies.recheck_suppression, params)
     assert again == taken_back, "run again, the same check says the same"
-    following = step.model_copy(update={"check": 1})
+    following = params.model_copy(update={"check": 1})
     assert (await step_environment().run(steps.companies.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1

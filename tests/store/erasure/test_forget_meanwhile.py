@@ -137,15 +137,15 @@ async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_a
         gateway = ToolGateway(database, web, None, settings)
         async with scripted(database, gateway, settings, opens(TEAM), says(EMPTY_RESEARCH)) as model:
             steps = CompanyActivities(database, gateway, model.new_worker(), settings)
-            step = await found(conn, await add_run(conn))
-            assert (await step_environment().run(steps.qualify_company, step)).status is CompanyStatus.FOUND
+            params = await found(conn, await add_run(conn))
+            assert (await step_environment().run(steps.qualify_company, params)).status is CompanyStatus.FOUND
             acme.on_team_page = lambda: forget(conn, "acme.example")
 
-            outcome = await step_environment().run(steps.research_company, step)
+            outcome = await step_environment().run(steps.research_company, params)
         await web.close()
 
     assert (outcome.status, outcome.spend.model_calls) == (CompanyStatus.SUPPRESSED, 2)
-    company = await companies.get_company(conn, step.company.company_id)
+    company = await companies.get_company(conn, params.company.company_id)
     assert (company.name, company.domain, company.status) == ("[forgotten]", None, CompanyStatus.SUPPRESSED)
     assert await companies.get_research(conn, company.company_id) is None
     assert {*(await tables_with(conn, ACME_TRACES))} <= {"suppression_domains", "agent_turns", "tool_results", "pages"}

@@ -105,11 +105,11 @@ class AboutToEnd:
     async def passes_gate(self, check: int) -> str:
         answer = await self.ask_gate(check)
         assert answer.companies == ()
-        return answer.passed
+        return answer.passed_digest
 
     async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> FinishResult:
-        step = FinishInput(request=self.request, status=status, passed=passed)
-        return await step_environment().run(self.ends.finish_run, step)
+        params = FinishInput(request=self.request, status=status, passed_digest=passed)
+        return await step_environment().run(self.ends.finish_run, params)
 
 
 async def names(conn: Connection) -> list[str]:
@@ -121,13 +121,13 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
     conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
 ) -> None:
     request = await add_run(conn, target=1)
-    step = await add_acme(conn, request, *TWO, JOHN)
+    params = await add_acme(conn, request, *TWO, JOHN)
     run = step_environment().run
     dns = MeanwhileForgotten(lambda: forget(conn, "acme.example"))
-    await run(EmailActivities(database, dns).verify_emails, step)
+    await run(EmailActivities(database, dns).verify_emails, params)
     assert await names(conn) == []
 
-    settled = await run(ContactActivities(database, gateway, runner, settings).settle_contacts, step)
+    settled = await run(ContactActivities(database, gateway, runner, settings).select_contacts, params)
     assert settled.status is CompanyStatus.SUPPRESSED, "what stands is told, and not written over"
     assert (
         await run(
@@ -143,34 +143,34 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
 async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_asked_gets_no_inferred_one(
     conn: Connection, database: Database
 ) -> None:
-    step = await add_acme(conn, await add_run(conn, target=1), *TWO, JOHN)
+    params = await add_acme(conn, await add_run(conn, target=1), *TWO, JOHN)
     await add_acme(conn, await add_run(conn, target=1), published("John Roe", "john.roe@acme.example"))
     dns = MeanwhileForgotten(lambda: forget(conn, "john.roe@acme.example"))
-    await step_environment().run(EmailActivities(database, dns).verify_emails, step)
+    await step_environment().run(EmailActivities(database, dns).verify_emails, params)
     assert await names(conn) == ["Ann Lee", "Jane Doe"]
 
 
 async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_people_are_looked_for(
     conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
 ) -> None:
-    step = await add_acme(conn, await add_run(conn, target=1))
+    params = await add_acme(conn, await add_run(conn, target=1))
     await forget(conn, "acme.example")
     steps = ContactActivities(database, gateway, runner, settings)
-    found = await step_environment().run(steps.find_contacts, step)
+    found = await step_environment().run(steps.find_contacts, params)
     assert (found.status, found.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
     cursor = await conn.execute("SELECT 1 FROM agent_turns")
     assert await cursor.fetchall() == []
     ending = CompanyActivities(database, gateway, runner, settings)
-    await step_environment().run(ending.end_failed_company, step)
-    assert (await companies.get_company(conn, step.company.company_id)).status is CompanyStatus.SUPPRESSED
+    await step_environment().run(ending.fail_company, params)
+    assert (await companies.get_company(conn, params.company.company_id)).status is CompanyStatus.SUPPRESSED
 
 
 async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_run(
     conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
 ) -> None:
     request = await add_run(conn, target=1)
-    step = await add_acme(conn, request, *TWO)
-    company_id = step.company.company_id
+    params = await add_acme(conn, request, *TWO)
+    company_id = params.company.company_id
     gate = CompanyActivities(database, gateway, runner, settings)
     run = step_environment().run
     async with conn.transaction():
@@ -199,13 +199,13 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
         found = candidate("Acme Homes", key="domain:acme.example", url="http://acme.example/")
         await companies.insert_candidate(conn, request.run_id, None, 0, found)
     [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
-    async with database.transaction() as step:
-        await forgotten.domains_among(step, ["acme.example"])  # what a step asks before it stores
+    async with database.transaction() as params:
+        await forgotten.domains_among(params, ["acme.example"])  # what a step asks before it stores
         command = asyncio.create_task(forget(conn, "acme.example"))
         await asyncio.sleep(0.3)
         assert not command.done(), "it waits for the step"
         await companies.set_own_site(
-            step, ref.company_id, "acme-homes.example", "http://acme-homes.example/", ["acme.example"]
+            params, ref.company_id, "acme-homes.example", "http://acme-homes.example/", ["acme.example"]
         )
     await command
     both = {"acme.example", "acme-homes.example"}
@@ -240,7 +240,7 @@ async def test_a_run_does_not_end_with_others_than_passed_its_last_gate(
     run = about_to_end
     passed = await run.passes_gate(check=0)
     await forget(conn, who)
-    assert (await run.finish(passed=passed)).has_changed
+    assert (await run.finish(passed=passed)).selection_changed
     assert (await runs.get_run(conn, run.request.run_id)).status is RunStatus.ACTIVE
     [told] = (await run.ask_gate(check=1)).companies
     assert told.company_id == run.acme
@@ -258,7 +258,7 @@ async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_
         ending = asyncio.create_task(about_to_end.finish(passed=passed))
         await asyncio.sleep(0.3)
         assert not ending.done()
-    assert (await ending).has_changed
+    assert (await ending).selection_changed
 
 
 async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_run_again(
@@ -269,7 +269,7 @@ async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_
     assert (await run.finish(passed=passed)).companies == 1
     await forget(conn, "acme.example")
     again = await run.finish(passed=passed)
-    assert (again.has_changed, again.companies, again.contacts) == (False, 0, 0)
+    assert (again.selection_changed, again.companies, again.contacts) == (False, 0, 0)
     assert (await runs.get_run(conn, run.request.run_id)).selected == ()
 
 

@@ -95,8 +95,8 @@ async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_h
 async def planned(conn: Connection, *, within_hours: float = 24) -> UUID:
     """A new run for the same as all others here, planned as a run is."""
     run_id = (await add_run(conn)).run_id
-    given_up = await search_tasks.given_up_before(conn, run_id, within_hours)
-    await search_tasks.insert_tasks(conn, run_id, TASKS, given_up=given_up)
+    skipped = await search_tasks.skipped_before(conn, run_id, within_hours)
+    await search_tasks.insert_tasks(conn, run_id, TASKS, skipped=skipped)
     return run_id
 
 
@@ -119,9 +119,9 @@ async def test_a_kind_that_is_given_up_is_not_handed_out_until_it_is_opened_agai
     async with database.transaction() as conn:
         run_id = await first_given_up_after(conn, done=1)
         left = await open_ordinals(conn, run_id)
-        kinds = await search_tasks.kinds_given_up(conn, run_id)
-        by_kind = {source.kind: source.given_up for source in await search_tasks.yield_by_kind(conn, run_id)}
-        await search_tasks.reopen(conn, run_id, "given_up")
+        kinds = await search_tasks.skipped_kinds(conn, run_id)
+        by_kind = {source.kind: source.skipped for source in await search_tasks.yield_by_kind(conn, run_id)}
+        await search_tasks.reopen(conn, run_id, "skipped")
         again = await open_ordinals(conn, run_id)
 
     assert left == others
@@ -140,7 +140,7 @@ async def test_a_run_for_the_same_goes_no_further_than_the_one_before(database: 
         assert await open_ordinals(conn, second) == [0, *left_by_first], (
             "what the first has done is answered from the cache"
         )
-        assert await search_tasks.kinds_given_up(conn, second) == [KIND]
+        assert await search_tasks.skipped_kinds(conn, second) == [KIND]
         assert await open_ordinals(conn, third) == [0, *left_by_first]
 
 
@@ -148,7 +148,7 @@ async def test_what_another_run_for_the_same_went_on_to_do_is_done_again(databas
     async with database.transaction() as conn:
         await first_given_up_after(conn, done=1)
         further = await planned(conn)
-        await search_tasks.reopen(conn, further, "given_up")
+        await search_tasks.reopen(conn, further, "skipped")
         for task in (await search_tasks.next_open(conn, further, -1, 100))[:3]:
             await search_tasks.finish_task(conn, task.task_id, TaskYield())
         third = await planned(conn)

@@ -11,7 +11,7 @@ from domain.request.decision import DecisionReason
 from domain.request.progress import Stage
 from domain.request.run_request import Limits, RunRequest
 from domain.request.search_plan import YIELD_WINDOW
-from workflows.shortfall import exhausted, interrupted, stage_timed_out
+from workflows.pause_reasons import exhausted, interrupted, stage_timed_out
 from workflows.state import RunState
 
 LIMITS = [
@@ -28,7 +28,7 @@ def state_of(target: int = 5, limits: Limits | None = None, complete: int = 0, *
     state = RunState(request=request, **more)
     for position in range(complete):
         company = CompanyRef(company_id=UUID(int=position), position=position)
-        state.settle(company, CompanyOutcome(status=CompanyStatus.COMPLETE, contacts=1))
+        state.company_ended(company, CompanyOutcome(status=CompanyStatus.COMPLETE, contacts=1))
     return state
 
 
@@ -40,10 +40,10 @@ def test_f16_a_run_that_found_nothing_at_all_asks_too() -> None:
 
 def test_kinds_of_search_that_were_given_up_are_named() -> None:
     state = state_of(tasks_done=40)
-    state.new_by_kind = {"list_pages": [0] * YIELD_WINDOW, "individual": [0] * (YIELD_WINDOW - 1)}
+    state.new_by_kind = {"directory_pages": [0] * YIELD_WINDOW, "individual": [0] * (YIELD_WINDOW - 1)}
     message = exhausted(state).message
     assert "40 searches are done; further ones (list pages) were left" in message
-    state.new_by_kind["list_pages"] = [0] * (YIELD_WINDOW - 1)
+    state.new_by_kind["directory_pages"] = [0] * (YIELD_WINDOW - 1)
     assert "all 40 searches are done" in exhausted(state).message
 
 
@@ -69,13 +69,13 @@ def test_f12_contacts_are_the_reason_where_they_alone_would_fill_the_target(shor
     ],
 )
 def test_criteria_that_fit_hardly_anyone_are_the_reason_from_twenty_companies_on(
-    complete: int, settled: int, reason: DecisionReason
+    complete: int, ended: int, reason: DecisionReason
 ) -> None:
     state = state_of(complete=complete)
-    state.settled = settled
+    state.ended = ended
     shortfall = exhausted(state)
     assert shortfall.reason is reason
-    assert f"{settled} companies" in shortfall.message
+    assert f"{ended} companies" in shortfall.message
 
 
 @pytest.mark.parametrize(("limits", "said"), LIMITS)

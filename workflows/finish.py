@@ -9,20 +9,20 @@ with workflow.unsafe.imports_passed_through():
     from domain.request.decision import Decision
     from domain.request.progress import RunStatus, Stage
     from workflows import activity_stubs
-    from workflows.decisions import DecisionGate
+    from workflows.decisions import PendingDecision
     from workflows.messages import LeadListResult
-    from workflows.notifications import tell
+    from workflows.notifications import notify
     from workflows.state import RunState
 
 
-class RunEnd:
+class RunFinisher:
     """What a run does at its end.
 
     Args:
         show: shows the state in the Web UI.
     """
 
-    def __init__(self, state: RunState, gate: DecisionGate, show: Callable[[], None]) -> None:
+    def __init__(self, state: RunState, gate: PendingDecision, show: Callable[[], None]) -> None:
         self._state = state
         self._gate = gate
         self._show = show
@@ -44,10 +44,10 @@ class RunEnd:
         if accepted is not None and state.ready < state.target:
             note = f"partial: {state.ready} of {state.target}, accepted by {accepted.decided_by}"
         ended = await self.end(RunStatus.COMPLETED, note, passed=passed)
-        if ended.has_changed:
+        if ended.selection_changed:
             return None
         files = await activity_stubs.export_run(RunInput(request=state.request))
-        await tell(state.request.run_id, RunStatus.COMPLETED.value)
+        await notify(state.request.run_id, RunStatus.COMPLETED.value)
         return LeadListResult(
             status=RunStatus.COMPLETED,
             companies=ended.companies,
@@ -60,7 +60,7 @@ class RunEnd:
     async def cancelled(self, decision: Decision) -> LeadListResult:
         """End the run as a person has decided. What was found is kept."""
         ended = await self.end(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
-        await tell(self._state.request.run_id, RunStatus.CANCELLED.value)
+        await notify(self._state.request.run_id, RunStatus.CANCELLED.value)
         return LeadListResult(
             status=RunStatus.CANCELLED, companies=ended.companies, contacts=ended.contacts, partial=True
         )
@@ -69,15 +69,15 @@ class RunEnd:
         """Store the end.
 
         Args:
-            passed: see ``FinishInput``; with it the end may not come about (``FinishResult.has_changed``).
+            passed: see ``FinishInput``; with it the end may not come about (``FinishResult.selection_changed``).
         """
         state = self._state
         await self._gate.record_refused()
         self._gate.close()
         ended = await activity_stubs.finish_run(
-            FinishInput(request=state.request, status=status, note=note, passed=passed)
+            FinishInput(request=state.request, status=status, note=note, passed_digest=passed)
         )
-        if ended.has_changed:
+        if ended.selection_changed:
             return ended
         # Only now: a run that is cancelled before that is stored has not ended yet.
         state.status, state.note = status, note or state.note
@@ -93,9 +93,9 @@ class RunEnd:
             What stands for the companies, all of which pass; None when some were taken out.
         """
         # A check that is put anew, its worker lost, is the same one: what it had taken out it names again.
-        step = SuppressionCheckInput(request=self._state.request, check=self._state.gate_checks)
-        checked = await activity_stubs.recheck_suppression(step)
-        self._state.gate_checks += 1
+        params = SuppressionCheckInput(request=self._state.request, check=self._state.suppression_checks)
+        checked = await activity_stubs.recheck_suppression(params)
+        self._state.suppression_checks += 1
         for ref in checked.companies:
-            self._state.take_back(ref)
-        return None if checked.companies else checked.passed
+            self._state.withdraw(ref)
+        return None if checked.companies else checked.passed_digest

@@ -14,39 +14,39 @@ _SETTLED_MIN, _MATCH_RATE_MIN = 20, 0.1
 
 
 @dataclass(frozen=True)
-class Shortfall:
+class PauseReason:
     """Reason and message of the question to put."""
 
     reason: DecisionReason
     message: str
 
 
-def exhausted(state: RunState) -> Shortfall:
+def exhausted(state: RunState) -> PauseReason:
     """Nothing is left to try: every search is done or brings nothing new, and every company has ended."""
     have = f"{state.ready} of {state.target} companies are complete"
     short_of_contacts = state.funnel.get("contacts_short", 0)
     searched = f"all {state.tasks_done} searches are done"
     left = []
-    if state.dried_up:
+    if state.exhausted_kinds:
         left.append(
-            f"({_listed(state.dried_up)}) were left, since the last {YIELD_WINDOW} of their kind found hardly any new company"
+            f"({_listed(state.exhausted_kinds)}) were left, since the last {YIELD_WINDOW} of their kind found hardly any new company"
         )
-    if state.given_up_before:
+    if state.skipped_before:
         left.append(
-            f"({_listed(state.given_up_before)}) were left, since a run for the same shortly before found that out of its own"
+            f"({_listed(state.skipped_before)}) were left, since a run for the same shortly before found that out of its own"
         )
     if left:
         searched = f"{state.tasks_done} searches are done; further ones {' and '.join(left)}"
     if short_of_contacts >= max(1, state.target - state.ready):
         message = f"{have}; {short_of_contacts} more fit but have too few reachable decision makers; {searched}."
-        return Shortfall(DecisionReason.CONTACTS_SHORT, message)
-    if state.settled >= _SETTLED_MIN and len(state.complete) < _MATCH_RATE_MIN * state.settled:
-        message = f"{have}; only {len(state.complete)} of {state.settled} companies found fit; {searched}."
-        return Shortfall(DecisionReason.LOW_MATCH_RATE, message)
-    return Shortfall(DecisionReason.CANDIDATES_EXHAUSTED, f"{have}; {searched}; {state.settled} companies were judged.")
+        return PauseReason(DecisionReason.CONTACTS_SHORT, message)
+    if state.ended >= _SETTLED_MIN and len(state.complete) < _MATCH_RATE_MIN * state.ended:
+        message = f"{have}; only {len(state.complete)} of {state.ended} companies found fit; {searched}."
+        return PauseReason(DecisionReason.LOW_MATCH_RATE, message)
+    return PauseReason(DecisionReason.CANDIDATES_EXHAUSTED, f"{have}; {searched}; {state.ended} companies were judged.")
 
 
-def interrupted(interruption: Interruption, state: RunState, outages: Iterable[Outage] = ()) -> Shortfall:
+def interrupted(interruption: Interruption, state: RunState, outages: Iterable[Outage] = ()) -> PauseReason:
     """A step was not allowed or not able to go on.
 
     Args:
@@ -54,25 +54,25 @@ def interrupted(interruption: Interruption, state: RunState, outages: Iterable[O
     """
     have = f"{state.ready} of {state.target} companies are complete"
     if interruption is Interruption.DEPENDENCY_DOWN:
-        return Shortfall(DecisionReason.DEPENDENCY_DOWN, f"{have}; {_what_is_down(tuple(outages))}")
+        return PauseReason(DecisionReason.DEPENDENCY_DOWN, f"{have}; {_what_is_down(tuple(outages))}")
     limits = state.request.limits
     caps = [f"${limits.max_cost_usd:g}"] if limits.max_cost_usd is not None else []
     caps += [f"{limits.max_model_calls} model calls"] if limits.max_model_calls is not None else []
     message = f"{have}; the limit of {' or '.join(caps) or 'the run'} does not allow another model call."
-    return Shortfall(DecisionReason.BUDGET_REACHED, message)
+    return PauseReason(DecisionReason.BUDGET_REACHED, message)
 
 
 def _listed(kinds: tuple[TaskKind, ...]) -> str:
     return ", ".join(kind.replace("_", " ") for kind in kinds)
 
 
-def stage_timed_out(state: RunState) -> Shortfall:
+def stage_timed_out(state: RunState) -> PauseReason:
     """A stage took longer than its time-out."""
     message = (
         f"{state.ready} of {state.target} companies are complete; the stage {state.stage.value} has taken its "
         f"{state.request.limits.stage_timeout_s} seconds."
     )
-    return Shortfall(DecisionReason.STAGE_TIMEOUT, message)
+    return PauseReason(DecisionReason.STAGE_TIMEOUT, message)
 
 
 def _what_is_down(outages: tuple[Outage, ...]) -> str:
