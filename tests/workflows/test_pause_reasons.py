@@ -60,7 +60,7 @@ def test_f12_contacts_are_the_reason_where_they_alone_would_fill_the_target(shor
 
 
 @pytest.mark.parametrize(
-    ("complete", "settled", "reason"),
+    ("complete", "ended", "reason"),
     [
         (1, 20, DecisionReason.LOW_MATCH_RATE),
         (2, 20, DecisionReason.CANDIDATES_EXHAUSTED),
