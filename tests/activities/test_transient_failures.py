@@ -100,7 +100,9 @@ async def params(database: Database) -> CompanyInput:
     return CompanyInput(request=request, company=ref)
 
 
-async def qualify(database: Database, settings: Settings, web: Web, params: CompanyInput, attempt: int) -> CompanyOutcome:
+async def qualify(
+    database: Database, settings: Settings, web: Web, params: CompanyInput, attempt: int
+) -> CompanyOutcome:
     async with new_worker(database, settings, web) as gateway, openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
         return await run(steps.qualify_company, params, attempt)
