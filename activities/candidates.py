@@ -1,8 +1,9 @@
 """A company as a source names it, made a candidate: unproven fields are left out, and what cannot be a lead is dropped."""
 
 from agents.roles.discovery import FoundCompany
-from domain.company.hosts import is_not_a_lead, registrable_domain
-from domain.company.identity import name_key, phone_key
+from domain.company.excluded_sites import excluded_site_kind
+from domain.company.hosts import registrable_domain
+from domain.company.identity import name_key, normalized_phone
 from domain.company.places import state_code
 from grounding.quotes import Grounder, page_url
 from pms.rules import portal_account
@@ -26,7 +27,7 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
         grounder.dropped["url:not_in_source"] += 1
     domain = registrable_domain(url) if url else None
     is_portal = url is not None and portal_account(url) is not None
-    if domain is not None and not is_portal and is_not_a_lead(domain) is not None:
+    if domain is not None and not is_portal and excluded_site_kind(domain) is not None:
         grounder.dropped["company:not_a_lead"] += 1
         return None
     source_domain = registrable_domain(page_url(source)) if source.tool == "fetch_page" else None
@@ -40,7 +41,7 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
         url=url,
         city=city,
         state=state,
-        phone=phone_key(company.phone) if company.phone and words.contains(company.phone) else None,
+        phone=normalized_phone(company.phone) if company.phone and words.contains(company.phone) else None,
         discovery_source=page_url(source) if source.tool == "fetch_page" else evidence.url,
         evidence=evidence,
         candidate_key=candidate_key(company.name, city, state, url, domain),

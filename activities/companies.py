@@ -16,11 +16,18 @@ from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
 from agents.site_pages import RESEARCH_PAGES, pages_to_open
 from crm.hubspot import HubSpotCompanies
 from domain.activity_io import CompanyInput, CompanyOutcome, Spend, SuppressionCheckInput, SuppressionCheckResult
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.criteria_verdicts import (
+    SETTLED_BEFORE_RESEARCH,
+    CriteriaResult,
+    combine_verdicts,
+    grade_for_criteria,
+    judge_criteria,
+)
+from domain.company.facts import CompanyFacts
 from domain.company.hosts import registrable_domain
-from domain.company.icp import grade
+from domain.company.icp import grade_icp
 from domain.company.identity import IdentityKeys
-from domain.company.verdicts import SETTLED_BEFORE_RESEARCH, Decided, decide, grade_for, judge
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.selection import selection_digest
 from domain.request.criteria import Criteria
 from grounding.company_facts import proven_facts
@@ -90,8 +97,10 @@ class CompanyActivities:
         with heartbeating():
             await self._gate.prepare([known])
         pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
-        icp = grade_for(params.request.criteria, facts) if research is not None and research.researched else None
-        verdicts = judge(params.request.criteria, facts, icp)
+        icp = (
+            grade_for_criteria(params.request.criteria, facts) if research is not None and research.researched else None
+        )
+        verdicts = judge_criteria(params.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             # One at a time, and the facts with the claim: a twin is known by its name and the city in its facts.
             await companies.lock_run(conn, company.run_id)
@@ -124,7 +133,7 @@ class CompanyActivities:
         if owner is not None:
             return await self._end(company, CompanyStatus.DUPLICATE, ReasonCode.DUPLICATE, str(owner), owner)
         early = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
-        decided = decide(params.request.criteria, early, None, final=True)
+        decided = combine_verdicts(params.request.criteria, early, None, final=True)
         return await self._decided(company, decided)
 
     @activity.defn
@@ -181,8 +190,8 @@ class CompanyActivities:
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
             proven_now = not says_nothing(facts)
             facts = known.below(facts) if known else facts
-        icp = grade_for(params.request.criteria, facts)
-        verdicts = judge(params.request.criteria, facts, icp)
+        icp = grade_for_criteria(params.request.criteria, facts)
+        verdicts = judge_criteria(params.request.criteria, facts, icp)
         async with self._database.transaction() as conn:
             is_forgotten = bool(await forgotten.domains_among(conn, own_domains(company)))  # since this step has begun
             if not is_forgotten:
@@ -204,14 +213,14 @@ class CompanyActivities:
                         conn,
                         company.company_id,
                         facts,
-                        grade(facts),  # without what this request alone makes of them
+                        grade_icp(facts),  # without what this request alone makes of them
                         version=RESEARCH_VERSION,
                         researched_at=datetime.now(UTC),
                         still_open=open_fields(params.request.criteria, facts),
                     )
         if is_forgotten:
             return await self._end_forgotten(company, spend)
-        decided = decide(params.request.criteria, verdicts, icp, final=True)
+        decided = combine_verdicts(params.request.criteria, verdicts, icp, final=True)
         return await self._decided(company, decided, spend)
 
     @activity.defn
@@ -293,7 +302,9 @@ class CompanyActivities:
         research = await companies.get_research(conn, company_id)
         return company, known_as(company, research.facts if research else CompanyFacts())
 
-    async def _decided(self, company: CompanyRow, decided: Decided, spend: Spend | None = None) -> CompanyOutcome:
+    async def _decided(
+        self, company: CompanyRow, decided: CriteriaResult, spend: Spend | None = None
+    ) -> CompanyOutcome:
         # The criteria alone are a person's to overrule; the gates before the delivery are not asked here.
         if decided.status is CompanyStatus.FOUND or company.accepted_by is not None:
             return CompanyOutcome(spend=spend or Spend())

@@ -15,9 +15,10 @@ from agents.roles import contact_research
 from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.site_pages import CONTACT_PAGES, pages_to_open
 from domain.activity_io import CompanyInput, CompanyOutcome
-from domain.company.facts import CompanyStatus, ReasonCode
-from domain.contact.contact import CONTACT_ATTEMPTS_MAX, Person, person_key, richer, select_contacts
-from domain.contact.email_status import as_found
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX, better_proven, select_contacts
+from domain.contact.email_verification import without_verification
+from domain.contact.person import Person, person_key
 from grounding.contact_facts import proven_people
 from settings import Settings
 from store.companies import companies, contacts, research_cache
@@ -117,8 +118,8 @@ class ContactActivities:
             people = {key: person for key, person in people.items() if person in allowed}
             for person in found:
                 key = person_key(person.full_name)
-                people[key] = richer(people[key], person) if key in people else person
-            kept = [as_found(people[person_key(person.full_name)]) for person in found]
+                people[key] = better_proven(people[key], person) if key in people else person
+            kept = [without_verification(people[person_key(person.full_name)]) for person in found]
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
             if not await forgotten.domains_among(conn, own_domains(company)):  # since this step has begun
                 await research_cache.keep_people(

@@ -12,7 +12,7 @@ import structlog
 from agents.roles.discovery import FoundCompany
 from agents.tool_calls import ClaimPage
 from domain.company.hosts import registrable_domain
-from domain.company.identity import comparable_name
+from domain.company.identity import normalized_company_name
 from domain.company.places import city_in
 from domain.evidence import Citation
 from grounding.quotes import Haystack, comparable, page_url
@@ -66,17 +66,17 @@ class _Known:
 
     def add(self, name: str, url: str | None) -> None:
         site = _site(url)
-        self._names.add(comparable_name(name))
+        self._names.add(normalized_company_name(name))
         if site is None:
-            self._names_without_site.add(comparable_name(name))
+            self._names_without_site.add(normalized_company_name(name))
         else:
             self._sites.add(site)
 
     def holds(self, entry: DirectoryEntry) -> bool:
         site = _site(entry.url)
         if site is not None:
-            return site in self._sites or comparable_name(entry.name) in self._names_without_site
-        return comparable_name(entry.name) in self._names
+            return site in self._sites or normalized_company_name(entry.name) in self._names_without_site
+        return normalized_company_name(entry.name) in self._names
 
 
 def _site(url: str | None) -> str | None:

@@ -6,7 +6,7 @@ from temporalio import activity
 from activities.companies import own_domains
 from activities.heartbeats import heartbeating
 from domain.activity_io import CompanyInput
-from domain.contact.email_status import published_domains, verify
+from domain.contact.email_verification import published_domains, verify_addresses
 from domain.contact.mail_domain import MailDomain
 from store.companies import companies, contacts
 from store.database import Database
@@ -43,7 +43,7 @@ class EmailActivities:
         if self._mail_domains is not None:
             with heartbeating():
                 domains = await self._mail_domains.look_up_all(published_domains(people))
-        verified = verify(people, domains)
+        verified = verify_addresses(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
             # An inferred address may be that of somebody who asked to be forgotten, and the company, or one of its people, may

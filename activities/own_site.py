@@ -4,9 +4,10 @@ A portal host is evidence, never identity (DOMAIN, "Identity"): the site found m
 name, otherwise the company has no own domain.
 """
 
-from domain.company.hosts import NotALead, is_not_a_lead, registrable_domain
-from domain.company.identity import comparable_name, phones_in
-from domain.company.places import place_name
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
+from domain.company.hosts import registrable_domain
+from domain.company.identity import normalized_company_name, phones_in
+from domain.company.places import normalized_city
 from pms.rules import portal_account
 from store.companies.companies import CompanyRow
 from web.company_site import SiteReading, SiteUnavailableError, read_site
@@ -29,11 +30,11 @@ async def find_own_site(
     account = portal_account(company.url) if company.url else None
     if company.url and account is None:
         # A list may link deep into a site; its portal links stand on the home page.
-        is_shared_host = is_not_a_lead(company.url) is NotALead.FREE_HOST
+        is_shared_host = excluded_site_kind(company.url) is ExcludedSiteKind.FREE_HOST
         start = company.url if is_shared_host else _root(company.url)
         reading = await read_site(gateway, start, is_last_attempt=is_last_attempt)
         moved_to = reading.domain
-        if moved_to is not None and is_not_a_lead(moved_to) is None and portal_account(reading.website) is None:
+        if moved_to is not None and excluded_site_kind(moved_to) is None and portal_account(reading.website) is None:
             return reading
     return await _searched(gateway, company, is_last_attempt)
 
@@ -45,7 +46,7 @@ async def _searched(gateway: ToolGateway, company: CompanyRow, is_last_attempt: 
     unsteady: SiteUnavailableError | None = None
     for hit in search.payload.get("results", []):
         domain = registrable_domain(hit["url"])
-        if domain is None or domain in tried or is_not_a_lead(domain) is not None:
+        if domain is None or domain in tried or excluded_site_kind(domain) is not None:
             continue
         if portal_account(hit["url"]) is not None or domain == registrable_domain(company.discovery_source):
             continue
@@ -74,9 +75,9 @@ def _is_site_of(company: CompanyRow, reading: SiteReading) -> bool:
         return True
     home = reading.pages[0]
     # Directories name many companies in their text, but only the company itself in its title.
-    named = comparable_name(company.name) in comparable_name(str(home.payload["title"]))
-    cities = {place_name(place.city) for place, _ in reading.places() if place.city}
-    return named and company.city is not None and place_name(company.city) in cities
+    named = normalized_company_name(company.name) in normalized_company_name(str(home.payload["title"]))
+    cities = {normalized_city(place.city) for place, _ in reading.places() if place.city}
+    return named and company.city is not None and normalized_city(company.city) in cities
 
 
 def _root(url: str) -> str:

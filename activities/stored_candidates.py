@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.company.hosts import registrable_domain
-from domain.company.identity import phone_key
+from domain.company.identity import normalized_phone
 from domain.company.places import cities_within, zip_place
-from domain.company.pms import PmsVendor, PortalAccount
+from domain.company.pms_vendors import PmsVendor, PortalAccount
 from domain.evidence import Evidence
 from domain.request.criteria import Criteria
 from domain.request.search_plan import TaskKind
@@ -76,7 +76,7 @@ async def _of_seed(conn: Connection, seed: Seed) -> Candidate:
         url=seed.website or portal_address(account),
         city=seed.city,
         state=seed.state,
-        phone=phone_key(seed.phone),
+        phone=normalized_phone(seed.phone),
         discovery_source=f"import:{seed.source}",
         evidence=evidence,
         candidate_key=f"domain:{domain}" if domain else f"portal:{account.vendor}:{account.slug}",

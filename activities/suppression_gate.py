@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.exceptions import ApplicationError
 
 from crm.hubspot import HubSpotAccessDeniedError, HubSpotCompanies, HubSpotUnavailableError
+from domain.company.excluded_sites import excluded_site_kind
 from domain.company.facts import CompanyFacts
-from domain.company.hosts import is_not_a_lead, normalized_host, registrable_domain
-from domain.company.pms import PortalAccount
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.company.pms_vendors import PortalAccount
 from domain.failures import HUBSPOT_ACCESS_DENIED, HUBSPOT_UNAVAILABLE
 from pms.accounts import is_account_host, portal_address
 from settings import Settings
@@ -113,7 +114,7 @@ def _asked_of_crm(company: KnownAs) -> list[str]:
     names = (
         name if is_account_host(name) else registrable_domain(name)
         for name in company.domains
-        if is_account_host(name) or is_not_a_lead(name) is None
+        if is_account_host(name) or excluded_site_kind(name) is None
     )
     return list(dict.fromkeys(name for name in names if name))
 

@@ -28,7 +28,7 @@ from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
 from agents.tool_outputs import OPENED_PAGES_MAX, answer_calls, open_pages
 from domain.activity_io import Spend
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.storable_text import storable
 from mcp_client.answers import McpTool
 from settings import Settings

@@ -10,7 +10,7 @@ from bench.chaos_faults import Kind
 from bench.chaos_measures import Delivery, Difference, difference
 from bench.chaos_runs import Outage, RunResult
 from bench.chaos_stack import AGENT_SLOTS
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.request.progress import RunStatus
 
 _NOTHING = Delivery(companies=(), contacts=())

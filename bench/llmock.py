@@ -25,7 +25,7 @@ import httpx2
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.imports.rows import Seed
 from domain.request.decision import DecisionAction, DecisionReason
 from domain.request.progress import ENDED, RunStatus

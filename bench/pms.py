@@ -11,7 +11,8 @@ import random
 import sys
 import time
 
-from domain.company.pms import PmsVendor, SitePage
+from domain.company.pms_detection import SitePage
+from domain.company.pms_vendors import PmsVendor
 from pms.detect import detect_pms
 
 _PORTALS: dict[PmsVendor, str] = {

@@ -13,7 +13,7 @@ from rich.console import Console
 from cli.follow import print_json
 from cli.render import signal_command
 from domain.company.acceptance import why_not_acceptable
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.delivery.rejected_rows import failing_criterion
 from domain.request.decision import ENDING, DecisionAction
 from domain.request.progress import ENDED, RunStatus

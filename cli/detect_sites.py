@@ -1,7 +1,7 @@
 """Detection of a whole list of sites, without a database: read each site, say what it shows, as a table or as JSON.
 
-The command line itself is ``__main__.py``. What a verdict means is ``domain/company/pms.py``; which pages are read and what they say
-together is ``detect.py``.
+The command line itself is ``__main__.py``. What a verdict means is ``domain/company/pms_detection.py``; which pages are
+read and what they say together is ``detect.py``.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 from rich.text import Text
 
-from domain.company.hosts import NotALead, is_not_a_lead
-from domain.company.pms import Confidence, PmsDetection, PmsReason, PmsStatus, PmsVendor, SitePage, SiteProblem
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
+from domain.company.pms_detection import Confidence, PmsDetection, PmsReason, PmsStatus, SitePage, SiteProblem
+from domain.company.pms_vendors import PmsVendor
 from pms.detect import detect_pms, likely_pages
 from web.address_guard import refused_url
 from web.company_site import is_parked
@@ -43,7 +44,7 @@ class SiteVerdict(BaseModel):
 
     Attributes:
         url: as it was asked for.
-        status, reason: as in ``domain.company.pms.PmsDetection``; None when the site could not be judged for a fault of ours.
+        status, reason: as in ``domain.company.pms_detection.PmsDetection``; None when the site could not be judged for a fault of ours.
         detail: why the site could not be read, as a short code such as ``http_404``, ``robots`` or ``parked``.
         evidence: one sighting per PMS seen, the strongest kind first.
         other_products: HOA, short-term rental and add-on products seen; they are never the PMS.
@@ -124,8 +125,8 @@ async def detect_sites(web: WebClient, urls: Sequence[str], concurrency: int) ->
 
 async def detect_site(web: WebClient, url: str) -> SiteVerdict:
     """Read a site's home page and up to three likely pages, and judge them."""
-    kind = is_not_a_lead(url)
-    if kind not in (None, NotALead.FREE_HOST):
+    kind = excluded_site_kind(url)
+    if kind not in (None, ExcludedSiteKind.FREE_HOST):
         return _verdict(url, detect_pms([], site_problem="no_site"), (), f"{kind}_site")
     home = await web.fetch(url)
     if home.status != "ok":
@@ -138,8 +139,8 @@ async def detect_site(web: WebClient, url: str) -> SiteVerdict:
         if page.status == "ok":
             pages.append(page)
     detection = detect_pms([_site_page(page) for page in pages])
-    moved_to = is_not_a_lead(home.final_url)
-    detail = f"leads to a {moved_to} site" if moved_to not in (None, NotALead.FREE_HOST) else ""
+    moved_to = excluded_site_kind(home.final_url)
+    detail = f"leads to a {moved_to} site" if moved_to not in (None, ExcludedSiteKind.FREE_HOST) else ""
     return _verdict(url, detection, tuple(page.final_url for page in pages), detail)
 
 

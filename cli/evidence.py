@@ -13,7 +13,7 @@ from rich.text import Text
 
 from activities.export import selected_companies
 from cli.follow import print_json
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.delivery.evidence_cells import EvidenceCell, evidence_cells
 from runtime.process import load_settings, run_async
 from runtime.services import open_database

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from cli.follow import print_json
-from domain.company.hosts import is_not_a_lead, normalized_host, registrable_domain
-from domain.contact.contact import FREE_MAIL_DOMAINS, clean_email
+from domain.company.excluded_sites import excluded_site_kind
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email
 from domain.forgetting import Redactor
 from pms.accounts import is_account_host
 from runtime.process import UserError, load_settings, run_async
@@ -102,7 +103,7 @@ def subject_of(text: str) -> Subject:
     domain = registrable_domain(text)
     if domain is None or "." not in domain:
         raise UserError(f"{text!r} is neither an e-mail address nor a domain; {expected}")
-    why = "a free mail service" if domain in FREE_MAIL_DOMAINS else is_not_a_lead(text)
+    why = "a free mail service" if domain in FREE_MAIL_DOMAINS else excluded_site_kind(text)
     if why is not None:
         raise UserError(f"{text!r} is a site of many ({why.replace('_', ' ')}); {expected}")
     return Subject(kind="domain", value=domain)

@@ -20,7 +20,7 @@ from cli.follow import print_json
 from domain.company.suppression import SuppressionReason
 from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.imports.columns import COLUMNS, ImportKind
-from domain.imports.rows import ListedRow, RowError, Seed, customer_row, seed_row, suppression_row
+from domain.imports.rows import RowError, Seed, SuppressionChange, customer_row, seed_row, suppression_row
 from domain.imports.table import BadRow, Encoding, ImportFileError, Row, Table, encoding_of, open_table, text_lines
 from pms.accounts import find_account, is_account_host, portal_address
 from runtime.process import UserError, load_settings, run_async
@@ -46,7 +46,7 @@ _WHY_NOT_LISTED = {
 }
 _BAD_LISTED_MAX = 1000  # of a file that is imported without them: they have to be looked at one by one
 
-RowT = TypeVar("RowT", ListedRow, Seed)
+RowT = TypeVar("RowT", SuppressionChange, Seed)
 
 
 class BadRowShown(BaseModel):
@@ -186,7 +186,7 @@ class _Reading:
             except RowError as error:
                 self._is_bad(row.line, str(error))
                 continue
-            if found is None or (isinstance(found, ListedRow) and not found.is_listed):
+            if found is None or (isinstance(found, SuppressionChange) and not found.is_listed):
                 self.not_listed += 1
             if found is not None:
                 yield found

@@ -22,10 +22,16 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from cli.follow import print_json
-from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.company.criteria_verdicts import (
+    SETTLED_BEFORE_RESEARCH,
+    combine_verdicts,
+    grade_for_criteria,
+    judge_criteria,
+)
+from domain.company.facts import CompanyFacts
 from domain.company.hosts import registrable_domain
-from domain.company.pms import PmsDetection, SitePage
-from domain.company.verdicts import SETTLED_BEFORE_RESEARCH, decide, grade_for, judge
+from domain.company.pms_detection import PmsDetection, SitePage
+from domain.company.status import CompanyStatus
 from domain.request.progress import RunStatus
 from pms.detect import detect_pms
 from pms.facts import ReadPage, apply_detection
@@ -165,8 +171,8 @@ async def _stored_anew(
         if not now.delivered:
             judged = None
             if now.run_status is not RunStatus.COMPLETED:
-                icp = grade_for(now.criteria, facts) if now.researched else None
-                judged = (judge(now.criteria, facts, icp), icp)
+                icp = grade_for_criteria(now.criteria, facts) if now.researched else None
+                judged = (judge_criteria(now.criteria, facts, icp), icp)
             await redetect.save_detection(conn, now.company_id, facts, judged)
             await audit.record(
                 conn,
@@ -205,11 +211,11 @@ def _note(company: StoredCompany, facts: CompanyFacts) -> str:
         return "its next step decides" if under_way else ""
     if company.status not in (CompanyStatus.COMPLETE, CompanyStatus.REJECTED, CompanyStatus.NEEDS_REVIEW):
         return ""
-    icp = grade_for(company.criteria, facts) if company.researched else None
-    verdicts = judge(company.criteria, facts, icp)
+    icp = grade_for_criteria(company.criteria, facts) if company.researched else None
+    verdicts = judge_criteria(company.criteria, facts, icp)
     if not company.researched:
         verdicts = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
-    decided = decide(company.criteria, verdicts, icp, final=True)
+    decided = combine_verdicts(company.criteria, verdicts, icp, final=True)
     if decided.status is CompanyStatus.FOUND:
         return "" if company.status is CompanyStatus.COMPLETE else f"ended as {company.reason}, would now go on"
     return "" if decided.reason is company.reason else f"ended as {company.reason}, would now end as {decided.reason}"

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from domain.delivery.completeness import Bought
+from domain.delivery.completeness import ModelUsage
 from domain.request.decision import DecisionOption, DecisionRequest
 from domain.request.run_request import RunRequest
 from store.runs.runs import ListedRun, RunRow
@@ -87,16 +87,16 @@ def counts_line(view: RunView) -> str:
             f" · open: {live.open_discovery} searches, {live.open_research} in research,"
             f" {live.open_contacts} in contacts, {live.queued} waiting"
         )
-    return f"{text} · model calls {view.model_calls} · cost {cost_text(view.bought)}"
+    return f"{text} · model calls {view.model_calls} · cost {cost_text(view.model_usage)}"
 
 
-def cost_text(bought: Bought) -> str:
-    """What was bought in US dollars; what nobody knows the price of is never shown as $0."""
-    if not bought.unpriced_calls:
-        return f"${bought.cost_usd:.4f}"
-    some = bought.unpriced_calls < bought.model_calls
+def cost_text(usage: ModelUsage) -> str:
+    """The cost in US dollars. An unknown price is never shown as $0."""
+    if not usage.unpriced_calls:
+        return f"${usage.cost_usd:.4f}"
+    some = usage.unpriced_calls < usage.model_calls
     which = (
-        f" for {bought.unpriced_calls} of {bought.model_calls} calls; the others ${bought.cost_usd:.4f}" if some else ""
+        f" for {usage.unpriced_calls} of {usage.model_calls} calls; the others ${usage.cost_usd:.4f}" if some else ""
     )
     return f"unknown{which} (set {PRICE_SETTINGS})"
 

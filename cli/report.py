@@ -50,26 +50,30 @@ def completeness_lines(report: Completeness) -> list[str]:
     lines: list[str] = []
     if report.unproven:
         lines.append(f"Filled without words of their own: {_counts(report.unproven)}.")
-    neutralised = sum(count.neutralised for count in report.columns)
-    if neutralised:
-        lines.append(f"{neutralised:,} cells would be formulas in a spreadsheet: an apostrophe was put before them.")
+    escaped = sum(count.escaped for count in report.columns)
+    if escaped:
+        lines.append(f"{escaped:,} cells would be formulas in a spreadsheet: an apostrophe was put before them.")
     if report.unknown:
         lines.append(f"Kept out, since a hard criterion is unknown: {_counts(report.unknown)} (they need a look).")
     if report.dropped:
         lines.append(f"Left out, by reason: {_counts(report.dropped)}.")
-    each = per_company(report.bought, report.companies)
-    if each is not None and report.bought.model_calls:
+    each = per_company(report.model_usage, report.companies)
+    if each is not None and report.model_usage.model_calls:
         cost = each["cost_usd"]
         lines.append(
             f"Per delivered company: {each['model_calls']:g} model calls, {each['input_tokens']:,.0f} tokens in,"
-            f" {each['output_tokens']:,.0f} out, cost {cost_text(report.bought) if cost is None else f'${cost:.4f}'}."
+            f" {each['output_tokens']:,.0f} out, cost {cost_text(report.model_usage) if cost is None else f'${cost:.4f}'}."
         )
     return lines
 
 
 def _source_cost(view: RunView, source: SourceYield) -> str:
     has_asked = source.done > 0 and source.kind not in WITHOUT_MODEL
-    return "unknown" if view.bought.unpriced_calls and has_asked and not source.cost_usd else f"${source.cost_usd:.4f}"
+    return (
+        "unknown"
+        if view.model_usage.unpriced_calls and has_asked and not source.cost_usd
+        else f"${source.cost_usd:.4f}"
+    )
 
 
 def _column_texts(count: ColumnCount | None) -> tuple[str, str, str]:

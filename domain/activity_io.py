@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+from domain.company.status import CompanyStatus, Interruption, ReasonCode
 from domain.failures import Dependency, Outage
 from domain.request.decision import Decision, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus, Stage

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from domain.company.hosts import domain_tails, normalized_host
-from domain.company.identity import comparable_name
+from domain.company.hosts import host_and_parents, normalized_host
+from domain.company.identity import normalized_company_name
 
 MARK = "[forgotten]"
 """What stands where a name or an address was."""
@@ -160,7 +160,7 @@ def addresses_in(value: Any) -> set[str]:
 def is_within(host_or_url: str, domains: Collection[str]) -> bool:
     """Whether a host or address belongs to one of the domains, or to a host below it."""
     host = normalized_host(host_or_url)
-    return host is not None and any(tail in domains for tail in domain_tails(host))
+    return host is not None and any(tail in domains for tail in host_and_parents(host))
 
 
 def split_names(names: Iterable[str], borne_by_others: Iterable[str], *, firms: bool) -> tuple[str, ...]:
@@ -170,7 +170,8 @@ def split_names(names: Iterable[str], borne_by_others: Iterable[str], *, firms: 
     return tuple(
         name
         for name in names
-        if len(comparable_name(name).split()) < 2 or any(_found(_any([pattern(name)]), other) for other in others)
+        if len(normalized_company_name(name).split()) < 2
+        or any(_found(_any([pattern(name)]), other) for other in others)
     )
 
 
@@ -224,7 +225,7 @@ def _person(name: str) -> str:
 
 
 def _firm(name: str) -> str:
-    words = comparable_name(name).split()
+    words = normalized_company_name(name).split()
     if not words:
         return ""
     printed = [_spelled(word.strip(",.")) for word in name.split() if word.strip(",.")]

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyStatus
+from domain.company.criteria_verdicts import SETTLED_BEFORE_RESEARCH
 from domain.company.hosts import registrable_domain
-from domain.company.pms import SitePage
-from domain.company.verdicts import SETTLED_BEFORE_RESEARCH
+from domain.company.pms_detection import SitePage
+from domain.company.status import CompanyStatus
 from local.demo.truth import GoldCompany
 from pms.detect import detect_pms
 from store.database import Connection
@@ -180,7 +180,7 @@ def _is_qualified(row: dict[str, Any]) -> bool:
     }:
         return False
     settled = [verdict for verdict in row["verdicts"] if verdict["criterion"] in SETTLED_BEFORE_RESEARCH]
-    return all(verdict["met"] == "met" for verdict in settled)
+    return all(verdict["value"] == "met" for verdict in settled)
 
 
 def _not_qualified(company: GoldCompany | None, wanted: Wanted) -> str | None:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact.contact import person_key
+from domain.contact.person import person_key
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 

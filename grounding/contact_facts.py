@@ -11,20 +11,10 @@ from dataclasses import dataclass
 
 from agents.roles.contact_research import ContactsOutput, FoundPerson
 from domain.company.hosts import registrable_domain
-from domain.company.identity import phone_key
-from domain.contact.contact import (
-    FREE_MAIL_DOMAINS,
-    EmailStatus,
-    Person,
-    belongs_to,
-    clean_email,
-    clean_linkedin,
-    clean_name,
-    is_named_person,
-    is_role_mailbox,
-    person_key,
-    quality_score,
-)
+from domain.company.identity import normalized_phone
+from domain.contact.contact_selection import quality_score
+from domain.contact.email_address import FREE_MAIL_DOMAINS, EmailStatus, clean_email, email_belongs_to, is_role_mailbox
+from domain.contact.person import Person, clean_linkedin, clean_name, is_named_person, person_key
 from domain.evidence import Evidence
 from grounding.job_titles import TitleProblem, find_title
 from grounding.person_names import PageText
@@ -265,7 +255,7 @@ def _address_problem(answer: _Answer, found: FoundPerson, address: str, evidence
         return "role_mailbox"
     if is_disposable(address.rpartition("@")[2]):
         return "disposable"
-    if not belongs_to(address, answer.company_domains, published_by_company=True):
+    if not email_belongs_to(address, answer.company_domains, published_by_company=True):
         return "other_domain"
     if answer.words_beside(evidence.result_id, found.full_name, found.email or "") is None:
         return "not_next_to_name"
@@ -320,7 +310,7 @@ def _note(answer: _Answer, found: FoundPerson) -> tuple[str | None, Evidence | N
 def _phone(found: FoundPerson, grounder: Grounder, evidence: Evidence, office_phones: frozenset[str]) -> str | None:
     if found.phone is None:
         return None
-    phone = phone_key(found.phone)
+    phone = normalized_phone(found.phone)
     if phone is None or not contains(evidence.quote, found.phone):
         grounder.dropped["phone:not_in_quote"] += 1
         return None

@@ -18,7 +18,7 @@ import re
 from collections.abc import Collection
 from enum import StrEnum
 
-from domain.contact.contact import Level, rank_title
+from domain.contact.title_levels import TitleLevel, rank_title
 from grounding.person_names import NEAR_CHARS, TITLE_WORDS, folded
 from grounding.proximity import Cards, Mark
 
@@ -77,7 +77,7 @@ _FIRM = r"(?P<firm>[\w&'][\w&'. ]{1,60})"
 _IN_TITLE = re.compile(rf"(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?{_FIRM}", re.IGNORECASE)
 _BEHIND_TITLE = re.compile(rf"\s*(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?{_FIRM}", re.IGNORECASE)
 _TELLING_WORD_MIN = 4  # letters; shorter words stand in many a domain
-_OWNERLIKE = frozenset({Level.OWNER, Level.NONE})  # of a director or manager, "of" names a department
+_OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # of a director or manager, "of" names a department
 
 
 def find_title(

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from agents.loop import AskAgain, FollowUp
 from agents.roles.company_research import ResearchOutput
 from agents.site_pages import RESEARCH_PAGES, unread_pages
-from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType
-from domain.company.verdicts import Met, decide, grade_for, judge
+from domain.company.criteria_verdicts import VerdictValue, combine_verdicts, grade_for_criteria, judge_criteria
+from domain.company.facts import CompanyFacts, CompanyType
+from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria, CriterionKey
 from grounding.company_facts import proven_facts
 from store.tools.tool_results import ToolResult
@@ -47,15 +48,15 @@ def open_question(criteria: Criteria, known: CompanyFacts, company_domains: froz
 
 def open_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
     """Fields of the answer that would settle what is unknown of a company; none when it is rejected already."""
-    icp = grade_for(criteria, facts)
-    verdicts = judge(criteria, facts, icp)
+    icp = grade_for_criteria(criteria, facts)
+    verdicts = judge_criteria(criteria, facts, icp)
     # A tier that is too low now may rise with what is still unknown, so it rejects nobody here.
     settled = tuple(verdict for verdict in verdicts if verdict.criterion != "icp_tier_min")
-    if decide(criteria, settled, icp, final=False).status is CompanyStatus.REJECTED:
+    if combine_verdicts(criteria, settled, icp, final=False).status is CompanyStatus.REJECTED:
         return ()
-    unknown = [verdict.criterion for verdict in verdicts if verdict.met is Met.UNKNOWN]
+    unknown = [verdict.criterion for verdict in verdicts if verdict.value is VerdictValue.UNKNOWN]
     if criteria.icp_tier_min is not None and any(
-        verdict.criterion == "icp_tier_min" and verdict.met is Met.NOT_MET for verdict in verdicts
+        verdict.criterion == "icp_tier_min" and verdict.value is VerdictValue.NOT_MET for verdict in verdicts
     ):
         unknown += ["units"] if facts.units is None else []
     fields = [field for criterion in unknown for field in _FIELDS_OF.get(criterion, ())]

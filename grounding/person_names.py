@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from domain.contact.contact import is_named_person
+from domain.contact.person import is_named_person
 from grounding.quotes import comparable
 
 NEAR_CHARS = 400

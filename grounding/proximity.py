@@ -15,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
-from domain.contact.contact import is_role_mailbox
+from domain.contact.email_address import is_role_mailbox
 from grounding.person_names import NEAR_CHARS, PageText, PrintedName, folded, words_of
 
 # Bounded and anchored: on strangers' text, an open beginning would be tried from each character of a long run.

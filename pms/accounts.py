@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from domain.company.hosts import normalized_host
-from domain.company.pms import PmsVendor, PortalAccount
+from domain.company.pms_vendors import PmsVendor, PortalAccount
 from pms.rules import PmsRule, portal_account, rule_table
 
 

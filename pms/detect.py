@@ -1,6 +1,6 @@
 """Which pages of a company's site to read for its PMS, and what the pages read say together.
 
-Pure on stored pages. Fetching them is the gateway's work; the rule on the signals is ``domain.company.pms.verdict``.
+Pure on stored pages. Fetching them is the gateway's work; the rule on the signals is ``domain.company.pms_detection.pms_verdict``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
-from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain, same_site
-from domain.company.pms import PmsDetection, PmsSignal, SitePage, SiteProblem, page_key, verdict
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
+from domain.company.hosts import normalized_host, registrable_domain, same_registrable_domain
+from domain.company.pms_detection import PmsDetection, PmsSignal, SitePage, SiteProblem, page_key, pms_verdict
 from pms.rules import rule_table
 from pms.signals import PageReading, read_page, redirect_signals
 
@@ -38,7 +39,7 @@ def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
         key = page_key(url)
         path = urlsplit(url).path
         word = _likely_word(f"{path} {text}")
-        if key in seen or word is None or _NOT_A_PAGE.search(path) or not same_site(url, home_url):
+        if key in seen or word is None or _NOT_A_PAGE.search(path) or not same_registrable_domain(url, home_url):
             continue
         seen.add(key)
         by_word.setdefault(word, []).append((path.rstrip("/").count("/"), position, url))
@@ -89,7 +90,7 @@ def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = 
     # Words are asked only where they matter: they cost a tenth of the whole reading.
     is_seen = any(signal.category == "pms" for signal in signals)
     claimed = not is_seen and any(reading.claims_a_pms() for reading in readings)
-    return verdict(signals, len(clean), site_problem=site_problem, claimed_in_words=claimed)
+    return pms_verdict(signals, len(clean), site_problem=site_problem, claimed_in_words=claimed)
 
 
 _NOT_A_PAGE = re.compile(
@@ -127,9 +128,9 @@ def _is_product_host(url: str) -> bool:
 
 def _may_be_own(url: str) -> bool:
     """A company may live on a free host; it never lives in a directory, a network or a vendor's house."""
-    return is_not_a_lead(url) in (None, NotALead.FREE_HOST)
+    return excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST)
 
 
 def _has_moved(page: SitePage) -> bool:
     """The whole site answers from another domain: its home page was asked for, and a site of nobody else's answered."""
-    return urlsplit(page.url).path in ("", "/") and _may_be_own(page.url) and is_not_a_lead(page.final_url) is None
+    return urlsplit(page.url).path in ("", "/") and _may_be_own(page.url) and excluded_site_kind(page.final_url) is None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.company.facts import CompanyFacts
-from domain.company.pms import PmsDetection
+from domain.company.pms_detection import PmsDetection
 from domain.evidence import Evidence
 
 

@@ -18,8 +18,9 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from domain.company.hosts import domain_tails, registrable_domain
-from domain.company.pms import Confidence, PmsVendor, PortalAccount, Product, SignalKind, category_of
+from domain.company.hosts import host_and_parents, registrable_domain
+from domain.company.pms_detection import Confidence, SignalKind
+from domain.company.pms_vendors import PmsVendor, PortalAccount, Product, category_of
 
 Place: TypeAlias = Literal["link", "frame", "loaded", "script", "redirect", "text"]
 """Where an address stands: link or form; iframe; script or stylesheet; words of a script; redirect; visible text."""
@@ -141,7 +142,7 @@ class RuleTable:
         return self._rules_of(host) is not None
 
     def _find_rules(self, host: str) -> tuple[str, list[_Compiled]] | None:
-        for tail in domain_tails(host):
+        for tail in host_and_parents(host):
             rules = self._by_domain.get(tail)
             if rules is not None:
                 return host[: -len(tail) - 1], rules

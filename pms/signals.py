@@ -15,7 +15,8 @@ from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser
 
-from domain.company.pms import AddOn, PmsSignal, PmsVendor, SignalKind, SitePage
+from domain.company.pms_detection import PmsSignal, SignalKind, SitePage
+from domain.company.pms_vendors import AddOn, PmsVendor
 from pms.rules import Match, Place, rule_table
 
 MAX_EVIDENCE_LENGTH = 500

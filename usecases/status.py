@@ -9,8 +9,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from agents.cost import UnknownPriceError, price_usd
-from domain.company.facts import ReasonCode
-from domain.delivery.completeness import Bought, Completeness, measured, unknown_by_criterion
+from domain.company.status import ReasonCode
+from domain.delivery.completeness import Completeness, ModelUsage, count_columns, unknown_by_criterion
 from domain.request.decision import DecisionReason, DecisionRequest
 from domain.request.funnel import FunnelStep, funnel_steps
 from domain.request.progress import ENDED, RunProgress, RunStatus, Stage
@@ -39,7 +39,7 @@ class RunView(BaseModel):
         live: counts of what is open now; None when no worker answers, or the run has ended.
         waiting_for_worker: the run should be worked on, but no worker is there to do it.
         stranded: why no worker will ever take it up, and what to do; None where one can.
-        bought: exact, from the stored turns.
+        model_usage: exact, from the stored turns.
         refused: the newest answers that the run did not take, newest first.
         completeness: the report on what is delivered; None unless it was asked for.
     """
@@ -51,7 +51,7 @@ class RunView(BaseModel):
     contacts_ready: int
     funnel: dict[str, int]
     sources: list[SourceYield]
-    bought: Bought
+    model_usage: ModelUsage
     refused: tuple[RefusedAnswer, ...] = ()
     live: RunProgress | None = None
     waiting_for_worker: bool = False
@@ -68,7 +68,7 @@ class RunView(BaseModel):
     @property
     def cost_usd(self) -> float | None:
         """What the model's calls have cost; None when a call was made whose price nobody knows."""
-        return None if self.bought.unpriced_calls else self.bought.cost_usd
+        return None if self.model_usage.unpriced_calls else self.model_usage.cost_usd
 
     @property
     def surplus(self) -> int:
@@ -78,7 +78,7 @@ class RunView(BaseModel):
     @property
     def model_calls(self) -> int:
         """How often the model was called."""
-        return self.bought.model_calls
+        return self.model_usage.model_calls
 
     @property
     def funnel_steps(self) -> tuple[FunnelStep, ...]:
@@ -131,7 +131,7 @@ class RunView(BaseModel):
             "exhausted_kinds": list(self.live.exhausted_kinds) if self.live else [],
             "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "model_calls": self.model_calls,
-            "unpriced_calls": self.bought.unpriced_calls,
+            "unpriced_calls": self.model_usage.unpriced_calls,
             "completeness": self.completeness.document() if self.completeness else None,
             "decision": run.decision.model_dump(mode="json") if run.decision else None,
             "refused_answers": [answer.model_dump(mode="json") for answer in self.refused],
@@ -191,7 +191,7 @@ async def stored_view(
         ids = list(run.selected)
     else:
         ids = await companies.complete_in_order(conn, run.run_id, run.target_quantity)
-    bought = await _bought(conn, run.run_id, settings)
+    model_usage = await _model_usage(conn, run.run_id, settings)
     funnel = await companies.funnel(conn, run.run_id)
     return RunView(
         run=run,
@@ -199,16 +199,16 @@ async def stored_view(
         contacts_ready=await export_rows.contacts_selected(conn, ids),
         funnel=funnel,
         sources=await search_tasks.yield_by_kind(conn, run.run_id),
-        bought=bought,
+        model_usage=model_usage,
         refused=tuple(await audit.refused_answers(conn, run.run_id, _REFUSED_MAX)),
         live=live,
         waiting_for_worker=waiting_for_worker and run.status not in ENDED,
         stranded=stranded if run.status not in ENDED else None,
-        completeness=await _report(conn, run, ids, funnel, bought) if report else None,
+        completeness=await _report(conn, run, ids, funnel, model_usage) if report else None,
     )
 
 
-async def _bought(conn: Connection, run_id: UUID, settings: Settings | None) -> Bought:
+async def _model_usage(conn: Connection, run_id: UUID, settings: Settings | None) -> ModelUsage:
     """What the stored turns have cost. Those without a price get the one known now, if it is their model's (perhaps 0)."""
     spend = await runs.spend(conn, run_id)
     unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
@@ -216,7 +216,7 @@ async def _bought(conn: Connection, run_id: UUID, settings: Settings | None) -> 
         price = _price_now(settings, unpriced)
         unpriced_calls += unpriced.calls if price is None else 0
         cost_usd += price or 0.0
-    return Bought.model_validate({**spend, "cost_usd": cost_usd, "unpriced_calls": unpriced_calls})
+    return ModelUsage.model_validate({**spend, "cost_usd": cost_usd, "unpriced_calls": unpriced_calls})
 
 
 def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | None:
@@ -229,7 +229,7 @@ def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | No
 
 
 async def _report(
-    conn: Connection, run: RunRow, company_ids: list[UUID], funnel: dict[str, int], bought: Bought
+    conn: Connection, run: RunRow, company_ids: list[UUID], funnel: dict[str, int], model_usage: ModelUsage
 ) -> Completeness:
     async with conn.transaction():
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -238,10 +238,10 @@ async def _report(
     return Completeness(
         companies=len(company_rows),
         contacts=len(contact_rows),
-        columns=measured(company_rows, contact_rows),
+        columns=count_columns(company_rows, contact_rows),
         unknown=unknown_by_criterion(funnel),
         dropped=dropped,
-        bought=bought,
+        model_usage=model_usage,
     )
 
 

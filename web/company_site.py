@@ -8,10 +8,11 @@ from typing import Literal
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.company.hosts import is_company_domain, registrable_domain
+from domain.company.excluded_sites import is_company_domain
+from domain.company.hosts import registrable_domain
 from domain.company.identity import phones_in
 from domain.company.places import Place, addresses_in
-from domain.company.pms import PmsDetection, SitePage
+from domain.company.pms_detection import PmsDetection, SitePage
 from domain.evidence import Evidence
 from domain.failures import HOST_BUSY
 from pms.detect import detect_pms, likely_pages

@@ -11,7 +11,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from domain.company.hosts import NotALead, is_not_a_lead, registrable_domain
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
+from domain.company.hosts import registrable_domain
 from domain.company.identity import first_phone
 from pms.rules import portal_account
 
@@ -156,7 +157,7 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
             if url is None or registrable_domain(url) in (None, registrable_domain(page_url)):
                 continue
             # Maps and networks lead to nobody's site; a portal host is no lead either, but it leads to one.
-            if is_not_a_lead(url) in (None, NotALead.FREE_HOST) or portal_account(url) is not None:
+            if excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST) or portal_account(url) is not None:
                 return url
     return None
 
@@ -165,7 +166,7 @@ def _are_companies(entries: list[DirectoryEntry]) -> bool:
     if len(entries) < DIRECTORY_ENTRIES_MIN:
         return False
     enough = _PROVEN_SHARE_MIN * len(entries)
-    sites = {registrable_domain(entry.url) for entry in entries if entry.url and is_not_a_lead(entry.url) is None}
+    sites = {registrable_domain(entry.url) for entry in entries if entry.url and excluded_site_kind(entry.url) is None}
     # A menu's words are of the trade as well; but a list says more of each company than its name: where, what number.
     in_trade = sum(
         len(entry.text) > len(entry.name) + 2 and _TRADE_WORD.search(entry.name) is not None for entry in entries

@@ -1,7 +1,7 @@
 """Whether a domain takes mail, by its public DNS records (MX, else A and AAAA) and a list of disposable providers.
 
 Only names are asked for: no mail server is ever connected to (DOMAIN, "Contact": no SMTP probing). What the answers mean
-for a person's address is in ``domain/contact/email_status.py``.
+for a person's address is in ``domain/contact/email_verification.py``.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.resolver
 import structlog
 
-from domain.company.hosts import domain_tails, normalized_host
+from domain.company.hosts import host_and_parents, normalized_host
 from domain.contact.mail_domain import MailDomain, MailReason
 from web.deduplication import Deduplicator
 
@@ -134,7 +134,7 @@ def system_resolver(configuration: str = "/etc/resolv.conf") -> dns.asyncresolve
 def is_disposable(domain: str) -> bool:
     """Whether a domain, or one above it, is a disposable-mail provider's."""
     host = normalized_host(domain)
-    return host is not None and any(tail in _DISPOSABLE for tail in domain_tails(host))
+    return host is not None and any(tail in _DISPOSABLE for tail in host_and_parents(host))
 
 
 def _absolute_name(domain: str) -> dns.name.Name | None:

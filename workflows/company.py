@@ -5,8 +5,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from domain.activity_io import CompanyInput, CompanyOutcome
-    from domain.company.facts import CompanyStatus, Interruption, ReasonCode
-    from domain.contact.contact import CONTACT_ATTEMPTS_MAX
+    from domain.company.status import CompanyStatus, Interruption, ReasonCode
+    from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX
     from workflows import activity_stubs
     from workflows.outages import outage_from
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         RunStateInput,
         SearchTaskBatchInput,
     )
-    from domain.company.facts import Interruption
+    from domain.company.status import Interruption
     from domain.request.decision import (
         ENDING,
         Decision,

@@ -12,7 +12,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, SearchTaskInput, SearchTaskRef
-    from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+    from domain.company.status import CompanyStatus, Interruption, ReasonCode
     from domain.failures import Outage
     from domain.request.progress import Stage
     from workflows import activity_stubs

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.failures import Outage
 from domain.request.decision import DecisionReason
 from domain.request.search_plan import YIELD_WINDOW, TaskKind

@@ -15,7 +15,7 @@ from domain.activity_io import (
     Spend,
     WithdrawnCompany,
 )
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import YIELD_WINDOW, TaskKind, is_exhausted

@@ -1,7 +1,7 @@
 """The contact research agent: reads one company's pages and names its decision makers, each with a quote.
 
 It names people and what the pages publish about them. Which of them count as contacts, how they rank and how many are
-delivered is decided by code (``domain/contact/contact.py``).
+delivered is decided by code (``domain/contact/contact_selection.py``).
 """
 
 from pydantic import BaseModel, ConfigDict, Field

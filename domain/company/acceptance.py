@@ -4,9 +4,9 @@ Suppression and duplicates are never overruled (DOMAIN, "Suppression" and "Ident
 without contacts has nothing that could be delivered (DOMAIN, "Contact").
 """
 
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 
-OVERRULED = frozenset(
+OVERRIDABLE_REASONS = frozenset(
     code for code in ReasonCode if code.endswith(("_not_met", "_unknown")) or code is ReasonCode.ICP_DISQUALIFIED
 )
 """Ends that a person may overrule."""
@@ -23,7 +23,7 @@ def why_not_acceptable(status: CompanyStatus, reason: ReasonCode | None) -> str 
     """Why a person's word changes nothing for a company that ended like this; None when it does."""
     if status in _WHY_NOT:
         return _WHY_NOT[status]
-    if reason in OVERRULED:
+    if reason in OVERRIDABLE_REASONS:
         return None
     if reason is ReasonCode.CONTACTS_SHORT:
         return "it has too few decision makers who can be reached (contacts_short), so there is nobody to deliver"

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from domain.company.facts import CompanyFacts, CompanyType, IcpFit, IcpTier
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 
 Disqualifier = Literal[
     "hoa_only",
@@ -89,7 +89,7 @@ class IcpResult(BaseModel):
     upsell: bool
 
 
-def grade(facts: CompanyFacts, weights: IcpWeights | None = None, *, soft_not_met: int = 0) -> IcpResult:
+def grade_icp(facts: CompanyFacts, weights: IcpWeights | None = None, *, soft_not_met: int = 0) -> IcpResult:
     """Grade a company from its facts.
 
     Args:

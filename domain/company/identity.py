@@ -11,7 +11,7 @@ import phonenumbers
 from pydantic import BaseModel, ConfigDict
 from rapidfuzz.distance import JaroWinkler
 
-from domain.company.places import place_name
+from domain.company.places import normalized_city
 
 NAME_SIMILARITY_MIN = 0.90
 _LEGAL_SUFFIXES = re.compile(
@@ -40,7 +40,7 @@ class IdentityKeys(BaseModel):
         )
 
 
-def comparable_name(name: str) -> str:
+def normalized_company_name(name: str) -> str:
     """A company name without legal suffix, accents, punctuation or case."""
     folded = "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char))
     plain = re.sub(r"[^\w\s]", " ", _LEGAL_SUFFIXES.sub(" ", folded.replace("&", " and ")))
@@ -49,7 +49,7 @@ def comparable_name(name: str) -> str:
 
 def same_name(first: str, second: str) -> bool:
     """Whether two names in the same city mean the same company."""
-    one, other = comparable_name(first), comparable_name(second)
+    one, other = normalized_company_name(first), normalized_company_name(second)
     if not one or not other:
         return False
     return JaroWinkler.similarity(one, other) >= NAME_SIMILARITY_MIN
@@ -57,10 +57,10 @@ def same_name(first: str, second: str) -> bool:
 
 def name_key(name: str, city: str | None, state: str | None) -> str:
     """A stable key for a company of which only name and place are known."""
-    return f"{comparable_name(name)}|{place_name(city) if city else ''}|{state or ''}"
+    return f"{normalized_company_name(name)}|{normalized_city(city) if city else ''}|{state or ''}"
 
 
-def phone_key(text: str | None) -> str | None:
+def normalized_phone(text: str | None) -> str | None:
     """A US phone number in E.164 form, or None where the text is no possible number."""
     if not text:
         return None
@@ -79,10 +79,10 @@ _PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[
 
 def first_phone(text: str) -> str | None:
     """The first US phone number in a text, as it is printed there."""
-    return next((match[0] for match in _PHONE.finditer(text) if phone_key(match[0])), None)
+    return next((match[0] for match in _PHONE.finditer(text) if normalized_phone(match[0])), None)
 
 
 def phones_in(text: str) -> tuple[str, ...]:
     """Every US phone number in a text in E.164 form, in order, each once."""
-    keys = (phone_key(match[0]) for match in _PHONE.finditer(text))
+    keys = (normalized_phone(match[0]) for match in _PHONE.finditer(text))
     return tuple(dict.fromkeys(key for key in keys if key))

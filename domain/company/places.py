@@ -57,7 +57,7 @@ def state_code(text: str) -> str | None:
     return by_name.get(cleaned.lower())
 
 
-def place_name(text: str) -> str:
+def normalized_city(text: str) -> str:
     """A city name in comparable form: lower case, single spaces, no periods, Saint for St."""
     cleaned = " ".join(text.lower().replace(".", " ").split())
     return re.sub(r"^(st|ste)\b", "saint", cleaned)
@@ -95,7 +95,7 @@ def states_by_population() -> tuple[str, ...]:
     )
 
 
-def zip_position(zip_code: str) -> tuple[float, float] | None:
+def zip_coordinates(zip_code: str) -> tuple[float, float] | None:
     """Latitude and longitude of a five-digit ZIP code, or None when there is no such code."""
     row = _zip_row(zip_code)
     return (float(row["lat"]), float(row["long"])) if row else None
@@ -127,7 +127,7 @@ def miles_between(first: tuple[float, float], second: tuple[float, float]) -> fl
 
 def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
     """Cities of the data set within a radius of a ZIP code, largest first."""
-    center = zip_position(zip_code)
+    center = zip_coordinates(zip_code)
     if center is None:
         return ()
     near = [
@@ -180,11 +180,11 @@ def addresses_in(text: str) -> tuple[tuple[Place, str], ...]:
             continue
         city = _city_tail(match["city"], known.city if known else None)
         place = Place(city=city, state=state, zip=match["zip"])
-        found.setdefault((place_name(city), match["zip"]), (place, match[0]))
+        found.setdefault((normalized_city(city), match["zip"]), (place, match[0]))
     return tuple(found.values())
 
 
 def _city_tail(words: str, zip_city: str | None) -> str:
-    if zip_city is not None and place_name(words).endswith(place_name(zip_city)):
+    if zip_city is not None and normalized_city(words).endswith(normalized_city(zip_city)):
         return zip_city
     return words.strip()

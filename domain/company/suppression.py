@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.identity import comparable_name
+from domain.company.identity import normalized_company_name
 
 SuppressionReason = Literal["customer", "contacted", "do_not_contact"]
 
@@ -30,7 +30,7 @@ class Suppression(BaseModel):
     @property
     def name_key(self) -> str | None:
         """The name as the gate compares it (DOMAIN, "Suppression": normalised name + state)."""
-        return comparable_name(self.name) if self.name else None
+        return normalized_company_name(self.name) if self.name else None
 
     @property
     def entry_key(self) -> str:

@@ -2,7 +2,7 @@
 
 An address that no page prints is a guess unless the company's own addresses prove the rule it was made by, and a wrong address
 costs more than a missing one. So each doubt ends in nothing: about the pattern, about which of a name's words an address would
-be made of. Who gets such an address and with what status is in ``email_status.py``.
+be made of. Who gets such an address and with what status is in ``email_verification.py``.
 """
 
 import re
@@ -13,7 +13,7 @@ from itertools import product
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact.contact import FREE_MAIL_DOMAINS, clean_email, is_role_mailbox
+from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email, email_domain, is_role_mailbox
 
 
 class EmailPattern(StrEnum):
@@ -89,13 +89,13 @@ def infer_pattern(
         None when there is no such pattern, or more than one, or the domain is a free-mail provider's.
     """
     personal = sorted(
-        (one for one in published if domain_of(one.email) == domain and not is_role_mailbox(one.email)),
+        (one for one in published if email_domain(one.email) == domain and not is_role_mailbox(one.email)),
         key=lambda one: (one.email, one.full_name),
     )
     fitting = [pattern for pattern in EmailPattern if all(_may_be_made_by(pattern, one) for one in personal)]
     if domain in FREE_MAIL_DOMAINS or len(fitting) != 1:
         return None
-    strangers = [_local(email) for email in unnamed if domain_of(email) == domain and not is_role_mailbox(email)]
+    strangers = [_local(email) for email in unnamed if email_domain(email) == domain and not is_role_mailbox(email)]
     if not all(_SHAPES[fitting[0]].fullmatch(local) for local in strangers):
         return None
     proofs = [one for one in personal if local_part(fitting[0], one.full_name) == _local(one.email)]
@@ -109,11 +109,6 @@ def local_part(pattern: EmailPattern, full_name: str) -> str | None:
     if len(readings) != 1 or min(map(len, readings[0])) == 1:
         return None
     return _made(pattern, *readings[0])
-
-
-def domain_of(email: str) -> str:
-    """What stands after the @."""
-    return email.rpartition("@")[2].lower()
 
 
 def _local(email: str) -> str:

@@ -47,7 +47,7 @@ def _rules(file: FileKind, *columns: tuple[str, Basis, str]) -> tuple[ColumnRule
 
 
 _GRADED = "computed in code from the proven facts (domain/company/icp.py)"
-_RANKED = "computed in code from the proven title (domain/contact/contact.py)"
+_RANKED = "computed in code from the proven title (domain/contact/title_levels.py)"
 _OF_COMPANY = "repeats the companies file, where it is counted"
 _CLOCK = "when the row was stored, by our own clock"
 _PERSON = "words of the company's own page that hold the name and the title"
@@ -85,7 +85,7 @@ COLUMN_RULES: tuple[ColumnRule, ...] = (
         (
             "quality_score",
             Basis.COMPUTED,
-            "computed in code from level, reach and evidence (domain/contact/contact.py)",
+            "computed in code from level, reach and evidence (domain/contact/contact_selection.py)",
         ),
         ("company_name", Basis.COPIED, _OF_COMPANY),
         ("company_domain", Basis.COPIED, _OF_COMPANY),
@@ -112,7 +112,7 @@ class ColumnCount(BaseModel):
 
     Attributes:
         proven: filled cells with proof; None where the column needs none.
-        neutralised: filled cells that a spreadsheet would take for a formula, delivered behind an apostrophe.
+        escaped: filled cells that a spreadsheet would take for a formula, delivered behind an apostrophe.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -123,7 +123,7 @@ class ColumnCount(BaseModel):
     rows: int
     filled: int
     proven: int | None
-    neutralised: int
+    escaped: int
 
     @property
     def filled_pct(self) -> float | None:
@@ -136,7 +136,7 @@ class ColumnCount(BaseModel):
         return None if self.proven is None else percent(self.proven, self.filled)
 
 
-class Bought(BaseModel):
+class ModelUsage(BaseModel):
     """What the model's calls of a run came to.
 
     Attributes:
@@ -168,14 +168,14 @@ class Completeness(BaseModel):
     columns: tuple[ColumnCount, ...]
     unknown: dict[str, int]
     dropped: dict[str, int]
-    bought: Bought
+    model_usage: ModelUsage
 
     @property
     def unproven(self) -> dict[str, int]:
         """Filled cells without words of their own, by column: addresses that follow a proven pattern; any other is a
         defect of ours."""
         missing = {count.column: count.filled - count.proven for count in self.columns if count.proven is not None}
-        return most_first(missing)
+        return largest_first(missing)
 
     def document(self) -> dict[str, Any]:
         """The report as ``--json`` prints it. Shares are percent; ``per_company`` is per delivered company."""
@@ -189,12 +189,12 @@ class Completeness(BaseModel):
             "unproven": self.unproven,
             "unknown": self.unknown,
             "dropped": self.dropped,
-            "bought": self.bought.model_dump(),
-            "per_company": per_company(self.bought, self.companies),
+            "model_usage": self.model_usage.model_dump(),
+            "per_company": per_company(self.model_usage, self.companies),
         }
 
 
-def measured(companies: Sequence[FileRow], contacts: Sequence[FileRow]) -> tuple[ColumnCount, ...]:
+def count_columns(companies: Sequence[FileRow], contacts: Sequence[FileRow]) -> tuple[ColumnCount, ...]:
     """Every column of both files counted, in their order."""
     rows = {"companies": companies, "contacts": contacts}
     return tuple(_count(rule, rows[rule.file]) for rule in COLUMN_RULES)
@@ -222,25 +222,25 @@ def unknown_by_criterion(funnel: Mapping[str, int]) -> dict[str, int]:
         funnel: companies by reason code of their end; a company ends for the first criterion that keeps it out.
     """
     ended = {reason.removesuffix("_unknown"): count for reason, count in funnel.items() if reason.endswith("_unknown")}
-    return most_first(ended)
+    return largest_first(ended)
 
 
-def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+def largest_first(counts: Mapping[str, int]) -> dict[str, int]:
     """Counts above 0, the largest first, equal ones by name."""
     return dict(
         sorted(((name, count) for name, count in counts.items() if count), key=lambda item: (-item[1], item[0]))
     )
 
 
-def per_company(bought: Bought, companies: int) -> dict[str, float | None] | None:
+def per_company(usage: ModelUsage, companies: int) -> dict[str, float | None] | None:
     """Calls, tokens and US dollars for each delivered company; None before the first. An unknown cost is None."""
     if companies == 0:
         return None
     return {
-        "model_calls": round(bought.model_calls / companies, 2),
-        "input_tokens": round(bought.input_tokens / companies, 1),
-        "output_tokens": round(bought.output_tokens / companies, 1),
-        "cost_usd": None if bought.unpriced_calls else round(bought.cost_usd / companies, 6),
+        "model_calls": round(usage.model_calls / companies, 2),
+        "input_tokens": round(usage.input_tokens / companies, 1),
+        "output_tokens": round(usage.output_tokens / companies, 1),
+        "cost_usd": None if usage.unpriced_calls else round(usage.cost_usd / companies, 6),
     }
 
 
@@ -250,13 +250,13 @@ def percent(part: int, whole: int) -> float | None:
 
 
 def _count(rule: ColumnRule, rows: Sequence[FileRow]) -> ColumnCount:
-    filled = proven = neutralised = 0
+    filled = proven = escaped = 0
     for row in rows:
         value = row.cells[rule.column]
         text = cell(value)
         filled += bool(text)
         proven += bool(text) and rule.column in row.proven
-        neutralised += text.startswith("'") and not str(value).lstrip().startswith("'")
+        escaped += text.startswith("'") and not str(value).lstrip().startswith("'")
     return ColumnCount(
         file=rule.file,
         column=rule.column,
@@ -264,5 +264,5 @@ def _count(rule: ColumnRule, rows: Sequence[FileRow]) -> ColumnCount:
         rows=len(rows),
         filled=filled,
         proven=proven if rule.needs_proof else None,
-        neutralised=neutralised,
+        escaped=escaped,
     )

@@ -53,7 +53,7 @@ class CsvFile(BaseModel):
     rows: int
 
 
-def neutralised(text: str) -> str:
+def escape_formula(text: str) -> str:
     """A cell's text that no spreadsheet takes for a formula: an apostrophe is put before one that would be.
 
     Control characters are dropped and line breaks, tabs and typographic spaces become spaces, so that a row stays one line.
@@ -64,7 +64,7 @@ def neutralised(text: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a cell. None is an empty cell; times are UTC in ISO 8601 with a Z; numbers are never neutralised."""
+    """A value as a cell. None is an empty cell; times are UTC in ISO 8601 with a Z; numbers are never escaped."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -75,7 +75,7 @@ def cell(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:g}"
-    return neutralised(str(value))
+    return escape_formula(str(value))
 
 
 def render_files(

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.icp import IcpResult
-from domain.contact.contact import Department, EmailStatus, Person, Seniority
+from domain.contact.email_address import EmailStatus
+from domain.contact.person import Person
+from domain.contact.title_levels import Department, Seniority
 from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, cell
 from domain.evidence import Evidence
 
@@ -197,10 +199,10 @@ def _contact_grounds(contact: ContactRecord) -> dict[str, _Ground]:
         "linkedin_url": _quoted(
             person.linkedin_url, person.linkedin_evidence, "the address stands on the page of these words"
         ),
-        "department": _computed(contact.department, "the title (domain/contact/contact.py)"),
-        "seniority": _computed(contact.seniority, "the title (domain/contact/contact.py)"),
+        "department": _computed(contact.department, "the title (domain/contact/title_levels.py)"),
+        "seniority": _computed(contact.seniority, "the title (domain/contact/title_levels.py)"),
         "quality_score": _computed(
-            contact.quality_score, "the title's level, reach and evidence (domain/contact/contact.py)"
+            contact.quality_score, "the title's level, reach and evidence (domain/contact/contact_selection.py)"
         ),
         "personalization_notes": _quoted(person.note, person.note_evidence),
         "created_at": _recorded(contact.created_at, "when the person was stored"),
@@ -221,7 +223,7 @@ def _email_status(person: Person) -> _Ground:
     published = person.email_status is EmailStatus.PUBLISHED
     rule = "the address stands on the company's page, next to the name" if published else "what a check of it said"
     url = person.email_evidence.url if person.email_evidence else None
-    return _computed(person.email_status.value, f"{rule} (domain/contact/contact.py, EmailStatus)", url)
+    return _computed(person.email_status.value, f"{rule} (domain/contact/email_address.py, EmailStatus)", url)
 
 
 def _quoted(value: object, evidence: Evidence | None, rule: str | None = None) -> _Ground:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.csv_files import CsvFile, cell
 from domain.evidence import Evidence
 

@@ -10,12 +10,13 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
-from domain.company.identity import comparable_name, phone_key
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.company.identity import normalized_company_name, normalized_phone
 from domain.company.places import state_code
-from domain.company.pms import PmsVendor, PortalAccount, canonical_vendor, nearest_vendor
+from domain.company.pms_vendors import PmsVendor, PortalAccount, canonical_vendor, nearest_vendor
 from domain.company.suppression import Suppression, SuppressionReason
-from domain.contact.contact import FREE_MAIL_DOMAINS
+from domain.contact.email_address import FREE_MAIL_DOMAINS
 from domain.imports.columns import header_key
 from domain.imports.table import Row
 
@@ -32,7 +33,7 @@ class RowError(ValueError):
     """What is wrong with a row, for the person who has to mend it."""
 
 
-class ListedRow(BaseModel):
+class SuppressionChange(BaseModel):
     """What a row does to the suppression list. Several domains of a company are an entry each.
 
     Attributes:
@@ -70,7 +71,7 @@ PortalAddress = Callable[[PortalAccount], str | None]
 
 def suppression_row(
     row: Row, source: str, is_account_host: IsAccountHost, default_reason: SuppressionReason = "do_not_contact"
-) -> ListedRow | None:
+) -> SuppressionChange | None:
     """A row of a do-not-contact or contacted list; None where its "do not contact" column says no and nothing else speaks.
     Of several such columns one yes is enough, and of several dates of contact the latest counts.
 
@@ -92,10 +93,10 @@ def suppression_row(
         if contacted_at is None:
             return None  # the box of a list of all companies is not ticked
         reason = "contacted"
-    return ListedRow(entries=_entries(row, reason or default_reason, contacted_at, source, is_account_host))
+    return SuppressionChange(entries=_entries(row, reason or default_reason, contacted_at, source, is_account_host))
 
 
-def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: datetime) -> ListedRow:
+def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: datetime) -> SuppressionChange:
     """A row of a customer list. A customer counts as churned only when nothing in the row says otherwise (fails closed):
     every status and every date given must say so, and a date to come is a customer still.
 
@@ -109,7 +110,7 @@ def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: dat
             raise RowError(f"status is {_shown(status)}; expected one of {', '.join(sorted(_CURRENT | _CHURNED))}")
         said_churned.append(key in _CHURNED)
     entries = _entries(row, "customer", None, source, is_account_host)
-    return ListedRow(entries=entries, is_listed=not (said_churned and all(said_churned)))
+    return SuppressionChange(entries=entries, is_listed=not (said_churned and all(said_churned)))
 
 
 def seed_row(row: Row, find_account: FindAccount, portal_address: PortalAddress) -> Seed:
@@ -142,7 +143,7 @@ def seed_row(row: Row, find_account: FindAccount, portal_address: PortalAddress)
     if account is None:
         raise RowError("no account; expected a vendor with a slug, or a portal address")
     website, phone = row.first("website"), row.first("phone")
-    if phone and phone_key(phone) is None:
+    if phone and normalized_phone(phone) is None:
         raise RowError(f"phone is {_shown(phone)}; expected a US number with its area code")
     return Seed(
         vendor=account.vendor,
@@ -152,7 +153,7 @@ def seed_row(row: Row, find_account: FindAccount, portal_address: PortalAddress)
         city=row.first("city"),
         state=_state(row),
         website=_address(website) if website else None,
-        phone=phone_key(phone),
+        phone=normalized_phone(phone),
     )
 
 
@@ -161,7 +162,7 @@ def _entries(
 ) -> tuple[Suppression, ...]:
     domains = dict.fromkeys(_own_domain("domain", value, is_account_host) for value in row.all("domain"))
     name, state = row.first("company_name"), _state(row)
-    if name and not comparable_name(name):
+    if name and not normalized_company_name(name):
         raise RowError(f"company_name is {_shown(name)}; expected a name, not a legal form alone")
     if not domains and not (name and state):
         given = f"only company_name {_shown(name)}" if name else "neither"
@@ -179,11 +180,11 @@ def _own_domain(column: str, value: str, is_account_host: IsAccountHost) -> str:
         raise RowError(f"{column} is {_shown(value)}, which is no domain; {expected}")
     if is_account_host(host):
         return host
-    why = is_not_a_lead(host)
+    why = excluded_site_kind(host)
     domain = registrable_domain(host)
     if domain in FREE_MAIL_DOMAINS:
         raise RowError(f"{column} is {_shown(value)}, a free mail service that many companies use; {expected}")
-    if domain is None or why is NotALead.NO_DOMAIN:
+    if domain is None or why is ExcludedSiteKind.NO_DOMAIN:
         raise RowError(
             f"{column} is {_shown(value)}, which nobody can register (an IP address or a bare suffix); {expected}"
         )

@@ -259,7 +259,7 @@ def _plain(value: str) -> tuple[str, str]:
     if _CONTROL.search(value):
         return value, "holds a control character or a line break; expected one line of text"
     if value.startswith("'") and value[1:].lstrip().startswith(("=", "+", "-", "@")):
-        return value[1:].strip(), ""  # neutralised for spreadsheets, as our own exports do: it is text
+        return value[1:].strip(), ""  # escaped for spreadsheets, as our own exports do: it is text
     if _FORMULA.match(value):
         return value, f"holds a formula ({value[:30]!r}); expected its value: paste values only, and save again"
     return value, ""

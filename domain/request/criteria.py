@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz, process
 
+from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
 from domain.company.facts import CompanyType, IcpTier
-from domain.company.hosts import NotALead, is_not_a_lead, normalized_host, registrable_domain
+from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.places import state_code, state_names, zip_place
-from domain.company.pms import PmsVendor, canonical_vendor, nearest_vendor
+from domain.company.pms_vendors import PmsVendor, canonical_vendor, nearest_vendor
 
 CriterionKey = Literal["pms", "pms_exclude", "place", "units", "company_types", "icp_tier_min"]
 
@@ -302,7 +303,7 @@ def _domains(key: str, value: object) -> tuple[str, ...]:
         if domain is None or host is None:
             raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
         # A portal host names one customer of the vendor; the vendor's domain would name all or none.
-        domains.append(host if is_not_a_lead(domain) is NotALead.VENDOR else domain)
+        domains.append(host if excluded_site_kind(domain) is ExcludedSiteKind.VENDOR else domain)
     return tuple(dict.fromkeys(domains))
 
 

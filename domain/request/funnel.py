@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 
 _GATES: tuple[tuple[str, frozenset[str]], ...] = (
     ("alive", frozenset({ReasonCode.SITE_DEAD, ReasonCode.SITE_BLOCKED})),

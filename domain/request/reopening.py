@@ -1,6 +1,6 @@
 """Which ended companies a decision may let in after all: they are judged anew under the amended criteria. Pure."""
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.request.decision import Decision, DecisionAction
 
 _REOPENED: dict[DecisionAction, tuple[ReasonCode, ...]] = {

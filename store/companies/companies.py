@@ -9,11 +9,12 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from domain.activity_io import CompanyRef
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.criteria_verdicts import Verdict
+from domain.company.facts import CompanyFacts
 from domain.company.icp import IcpResult
 from domain.company.identity import IdentityKeys, same_name
-from domain.company.places import place_name
-from domain.company.verdicts import Verdict
+from domain.company.places import normalized_city
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.evidence import Evidence
 from store.database import Connection
 
@@ -275,7 +276,7 @@ async def _owner_by_name(conn: Connection, run_id: UUID, company_id: UUID, keys:
         (run_id, company_id, keys.state),
     )
     for row in await cursor.fetchall():
-        same_city = row["city"] is not None and place_name(row["city"]) == place_name(keys.city)
+        same_city = row["city"] is not None and normalized_city(row["city"]) == normalized_city(keys.city)
         if same_city and same_name(row["name"], keys.name):
             owner: UUID = row["company_id"]
             return owner

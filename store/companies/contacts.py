@@ -5,7 +5,9 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact.contact import Person, person_key, quality_score, rank_title
+from domain.contact.contact_selection import quality_score
+from domain.contact.person import Person, person_key
+from domain.contact.title_levels import rank_title
 from store.database import Connection
 
 

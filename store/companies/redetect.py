@@ -12,9 +12,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.criteria_verdicts import Verdict
+from domain.company.facts import CompanyFacts
 from domain.company.icp import IcpResult
-from domain.company.verdicts import Verdict
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria
 from domain.request.progress import RunStatus
 from store.companies import companies

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.icp import IcpResult
-from domain.contact.contact import Person, person_key
+from domain.contact.person import Person, person_key
 from store.companies.companies import SitePageRef
 from store.database import Connection
 

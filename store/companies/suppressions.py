@@ -6,9 +6,9 @@ transaction holds both, so the gate sees the list before an import or after it, 
 
 from collections.abc import Iterable, Sequence
 
-from domain.company.identity import comparable_name
+from domain.company.identity import normalized_company_name
 from domain.company.suppression import Suppression, SuppressionReason
-from domain.imports.rows import ListedRow
+from domain.imports.rows import SuppressionChange
 from store.companies.imported import ImportCounts
 from store.database import Connection
 
@@ -17,12 +17,12 @@ __all__ = ["Suppression", "SuppressionReason", "find_match", "merge_staged", "st
 
 async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
     """Add entries; one that is already listed is updated. Returns how many were given. Needs an open transaction."""
-    count = await stage(conn, [ListedRow(entries=(entry,)) for entry in entries])
+    count = await stage(conn, [SuppressionChange(entries=(entry,)) for entry in entries])
     await merge_staged(conn)
     return count
 
 
-async def stage(conn: Connection, rows: Iterable[ListedRow]) -> int:
+async def stage(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
     """Put rows aside, in a stream, until ``merge_staged`` or the end of the transaction. Returns how many entries they hold.
 
     A domain and a name with its state are listed apart, the latter beside the domain that it was given with: two rows of one
@@ -168,7 +168,7 @@ async def find_match(
         """,
         {
             "domains": list(domains),
-            "name_key": comparable_name(name),
+            "name_key": normalized_company_name(name),
             "states": list(states),
             "days": contacted_days,
         },

@@ -6,7 +6,7 @@ Each is told to its run once: by the check that took it out, or that found it fo
 from uuid import UUID
 
 from domain.activity_io import WithdrawnCompany
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from store.database import Connection
 from store.runs import audit
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from domain.company.hosts import registrable_domain
-from domain.delivery.completeness import FileRow, most_first, proven_columns
+from domain.delivery.completeness import FileRow, largest_first, proven_columns
 from domain.evidence import Evidence
 from store.database import Connection
 from store.delivery import export_rows
@@ -69,7 +69,7 @@ async def dropped_claims(conn: Connection, run_id: UUID) -> dict[str, int]:
         """,
         (run_id,),
     )
-    return most_first({row["claim"]: row["claims"] for row in await cursor.fetchall()})
+    return largest_first({row["claim"]: row["claims"] for row in await cursor.fetchall()})
 
 
 async def unpriced_calls(conn: Connection, run_id: UUID) -> list[UnpricedCalls]:

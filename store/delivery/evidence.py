@@ -11,8 +11,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyStatus, ReasonCode
 from domain.company.hosts import registrable_domain
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.evidence_cells import CompanyRecord, ContactRecord
 from domain.delivery.rejected_rows import NOT_DELIVERED, EndedCompany
 from store.database import Connection

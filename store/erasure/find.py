@@ -9,8 +9,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.hosts import is_company_domain, normalized_host, registrable_domain
-from domain.company.identity import comparable_name
+from domain.company.excluded_sites import is_company_domain
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.company.identity import normalized_company_name
 from domain.forgetting import MARK, HashKind, Traces, digest, is_within, split_names
 from store.database import Connection
 
@@ -131,10 +132,10 @@ async def _find_company(conn: Connection, subject: Subject) -> Found:
         mark=MARK,
     )
     states = {row["state"] for row in [*rows, *seeds]}
-    same = {comparable_name(name) for name in firms}
+    same = {normalized_company_name(name) for name in firms}
     for row in nameless:  # named and not looked at yet: the same firm, as far as anything says
         is_same_place = row["state"] in states or row["state"] is None or states <= {None}
-        if comparable_name(row["name"]) in same and is_same_place:
+        if normalized_company_name(row["name"]) in same and is_same_place:
             ids.add(row["company_id"])
     people = await _rows(
         conn,

@@ -1,7 +1,7 @@
 -- Accounts at software vendors, as imported lists give them: where to look, never proof. Every column but the key is as the list
 -- has it; a company found by a seed goes the whole way of any other.
 CREATE TABLE pms_subdomains (
-    vendor       text NOT NULL,                   -- canonical name (domain/company/pms.py)
+    vendor       text NOT NULL,                   -- canonical name (domain/company/pms_vendors.py)
     slug         text NOT NULL,                   -- the account's name in the vendor's portal addresses
     portal_url   text,
     company_name text,

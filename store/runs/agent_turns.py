@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.storable_text import storable
 from store.database import Connection
 

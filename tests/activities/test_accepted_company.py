@@ -12,7 +12,7 @@ from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
 from cli.accept import accept_company
 from domain.activity_io import CompanyInput, CompanyRef
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.company.suppression import Suppression
 from domain.delivery.evidence_cells import evidence_cells
 from domain.request.run_request import RunRequest
@@ -95,7 +95,7 @@ async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_m
         results = {row["result_id"] for row in await cursor.fetchall()}
     assert research is not None
     assert research.icp is not None, "graded like any other"
-    met = {verdict["criterion"]: verdict["met"] for verdict in stored["verdicts"]}
+    met = {verdict["criterion"]: verdict["value"] for verdict in stored["verdicts"]}
     assert met == {"pms": "not_met", "place": "met"}, "the verdict stays what it is"
     cells = evidence_cells(delivered.record)
     facts = [cell for cell in cells if cell.basis == "quoted" and cell.column != "company_name"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from activities.contacts import ContactActivities
 from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef
-from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.company.facts import CompanyFacts
+from domain.company.status import CompanyStatus
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings

@@ -10,7 +10,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.emails import EmailActivities
 from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.facts import CompanyFacts
-from domain.contact.contact import EmailStatus, Person
+from domain.contact.email_address import EmailStatus
+from domain.contact.person import Person
 from domain.request.run_request import RunRequest
 from store.companies import contacts
 from store.database import Connection, Database

@@ -8,9 +8,10 @@ from uuid import UUID
 from activities.questions import options_for
 from activities.runs import RunActivities
 from domain.activity_io import QuestionInput
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import parse_criteria
 from domain.request.decision import DecisionAction, DecisionOption, DecisionReason
 from domain.request.progress import Stage

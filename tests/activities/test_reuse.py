@@ -17,7 +17,7 @@ from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
 from domain.activity_io import CompanyInput, Spend
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria, parse_criteria
 from domain.request.run_request import RunRequest
 from settings import Settings

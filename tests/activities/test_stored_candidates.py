@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from activities.stored_candidates import stored_candidates, wanted_of
-from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType, ReasonCode
-from domain.company.icp import grade
+from domain.company.facts import CompanyFacts, CompanyType
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria, parse_criteria
 from store.companies import companies, research_cache, stored_sources, suppressions
 from store.companies.suppressions import Suppression
@@ -51,7 +52,7 @@ async def add_known(
     await companies.save_research(conn, run.run_id, company_id, facts, [], None, pages=[], dropped={}, researched=True)
     await research_cache.keep_site(conn, company_id, facts, [], datetime.now(UTC))
     await research_cache.keep_research(
-        conn, company_id, facts, grade(facts), version=1, researched_at=datetime.now(UTC)
+        conn, company_id, facts, grade_icp(facts), version=1, researched_at=datetime.now(UTC)
     )
     await companies.end_company(conn, company_id, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
     return company_id

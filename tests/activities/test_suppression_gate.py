@@ -27,7 +27,7 @@ from crm.hubspot import HubSpotCompanies, http_client
 from domain.activity_io import SuppressionCheckInput
 from domain.company.facts import CompanyFacts
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.company.suppression import Suppression, SuppressionReason
 from domain.evidence import Evidence
 from domain.failures import DEPENDENCY_FAILURES

@@ -18,7 +18,8 @@ from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
 from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
+from domain.company.status import CompanyStatus, ReasonCode
 from settings import Settings
 from store.companies import companies
 from store.companies.companies import SitePageRef

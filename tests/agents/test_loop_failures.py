@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import Limits
 from local.demo.world import DEFAULT_SEED, generate_world

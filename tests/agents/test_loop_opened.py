@@ -19,7 +19,7 @@ from agents.loop import FollowUp
 from agents.roles import company_research
 from agents.roles.company_research import ResearchOutput
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.request.run_request import Limits
 from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings

@@ -10,7 +10,7 @@ from agents.prompt_fencing import FENCE_NOTICE, fenced
 from agents.role import AgentRole
 from agents.roles import company_research, contact_research, discovery
 from agents.tool_calls import definitions
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 
 ROLES = [discovery.ROLE, company_research.ROLE, contact_research.ROLE]
 ROLES_BY_NAME = [pytest.param(role, id=role.name) for role in ROLES]

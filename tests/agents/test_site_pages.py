@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agents.roles.company_research import ResearchOutput
 from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, unread_pages
 from domain.company.facts import CompanyFacts, CompanyType, UnitsEvidence
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.evidence import Evidence
 from domain.request.criteria import parse_criteria
 from grounding.open_questions import open_fields, open_question

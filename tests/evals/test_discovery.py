@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
-from domain.company.pms import PmsVendor
-from domain.company.verdicts import judge
+from domain.company.criteria_verdicts import judge_criteria
+from domain.company.facts import CompanyFacts
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
 from evals.discovery import report
 from evals.discovery_measures import Measures, Wanted, measure
@@ -30,7 +31,7 @@ async def _judged(conn: Connection, run_id: UUID, company: GoldCompany, facts: C
     run = await runs.get_run(conn, run_id)
     company_id = await add_company(conn, run_id, company.name)
     await companies.set_own_site(conn, company_id, str(company.domain), str(company.website), ())
-    verdicts = [verdict for verdict in judge(run.criteria, facts, None) if verdict.criterion == "pms"]
+    verdicts = [verdict for verdict in judge_criteria(run.criteria, facts, None) if verdict.criterion == "pms"]
     await companies.save_research(
         conn, run_id, company_id, facts, verdicts, None, pages=(), dropped={}, researched=False
     )

@@ -9,10 +9,11 @@ import pytest
 
 from activities.export import render_run
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
-from domain.company.icp import grade
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.contact.contact import EmailStatus, Person
+from domain.company.pms_vendors import PmsVendor
+from domain.contact.email_address import EmailStatus
+from domain.contact.person import Person
 from domain.evidence import Evidence
 from domain.request.progress import RunStatus
 from evals.quality import report
@@ -89,7 +90,7 @@ def test_the_tier_of_gold_is_that_of_the_published_rules() -> None:
     """Written down twice on purpose; where the two part, either the rules have changed or one is wrong."""
     readable = [c for c in GOLD if c.company_type != "unknown" and not c.icp_disqualifiers]
     assert len(readable) > 100
-    assert [c.name for c in readable if gold_tier(c) != grade(_true_facts(c)).tier.value] == []
+    assert [c.name for c in readable if gold_tier(c) != grade_icp(_true_facts(c)).tier.value] == []
 
 
 async def test_every_figure_counts_what_its_name_says(database: Database) -> None:
@@ -192,7 +193,7 @@ async def _run(conn: Connection, found: dict[str, tuple[CompanyFacts, Person]]) 
         )
         await companies.set_own_site(conn, company_id, str(company.domain), str(company.website), ())
         await companies.save_research(
-            conn, request.run_id, company_id, facts, (), grade(facts), pages=(), dropped={}, researched=True
+            conn, request.run_id, company_id, facts, (), grade_icp(facts), pages=(), dropped={}, researched=True
         )
         await contacts.save_people(conn, request.run_id, company_id, [person])
         await contacts.set_selection(conn, company_id, [person])

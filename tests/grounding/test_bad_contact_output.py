@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from agents.roles.contact_research import ContactsOutput
-from domain.contact.contact import Person, select_contacts
+from domain.contact.contact_selection import select_contacts
+from domain.contact.person import Person
 from domain.delivery.csv_files import cell
 from grounding.contact_facts import proven_people
 from store.tools.tool_results import ToolResult

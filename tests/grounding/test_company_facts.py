@@ -7,7 +7,7 @@ import pytest
 
 from agents.roles.company_research import ResearchOutput
 from domain.company.facts import CompanyFacts, CompanyType
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from grounding.company_facts import proven_facts
 from store.tools.tool_results import ToolResult
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agents.roles.contact_research import ContactsOutput
-from domain.contact.contact import EmailStatus, Person
+from domain.contact.email_address import EmailStatus
+from domain.contact.person import Person
 from grounding.contact_facts import proven_people
 from store.tools.tool_results import ToolResult
 

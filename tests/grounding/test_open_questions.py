@@ -15,7 +15,7 @@ from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from agents.loop import AgentRunner
 from domain.activity_io import CompanyInput
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import parse_criteria
 from domain.request.run_request import RunRequest
 from settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.roles.contact_research import ContactsOutput
-from domain.contact.contact import Person
+from domain.contact.person import Person
 from grounding.contact_facts import proven_people
 from tests.grounding.test_contact_facts import ACME, OFFICE, result
 

@@ -26,7 +26,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.common import RetryPolicy
 
 from domain.activity_io import CompanyInput
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, RESCHEDULE, SEARCH_UNAVAILABLE
 from domain.request.run_request import Limits, Windows
 from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.pms import AddOn, HoaSystem, PmsVendor, SignalKind, SitePage
+from domain.company.pms_detection import SignalKind, SitePage
+from domain.company.pms_vendors import AddOn, HoaSystem, PmsVendor
 from pms.detect import LIKELY_WORDS, detect_pms, likely_pages
 
 SITE = "https://www.acme.example"

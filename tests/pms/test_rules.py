@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.pms import AddOn, HoaSystem, PmsVendor, PortalAccount, Product, ShortTermRentalSystem, SignalKind
+from domain.company.pms_detection import SignalKind
+from domain.company.pms_vendors import AddOn, HoaSystem, PmsVendor, PortalAccount, Product, ShortTermRentalSystem
 from pms.rules import Place, PmsRule, RuleError, parse_rules, portal_account, rule_table, split_address
 
 RULES = rule_table().rules

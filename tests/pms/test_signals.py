@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.pms import AddOn, PmsSignal, PmsVendor, ShortTermRentalSystem, SignalKind, SitePage
+from domain.company.pms_detection import PmsSignal, SignalKind, SitePage
+from domain.company.pms_vendors import AddOn, PmsVendor, ShortTermRentalSystem
 from pms.signals import MAX_EVIDENCE_LENGTH, read_page, redirect_signals
 
 HOME = "https://www.acme.example/"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
-from domain.company.icp import grade
+from domain.company.facts import CompanyFacts
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.contact.contact import Person
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.person import Person
 from domain.evidence import Evidence
 from domain.request.criteria import parse_criteria
 from domain.request.run_request import Limits, RunRequest, workflow_id_of
@@ -78,7 +79,7 @@ async def add_research(
     conn: Connection, run_id: UUID, company_id: UUID, facts: CompanyFacts, *, graded: bool = True
 ) -> None:
     """Store a company's facts, graded unless the agent has not read it yet."""
-    icp = grade(facts) if graded else None
+    icp = grade_icp(facts) if graded else None
     await companies.save_research(conn, run_id, company_id, facts, (), icp, pages=(), dropped={}, researched=graded)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from store.companies import companies, contacts, suppressions
 from store.companies.suppressions import Suppression
 from store.database import Connection, Database

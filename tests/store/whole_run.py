@@ -14,12 +14,14 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode, TextEvidence
-from domain.company.icp import grade
+from domain.company.facts import CompanyFacts, TextEvidence
+from domain.company.icp import grade_icp
 from domain.company.identity import IdentityKeys
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.contact.contact import EmailStatus, Person
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.email_address import EmailStatus
+from domain.contact.person import Person
 from domain.delivery.csv_files import render_files
 from domain.evidence import Evidence
 from domain.imports.rows import Seed
@@ -163,11 +165,11 @@ async def _company(conn: Connection, run_id: UUID, task_id: UUID, position: int,
     )
     pages = [SitePageRef(url=site, title=firm.name)]
     await companies.save_research(
-        conn, run_id, company_id, facts, (), grade(facts), pages=pages, dropped={}, researched=True
+        conn, run_id, company_id, facts, (), grade_icp(facts), pages=pages, dropped={}, researched=True
     )
     await research_cache.keep_site(conn, company_id, facts, pages, datetime.now(UTC))
     await research_cache.keep_research(
-        conn, company_id, facts, grade(facts), version=1, researched_at=datetime.now(UTC)
+        conn, company_id, facts, grade_icp(facts), version=1, researched_at=datetime.now(UTC)
     )
     persons = [_person(name, title, firm, proof) for name, title in firm.people.items()]
     await contacts.save_people(conn, run_id, company_id, persons)

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from cli.render import counts_line, progress_panel
 from cli.report import print_report
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
 from domain.company.places import Place
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
 from settings import Settings
 from store.companies import companies, contacts
@@ -96,7 +97,7 @@ async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> No
     document = json.loads(json.dumps(view.document()))["completeness"]
     columns = {(column["file"], column["column"]): column for column in document.pop("columns")}
     assert columns["companies", "state"] == {
-        "file": "companies", "column": "state", "basis": "fact", "rows": 2, "filled": 1, "proven": 0, "neutralised": 0,
+        "file": "companies", "column": "state", "basis": "fact", "rows": 2, "filled": 1, "proven": 0, "escaped": 0,
         "filled_pct": 50.0, "proven_pct": 0.0,
     }  # fmt: skip
     assert len(columns) == 27
@@ -106,7 +107,7 @@ async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> No
         "unproven": {"company_name": 2, "domain": 2, "website": 2, "email": 1, "full_name": 1, "state": 1, "title": 1},
         "unknown": {"pms": 1},
         "dropped": {"email:obfuscated": 3},
-        "bought": {
+        "model_usage": {
             "model_calls": 2, "input_tokens": 2000, "output_tokens": 200, "cost_usd": 0.2, "unpriced_calls": 0,
         },
         "per_company": {"model_calls": 1.0, "input_tokens": 1000.0, "output_tokens": 100.0, "cost_usd": 0.1},

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.company.identity import phone_key
+from domain.company.identity import normalized_phone
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from pms.detect import detect_pms
@@ -55,13 +55,13 @@ async def test_an_own_site_gives_domain_office_phone_and_software(gateway: ToolG
     assert (place.city, place.state, place.zip) == (company.city, company.state, company.zip)
     cited = next(page for page in reading.pages if page.result_id == evidence.result_id)
     assert " ".join(evidence.quote.split()) in " ".join(cited.text.split())
-    assert phone_key(company.phone) in reading.office_phones
+    assert normalized_phone(company.phone) in reading.office_phones
 
 
 @pytest.mark.parametrize("company", ALIVE[:4], ids=named)
 async def test_no_persons_own_number_is_taken_for_the_offices(gateway: ToolGateway, company: GoldCompany) -> None:
     reading = await read_site(gateway, str(company.website))
-    assert set(reading.office_phones) == {phone_key(company.phone)}
+    assert set(reading.office_phones) == {normalized_phone(company.phone)}
 
 
 async def test_at_most_home_three_likely_pages_and_a_contact_page_are_read(gateway: ToolGateway) -> None:

@@ -15,7 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, Spend
-from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+from domain.company.status import CompanyStatus, Interruption, ReasonCode
 from domain.request.decision import DecisionRequest
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import TaskKind

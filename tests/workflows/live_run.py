@@ -10,7 +10,7 @@ from uuid import uuid4
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.request.criteria import Criteria
 from domain.request.decision import DecisionRequest
 from domain.request.progress import RunProgress

@@ -1,6 +1,6 @@
 """A company that a person has accepted stands in the store as found, with a new sequence number: the run takes it up when it goes on."""
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.request.run_request import OnDecision
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.request.progress import RunStatus
 from domain.request.run_request import Limits
 from tests.workflows.conftest import StartRun

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
 from domain.activity_io import CompanyInput, CompanyOutcome
-from domain.company.facts import CompanyStatus, Interruption, ReasonCode
+from domain.company.status import CompanyStatus, Interruption, ReasonCode
 from domain.failures import MODEL_ACCESS_DENIED, MODEL_BAD_REQUEST, MODEL_RATE_LIMITED
 from domain.request.run_request import Limits
 from tests.workflows.conftest import Server, check_payloads, replay

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from domain.activity_io import RefusedAnswerInput
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.failures import MODEL_UNREACHABLE
 from domain.request.progress import RunStatus
 from domain.request.run_request import Windows

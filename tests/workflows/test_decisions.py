@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.activity_io import DecisionInput
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.failures import MODEL_UNREACHABLE, SEARCH_UNAVAILABLE
 from domain.request.decision import DecisionAction, DecisionReason
 from domain.request.progress import RunStatus

@@ -1,6 +1,6 @@
 """What comes home when the run has moved on: after its question was answered, or after the criteria have changed."""
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.failures import MODEL_UNREACHABLE
 from domain.request.decision import DecisionReason
 from domain.request.run_request import Limits

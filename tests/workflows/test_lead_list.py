@@ -7,7 +7,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 
 from domain.activity_io import RunStateInput
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST
 from domain.request.progress import RunStatus, Stage
 from tests.workflows.conftest import StartRun

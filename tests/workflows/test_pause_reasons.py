@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from domain.activity_io import CompanyOutcome, CompanyRef
-from domain.company.facts import CompanyStatus, Interruption
+from domain.company.status import CompanyStatus, Interruption
 from domain.request.criteria import Criteria
 from domain.request.decision import DecisionReason
 from domain.request.progress import Stage

@@ -19,7 +19,7 @@ from domain.activity_io import (
     Spend,
     WithdrawnCompany,
 )
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import YIELD_WINDOW, TaskKind

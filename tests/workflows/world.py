@@ -38,8 +38,8 @@ from domain.activity_io import (
     SuppressionCheckResult,
     WithdrawnCompany,
 )
-from domain.company.facts import CompanyStatus, ReasonCode
-from domain.contact.contact import CONTACT_ATTEMPTS_MAX
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX
 from domain.delivery.selection import selection_digest
 from domain.failures import STILL_DOWN
 from domain.request.decision import DecisionAction, DecisionOption, DecisionRequest

@@ -8,17 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.hosts import (
-    DenyListError,
-    NotALead,
-    domain_tails,
+from domain.company.excluded_sites import (
+    ExcludedSiteKind,
+    ExcludedSitesError,
+    excluded_site_kind,
     is_company_domain,
-    is_not_a_lead,
-    normalized_host,
-    read_deny_list,
-    registrable_domain,
-    same_site,
+    read_excluded_sites,
 )
+from domain.company.hosts import host_and_parents, normalized_host, registrable_domain, same_registrable_domain
 from pms.rules import rule_table
 
 LABEL = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12).filter(
@@ -89,7 +86,7 @@ def test_subdomains_case_port_and_path_never_change_the_domain(above: list[str],
     host = ".".join([*above, domain])
     if expected is not None:
         assert registrable_domain(f"HTTPS://{host.upper()}.:8080/{name}?{name}.other.com#x") == expected
-        assert same_site(host, expected)
+        assert same_registrable_domain(host, expected)
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -100,38 +97,38 @@ def test_any_text_at_all_gives_a_stable_host_or_none(text: str) -> None:
 
 
 def test_sites_without_a_domain_are_never_the_same_site() -> None:
-    assert not same_site("10.0.0.1", "10.0.0.1")
+    assert not same_registrable_domain("10.0.0.1", "10.0.0.1")
 
 
 def test_tails_are_whole_labels() -> None:
-    assert list(domain_tails("a.b.com")) == ["a.b.com", "b.com", "com"]
+    assert list(host_and_parents("a.b.com")) == ["a.b.com", "b.com", "com"]
 
 
 @pytest.mark.parametrize(
     ("site", "reason"),
     [
-        ("buildium.com", NotALead.VENDOR),
-        ("https://acme.managebuilding.com/Resident", NotALead.VENDOR),
-        ("https://www.yelp.com/biz/acme", NotALead.DIRECTORY),
-        ("ipropertymanagement.com", NotALead.DIRECTORY),
-        ("expertise.com", NotALead.DIRECTORY),
-        ("zillow.com", NotALead.LISTING_SITE),
-        ("austin.craigslist.org", NotALead.LISTING_SITE),
-        ("narpm.org", NotALead.ASSOCIATION),
-        ("m.facebook.com", NotALead.SOCIAL),
-        ("x.com", NotALead.SOCIAL),
-        ("google.com", NotALead.SEARCH),
-        ("https://sites.google.com/view/acme", NotALead.FREE_HOST),
-        ("acme.wixsite.com", NotALead.FREE_HOST),
-        ("wixsite.com", NotALead.FREE_HOST),
-        ("hud.gov", NotALead.PUBLIC_BODY),
-        ("10.0.0.1", NotALead.NO_DOMAIN),
-        ("com", NotALead.NO_DOMAIN),
-        ("", NotALead.NO_DOMAIN),
+        ("buildium.com", ExcludedSiteKind.VENDOR),
+        ("https://acme.managebuilding.com/Resident", ExcludedSiteKind.VENDOR),
+        ("https://www.yelp.com/biz/acme", ExcludedSiteKind.DIRECTORY),
+        ("ipropertymanagement.com", ExcludedSiteKind.DIRECTORY),
+        ("expertise.com", ExcludedSiteKind.DIRECTORY),
+        ("zillow.com", ExcludedSiteKind.LISTING_SITE),
+        ("austin.craigslist.org", ExcludedSiteKind.LISTING_SITE),
+        ("narpm.org", ExcludedSiteKind.ASSOCIATION),
+        ("m.facebook.com", ExcludedSiteKind.SOCIAL),
+        ("x.com", ExcludedSiteKind.SOCIAL),
+        ("google.com", ExcludedSiteKind.SEARCH),
+        ("https://sites.google.com/view/acme", ExcludedSiteKind.FREE_HOST),
+        ("acme.wixsite.com", ExcludedSiteKind.FREE_HOST),
+        ("wixsite.com", ExcludedSiteKind.FREE_HOST),
+        ("hud.gov", ExcludedSiteKind.PUBLIC_BODY),
+        ("10.0.0.1", ExcludedSiteKind.NO_DOMAIN),
+        ("com", ExcludedSiteKind.NO_DOMAIN),
+        ("", ExcludedSiteKind.NO_DOMAIN),
     ],
 )
-def test_sites_that_are_not_leads_say_why(site: str, reason: NotALead) -> None:
-    assert is_not_a_lead(site) is reason
+def test_sites_that_are_not_leads_say_why(site: str, reason: ExcludedSiteKind) -> None:
+    assert excluded_site_kind(site) is reason
 
 
 @pytest.mark.parametrize("domain", ["acme.com", "acme.wixsite.com", "acme.blogspot.com", "acme.example"])
@@ -161,13 +158,13 @@ def test_a_host_of_many_is_nobodys(domain: str) -> None:
     ],
 )
 def test_a_likeness_is_no_reason(site: str) -> None:
-    assert is_not_a_lead(site) is None
+    assert excluded_site_kind(site) is None
 
 
 def test_every_domain_of_the_pms_rules_is_on_the_deny_list() -> None:
     """LESSONS F79: a vendor's own site was delivered as a lead."""
-    assert {domain: is_not_a_lead(domain) for domain in rule_table().domains} == dict.fromkeys(
-        rule_table().domains, NotALead.VENDOR
+    assert {domain: excluded_site_kind(domain) for domain in rule_table().domains} == dict.fromkeys(
+        rule_table().domains, ExcludedSiteKind.VENDOR
     )
 
 
@@ -182,5 +179,5 @@ def test_every_domain_of_the_pms_rules_is_on_the_deny_list() -> None:
     ],
 )
 def test_a_bad_deny_list_is_an_error_that_names_the_entry(text: str, complaint: str) -> None:
-    with pytest.raises(DenyListError, match=complaint):
-        read_deny_list(text)
+    with pytest.raises(ExcludedSitesError, match=complaint):
+        read_excluded_sites(text)

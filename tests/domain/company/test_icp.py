@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company.facts import CompanyFacts, CompanyType, IcpFit, IcpTier, TextEvidence, UnitsEvidence
-from domain.company.icp import IcpWeights, grade
-from domain.company.pms import PmsVendor
+from domain.company.icp import IcpWeights, grade_icp
+from domain.company.pms_vendors import PmsVendor
 from domain.evidence import Evidence
 
 PROOF = Evidence(result_id="r1", url="https://acme.example/", quote="words")
@@ -68,13 +68,13 @@ def test_f6_one_vocabulary_of_tiers_best_first() -> None:
 
 
 def test_the_ideal_customer_is_tier_a_plus_with_full_confidence() -> None:
-    result = grade(best())
+    result = grade_icp(best())
     assert (result.fit, result.tier, result.score, result.confidence) == (IcpFit.YES, IcpTier.A_PLUS, 100, 1.0)
     assert result.disqualifiers == () and not result.upsell
 
 
 def test_f58_of_whom_nothing_is_known_nothing_is_claimed() -> None:
-    result = grade(CompanyFacts())
+    result = grade_icp(CompanyFacts())
     assert (result.fit, result.tier, result.score, result.confidence) == (IcpFit.UNCERTAIN, IcpTier.C, 0, 0.0)
     assert result.disqualifiers == () and result.company_type is CompanyType.UNKNOWN
 
@@ -82,7 +82,7 @@ def test_f58_of_whom_nothing_is_known_nothing_is_claimed() -> None:
 @pytest.mark.parametrize(("company_type", "disqualifier"), DISQUALIFIED.items())
 def test_a_company_of_another_trade_is_no_fit_whatever_else_it_has(company_type: str, disqualifier: str) -> None:
     known = best().model_copy(update={"company_type": CompanyType(company_type), "manages_for_owners": None})
-    result = grade(known)
+    result = grade_icp(known)
     assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, (disqualifier,))
 
 
@@ -94,12 +94,12 @@ def test_a_company_of_another_trade_is_no_fit_whatever_else_it_has(company_type:
 def test_a_brokerage_is_brokerage_only_where_its_pages_say_that_it_does_not_manage(
     manages: bool | None, fit: IcpFit, disqualifiers: tuple[str, ...]
 ) -> None:
-    result = grade(facts(company_type="brokerage", manages_for_owners=manages))
+    result = grade_icp(facts(company_type="brokerage", manages_for_owners=manages))
     assert (result.fit, result.disqualifiers) == (fit, disqualifiers)
 
 
 def test_a_company_whose_own_page_says_that_it_has_closed_is_defunct_whatever_else_it_has() -> None:
-    result = grade(best().model_copy(update={"closed_evidence": PROOF}))
+    result = grade_icp(best().model_copy(update={"closed_evidence": PROOF}))
     assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, ("defunct",))
 
 
@@ -108,25 +108,25 @@ def test_a_company_whose_own_page_says_that_it_has_closed_is_defunct_whatever_el
 def test_each_soft_criterion_not_met_takes_points_off_and_never_raises_the_tier(
     known: CompanyFacts, missed: int
 ) -> None:
-    before, after = grade(known), grade(known, soft_not_met=missed)
+    before, after = grade_icp(known), grade_icp(known, soft_not_met=missed)
     assert after.score == max(0, before.score - missed * IcpWeights().soft_not_met)
     assert after.tier.rank >= before.tier.rank
     assert (after.fit, after.confidence, after.disqualifiers) == (before.fit, before.confidence, before.disqualifiers)
 
 
 def test_who_does_not_manage_for_owners_is_no_fit() -> None:
-    result = grade(facts(company_type="single_family", manages_for_owners=False))
+    result = grade_icp(facts(company_type="single_family", manages_for_owners=False))
     assert (result.fit, result.disqualifiers) == (IcpFit.NO, ("no_active_management",))
 
 
 @pytest.mark.parametrize("company_type", ["single_family", "mixed_residential"])
 def test_about_half_single_family_is_the_baseline(company_type: str) -> None:
-    assert grade(facts(company_type=company_type)).fit is IcpFit.YES
+    assert grade_icp(facts(company_type=company_type)).fit is IcpFit.YES
 
 
 @pytest.mark.parametrize("company_type", ["other", "unknown"])
 def test_any_other_or_unknown_portfolio_is_uncertain(company_type: str) -> None:
-    assert grade(facts(company_type=company_type)).fit is IcpFit.UNCERTAIN
+    assert grade_icp(facts(company_type=company_type)).fit is IcpFit.UNCERTAIN
 
 
 @pytest.mark.parametrize(
@@ -134,24 +134,24 @@ def test_any_other_or_unknown_portfolio_is_uncertain(company_type: str) -> None:
 )
 def test_units_count_in_steps_at_50_and_150(fewer: int, more: int) -> None:
     crosses = (fewer < 50 <= more) or (fewer < 150 <= more)
-    points = {value: grade(facts(units=units(value))).score for value in (fewer, more)}
+    points = {value: grade_icp(facts(units=units(value))).score for value in (fewer, more)}
     assert (points[fewer] < points[more]) if crosses else (points[fewer] == points[more])
 
 
 def test_units_above_1000_are_a_step_of_their_own_where_weighted_so() -> None:
     weights = IcpWeights(units_enterprise=24)
-    assert grade(facts(units=units(1000)), weights).score == 25
-    assert grade(facts(units=units(1001)), weights).score == 24
+    assert grade_icp(facts(units=units(1000)), weights).score == 25
+    assert grade_icp(facts(units=units(1001)), weights).score == 24
 
 
 @pytest.mark.parametrize(("employees", "points"), [(4, 0), (5, 4), (19, 4), (20, 8), (39, 8), (40, 10)])
 def test_employees_count_from_5_20_and_40_on(employees: int, points: int) -> None:
-    assert grade(facts(employees=employees)).score == points
+    assert grade_icp(facts(employees=employees)).score == points
 
 
 def test_a_competitor_in_use_is_good_and_rentvine_is_an_upsell() -> None:
     def pms(vendor: PmsVendor) -> tuple[int, bool]:
-        result = grade(facts(pms_status="detected", pms=vendor))
+        result = grade_icp(facts(pms_status="detected", pms=vendor))
         return result.score, result.upsell
 
     competitors = ["AppFolio", "Buildium", "Yardi", "DoorLoop", "Propertyware", "Rent Manager"]
@@ -162,8 +162,8 @@ def test_a_competitor_in_use_is_good_and_rentvine_is_an_upsell() -> None:
 
 @pytest.mark.parametrize("vendor", ["PMW", "DoorGrow", "Fourandhalf", "Upkeep", "Website by DoorGrow"])
 def test_a_website_made_for_the_trade_is_good(vendor: str) -> None:
-    assert grade(facts(website_vendor=text(vendor))).score == 5
-    assert grade(facts(website_vendor=text("Wix"))).score == 0
+    assert grade_icp(facts(website_vendor=text(vendor))).score == 5
+    assert grade_icp(facts(website_vendor=text("Wix"))).score == 0
 
 
 @pytest.mark.parametrize(
@@ -172,33 +172,33 @@ def test_a_website_made_for_the_trade_is_good(vendor: str) -> None:
 )
 def test_the_tiers_begin_at_85_65_and_45_points(score: int, tier: IcpTier) -> None:
     weights = IcpWeights(single_family=score)
-    assert grade(facts(company_type="single_family"), weights).tier is tier
+    assert grade_icp(facts(company_type="single_family"), weights).tier is tier
 
 
 def test_signals_weigh_in_the_order_of_the_profile() -> None:
     alone = [
-        grade(facts(company_type="single_family")).score,
-        grade(facts(units=units(400))).score,
-        grade(facts(pms_status="detected", pms=PmsVendor.BUILDIUM)).score,
-        grade(facts(employees=40)).score,
-        grade(facts(website_vendor=text("PMW"))).score,
+        grade_icp(facts(company_type="single_family")).score,
+        grade_icp(facts(units=units(400))).score,
+        grade_icp(facts(pms_status="detected", pms=PmsVendor.BUILDIUM)).score,
+        grade_icp(facts(employees=40)).score,
+        grade_icp(facts(website_vendor=text("PMW"))).score,
     ]
     assert alone == sorted(alone, reverse=True) and len(set(alone)) == 5 and sum(alone) == 100
 
 
 def test_the_confidence_is_the_known_share_of_the_weight_also_for_equal_weights() -> None:
-    assert grade(facts(units=units(1))).confidence == 0.25
-    assert grade(facts(pms_status="none")).confidence == 0.2
-    assert grade(facts(pms_status="conflict")).confidence == 0.0
+    assert grade_icp(facts(units=units(1))).confidence == 0.25
+    assert grade_icp(facts(pms_status="none")).confidence == 0.2
+    assert grade_icp(facts(pms_status="conflict")).confidence == 0.0
     equal = IcpWeights(single_family=20, units_high=20, pms_competitor=20, employees_enterprise=20, trade_website=20)
-    assert grade(facts(units=units(1)), equal).confidence == 0.2
+    assert grade_icp(facts(units=units(1)), equal).confidence == 0.2
 
 
 @settings(deadline=None)
 @given(SOME_FACTS)
 def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFacts) -> None:
-    result = grade(known)
-    assert result == grade(known.model_copy())
+    result = grade_icp(known)
+    assert result == grade_icp(known.model_copy())
     assert 0 <= result.score <= 100 and 0.0 <= result.confidence <= 1.0
     assert (result.fit is IcpFit.NO) == bool(result.disqualifiers) == (result.tier is IcpTier.D)
 
@@ -207,16 +207,16 @@ def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFact
 @given(SOME_FACTS, st.sampled_from(["units", "employees", "website_vendor", "pms"]))
 def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None:
     less = known.model_copy(update={forgotten: None, **({"pms_status": "unknown"} if forgotten == "pms" else {})})
-    assert grade(less).fit is grade(known).fit
-    assert grade(less).disqualifiers == grade(known).disqualifiers
-    assert grade(less).confidence <= grade(known).confidence
+    assert grade_icp(less).fit is grade_icp(known).fit
+    assert grade_icp(less).disqualifiers == grade_icp(known).disqualifiers
+    assert grade_icp(less).confidence <= grade_icp(known).confidence
 
 
 @settings(deadline=None)
 @given(SOME_FACTS)
 def test_forgetting_whether_it_manages_never_adds_a_disqualifier(known: CompanyFacts) -> None:
-    less = grade(known.model_copy(update={"manages_for_owners": None}))
-    assert set(less.disqualifiers) <= set(grade(known).disqualifiers)
+    less = grade_icp(known.model_copy(update={"manages_for_owners": None}))
+    assert set(less.disqualifiers) <= set(grade_icp(known).disqualifiers)
 
 
 @settings(deadline=None)
@@ -224,7 +224,7 @@ def test_forgetting_whether_it_manages_never_adds_a_disqualifier(known: CompanyF
 def test_forgetting_the_portfolio_never_disqualifies(known: CompanyFacts) -> None:
     forgotten = {"company_type": CompanyType.UNKNOWN, "manages_for_owners": None, "closed_evidence": None}
     less = known.model_copy(update=forgotten)
-    assert grade(less).fit is IcpFit.UNCERTAIN and grade(less).disqualifiers == ()
+    assert grade_icp(less).fit is IcpFit.UNCERTAIN and grade_icp(less).disqualifiers == ()
 
 
 IMPROVEMENTS: list[dict[str, Any]] = [
@@ -244,8 +244,8 @@ def test_more_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains
     better = known
     for gain in gains:
         after = better.model_copy(update=gain)
-        assert grade(after).tier.rank <= grade(better).tier.rank
-        assert grade(after).score >= grade(better).score
+        assert grade_icp(after).tier.rank <= grade_icp(better).tier.rank
+        assert grade_icp(after).score >= grade_icp(better).score
         better = after
 
 
@@ -253,7 +253,7 @@ def test_more_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains
 @given(SOME_FACTS, st.integers(1, 5000), st.integers(1, 5000))
 def test_more_units_never_lower_the_tier(known: CompanyFacts, one: int, other: int) -> None:
     fewer, more = sorted((one, other))
-    tiers = [grade(known.model_copy(update={"units": units(value)})).tier.rank for value in (fewer, more)]
+    tiers = [grade_icp(known.model_copy(update={"units": units(value)})).tier.rank for value in (fewer, more)]
     assert tiers[1] <= tiers[0]
 
 
@@ -264,4 +264,4 @@ def test_the_order_in_which_facts_become_known_is_irrelevant(order: list[str], d
     one_by_one = CompanyFacts(pms_status="detected")
     for name in order:
         one_by_one = one_by_one.model_copy(update={name: drawn[name]})
-    assert grade(one_by_one) == grade(facts(**drawn))
+    assert grade_icp(one_by_one) == grade_icp(facts(**drawn))

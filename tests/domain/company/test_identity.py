@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.identity import IdentityKeys, comparable_name, name_key, phone_key, phones_in, same_name
+from domain.company.identity import (
+    IdentityKeys,
+    name_key,
+    normalized_company_name,
+    normalized_phone,
+    phones_in,
+    same_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +45,18 @@ def test_other_names_are_other_companies_and_a_bare_suffix_is_no_name(first: str
 
 @pytest.mark.parametrize("suffix", ["LLC", "L.L.C.", "Inc", "Inc.", "Corp.", "Ltd", "LP", "LLP", "PLLC", "P.C.", "Co."])
 def test_a_legal_suffix_says_nothing(suffix: str) -> None:
-    assert comparable_name(f"Acme Homes, {suffix}") == comparable_name("Acme Homes") == "acme homes"
+    assert normalized_company_name(f"Acme Homes, {suffix}") == normalized_company_name("Acme Homes") == "acme homes"
 
 
 def test_letters_of_a_suffix_inside_a_word_stay() -> None:
-    assert comparable_name("Incline Colony Homes") == "incline colony homes"
+    assert normalized_company_name("Incline Colony Homes") == "incline colony homes"
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="ascii"), max_size=40))
 def test_comparing_is_stable_and_reflexive(name: str) -> None:
-    once = comparable_name(name)
-    assert comparable_name(name.upper()) == comparable_name(name.lower())
+    once = normalized_company_name(name)
+    assert normalized_company_name(name.upper()) == normalized_company_name(name.lower())
     assert same_name(name, name) == bool(once)
 
 
@@ -63,12 +70,12 @@ def test_a_company_known_by_name_and_place_alone_has_a_stable_key() -> None:
     "text", ["(512) 555-0100", "512-555-0100", "512.555.0100", "+1 512 555 0100", "1-512-555-0100", "512 555 0100 x12"]
 )
 def test_a_phone_number_has_one_form(text: str) -> None:
-    assert phone_key(text) == "+15125550100"
+    assert normalized_phone(text) == "+15125550100"
 
 
 @pytest.mark.parametrize("text", [None, "", "call us", "911", "512", "555-0100", "5550100", "1" * 20])
 def test_what_is_no_whole_number_identifies_nobody(text: str | None) -> None:
-    assert phone_key(text) is None
+    assert normalized_phone(text) is None
 
 
 def test_every_number_of_a_page_is_found_once_in_order() -> None:

@@ -10,12 +10,12 @@ from domain.company.places import (
     cities_of_state,
     cities_within,
     miles_between,
-    place_name,
+    normalized_city,
     state_code,
     state_names,
     states_by_population,
+    zip_coordinates,
     zip_place,
-    zip_position,
 )
 
 POINTS = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
@@ -45,12 +45,12 @@ def test_d_c_is_a_spelling_of_dc() -> None:
     ("one", "other"), [("St. Louis", "Saint Louis"), ("ST LOUIS", "st.  louis"), ("Austin", " austin ")]
 )
 def test_a_city_has_one_comparable_form(one: str, other: str) -> None:
-    assert place_name(one) == place_name(other)
+    assert normalized_city(one) == normalized_city(other)
 
 
 def test_st_is_only_saint_at_the_beginning() -> None:
-    assert place_name("East St. Louis") == "east st louis"
-    assert place_name("Stockton") == "stockton"
+    assert normalized_city("East St. Louis") == "east st louis"
+    assert normalized_city("Stockton") == "stockton"
 
 
 def test_cities_of_a_state_come_largest_first() -> None:
@@ -68,13 +68,13 @@ def test_states_come_largest_first() -> None:
 
 def test_a_zip_code_has_a_place_and_a_position() -> None:
     assert zip_place("78701") == Place(city="Austin", state="TX", zip="78701")
-    position = zip_position("78701")
+    position = zip_coordinates("78701")
     assert position is not None and miles_between(position, (30.27, -97.74)) < 3
 
 
 @pytest.mark.parametrize("text", ["00000", "7870", "787011", "abcde", "", "78701-1234", " 78701"])
 def test_what_is_no_zip_code_is_nowhere(text: str) -> None:
-    assert zip_place(text) is None and zip_position(text) is None
+    assert zip_place(text) is None and zip_coordinates(text) is None
 
 
 def test_a_known_distance() -> None:

@@ -6,44 +6,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.contact.contact import (
-    CONTACT_ATTEMPTS_MAX,
-    FREE_MAIL_DOMAINS,
-    ContactDrop,
-    EmailStatus,
-    Level,
-    Person,
-    belongs_to,
-    clean_email,
-    clean_linkedin,
-    clean_name,
-    is_named_person,
-    is_reachable,
-    is_role_mailbox,
-    person_key,
-    quality_score,
-    rank_title,
-    select_contacts,
-)
+from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX, ContactDrop, quality_score, select_contacts
+from domain.contact.email_address import FREE_MAIL_DOMAINS, EmailStatus, clean_email, email_belongs_to, is_role_mailbox
+from domain.contact.person import Person, clean_linkedin, clean_name, is_named_person, is_reachable, person_key
+from domain.contact.title_levels import TitleLevel, rank_title
 from domain.evidence import Evidence
 
 PROOF = Evidence(result_id="r1", url="https://acme.example/team", quote="words")
 ACME = frozenset({"acme.com"})
 TITLES = {
-    Level.OWNER: [
+    TitleLevel.OWNER: [
         "Owner", "Co-Owner", "Broker/Owner", "Owner / Broker", "Designated Broker", "Managing Broker", "President",
         "Principal", "CEO", "COO", "Chief Executive Officer", "Chief Operating Officer", "Managing Partner",
         "President & CEO", "OWNER",
     ],
-    Level.DIRECTOR: [
+    TitleLevel.DIRECTOR: [
         "Director of Property Management", "VP Operations", "VP of Operations", "Vice President of Operations",
         "Vice President, Operations", "Associate Broker", "Portfolio Manager", "Vice President",
     ],
-    Level.OPERATIONS: ["Director of Operations", "Operations Manager", "Operations Director"],
-    Level.MANAGER: ["Property Manager", "Senior Property Manager", "Leasing Manager", "Owner Relations Manager"],
-    Level.OFFICE: ["Office Manager", "Business Development Manager", "Director of Business Development"],
-    Level.MAINTENANCE: ["Maintenance Supervisor", "Director of Maintenance", "Facilities Manager"],
-    Level.NONE: [
+    TitleLevel.OPERATIONS: ["Director of Operations", "Operations Manager", "Operations Director"],
+    TitleLevel.MANAGER: ["Property Manager", "Senior Property Manager", "Leasing Manager", "Owner Relations Manager"],
+    TitleLevel.OFFICE: ["Office Manager", "Business Development Manager", "Director of Business Development"],
+    TitleLevel.MAINTENANCE: ["Maintenance Supervisor", "Director of Maintenance", "Facilities Manager"],
+    TitleLevel.NONE: [
         "Real Estate Agent", "Leasing Agent", "Assistant Property Manager", "Executive Assistant to the President",
         "Bookkeeper", "Receptionist", "Property Owner", "Homeowner", "Resident", "Leasing Coordinator", "",
     ],
@@ -56,7 +41,7 @@ def person(name: str = "Jane Doe", title: str = "Owner", **more: Any) -> Person:
 
 
 @pytest.mark.parametrize(("level", "title"), [(level, title) for level, titles in TITLES.items() for title in titles])
-def test_a_printed_title_gives_the_level(level: Level, title: str) -> None:
+def test_a_printed_title_gives_the_level(level: TitleLevel, title: str) -> None:
     assert rank_title(title).level is level
 
 
@@ -119,17 +104,17 @@ def test_a_personal_address_is_no_role_mailbox(email: str) -> None:
 
 
 def test_an_address_must_be_of_the_companys_own_domains() -> None:
-    assert belongs_to("jane@acme.com", ACME, published_by_company=False)
-    assert belongs_to("jane@mail.acme.com", ACME, published_by_company=False)
-    assert not belongs_to("jane@other.com", ACME, published_by_company=True)
-    assert not belongs_to("jane@notacme.com", ACME, published_by_company=True)
-    assert not belongs_to("jane@acme.com.evil.com", ACME, published_by_company=True)
+    assert email_belongs_to("jane@acme.com", ACME, published_by_company=False)
+    assert email_belongs_to("jane@mail.acme.com", ACME, published_by_company=False)
+    assert not email_belongs_to("jane@other.com", ACME, published_by_company=True)
+    assert not email_belongs_to("jane@notacme.com", ACME, published_by_company=True)
+    assert not email_belongs_to("jane@acme.com.evil.com", ACME, published_by_company=True)
 
 
 @pytest.mark.parametrize("domain", sorted(FREE_MAIL_DOMAINS))
 def test_f57_free_mail_only_where_the_company_publishes_it(domain: str) -> None:
-    assert belongs_to(f"jane@{domain}", ACME, published_by_company=True)
-    assert not belongs_to(f"jane@{domain}", ACME, published_by_company=False)
+    assert email_belongs_to(f"jane@{domain}", ACME, published_by_company=True)
+    assert not email_belongs_to(f"jane@{domain}", ACME, published_by_company=False)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +166,7 @@ def test_quality_is_0_to_100_from_level_reach_and_evidence() -> None:
 
 
 def test_a_better_level_and_a_better_email_never_score_less() -> None:
-    by_level = [quality_score(person(title=TITLES[level][0])) for level in Level]
+    by_level = [quality_score(person(title=TITLES[level][0])) for level in TitleLevel]
     assert by_level == sorted(by_level, reverse=True)
     by_status = [quality_score(person(email_status=status)) for status in EmailStatus]
     assert by_status == sorted(by_status, reverse=True)
@@ -204,7 +189,7 @@ def test_best_level_first_and_never_more_than_asked_for(people: list[Person], co
     levels = [rank_title(chosen.title).level for chosen in selected]
     assert levels == sorted(levels) and len(selected) <= contacts_max
     assert all(is_named_person(chosen.full_name) and is_reachable(chosen) for chosen in selected)
-    assert Level.NONE not in levels
+    assert TitleLevel.NONE not in levels
     assert len({person_key(chosen.full_name) for chosen in selected}) == len(selected)
     assert drops.get(ContactDrop.BEYOND_MAXIMUM, 0) == 0 or len(selected) == contacts_max
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.contact.contact import clean_email, is_role_mailbox
+from domain.contact.email_address import clean_email, is_role_mailbox
 from domain.contact.email_pattern import EmailPattern, PublishedAddress, infer_pattern, local_part
 
 MADE = {

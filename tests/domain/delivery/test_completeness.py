@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
-from domain.company.icp import grade
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.contact.contact import Person
+from domain.company.pms_vendors import PmsVendor
+from domain.contact.person import Person
 from domain.delivery.completeness import (
     COLUMN_RULES,
     Basis,
-    Bought,
     ColumnCount,
     Completeness,
     FileRow,
-    measured,
-    most_first,
+    ModelUsage,
+    count_columns,
+    largest_first,
     per_company,
     percent,
     proven_columns,
@@ -40,7 +40,7 @@ def company(*proven: str, **cells: Any) -> FileRow:
 
 
 def counted(column: str, *rows: FileRow) -> ColumnCount:
-    (found,) = [count for count in measured(rows, ()) if count.column == column and count.file == "companies"]
+    (found,) = [count for count in count_columns(rows, ()) if count.column == column and count.file == "companies"]
     return found
 
 
@@ -84,7 +84,7 @@ def test_the_report_and_the_evidence_of_single_cells_agree_on_what_is_a_fact() -
         named_by=proof,
         created_at=at,
         facts=facts,
-        icp=grade(facts),
+        icp=grade_icp(facts),
         contacts=(
             ContactRecord(person=person, department="leadership", seniority="owner", quality_score=90, created_at=at),
         ),
@@ -125,7 +125,7 @@ def test_a_computed_column_has_no_proof_of_its_own() -> None:
 
 def test_cells_that_would_be_formulas_are_counted() -> None:
     names = ("=Homes & Co", "@home", "'Quoted' Homes", "Acme")
-    assert counted("company_name", *(company(company_name=name) for name in names)).neutralised == 2
+    assert counted("company_name", *(company(company_name=name) for name in names)).escaped == 2
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_unknown_counts_companies_that_a_hard_criterion_kept_out() -> None:
 
 
 def test_counts_are_shown_largest_first_and_in_a_fixed_order() -> None:
-    assert list(most_first({"b": 1, "z": 9, "a": 1, "none": 0})) == ["z", "a", "b"]
+    assert list(largest_first({"b": 1, "z": 9, "a": 1, "none": 0})) == ["z", "a", "b"]
 
 
 def report(**more: Any) -> Completeness:
@@ -159,10 +159,10 @@ def report(**more: Any) -> Completeness:
         **{
             "companies": 2,
             "contacts": 0,
-            "columns": measured([company("state", state="TX"), company(state="TX")], ()),
+            "columns": count_columns([company("state", state="TX"), company(state="TX")], ()),
             "unknown": {},
             "dropped": {},
-            "bought": Bought(model_calls=5, input_tokens=1000, output_tokens=101, cost_usd=0.5),
+            "model_usage": ModelUsage(model_calls=5, input_tokens=1000, output_tokens=101, cost_usd=0.5),
             **more,
         }
     )
@@ -182,10 +182,10 @@ def test_what_a_delivered_company_has_taken_is_the_whole_runs_bill_shared() -> N
 
 
 def test_nothing_delivered_gives_no_figure_per_company() -> None:
-    assert per_company(Bought(model_calls=5), 0) is None
-    assert report(companies=0, columns=measured((), ())).document()["columns"][0]["filled_pct"] is None
+    assert per_company(ModelUsage(model_calls=5), 0) is None
+    assert report(companies=0, columns=count_columns((), ())).document()["columns"][0]["filled_pct"] is None
 
 
 def test_an_unknown_price_is_never_a_cost() -> None:
-    priced = per_company(Bought(model_calls=5, cost_usd=0.1, unpriced_calls=2), 2)
+    priced = per_company(ModelUsage(model_calls=5, cost_usd=0.1, unpriced_calls=2), 2)
     assert priced is not None and priced["cost_usd"] is None

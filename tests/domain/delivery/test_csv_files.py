@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company.facts import CompanyType
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, cell, neutralised, render_files
+from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, cell, escape_formula, render_files
 
 RUN_ID = UUID("0123abcd-0000-4000-8000-000000000000")
 AT = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -101,16 +101,16 @@ def test_a_value_as_a_cell(value: object, text: str) -> None:
     ["=1+1", "+1 512 555 0100", "-Acme", "@acme", " =1+1", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠x", "\u200b=1", "\x00=1"],
 )  # fmt: skip
 def test_what_a_spreadsheet_takes_for_a_formula_is_kept_as_text(text: str) -> None:
-    assert neutralised(text).startswith("'")
+    assert escape_formula(text).startswith("'")
 
 
 @pytest.mark.parametrize("text", ["Acme", "'=1", "1-2", "a=b", "O'Neil & Sons", "(512) 555-0100", "jane@acme.com", ""])
 def test_any_other_text_is_left_as_it_is(text: str) -> None:
-    assert neutralised(text) == text
+    assert escape_formula(text) == text
 
 
 def test_line_breaks_tabs_and_typographic_spaces_become_one_space() -> None:
-    assert neutralised("one\r\ntwo\tthree\u00a0four\u2028five") == "one two three four five"
+    assert escape_formula("one\r\ntwo\tthree\u00a0four\u2028five") == "one two three four five"
 
 
 @settings(deadline=None)
@@ -138,7 +138,7 @@ def test_printable_text_round_trips_save_for_the_apostrophe_before_a_formula(tex
 @given(st.text(st.characters(exclude_characters="'"), max_size=40))
 def test_neutralising_loses_no_word_and_joins_none(text: str) -> None:
     words = ["".join(char for char in word if char.isprintable()) for word in text.split()]
-    assert neutralised(text).removeprefix("'").split() == [word for word in words if word]
+    assert escape_formula(text).removeprefix("'").split() == [word for word in words if word]
 
 
 def test_f92_a_contact_of_a_company_that_is_not_delivered_is_refused() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
-from domain.company.icp import grade
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.contact.contact import EmailStatus, Person
+from domain.company.pms_vendors import PmsVendor
+from domain.contact.email_address import EmailStatus
 from domain.contact.mail_domain import MailReason
+from domain.contact.person import Person
 from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.delivery.evidence_cells import CompanyRecord, ContactRecord, EvidenceCell, evidence_cells
 from domain.evidence import Evidence
@@ -52,7 +53,7 @@ ACME = CompanyRecord(
     named_by=words("list"),
     created_at=AT,
     facts=FACTS,
-    icp=grade(FACTS),
+    icp=grade_icp(FACTS),
     contacts=(
         ContactRecord(person=OWNER, department="leadership", seniority="owner", quality_score=100, created_at=AT),
     ),
@@ -115,7 +116,7 @@ def test_an_estimate_is_told_from_a_number_that_a_page_states() -> None:
 
 def test_values_are_the_text_of_the_file() -> None:
     company = by_column(ACME, "companies")
-    assert company["company_name"].value == "'=Acme & Co", "neutralised, as in the file"
+    assert company["company_name"].value == "'=Acme & Co", "escaped, as in the file"
     assert company["created_at"].value == "2026-11-23T11:15:10Z"
     assert by_column(ACME, "contacts")["email_status"].value == "published"
 

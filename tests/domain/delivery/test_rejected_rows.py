@@ -7,9 +7,10 @@ import io
 
 import pytest
 
-from domain.company.acceptance import OVERRULED, why_not_acceptable
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
-from domain.company.pms import PmsVendor
+from domain.company.acceptance import OVERRIDABLE_REASONS, why_not_acceptable
+from domain.company.facts import CompanyFacts
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.rejected_rows import (
     REJECTED_COLUMNS,
     EndedCompany,
@@ -85,13 +86,13 @@ def test_the_cells_are_no_formulas() -> None:
     assert (row["company_name"], row["quote"]) == ("'@Acme", f"'{PORTAL.quote}")
 
 
-@pytest.mark.parametrize("reason", sorted(OVERRULED))
+@pytest.mark.parametrize("reason", sorted(OVERRIDABLE_REASONS))
 def test_each_criterion_can_be_overruled_and_is_named_when_it_fails(reason: ReasonCode) -> None:
     assert why_not_acceptable(CompanyStatus.REJECTED, reason) is None
     assert failing_criterion(reason) in {*CRITERION_KEYS, "icp"}
 
 
-@pytest.mark.parametrize("reason", [reason for reason in ReasonCode if reason not in OVERRULED])
+@pytest.mark.parametrize("reason", [reason for reason in ReasonCode if reason not in OVERRIDABLE_REASONS])
 def test_nothing_else_can_be_overruled(reason: ReasonCode) -> None:
     assert why_not_acceptable(CompanyStatus.REJECTED, reason)
 

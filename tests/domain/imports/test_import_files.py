@@ -9,9 +9,9 @@ from itertools import count, islice
 
 import pytest
 
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.imports.columns import COLUMNS, ImportKind
-from domain.imports.rows import ListedRow, RowError, Seed, customer_row, seed_row, suppression_row
+from domain.imports.rows import RowError, Seed, SuppressionChange, customer_row, seed_row, suppression_row
 from domain.imports.table import BadRow, ImportFileError, Row, Table, encoding_of, open_table, text_lines
 from pms.accounts import find_account, is_account_host, portal_address
 
@@ -40,7 +40,7 @@ def one(text: str, kind: ImportKind = S) -> Row:
     return row
 
 
-def listed(text: str, kind: ImportKind = S) -> ListedRow | None:
+def listed(text: str, kind: ImportKind = S) -> SuppressionChange | None:
     if kind is C:
         return customer_row(one(text, C), "list.csv", is_account_host, NOW)
     return suppression_row(one(text), "list.csv", is_account_host)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company.facts import CompanyType, IcpTier
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.request.criteria import CRITERION_KEYS, KNOWN_KEYS, Criteria, CriteriaError, Mode, parse_criteria
 
 EVERY_KEY: dict[str, Any] = {

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.company.criteria_verdicts import VerdictValue, judge_criteria
 from domain.company.facts import CompanyFacts
 from domain.company.places import Place
-from domain.company.verdicts import Met, judge
 from domain.request.criteria import parse_criteria
 from domain.request.decision import (
     DecisionAction,
@@ -296,6 +296,6 @@ def test_a_company_in_the_asked_place_is_still_in_it_after_any_expansion(raw: di
     assert wider
     for place in PLACES:
         known = CompanyFacts(places=(place,))
-        if judge(run.criteria, known, None)[0].met is Met.MET:
-            assert {judge(after.criteria, known, None)[0].met for after in wider} == {Met.MET}
+        if judge_criteria(run.criteria, known, None)[0].value is VerdictValue.MET:
+            assert {judge_criteria(after.criteria, known, None)[0].value for after in wider} == {VerdictValue.MET}
     assert not [after for after in wider if after.criteria.radius_miles is not None and after.criteria.zip is None]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.request.funnel import funnel_steps
 
 COUNTS = st.dictionaries(st.sampled_from([*(reason.value for reason in ReasonCode), "open"]), st.integers(1, 50))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.company.facts import ReasonCode
+from domain.company.status import ReasonCode
 from domain.request.criteria import CRITERION_KEYS
 from domain.request.decision import Decision, DecisionAction
 from domain.request.reopening import reopened_reasons

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.accept import accept_company
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus
 from runtime.process import UserError

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
 from domain.company.identity import IdentityKeys
 from domain.company.places import Place
-from domain.contact.contact import Person, person_key
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.person import Person, person_key
 from store.companies import companies, contacts
 from store.companies.companies import SitePageRef
 from store.database import Database

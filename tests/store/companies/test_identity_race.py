@@ -12,7 +12,7 @@ import openai
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
 from domain.activity_io import CompanyInput
-from domain.company.facts import CompanyStatus
+from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria
 from settings import Settings
 from store.companies import companies

@@ -20,7 +20,7 @@ from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
 from cli.redetect import Redetection, redetect_command, redetect_companies
 from domain.activity_io import CompanyInput, CompanyRef
-from domain.company.facts import CompanyStatus, ReasonCode
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
 from local.demo.truth import GoldCompany, gold_table

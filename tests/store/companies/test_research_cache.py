@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
-from domain.company.icp import grade
+from domain.company.facts import CompanyFacts
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from store.companies import companies, contacts, research_cache
 from store.companies.companies import SitePageRef
 from store.database import Connection, Database
@@ -47,7 +48,7 @@ async def arrives(conn: Connection, company_id: UUID, kind: str, day: int) -> No
     elif kind == "research":
         # The places are what this run had read: they are not an agent's to say.
         facts = facts_in(Place(city="Elsewhere", state="OH")).model_copy(update={"employees": 10 + day})
-        await research_cache.keep_research(conn, company_id, facts, grade(facts), version=1, researched_at=at)
+        await research_cache.keep_research(conn, company_id, facts, grade_icp(facts), version=1, researched_at=at)
     else:
         people = [person("Jane Doe", f"Owner {day}"), person(f"John Roe {CITIES[day]}", "Director of Operations")]
         await research_cache.keep_people(conn, company_id, people, version=1, found_at=at)
@@ -165,7 +166,7 @@ async def test_the_migration_keeps_what_earlier_runs_have_researched(database: D
     assert (company["domain"], company["name"], company["city"]) == ("acme.example", "Acme Homes", "Dallas")
     assert (company["facts"]["pms"], company["facts"]["employees"]) == ("Buildium", 5)
     assert (company["read_by"], company["researched_at"], company["research_complete"]) == (again, asked_at, True)
-    assert company["icp"] == grade(researched).model_dump(mode="json")
+    assert company["icp"] == grade_icp(researched).model_dump(mode="json")
     assert company["research_version"] == 0, "by the rules of then: not reused, and at hand all the same"
     assert company["aliases"] == ["acme-homes.example", "acme-old.example"]
     assert [(row["domain"], row["person_key"]) for row in people] == [

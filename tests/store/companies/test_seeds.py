@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.imports.rows import Seed
 from store.companies import seeds
 from store.companies.imported import ImportCounts

@@ -15,11 +15,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.companies import CompanyActivities
 from agents.loop import AgentRunner
 from domain.activity_io import CompanyInput, CompanyRef, SuppressionCheckInput
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
+from domain.company.facts import CompanyFacts
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.evidence import Evidence
-from domain.imports.rows import ListedRow
+from domain.imports.rows import SuppressionChange
 from domain.request.run_request import RunRequest
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -125,7 +126,7 @@ async def test_f73_contacted_without_a_date_wins_over_any_date(
         for file in [entries] if is_one_file else [[entry] for entry in entries]:
             await suppressions.upsert(conn, file)
         assert await suppressions.find_match(conn, ["acme.example"], "Acme", ["TX"], 90) == "contacted"
-        await suppressions.stage(conn, [ListedRow(entries=tuple(entries))])
+        await suppressions.stage(conn, [SuppressionChange(entries=tuple(entries))])
         assert await suppressions.merge_staged(conn) == ImportCounts(unchanged=1)
 
 
@@ -136,7 +137,7 @@ async def _matches(conn: Connection) -> tuple[str | None, ...]:
 
 async def test_f70_every_name_of_a_domain_is_listed_and_a_company_counts_once(database: Database) -> None:
     east, west = (
-        ListedRow(entries=(on_list("zed.example", name=name, state=state, reason="customer"),))
+        SuppressionChange(entries=(on_list("zed.example", name=name, state=state, reason="customer"),))
         for name, state in (("Zed East", "TX"), ("Zed West", "CO"))
     )
     async with database.transaction() as conn:
@@ -164,13 +165,13 @@ async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_
     other = on_list("other.example", name="Zed East", state="TX", reason="customer")
     async with database.transaction() as conn:
         await suppressions.upsert(conn, entries)
-        await suppressions.stage(conn, [ListedRow(entries=(entry,), is_listed=False) for entry in entries])
+        await suppressions.stage(conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries])
         counts = await suppressions.merge_staged(conn, may_remove=may_remove)
         assert counts == ImportCounts(removed=1 if may_remove else 0)
         assert await _matches(conn) == ((None,) * 4 if may_remove else ("customer", "customer", "customer", None))
         # Another company of that name keeps it.
         await suppressions.upsert(conn, [*entries, other])
-        await suppressions.stage(conn, [ListedRow(entries=(entry,), is_listed=False) for entry in entries])
+        await suppressions.stage(conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries])
         await suppressions.merge_staged(conn)
         assert await _matches(conn) == (None, "customer", None, None)
 

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.company.facts import CompanyFacts, TextEvidence, UnitsEvidence
-from domain.company.icp import grade
+from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.delivery.completeness import ColumnCount, measured
+from domain.company.pms_vendors import PmsVendor
+from domain.delivery.completeness import ColumnCount, count_columns
 from store.companies import companies, contacts
 from store.companies.companies import SitePageRef
 from store.database import Connection, Database
@@ -40,14 +40,14 @@ async def _company(
     await companies.set_own_site(conn, company_id, f"{name.lower()}.example", site, [])
     pages = [SitePageRef(url=f"{site}about", title="About")] if facts.places else []
     await companies.save_research(
-        conn, run_id, company_id, facts, (), grade(facts), pages=pages, dropped=dropped or {}, researched=True
+        conn, run_id, company_id, facts, (), grade_icp(facts), pages=pages, dropped=dropped or {}, researched=True
     )
     await complete(conn, company_id)
     return company_id
 
 
 async def _counts(conn: Connection, ids: list[UUID]) -> dict[str, ColumnCount]:
-    counts = measured(*await completeness.delivered_rows(conn, ids))
+    counts = count_columns(*await completeness.delivered_rows(conn, ids))
     return {f"{count.file}.{count.column}": count for count in counts}
 
 

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 
 import starter
 from cli.evidence import evidence_of, plain, print_evidence
-from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType, ReasonCode, TextEvidence, UnitsEvidence
+from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
-from domain.contact.contact import EmailStatus
+from domain.company.pms_vendors import PmsVendor
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.email_address import EmailStatus
 from domain.delivery.csv_files import CsvFile
 from domain.evidence import Evidence
 from domain.request.run_request import RunRequest

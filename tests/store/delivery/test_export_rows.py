@@ -8,7 +8,7 @@ import pytest
 
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.company.places import Place
-from domain.company.pms import PmsVendor
+from domain.company.pms_vendors import PmsVendor
 from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, CsvFile
 from store.companies import companies, contacts
 from store.database import Connection, Database

@@ -18,8 +18,9 @@ from activities.discovery import DiscoveryActivities
 from agents.loop import AgentRunner
 from cli.forget import subject_of
 from domain.activity_io import CompanyInput, SearchTaskInput, SuppressionCheckInput
-from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.company.facts import CompanyFacts
 from domain.company.identity import IdentityKeys
+from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria
 from domain.request.run_request import RunRequest
 from runtime.process import UserError

@@ -10,7 +10,8 @@ import pytest
 
 from activities.companies import CompanyActivities
 from domain.activity_io import CompanyInput
-from domain.company.facts import CompanyFacts, CompanyStatus
+from domain.company.facts import CompanyFacts
+from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria
 from domain.request.run_request import RunRequest
 from settings import Settings

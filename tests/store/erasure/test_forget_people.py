@@ -26,9 +26,11 @@ from domain.activity_io import (
     SuppressionCheckInput,
     SuppressionCheckResult,
 )
-from domain.company.facts import CompanyFacts, CompanyStatus, ReasonCode
-from domain.contact.contact import EmailStatus, Person
+from domain.company.facts import CompanyFacts
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.contact.email_address import EmailStatus
 from domain.contact.mail_domain import MailDomain, MailReason
+from domain.contact.person import Person
 from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
 from settings import Settings

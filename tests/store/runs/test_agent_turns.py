@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.company.facts import Interruption
+from domain.company.status import Interruption
 from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import Limits
 from store.database import Database

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from domain.contact.contact import ContactDrop, EmailStatus, Person, quality_score, select_contacts
-from domain.contact.email_status import VerifiedEmails, published_domains, verify
+from domain.contact.contact_selection import ContactDrop, quality_score, select_contacts
+from domain.contact.email_address import EmailStatus
+from domain.contact.email_verification import VerifiedEmails, published_domains, verify_addresses
 from domain.contact.mail_domain import MailDomain, MailReason, MailVerdict
+from domain.contact.person import Person
 from domain.evidence import Evidence
 
 ACCEPTS, OTHER_ACCEPTS = (MailDomain(domain=name, reason=MailReason.MX) for name in ("acme.com", "acme.net"))
@@ -35,7 +37,7 @@ ROE = beside_them("John Roe", "Property Manager")
 
 def verified(people: list[Person], *domains: MailDomain) -> VerifiedEmails:
     """The result for a company of whose domains these are known."""
-    return verify(people, {domain.domain: domain for domain in domains})
+    return verify_addresses(people, {domain.domain: domain for domain in domains})
 
 
 def test_two_published_addresses_give_a_third_person_theirs_with_what_it_rests_on() -> None:

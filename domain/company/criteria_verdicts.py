@@ -8,13 +8,14 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.company.facts import CompanyFacts, CompanyStatus, CompanyType, IcpFit, ReasonCode
-from domain.company.icp import IcpResult, grade
-from domain.company.places import Place, miles_between, place_name, zip_position
+from domain.company.facts import CompanyFacts, CompanyType, IcpFit
+from domain.company.icp import IcpResult, grade_icp
+from domain.company.places import Place, miles_between, normalized_city, zip_coordinates
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria, CriterionKey, Mode
 
 
-class Met(StrEnum):
+class VerdictValue(StrEnum):
     """Whether a criterion is met."""
 
     MET = "met"
@@ -29,11 +30,11 @@ class Verdict(BaseModel):
 
     criterion: CriterionKey
     mode: Mode
-    met: Met
+    value: VerdictValue
     why: str
 
 
-class Decided(BaseModel):
+class CriteriaResult(BaseModel):
     """Where the verdicts leave a company: an end with its reason, or ``found`` for "go on"."""
 
     model_config = ConfigDict(frozen=True)
@@ -43,26 +44,28 @@ class Decided(BaseModel):
     detail: str = ""
 
 
-def grade_for(criteria: Criteria, facts: CompanyFacts) -> IcpResult:
+def grade_for_criteria(criteria: Criteria, facts: CompanyFacts) -> IcpResult:
     """The grade of a company for one request: each soft criterion that it is known not to meet lowers the score.
 
     An unknown one lowers nothing; neither does ``icp_tier_min``, which looks at the grade itself.
     """
     soft = [key for key in criteria.asked() if criteria.mode_of(key) is Mode.SOFT and key != "icp_tier_min"]
-    missed = sum(_judge_one(key, criteria, facts, None)[0] is Met.NOT_MET for key in soft)
-    return grade(facts, soft_not_met=missed)
+    missed = sum(_judge_one(key, criteria, facts, None)[0] is VerdictValue.NOT_MET for key in soft)
+    return grade_icp(facts, soft_not_met=missed)
 
 
-def judge(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
+def judge_criteria(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
     """A verdict for each criterion asked, in a fixed order. ``icp`` is None before research."""
     return tuple(
-        Verdict(criterion=key, mode=criteria.mode_of(key), met=met, why=why)
+        Verdict(criterion=key, mode=criteria.mode_of(key), value=value, why=why)
         for key in criteria.asked()
-        for met, why in (_judge_one(key, criteria, facts, icp),)
+        for value, why in (_judge_one(key, criteria, facts, icp),)
     )
 
 
-def decide(criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | None, *, final: bool) -> Decided:
+def combine_verdicts(
+    criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | None, *, final: bool
+) -> CriteriaResult:
     """The first hard criterion that is not met rejects; the first unknown one needs review, once research is done.
 
     Args:
@@ -70,22 +73,24 @@ def decide(criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | N
     """
     hard = [verdict for verdict in verdicts if verdict.mode is Mode.HARD]
     for verdict in hard:
-        if verdict.met is Met.NOT_MET:
+        if verdict.value is VerdictValue.NOT_MET:
             reason = ReasonCode(f"{verdict.criterion}_not_met")
-            return Decided(status=CompanyStatus.REJECTED, reason=reason, detail=verdict.why)
+            return CriteriaResult(status=CompanyStatus.REJECTED, reason=reason, detail=verdict.why)
     if icp is not None and icp.fit is IcpFit.NO and not _asks_for_type(criteria, icp):
         detail = ", ".join(icp.disqualifiers)
-        return Decided(status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_DISQUALIFIED, detail=detail)
+        return CriteriaResult(status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_DISQUALIFIED, detail=detail)
     # Below the lowest tier asked for, nothing is delivered even where the criterion is soft (DOMAIN, icp_tier_min).
     for verdict in verdicts:
-        if verdict.criterion == "icp_tier_min" and verdict.met is Met.NOT_MET:
-            return Decided(status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_TIER_MIN_NOT_MET, detail=verdict.why)
+        if verdict.criterion == "icp_tier_min" and verdict.value is VerdictValue.NOT_MET:
+            return CriteriaResult(
+                status=CompanyStatus.REJECTED, reason=ReasonCode.ICP_TIER_MIN_NOT_MET, detail=verdict.why
+            )
     if final:
         for verdict in hard:
-            if verdict.met is Met.UNKNOWN and verdict.criterion not in criteria.unknown_accepted:
+            if verdict.value is VerdictValue.UNKNOWN and verdict.criterion not in criteria.unknown_accepted:
                 reason = ReasonCode(f"{verdict.criterion}_unknown")
-                return Decided(status=CompanyStatus.NEEDS_REVIEW, reason=reason, detail=verdict.why)
-    return Decided(status=CompanyStatus.FOUND)
+                return CriteriaResult(status=CompanyStatus.NEEDS_REVIEW, reason=reason, detail=verdict.why)
+    return CriteriaResult(status=CompanyStatus.FOUND)
 
 
 # Code alone settles these from the company's pages; research cannot change them.
@@ -98,7 +103,9 @@ def _asks_for_type(criteria: Criteria, icp: IcpResult) -> bool:
     return icp.company_type in criteria.company_types and not gone & set(icp.disqualifiers)
 
 
-def _judge_one(key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Met, str]:
+def _judge_one(
+    key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None
+) -> tuple[VerdictValue, str]:
     match key:
         case "pms":
             return _pms(criteria, facts)
@@ -114,49 +121,53 @@ def _judge_one(key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: 
             return _icp_tier(criteria, icp)
 
 
-def _pms(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+def _pms(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     wanted = " or ".join(vendor.value for vendor in criteria.pms)
     match facts.pms_status:
         case "detected" if facts.pms in criteria.pms:
-            return Met.MET, f"runs {facts.pms}"
+            return VerdictValue.MET, f"runs {facts.pms}"
         case "detected":
-            return Met.NOT_MET, f"runs {facts.pms}, not {wanted}"
+            return VerdictValue.NOT_MET, f"runs {facts.pms}, not {wanted}"
         case "none":
-            return Met.NOT_MET, f"no property management software on its pages, {wanted} wanted"
+            return VerdictValue.NOT_MET, f"no property management software on its pages, {wanted} wanted"
         case "conflict":
-            return Met.UNKNOWN, "portal links of two property management systems"
+            return VerdictValue.UNKNOWN, "portal links of two property management systems"
         case _:
-            return Met.UNKNOWN, f"property management software unknown ({facts.pms_reason or 'no evidence'})"
+            return VerdictValue.UNKNOWN, f"property management software unknown ({facts.pms_reason or 'no evidence'})"
 
 
-def _pms_exclude(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+def _pms_exclude(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     if facts.pms_status == "detected":
         excluded = facts.pms in criteria.pms_exclude
-        return (Met.NOT_MET, f"runs {facts.pms}, excluded") if excluded else (Met.MET, f"runs {facts.pms}")
+        return (
+            (VerdictValue.NOT_MET, f"runs {facts.pms}, excluded")
+            if excluded
+            else (VerdictValue.MET, f"runs {facts.pms}")
+        )
     if facts.pms_status == "none":
-        return Met.MET, "no property management software on its pages"
-    return Met.UNKNOWN, "property management software unknown"
+        return VerdictValue.MET, "no property management software on its pages"
+    return VerdictValue.UNKNOWN, "property management software unknown"
 
 
-def _place(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+def _place(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     if not facts.places:
-        return Met.UNKNOWN, "no address on its pages"
-    cities = {place_name(city) for city in criteria.cities}
+        return VerdictValue.UNKNOWN, "no address on its pages"
+    cities = {normalized_city(city) for city in criteria.cities}
     may_be_met = False
     for place in facts.places:
         parts = (
             _within_states(place, criteria),
-            None if cities and place.city is None else not cities or place_name(place.city or "") in cities,
+            None if cities and place.city is None else not cities or normalized_city(place.city or "") in cities,
             _within_reach(place.zip, criteria),
         )
         if all(parts):
-            return Met.MET, f"office in {place.city}, {place.state} {place.zip or ''}".rstrip()
+            return VerdictValue.MET, f"office in {place.city}, {place.state} {place.zip or ''}".rstrip()
         if False not in parts:
             may_be_met = True  # what the address leaves out decides
     if may_be_met:
-        return Met.UNKNOWN, "an address on its pages does not say enough"
+        return VerdictValue.UNKNOWN, "an address on its pages does not say enough"
     where = "; ".join(f"{place.city}, {place.state}" for place in facts.places[:3])
-    return Met.NOT_MET, f"offices elsewhere: {where}"
+    return VerdictValue.NOT_MET, f"offices elsewhere: {where}"
 
 
 def _within_states(place: Place, criteria: Criteria) -> bool | None:
@@ -166,38 +177,38 @@ def _within_states(place: Place, criteria: Criteria) -> bool | None:
 
 
 def _within_reach(zip_code: str | None, criteria: Criteria) -> bool | None:
-    center = zip_position(criteria.zip) if criteria.zip else None
+    center = zip_coordinates(criteria.zip) if criteria.zip else None
     if center is None:
         return True
     if zip_code is None or criteria.radius_miles is None:
         return None if zip_code is None else zip_code == criteria.zip
-    position = zip_position(zip_code)
+    position = zip_coordinates(zip_code)
     return None if position is None else miles_between(center, position) <= criteria.radius_miles
 
 
-def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     if facts.units is None:
-        return Met.UNKNOWN, "number of units not stated"
+        return VerdictValue.UNKNOWN, "number of units not stated"
     units = facts.units.value
     shown = f"{units:,} units ({facts.units.basis})"
     if criteria.units_min is not None and units < criteria.units_min:
-        return Met.NOT_MET, f"{shown}, fewer than {criteria.units_min:,}"
+        return VerdictValue.NOT_MET, f"{shown}, fewer than {criteria.units_min:,}"
     if criteria.units_max is not None and units > criteria.units_max:
-        return Met.NOT_MET, f"{shown}, more than {criteria.units_max:,}"
-    return Met.MET, shown
+        return VerdictValue.NOT_MET, f"{shown}, more than {criteria.units_max:,}"
+    return VerdictValue.MET, shown
 
 
-def _company_types(criteria: Criteria, facts: CompanyFacts) -> tuple[Met, str]:
+def _company_types(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     if facts.company_type is CompanyType.UNKNOWN:
-        return Met.UNKNOWN, "type of company not stated"
+        return VerdictValue.UNKNOWN, "type of company not stated"
     if facts.company_type in criteria.company_types:
-        return Met.MET, facts.company_type.value
-    return Met.NOT_MET, f"{facts.company_type.value}, not {' or '.join(criteria.company_types)}"
+        return VerdictValue.MET, facts.company_type.value
+    return VerdictValue.NOT_MET, f"{facts.company_type.value}, not {' or '.join(criteria.company_types)}"
 
 
-def _icp_tier(criteria: Criteria, icp: IcpResult | None) -> tuple[Met, str]:
+def _icp_tier(criteria: Criteria, icp: IcpResult | None) -> tuple[VerdictValue, str]:
     if icp is None or criteria.icp_tier_min is None:
-        return Met.UNKNOWN, "not graded yet"
+        return VerdictValue.UNKNOWN, "not graded yet"
     if icp.tier.rank <= criteria.icp_tier_min.rank:
-        return Met.MET, f"tier {icp.tier.value}"
-    return Met.NOT_MET, f"tier {icp.tier.value}, below {criteria.icp_tier_min.value}"
+        return VerdictValue.MET, f"tier {icp.tier.value}"
+    return VerdictValue.NOT_MET, f"tier {icp.tier.value}, below {criteria.icp_tier_min.value}"

@@ -7,21 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.company.pms import (
+from domain.company.pms_detection import Confidence, PmsDetection, PmsSignal, SignalKind, page_key, pms_verdict
+from domain.company.pms_vendors import (
     AddOn,
-    Confidence,
     HoaSystem,
-    PmsDetection,
-    PmsSignal,
     PmsVendor,
     Product,
     ShortTermRentalSystem,
-    SignalKind,
     canonical_vendor,
     category_of,
     nearest_vendor,
-    page_key,
-    verdict,
 )
 
 HOME, SECOND = "https://acme.example/", "https://acme.example/residents"
@@ -120,7 +115,7 @@ def test_a_misspelt_vendor_has_a_nearest_name(text: str, vendor: PmsVendor | Non
 
 
 def test_two_pages_with_the_portal_link_detect() -> None:
-    found = verdict([signal(), signal(page_url=SECOND)], 2)
+    found = pms_verdict([signal(), signal(page_url=SECOND)], 2)
     assert (found.status, found.vendor, found.slug, found.confidence) == (
         "detected",
         PmsVendor.BUILDIUM,
@@ -133,11 +128,11 @@ def test_two_pages_with_the_portal_link_detect() -> None:
     "second_kind", [SignalKind.LISTING_WIDGET, SignalKind.REDIRECT, SignalKind.ASSET, SignalKind.TEXT]
 )
 def test_a_second_kind_on_the_same_page_detects(second_kind: SignalKind) -> None:
-    assert verdict([signal(), signal(kind=second_kind)], 1).vendor is PmsVendor.BUILDIUM
+    assert pms_verdict([signal(), signal(kind=second_kind)], 1).vendor is PmsVendor.BUILDIUM
 
 
 def test_one_signal_alone_is_unconfirmed() -> None:
-    found = verdict([signal()], 4)
+    found = pms_verdict([signal()], 4)
     assert (found.status, found.reason, found.vendor, found.slug, found.confidence) == (
         "unknown",
         "unconfirmed",
@@ -150,27 +145,27 @@ def test_one_signal_alone_is_unconfirmed() -> None:
 
 def test_a_page_under_two_addresses_cannot_agree_with_itself() -> None:
     pages = ["http://www.acme.example", "https://acme.example/#top", "https://ACME.example/"]
-    assert verdict([signal(page_url=page) for page in pages], 1).reason == "unconfirmed"
+    assert pms_verdict([signal(page_url=page) for page in pages], 1).reason == "unconfirmed"
     assert len({page_key(page) for page in pages}) == 1
     assert page_key("https://acme.example/?p=1") != page_key("https://acme.example/?p=2")
 
 
 @pytest.mark.parametrize("kinds", [[SignalKind.ASSET], [SignalKind.TEXT], [SignalKind.ASSET, SignalKind.TEXT]])
 def test_assets_and_text_alone_never_name_a_vendor(kinds: list[SignalKind]) -> None:
-    found = verdict([signal(kind=kind, page_url=page) for kind in kinds for page in (HOME, SECOND)], 2)
+    found = pms_verdict([signal(kind=kind, page_url=page) for kind in kinds for page in (HOME, SECOND)], 2)
     assert (found.status, found.reason) == ("unknown", "unconfirmed")
 
 
 def test_two_vendors_in_portal_links_conflict_however_often_one_is_seen() -> None:
-    found = verdict([signal(), signal(page_url=SECOND), signal(PmsVendor.APPFOLIO)], 2)
+    found = pms_verdict([signal(), signal(page_url=SECOND), signal(PmsVendor.APPFOLIO)], 2)
     assert (found.status, found.vendor, found.reason) == ("conflict", None, None)
     assert {s.vendor for s in found.signals} == {PmsVendor.BUILDIUM, PmsVendor.APPFOLIO}
 
 
 def test_a_portal_link_outranks_another_vendors_widget_but_is_not_confirmed_by_it() -> None:
     widget = [signal(PmsVendor.APPFOLIO, SignalKind.LISTING_WIDGET, page) for page in (HOME, SECOND)]
-    assert verdict([signal(), *widget], 2).reason == "unconfirmed"
-    assert verdict([signal(), signal(page_url=SECOND), *widget], 2).vendor is PmsVendor.BUILDIUM
+    assert pms_verdict([signal(), *widget], 2).reason == "unconfirmed"
+    assert pms_verdict([signal(), signal(page_url=SECOND), *widget], 2).vendor is PmsVendor.BUILDIUM
 
 
 def test_two_vendors_level_in_widgets_name_nobody() -> None:
@@ -179,20 +174,20 @@ def test_two_vendors_level_in_widgets_name_nobody() -> None:
         for vendor in (PmsVendor.APPFOLIO, PmsVendor.RENTVINE)
         for page in (HOME, SECOND)
     ]
-    assert verdict(signals, 2).reason == "unconfirmed"
+    assert pms_verdict(signals, 2).reason == "unconfirmed"
 
 
 def test_confidence_is_that_of_the_strongest_kind() -> None:
     low = [signal(PmsVendor.HEMLANE, page_url=page, confidence="low") for page in (HOME, SECOND)]
-    assert verdict(low, 2).confidence == "low"
-    assert verdict([*low, signal(PmsVendor.HEMLANE, SignalKind.REDIRECT, confidence="high")], 2).confidence == "low"
+    assert pms_verdict(low, 2).confidence == "low"
+    assert pms_verdict([*low, signal(PmsVendor.HEMLANE, SignalKind.REDIRECT, confidence="high")], 2).confidence == "low"
 
 
 def test_two_accounts_seen_equally_often_leave_the_slug_open() -> None:
     both = [signal(slug=slug, page_url=page) for slug in ("acme", "beta") for page in (HOME, SECOND)]
-    assert verdict(both, 2).vendor is PmsVendor.BUILDIUM
-    assert verdict(both, 2).slug is None
-    assert verdict([*both, signal(page_url="https://acme.example/about")], 3).slug == "acme"
+    assert pms_verdict(both, 2).vendor is PmsVendor.BUILDIUM
+    assert pms_verdict(both, 2).slug is None
+    assert pms_verdict([*both, signal(page_url="https://acme.example/about")], 3).slug == "acme"
 
 
 @pytest.mark.parametrize(
@@ -200,13 +195,13 @@ def test_two_accounts_seen_equally_often_leave_the_slug_open() -> None:
     [(0, "unknown", "no_portal_link"), (1, "unknown", "no_portal_link"), (2, "none", None)],
 )
 def test_none_needs_two_pages_read_cleanly(pages: int, status: str, reason: str | None) -> None:
-    found = verdict([], pages)
+    found = pms_verdict([], pages)
     assert (found.status, found.reason) == (status, reason)
 
 
 @pytest.mark.parametrize("problem", ["no_site", "blocked"])
 def test_trouble_with_the_site_is_the_reason_and_never_none(problem: str) -> None:
-    found = verdict([], 2, site_problem="no_site" if problem == "no_site" else "blocked")
+    found = pms_verdict([], 2, site_problem="no_site" if problem == "no_site" else "blocked")
     assert (found.status, found.reason) == ("unknown", problem)
 
 
@@ -216,11 +211,11 @@ def test_negative_signals_and_add_ons_are_kept_apart_and_are_never_the_pms() -> 
         for vendor in (HoaSystem.CINC, ShortTermRentalSystem.GUESTY, AddOn.PROPERTY_MELD)
         for page in (HOME, SECOND)
     ]
-    found = verdict(others, 2)
+    found = pms_verdict(others, 2)
     assert (found.status, found.signals) == ("none", ())
     assert {s.vendor for s in found.negative} == {HoaSystem.CINC, ShortTermRentalSystem.GUESTY}
     assert {s.vendor for s in found.addons} == {AddOn.PROPERTY_MELD}
-    with_portal = verdict([*others, signal(), signal(page_url=SECOND)], 2)
+    with_portal = pms_verdict([*others, signal(), signal(page_url=SECOND)], 2)
     assert with_portal.vendor is PmsVendor.BUILDIUM
 
 
@@ -228,13 +223,13 @@ def test_negative_signals_and_add_ons_are_kept_apart_and_are_never_the_pms() -> 
 @given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
 def test_the_verdict_does_not_depend_on_order_or_repetition(signals: list[PmsSignal], pages: int) -> None:
     again = sorted(signals * 2, key=lambda s: s.model_dump_json(), reverse=True)
-    assert verdict(signals, pages) == verdict(again, pages)
+    assert pms_verdict(signals, pages) == pms_verdict(again, pages)
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
 def test_a_detected_vendor_always_has_agreeing_proof(signals: list[PmsSignal], pages: int) -> None:
-    found = verdict(signals, pages)
+    found = pms_verdict(signals, pages)
     linked = {s.vendor for s in signals if s.category == "pms" and s.kind is SignalKind.PORTAL_LINK}
     assert (found.status == "conflict") == (len(linked) > 1)
     assert (found.status == "none") == (not found.signals and pages >= 2)

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.contact.contact import EmailStatus, Level, Person, is_named_person, is_role_mailbox, person_key, rank_title
-from domain.contact.email_pattern import InferredPattern, PublishedAddress, domain_of, infer_pattern
+from domain.contact.email_address import EmailStatus, email_domain, is_role_mailbox
+from domain.contact.email_pattern import InferredPattern, PublishedAddress, infer_pattern
 from domain.contact.mail_domain import MailDomain, MailVerdict
+from domain.contact.person import Person, is_named_person, person_key
+from domain.contact.title_levels import TitleLevel, rank_title
 
 _TELLING_LETTERS_MIN = 3  # of a name in an address; two letters are in many
 
@@ -37,10 +39,10 @@ class VerifiedEmails(BaseModel):
 
 def published_domains(people: Iterable[Person]) -> set[str]:
     """The domains of the addresses that pages print: those to ask DNS about."""
-    return {domain_of(person.email) for person in map(as_found, people) if person.email}
+    return {email_domain(person.email) for person in map(without_verification, people) if person.email}
 
 
-def verify(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> VerifiedEmails:
+def verify_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> VerifiedEmails:
     """Settle the status of every address of one company.
 
     - A published address whose domain refuses mail loses its status and is not delivered. A domain that is unknown, or was
@@ -53,7 +55,7 @@ def verify(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> Verif
         people: all people stored for the company.
         domains: what is known of the mail of ``published_domains(people)``.
     """
-    found = [as_found(person) for person in people]
+    found = [without_verification(person) for person in people]
     inferred = _inferred(found, domains)
     settled = [
         _refused(person, domains) if person.email else inferred.get(person.full_name, person) for person in found
@@ -65,7 +67,7 @@ def verify(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> Verif
     )
 
 
-def as_found(person: Person) -> Person:
+def without_verification(person: Person) -> Person:
     """The person before any verification: a refused address is a published one, an inferred one is none."""
     if person.email_basis is not None:
         nothing = {"email": None, "email_status": EmailStatus.UNKNOWN, "email_evidence": None, "email_basis": None}
@@ -76,7 +78,7 @@ def as_found(person: Person) -> Person:
 
 
 def _refused(person: Person, domains: Mapping[str, MailDomain]) -> Person:
-    domain = domains.get(domain_of(person.email or ""))
+    domain = domains.get(email_domain(person.email or ""))
     if domain is None or domain.verdict is not MailVerdict.REFUSES:
         return person
     return person.model_copy(update={"email_status": EmailStatus.UNKNOWN, "email_problem": domain.reason})
@@ -104,7 +106,7 @@ def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[st
         )
         for person in found
         if (address := proposed.get(person.full_name)) and taken[address] == 1 and not is_role_mailbox(address)
-        if is_named_person(person.full_name) and rank_title(person.title).level is not Level.NONE
+        if is_named_person(person.full_name) and rank_title(person.title).level is not TitleLevel.NONE
         if person.printed_emails is not None and not _may_have_one(person, unnamed)
     }
 

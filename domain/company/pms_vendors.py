@@ -1,0 +1,129 @@
+"""Property management software: the canonical names, their aliases, and products that are not a PMS."""
+
+import re
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+
+class PmsVendor(StrEnum):
+    """The canonical names, in DOMAIN's order. The only spelling that is stored, compared or exported."""
+
+    BUILDIUM = "Buildium"
+    APPFOLIO = "AppFolio"
+    RENTVINE = "Rentvine"
+    PROPERTYWARE = "Propertyware"
+    RENT_MANAGER = "Rent Manager"
+    YARDI = "Yardi"
+    ENTRATA = "Entrata"
+    REALPAGE = "RealPage"
+    RESMAN = "ResMan"
+    DOORLOOP = "DoorLoop"
+    RENTEC_DIRECT = "Rentec Direct"
+    TENANTCLOUD = "TenantCloud"
+    INNAGO = "Innago"
+    HEMLANE = "Hemlane"
+
+
+class HoaSystem(StrEnum):
+    """Software for associations of owners: speaks against the ideal customer, is never the PMS."""
+
+    CINC = "CINC"
+    TOWNSQ = "TownSq"
+    FRONTSTEPS = "FRONTSTEPS"
+    EVERCONDO = "Evercondo"
+    VANTACA = "Vantaca"
+
+
+class ShortTermRentalSystem(StrEnum):
+    """Software for vacation rentals: speaks against the ideal customer, is never the PMS."""
+
+    GUESTY = "Guesty"
+    OWNERREZ = "OwnerRez"
+    TRACK = "Track"
+    LODGIFY = "Lodgify"
+
+
+class AddOn(StrEnum):
+    """Tools used beside a PMS; they say nothing about which one."""
+
+    PROPERTY_MELD = "Property Meld"
+    LATCHEL = "Latchel"
+    SHOWMOJO = "ShowMojo"
+    TENANT_TURNER = "Tenant Turner"
+    RENTLY = "Rently"
+    RENTENGINE = "RentEngine"
+
+
+Product: TypeAlias = PmsVendor | HoaSystem | ShortTermRentalSystem | AddOn
+ProductCategory: TypeAlias = Literal["pms", "hoa", "short_term_rental", "add_on"]
+
+
+def category_of(product: Product) -> ProductCategory:
+    """What sort of product a name stands for."""
+    return _CATEGORIES[type(product)]
+
+
+_CATEGORIES: dict[type[Product], ProductCategory] = {
+    PmsVendor: "pms",
+    HoaSystem: "hoa",
+    ShortTermRentalSystem: "short_term_rental",
+    AddOn: "add_on",
+}
+
+
+class PortalAccount(BaseModel):
+    """A company's account at a vendor, read from a portal address. Evidence of use, never the company's identity."""
+
+    model_config = ConfigDict(frozen=True)
+
+    vendor: PmsVendor
+    slug: str
+
+
+def canonical_vendor(text: str) -> PmsVendor | None:
+    """The vendor a person means by a name, an alias or the vendor's domain; None when it is not exactly one of them.
+
+    Case, spaces and punctuation do not matter; words around the name do (``not Buildium`` is no vendor).
+    """
+    return _BY_KEY.get(_key(text))
+
+
+def nearest_vendor(text: str) -> PmsVendor | None:
+    """The vendor whose name or alias looks most like the text, for an error message; None when nothing comes near.
+
+    Never use it to decide: a likeness is not a name.
+    """
+    near = get_close_matches(_key(text), list(_BY_KEY), n=1, cutoff=0.6)
+    return _BY_KEY[near[0]] if near else None
+
+
+# Portal hosts and product names people use for the vendor (LESSONS F55: nobody knew that managebuilding is Buildium).
+_ALIASES: dict[PmsVendor, tuple[str, ...]] = {
+    PmsVendor.BUILDIUM: ("managebuilding", "manage building"),
+    PmsVendor.APPFOLIO: ("appfolio property manager", "appfolio plus", "appf", "appf.io"),
+    PmsVendor.RENTVINE: ("rent vine",),
+    PmsVendor.PROPERTYWARE: ("property ware",),
+    PmsVendor.RENT_MANAGER: ("rent manager online", "rmresident", "twa.rentmanager", "lcs rent manager"),
+    PmsVendor.YARDI: ("yardi voyager", "yardi breeze", "yardi breeze premier", "rentcafe", "securecafe"),
+    PmsVendor.ENTRATA: ("residentportal", "prospectportal"),
+    PmsVendor.REALPAGE: ("onesite", "realpage onesite", "loft living", "activebuilding"),
+    PmsVendor.RESMAN: ("res man", "myresman"),
+    PmsVendor.DOORLOOP: ("door loop",),
+    PmsVendor.RENTEC_DIRECT: ("rentec", "rentecdirect"),
+    PmsVendor.TENANTCLOUD: ("tenant cloud",),
+    PmsVendor.INNAGO: (),
+    PmsVendor.HEMLANE: (),
+}
+
+
+def _key(text: str) -> str:
+    bare = re.sub(r"^\s*(?:https?://)?(?:www\.)?|\.com/?\s*$", "", text.casefold())
+    return re.sub(r"[\W_]+", "", bare)
+
+
+_BY_KEY: dict[str, PmsVendor] = {
+    _key(name): vendor for vendor, aliases in _ALIASES.items() for name in (vendor.value, *aliases)
+}
