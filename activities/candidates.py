@@ -5,7 +5,7 @@ from domain.company.excluded_sites import excluded_site_kind
 from domain.company.hosts import registrable_domain
 from domain.company.identity import name_key, normalized_phone
 from domain.company.places import state_code
-from grounding.quotes import Grounder, page_url
+from grounding.quotes import Grounder
 from pms.rules import portal_account
 from store.companies.companies import Candidate
 from store.tools.tool_results import ToolResult
@@ -30,11 +30,11 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
     if domain is not None and not is_portal and excluded_site_kind(domain) is not None:
         grounder.dropped["company:not_a_lead"] += 1
         return None
-    source_domain = registrable_domain(page_url(source)) if source.tool == "fetch_page" else None
+    source_domain = registrable_domain(source.final_url) if source.tool == "fetch_page" else None
     if domain is not None and domain == source_domain:
         url, domain = None, None  # a profile page on the directory it was named on is not the company's own site
     state = state_code(company.state) if company.state else None
-    words = grounder.haystack(source)
+    words = grounder.searchable_text(source)
     city = company.city if company.city and words.contains(company.city) else None
     return Candidate(
         name=" ".join(company.name.split()),
@@ -42,7 +42,7 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
         city=city,
         state=state,
         phone=normalized_phone(company.phone) if company.phone and words.contains(company.phone) else None,
-        discovery_source=page_url(source) if source.tool == "fetch_page" else evidence.url,
+        discovery_source=source.final_url if source.tool == "fetch_page" else evidence.url,
         evidence=evidence,
         candidate_key=candidate_key(company.name, city, state, url, domain),
     )

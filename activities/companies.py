@@ -13,7 +13,7 @@ from activities.suppression_gate import FORGOTTEN, KnownAs, SuppressionGate, kno
 from agents.loop import AgentRunner
 from agents.roles import company_research
 from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
-from agents.site_pages import RESEARCH_PAGES, pages_to_open
+from agents.site_pages import RESEARCH_PAGES, choose_pages
 from crm.hubspot import HubSpotCompanies
 from domain.activity_io import CompanyInput, CompanyOutcome, Spend, SuppressionCheckInput, SuppressionCheckResult
 from domain.company.criteria_verdicts import (
@@ -31,7 +31,7 @@ from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.selection import selection_digest
 from domain.request.criteria import Criteria
 from grounding.company_facts import proven_facts
-from grounding.open_questions import open_fields, open_question
+from grounding.follow_up import follow_up_rule, missing_fields
 from pms.facts import ReadPage, apply_detection
 from settings import Settings
 from store.companies import companies, withdrawn
@@ -41,7 +41,7 @@ from store.database import Connection, Database
 from store.delivery import export_rows
 from store.erasure import erase, forgotten
 from store.runs import audit, runs
-from web.company_site import SiteReading, final_url
+from web.company_site import SiteReading
 from web.gateway import ToolGateway
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ class CompanyActivities:
         known = known_as(company, facts, _site_domains(reading))
         with heartbeating():
             await self._gate.prepare([known])
-        pages = [SitePageRef(url=final_url(page), title=str(page.payload["title"])) for page in reading.pages]
+        pages = [SitePageRef(url=page.final_url, title=str(page.payload["title"])) for page in reading.pages]
         icp = (
             grade_for_criteria(params.request.criteria, facts) if research is not None and research.researched else None
         )
@@ -171,15 +171,15 @@ class CompanyActivities:
                     company.run_id,
                     _subject(params),
                     research_input(company, pages),
-                    seen_urls=[page.url for page in pages],
-                    opened=await pages_to_open(
+                    allowed_urls=[page.url for page in pages],
+                    preload_urls=await choose_pages(
                         self._gateway,
                         [page.url for page in pages],
                         RESEARCH_PAGES,
                         own_domains(company),
                         is_last_attempt=is_last_attempt(),
                     ),
-                    ask_again=open_question(params.request.criteria, facts, own_domains(company)),
+                    follow_up=follow_up_rule(params.request.criteria, facts, own_domains(company)),
                     on_turn=on_turn,
                 )
             spend = answer.spend
@@ -216,7 +216,7 @@ class CompanyActivities:
                         grade_icp(facts),  # without what this request alone makes of them
                         version=RESEARCH_VERSION,
                         researched_at=datetime.now(UTC),
-                        still_open=open_fields(params.request.criteria, facts),
+                        still_open=missing_fields(params.request.criteria, facts),
                     )
         if is_forgotten:
             return await self._end_forgotten(company, spend)
@@ -377,7 +377,7 @@ def _subject(params: CompanyInput) -> str:
 
 def _leaves_open(criteria: Criteria, known: KnownResearch, site: CompanyFacts) -> bool:
     """Whether a request wants to know what is unknown of a company and has not been asked of its pages yet."""
-    return not set(open_fields(criteria, known.beside(site))) <= set(known.still_open)
+    return not set(missing_fields(criteria, known.beside(site))) <= set(known.still_open)
 
 
 def _site_domains(reading: SiteReading) -> tuple[str, ...]:
@@ -391,7 +391,7 @@ def _facts_of_site(reading: SiteReading) -> CompanyFacts:
     facts = CompanyFacts(
         places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
     )
-    pages = [ReadPage(page.result_id, str(page.payload["url"]), final_url(page)) for page in reading.pages]
+    pages = [ReadPage(page.result_id, str(page.payload["url"]), page.final_url) for page in reading.pages]
     return apply_detection(facts, reading.detection, pages)
 
 

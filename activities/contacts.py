@@ -13,7 +13,7 @@ from activities.heartbeats import heartbeating
 from agents.loop import AgentRunner
 from agents.roles import contact_research
 from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
-from agents.site_pages import CONTACT_PAGES, pages_to_open
+from agents.site_pages import CONTACT_PAGES, choose_pages
 from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX, better_proven, select_contacts
@@ -88,8 +88,8 @@ class ContactActivities:
                 company.run_id,
                 _subject(params),
                 task,
-                seen_urls=[page.url for page in pages],
-                opened=await pages_to_open(
+                allowed_urls=[page.url for page in pages],
+                preload_urls=await choose_pages(
                     self._gateway,
                     [page.url for page in pages],
                     CONTACT_PAGES,

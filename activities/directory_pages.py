@@ -15,7 +15,7 @@ from domain.company.hosts import registrable_domain
 from domain.company.identity import normalized_company_name
 from domain.company.places import city_in
 from domain.evidence import Citation
-from grounding.quotes import Haystack, comparable, page_url
+from grounding.quotes import SearchableText, normalized
 from pms.rules import portal_account
 from store.tools.tool_results import ToolResult
 from web.directory_page import DIRECTORY_ENTRIES_MIN, DirectoryEntry, DirectoryPage, read_directory_page
@@ -101,7 +101,7 @@ async def read_lists_whole(
     """
     readings, known = ListReadings(), _Known(mentions)
     pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
-    read = {normalised_url(url) for page in pages for url in (page_url(page), str(page.args.get("url", "")))}
+    read = {normalised_url(url) for page in pages for url in (page.final_url, str(page.args.get("url", "")))}
     for page in pages:
         following = await _check(gateway, page, readings, known, state)
         for _ in range(_PAGES_MORE_MAX):
@@ -114,7 +114,7 @@ async def read_lists_whole(
                 break
             readings.pages_more += 1
             readings.results[more.result_id] = more
-            list_ = read_directory_page(await gateway.page_body(more), page_url(more))
+            list_ = read_directory_page(await gateway.page_body(more), more.final_url)
             readings.listed += len(list_.entries)
             _take(more, list_.entries if list_.is_property_manager else _of_trade(list_), readings, known, state)
             following = list_.next_url
@@ -125,7 +125,7 @@ async def _check(
     gateway: ToolGateway, page: ToolResult, readings: ListReadings, known: _Known, state: str | None
 ) -> str | None:
     """Hold one page against what is known; the address where its list goes on, if it is one."""
-    list_ = read_directory_page(await gateway.page_body(page), page_url(page))
+    list_ = read_directory_page(await gateway.page_body(page), page.final_url)
     if len(list_.entries) < DIRECTORY_ENTRIES_MIN:
         return None
     # Of a list of another trade (a chamber's members) only those count whose own name says that they manage homes.
@@ -146,7 +146,7 @@ def _of_trade(list_: DirectoryPage) -> tuple[DirectoryEntry, ...]:
 def _take(
     page: ToolResult, entries: Iterable[DirectoryEntry], readings: ListReadings, known: _Known, state: str | None
 ) -> None:
-    lines = [(line, Haystack(line)) for line in page.text.split("\n")]
+    lines = [(line, SearchableText(line)) for line in page.text.split("\n")]
     for entry in entries:
         if known.holds(entry):
             continue
@@ -163,8 +163,8 @@ def _take(
         )
 
 
-def _quote(lines: list[tuple[str, Haystack]], entry: DirectoryEntry) -> str:
-    wanted = comparable(entry.name)
+def _quote(lines: list[tuple[str, SearchableText]], entry: DirectoryEntry) -> str:
+    wanted = normalized(entry.name)
     for line, words in lines:
         if words.holds(wanted) and len(line) <= _QUOTE_MAX:
             return line

@@ -4,7 +4,6 @@ Temporal retries, the client does not. Every error gets a type, so that policies
 """
 
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx2
 import openai
@@ -18,6 +17,7 @@ from domain.failures import (
     MODEL_SERVER_ERROR,
     MODEL_UNREACHABLE,
 )
+from domain.retry_after import retry_after_s
 
 _RETRY_DELAY_MAX = timedelta(minutes=5)
 _PAUSE_WITHIN_STEP_MAX = timedelta(
@@ -28,7 +28,7 @@ _GATEWAY_LOST_IT = frozenset({502, 504, 520, 524})
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
-def translated(error: openai.APIError) -> ApplicationError:
+def to_application_error(error: openai.APIError) -> ApplicationError:
     """An error of the model's service as Temporal understands it.
 
     Retryable: 408, 409, 429, 5xx, time-outs and broken connections; ``Retry-After`` becomes the next retry delay.
@@ -75,14 +75,14 @@ def may_be_charged(error: openai.APIError) -> bool:
     return not isinstance(error.__cause__, _NEVER_LEFT)
 
 
-def asks_for_a_pause(error: openai.APIError) -> bool:
+def is_short_rate_limit(error: openai.APIError) -> bool:
     """Whether the service would take the call a little later: a 429 whose pause fits into the step that waits for it."""
-    wanted = translated(error)
+    wanted = to_application_error(error)
     pause = wanted.next_retry_delay
     return wanted.type == MODEL_RATE_LIMITED and pause is not None and pause <= _PAUSE_WITHIN_STEP_MAX
 
 
-def rate_limited(free_in_s: float) -> ApplicationError:
+def queue_full(free_in_s: float) -> ApplicationError:
     """Our own limit, or a pause that the service asks for: the queue for the next call is too long to stand in it."""
     return ApplicationError(
         f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {free_in_s:.0f} s",
@@ -92,7 +92,7 @@ def rate_limited(free_in_s: float) -> ApplicationError:
     )
 
 
-def taken_over() -> ApplicationError:
+def superseded() -> ApplicationError:
     """Another worker has taken the conversation over, for this one was thought dead; this one ends."""
     return ApplicationError("another worker goes on with this conversation", type=MODEL_UNREACHABLE)
 
@@ -100,21 +100,7 @@ def taken_over() -> ApplicationError:
 def retry_after(error: openai.APIStatusError) -> timedelta | None:
     """The pause that the server asks for (``retry-after-ms``, or ``Retry-After`` in seconds or as a date), up to
     five minutes; None where it asks for none."""
-    headers = error.response.headers
-    seconds = _seconds(headers.get("retry-after-ms"), 0.001) or _seconds(headers.get("retry-after"), 1.0)
-    if seconds is None:
-        return None
-    return min(timedelta(seconds=seconds), _RETRY_DELAY_MAX)
-
-
-def _seconds(text: str | None, unit: float) -> float | None:
-    if not text:
-        return None
-    try:
-        seconds = float(text) * unit
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # neither a number nor a date: no usable wish
-            return None
-    return seconds if 0 < seconds < float("inf") else None
+    headers, now = error.response.headers, datetime.now(UTC)
+    milliseconds = retry_after_s(headers.get("retry-after-ms"), now)
+    seconds = milliseconds / 1000 if milliseconds else retry_after_s(headers.get("retry-after"), now)
+    return None if seconds is None else min(timedelta(seconds=seconds), _RETRY_DELAY_MAX)

@@ -22,7 +22,7 @@ from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
 
 from agents.cost import cost_usd, estimate_usd, used_tokens
-from agents.errors import asks_for_a_pause, may_be_charged, rate_limited, taken_over, translated
+from agents.errors import is_short_rate_limit, may_be_charged, queue_full, superseded, to_application_error
 from agents.role import AgentRole, RoleName
 from agents.strict_schema import strict_schema
 from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
@@ -53,7 +53,7 @@ _PACE_WAIT_MAX_S = 600.0
 # An answer is paid for, so it is held for a database that is away: for most of an attempt, whose own end comes first where less is left.
 _ANSWER_HELD_S = 780.0
 # Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
-_OPENED = "opened_beforehand"
+_OPENED = "preloaded_urls"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class FollowUp:
     pages: tuple[str, ...] = ()
 
 
-AskAgain = Callable[[BaseModel, Mapping[str, ToolResult]], FollowUp | None]
+FollowUpRule = Callable[[BaseModel, Mapping[str, ToolResult]], FollowUp | None]
 """Given an answer and what the model was shown: what to ask about it, or None when it will do."""
 
 
@@ -122,9 +122,9 @@ class AgentRunner:
         subject: str,
         task: dict[str, Any],
         *,
-        seen_urls: Iterable[str] = (),
-        opened: Sequence[str] = (),
-        ask_again: AskAgain = lambda answer, results: None,
+        allowed_urls: Iterable[str] = (),
+        preload_urls: Sequence[str] = (),
+        follow_up: FollowUpRule = lambda answer, results: None,
         on_turn: Callable[[int], None] = lambda turn: None,
         claim_page: ClaimPage | None = None,
         known_sites: KnownSites | None = None,
@@ -134,27 +134,29 @@ class AgentRunner:
         Args:
             subject: what it is about (a search task's or company's id).
             task: the input for the model, JSON values only.
-            seen_urls: addresses that may be opened from the start, with the sites they belong to.
-            opened: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are
+            allowed_urls: addresses that may be opened from the start, with the sites they belong to.
+            preload_urls: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are
                 shown. A conversation once begun goes on with those it was begun with.
-            ask_again: whether the answer leaves something open that is worth one more question.
+            follow_up: whether the answer leaves something open that is worth one more question.
             on_turn: told the number of each turn as it begins, for heartbeats.
             claim_page: whether a page is this call's to read; asked before each fetch.
             known_sites: which sites a search marks as known; asked after each search.
 
         Raises:
-            ApplicationError: the model's service failed; typed and classified by ``errors.translated``.
+            ApplicationError: the model's service failed; typed and classified by ``errors.to_application_error``.
         """
         key = TurnKey(run_id=run_id, subject=subject, role=role.name, input_hash=self._input_hash(role, task))
         async with self._database.transaction() as conn:
             stored = await agent_turns.load_turns(conn, key)
         begun = stored[0].task if stored else None
-        first: Sequence[str] = [*dict.fromkeys(opened)][:OPENED_PAGES_MAX] if begun is None else begun.get(_OPENED, ())
+        first: Sequence[str] = (
+            [*dict.fromkeys(preload_urls)][:OPENED_PAGES_MAX] if begun is None else begun.get(_OPENED, ())
+        )
         tools = ToolCalls(
             self._gateway,
             role.tools,
             calls_max=role.tool_calls_max + len(first),
-            seen_urls={*seen_urls, *first},
+            allowed_urls={*allowed_urls, *first},
             mcp_tools=self._mcp_tools.get(role.name, ()),
             claim_page=claim_page,
             known_sites=known_sites,
@@ -200,15 +202,15 @@ class AgentRunner:
                 continue
             if earlier is not None:
                 return AgentAnswer(_completed(*earlier, answer), "answered", tools.results, spend)
-            follow_up = None if last else ask_again(answer, tools.results)
-            if follow_up is None:
+            asked = None if last else follow_up(answer, tools.results)
+            if asked is None:
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            _, pages = await open_pages(tools, follow_up.pages, "opened_again", is_exact=False)
-            if follow_up.pages and not pages and turn + 1 >= len(stored):
+            _, pages = await open_pages(tools, asked.pages, "opened_again", is_exact=False)
+            if asked.pages and not pages and turn + 1 >= len(stored):
                 # None of them can be read: there is nothing new to answer from. An answer that is bought already is used.
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            earlier = (answer, follow_up)
-            items += [*pages, _user(follow_up.question)]
+            earlier = (answer, asked)
+            items += [*pages, _user(asked.question)]
         return _ended(earlier, "limit", tools, spend)
 
     def question_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
@@ -257,7 +259,7 @@ class AgentRunner:
             )
 
         if not await self._database.store_paid(settle, "model turn", _ANSWER_HELD_S):
-            raise taken_over()
+            raise superseded()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
         return output, (most or 0.0) if price is None else price
 
@@ -269,7 +271,7 @@ class AgentRunner:
             try:
                 await self._pace.acquire()  # before money is set aside: who is ended here has bought nothing
             except RateLimitTimeoutError as error:
-                raise rate_limited(error.free_in_s) from error
+                raise queue_full(error.free_in_s) from error
             async with self._database.transaction() as conn:
                 reserved = await agent_turns.reserve_turn(
                     conn, key, turn, self._settings.openai_model, most, task if turn == 0 else None
@@ -280,8 +282,8 @@ class AgentRunner:
                 return reserved, await self._respond(role, body)
             except openai.APIError as error:
                 await self._unanswered(reserved, error)
-                if slowed_down == _SLOWED_DOWN_MAX or not asks_for_a_pause(error):
-                    raise translated(error) from error
+                if slowed_down == _SLOWED_DOWN_MAX or not is_short_rate_limit(error):
+                    raise to_application_error(error) from error
         raise AssertionError("the last time round raises")
 
     async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
@@ -290,7 +292,7 @@ class AgentRunner:
                 await agent_turns.lose_turn(conn, reserved)
             else:
                 await agent_turns.release_turn(conn, reserved)
-        pause = translated(error).next_retry_delay
+        pause = to_application_error(error).next_retry_delay
         if pause is not None:
             await self._pace.pause(pause.total_seconds())
 

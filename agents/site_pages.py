@@ -34,7 +34,7 @@ _NOT_WANTED = re.compile(
 )
 
 
-async def pages_to_open(
+async def choose_pages(
     gateway: ToolGateway,
     known: Sequence[str],
     sorts: Sequence[str],
@@ -67,9 +67,7 @@ def unread_pages(
     results: Mapping[str, ToolResult], sorts: Sequence[str], company_domains: frozenset[str], maximum: int
 ) -> list[str]:
     """Addresses of the sorts that the pages read link to and nobody has opened yet, best first."""
-    asked = [
-        str(address) for each in results.values() for address in (each.args.get("url"), _final_url(each)) if address
-    ]
+    asked = [str(address) for each in results.values() for address in (each.args.get("url"), each.final_url) if address]
     linked = _by_sort([*results.values()], sorts, company_domains, asked=asked)
     return list(dict.fromkeys(url for urls in linked for url in urls))[:maximum]
 
@@ -82,7 +80,7 @@ def _by_sort(
     seen = {page[0] for url in asked if (page := _page(url))}
     found: list[list[tuple[int, str]]] = [[] for _ in sorts]
     for result in results:
-        if result.tool != "fetch_page" or registrable_domain(_final_url(result)) not in company_domains:
+        if result.tool != "fetch_page" or registrable_domain(result.final_url) not in company_domains:
             continue
         for words, url in _LINK.findall(result.text):
             page = _page(url)
@@ -114,7 +112,3 @@ def _page(url: str) -> tuple[str, str] | None:
     except ValueError:  # "http://[" and the like, which pages do link to
         return None
     return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}", parts.path
-
-
-def _final_url(result: ToolResult) -> str:
-    return str(result.payload.get("final_url") or result.args.get("url") or "")

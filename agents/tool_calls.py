@@ -98,7 +98,7 @@ class ToolCalls:
         names: tuple[ToolName, ...],
         *,
         calls_max: int,
-        seen_urls: set[str],
+        allowed_urls: set[str],
         mcp_tools: Iterable[McpTool] = (),
         claim_page: ClaimPage | None = None,
         known_sites: KnownSites | None = None,
@@ -114,9 +114,9 @@ class ToolCalls:
         self._known_sites = known_sites
         self._mcp_tools = {tool.function: tool for tool in mcp_tools}
         self._calls_left = calls_max
-        self._seen = {normalised_url(url) for url in seen_urls}
+        self._seen = {normalised_url(url) for url in allowed_urls}
         # An address without a registrable domain opens itself only, not everything else that has none.
-        self._sites = {registrable_domain(url) for url in seen_urls} - {None}
+        self._sites = {registrable_domain(url) for url in allowed_urls} - {None}
         self.results: dict[str, ToolResult] = {}
 
     async def call(self, name: str, arguments: str) -> str:

@@ -277,7 +277,7 @@ class _Simulated:
             "wanted": list(company_research.ResearchOutput.model_fields),
         }
         return await self._bench.runner(number % self._case.workers, f"{self.run_id}/{number}").run(
-            company_research.ROLE, self.run_id, name, task, seen_urls=[str(company.website)]
+            company_research.ROLE, self.run_id, name, task, allowed_urls=[str(company.website)]
         )
 
 

@@ -16,6 +16,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from domain.company.hosts import normalized_host
+from domain.retry_after import retry_after_s
 from settings import Settings
 
 log = structlog.get_logger()
@@ -172,7 +173,9 @@ class HubSpotCompanies:
                 "crm.objects.companies.read; companies are held back until it is accepted"
             )
         if status in {408, 429} or status >= 500:
-            raise HubSpotUnavailableError(f"HTTP {status}", _retry_after_s(response.headers.get("retry-after")))
+            raise HubSpotUnavailableError(
+                f"HTTP {status}", retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+            )
         if status != httpx2.codes.OK:
             raise HubSpotAccessDeniedError(f"HubSpot refused the search (HTTP {status}): check HUBSPOT_BASE_URL")
         try:
@@ -250,11 +253,3 @@ def _time(text: str | None) -> datetime | None:
     except (ValueError, OverflowError, OSError) as error:
         raise HubSpotUnavailableError("a time in its answer is not understood") from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _retry_after_s(text: str | None) -> float | None:
-    try:
-        seconds = float(text or "")
-    except ValueError:  # none, or a date: the retry policy's own pause will do
-        return None
-    return seconds if 0 < seconds < float("inf") else None

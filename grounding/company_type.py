@@ -9,7 +9,7 @@ import tomllib
 from importlib import resources
 
 from domain.company.facts import CompanyType
-from grounding.quotes import comparable, without_links
+from grounding.quotes import normalized, strip_links
 
 # "not only" denies nothing, nor does what only sounds like it: "never worry about", "why not", "no hassle".
 _DENIAL = (
@@ -121,4 +121,4 @@ def _without_denied(part: str, denied: re.Pattern[str], *, from_start: bool) -> 
 
 
 def _words_of(quote: str) -> str:
-    return comparable(without_links(quote))  # words in an address of a link are not what the page says
+    return normalized(strip_links(quote))  # words in an address of a link are not what the page says

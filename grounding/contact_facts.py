@@ -16,10 +16,10 @@ from domain.contact.contact_selection import quality_score
 from domain.contact.email_address import FREE_MAIL_DOMAINS, EmailStatus, clean_email, email_belongs_to, is_role_mailbox
 from domain.contact.person import Person, clean_linkedin, clean_name, is_named_person, person_key
 from domain.evidence import Evidence
-from grounding.job_titles import TitleProblem, find_title
-from grounding.person_names import PageText
-from grounding.proximity import Cards, company_addresses, is_obfuscated
-from grounding.quotes import Grounder, comparable, contains, holds_address, page_url, without_links
+from grounding.job_titles import TitleProblem, match_title
+from grounding.person_names import NormalizedPage
+from grounding.proximity import ContactCards, company_addresses, is_obfuscated
+from grounding.quotes import Grounder, contains, holds_address, normalized, strip_links
 from store.tools.tool_results import ToolResult
 from web.mail_domains import is_disposable
 
@@ -109,26 +109,28 @@ class _Answer:
         self._names = {
             each.full_name for each in output.people[:_PEOPLE_MAX] if is_named_person(clean_name(each.full_name))
         }
-        self._cards: dict[str, tuple[Cards, ...]] = {}
+        self._cards: dict[str, tuple[ContactCards, ...]] = {}
 
-    def cards(self, result_id: str) -> tuple[Cards, ...]:
+    def cards(self, result_id: str) -> tuple[ContactCards, ...]:
         """A page in two forms: without link markup, since a name may have a link in its midst; and with it, since an address may
         stand in a link alone ("[Email Jane](mailto:…)")."""
         if result_id not in self._cards:
             text = self.results[result_id].text
-            forms = dict.fromkeys((without_links(text), text))
-            names = [comparable(name) for name in self._names]
-            self._cards[result_id] = tuple(Cards(PageText(form, self._company_names), names) for form in forms)
+            forms = dict.fromkeys((strip_links(text), text))
+            names = [normalized(name) for name in self._names]
+            self._cards[result_id] = tuple(
+                ContactCards(NormalizedPage(form, self._company_names), names) for form in forms
+            )
         return self._cards[result_id]
 
     def place(self, found: FoundPerson, evidence: Evidence) -> _Place | TitleProblem:
         """Where the person stands with the title, or why it is not their post in the company."""
         own_names = [*self._company_names, str(self.results[evidence.result_id].payload.get("title") or "")]
-        name, title = comparable(found.full_name), comparable(found.title)
+        name, title = normalized(found.full_name), normalized(found.title)
         problem = TitleProblem.OF_ANOTHER
         for form, cards in enumerate(self.cards(evidence.result_id)):
-            for quote in dict.fromkeys((evidence.quote, without_links(evidence.quote))):
-                place = find_title(cards, comparable(quote), name, title, own_names, self.company_domains)
+            for quote in dict.fromkeys((evidence.quote, strip_links(evidence.quote))):
+                place = match_title(cards, normalized(quote), name, title, own_names, self.company_domains)
                 if not isinstance(place, TitleProblem):
                     return _Place(evidence.result_id, form, place)
                 problem = place if place is not TitleProblem.OF_ANOTHER else problem
@@ -137,10 +139,10 @@ class _Answer:
     def words_beside(self, result_id: str, name: str, wanted: str) -> str | None:
         """The words of a page from a name to what is theirs."""
         for cards in self.cards(result_id):
-            span = cards.beside(comparable(name), comparable(wanted))
+            span = cards.beside(normalized(name), normalized(wanted))
             if span is not None:
                 words = " ".join(cards.page.lined[slice(*span)].split())
-                return self.grounder.haystack(self.results[result_id]).as_printed(words) or words
+                return self.grounder.searchable_text(self.results[result_id]).original_words(words) or words
         return None
 
     def printed_addresses(self) -> set[str]:
@@ -150,9 +152,9 @@ class _Answer:
             for each in self.results.values()
             if each.tool == "fetch_page"
             and each.status == "ok"
-            and registrable_domain(page_url(each)) in self.company_domains
+            and registrable_domain(each.final_url) in self.company_domains
         )
-        return {address for each in own for address in company_addresses(comparable(each.text), self.company_domains)}
+        return {address for each in own for address in company_addresses(normalized(each.text), self.company_domains)}
 
 
 def _person(answer: _Answer, found: FoundPerson, evidence: Evidence, office_phones: frozenset[str]) -> Person:
@@ -300,7 +302,7 @@ def _note(answer: _Answer, found: FoundPerson) -> tuple[str | None, Evidence | N
     )
     if evidence is None:
         return None, None
-    name, quote, words = map(comparable, (found.full_name, evidence.quote, value))
+    name, quote, words = map(normalized, (found.full_name, evidence.quote, value))
     if any(cards.is_about(name, quote, words) for cards in answer.cards(evidence.result_id)):
         return value, evidence
     dropped["note:not_next_to_name"] += 1

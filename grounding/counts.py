@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grounding.quotes import comparable, number_forms, without_links
+from grounding.quotes import normalized, number_forms, strip_links
 
 _WORDS_BETWEEN_MAX = 4
 """Words between a number and what it counts: "1,240 professionally managed single-family rental homes". In the 988 figures that
@@ -148,7 +148,7 @@ _AFTER_LABEL = re.compile(
 
 def counts_units(quote: str, value: int) -> bool:
     """Whether a number in a quote counts homes, other than those on offer: "over 1,200 rental homes", "Units | 320"."""
-    text = comparable(without_links(quote))
+    text = normalized(strip_links(quote))
     for start, end in _places(text, value):
         noun_end = _after_noun(text, start, end, _UNITS)
         if noun_end is not None and (_MANAGING.search(text) or not _is_offered(text[noun_end:])):
@@ -160,7 +160,7 @@ def counts_units(quote: str, value: int) -> bool:
 
 def counts_listings(quote: str, value: int) -> bool:
     """Whether a number in a quote counts homes on offer now: "36 homes for rent", "Available homes: 36"."""
-    text = comparable(without_links(quote))
+    text = normalized(strip_links(quote))
     if not _OFFERED.search(text) and (_MANAGING.search(text) or not re.search(r"\brentals\b", text, re.IGNORECASE)):
         return False
     return any(
@@ -171,7 +171,7 @@ def counts_listings(quote: str, value: int) -> bool:
 
 def counts_employees(quote: str, value: int) -> bool:
     """Whether a number in a quote counts people who work there: "a team of 25", "25 employees", "There are 25 of us"."""
-    text = comparable(without_links(quote))
+    text = normalized(strip_links(quote))
     return any(
         _after_noun(text, start, end, _EMPLOYEES) is not None
         or _OF_US.match(text, end) is not None

@@ -19,8 +19,8 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from domain.contact.title_levels import TitleLevel, rank_title
-from grounding.person_names import NEAR_CHARS, TITLE_WORDS, folded
-from grounding.proximity import Cards, Mark
+from grounding.person_names import PROXIMITY_MAX_CHARS, TITLE_WORDS, folded
+from grounding.proximity import ContactCards, Mark
 
 
 class TitleProblem(StrEnum):
@@ -80,8 +80,13 @@ _TELLING_WORD_MIN = 4  # letters; shorter words stand in many a domain
 _OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # of a director or manager, "of" names a department
 
 
-def find_title(
-    cards: Cards, quote: str, name: str, title: str, company_names: Collection[str], company_domains: Collection[str]
+def match_title(
+    cards: ContactCards,
+    quote: str,
+    name: str,
+    title: str,
+    company_names: Collection[str],
+    company_domains: Collection[str],
 ) -> int | TitleProblem:
     """Where the name stands whose post in the company the title in a quote is, or why it is not theirs.
 
@@ -107,7 +112,7 @@ def find_title(
     return problem
 
 
-def _is_in_testimonials(cards: Cards, place: int) -> bool:
+def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
     """Whether the line of a place begins with words for testimonials, or stands below a heading of them."""
     lined = cards.page.lined
     begin = max(0, place - _HEADINGS_LOOKED_BACK)
@@ -122,7 +127,7 @@ def _is_in_testimonials(cards: Cards, place: int) -> bool:
 
 
 def _title_place(
-    cards: Cards, mark: Mark, end: int, title: str, quote_start: int
+    cards: ContactCards, mark: Mark, end: int, title: str, quote_start: int
 ) -> tuple[tuple[int, int] | None, TitleProblem | None]:
     """Where a title stands that is the name's, or what is wrong with the one that stands there."""
     chain = cards.joined(mark)
@@ -138,7 +143,7 @@ def _title_place(
             return place, None
         problem = TitleProblem.IN_PART
     first = cards.page.line_of(mark.start)[0]
-    for at in cards.page.places(title, max(quote_start, first - 2 * NEAR_CHARS), mark.start):
+    for at in cards.page.places(title, max(quote_start, first - 2 * PROXIMITY_MAX_CHARS), mark.start):
         place = (at, at + len(title))
         between = cards.page.lined[place[1] : mark.start]
         if between.strip(" ,:-|#*\n") or between.count("\n") > 1:
@@ -151,11 +156,11 @@ def _title_place(
     return None, problem
 
 
-def _stands_before(cards: Cards, at: int, mark: Mark) -> bool:
+def _stands_before(cards: ContactCards, at: int, mark: Mark) -> bool:
     return not cards.between(cards.page.line_of(at)[0], at)
 
 
-def _stands_above(cards: Cards, place: tuple[int, int], mark: Mark) -> bool:
+def _stands_above(cards: ContactCards, place: tuple[int, int], mark: Mark) -> bool:
     lined = cards.page.lined
     first, last = cards.page.line_of(place[0])
     above = cards.in_line(first - 2) if first >= 2 else []
@@ -165,7 +170,7 @@ def _stands_above(cards: Cards, place: tuple[int, int], mark: Mark) -> bool:
     return is_alone and not above and not re.search(rf"\b(?:{TITLE_WORDS})\b", below, re.IGNORECASE)
 
 
-def _is_whole(cards: Cards, place: tuple[int, int], title: str) -> bool:
+def _is_whole(cards: ContactCards, place: tuple[int, int], title: str) -> bool:
     """Whether the words printed around a title rank no lower than it, and none before it makes another of it."""
     page = cards.page
     if _LESSER.search(page.folded[max(0, place[0] - 20) : place[0]]):
@@ -183,13 +188,13 @@ def _is_whole(cards: Cards, place: tuple[int, int], title: str) -> bool:
     return rank_title(f"{head} {page.lined[place[0] : place[1]]} {tail}").level <= rank_title(title).level
 
 
-def _is_testimonial(cards: Cards, mark: Mark) -> bool:
+def _is_testimonial(cards: ContactCards, mark: Mark) -> bool:
     before = cards.page.lined[max(0, mark.start - 12) : mark.start]
     return _SIGNED.search(before) is not None or _is_in_testimonials(cards, mark.start)
 
 
 def _is_elsewhere(
-    cards: Cards, place: tuple[int, int], title: str, company_names: Collection[str], domains: Collection[str]
+    cards: ContactCards, place: tuple[int, int], title: str, company_names: Collection[str], domains: Collection[str]
 ) -> bool:
     lined = cards.page.lined
     end = cards.page.line_of(place[1])[1]
@@ -226,5 +231,5 @@ def _is_own(words: list[str], company_names: Collection[str], domains: Collectio
     return any(word in own or any(word in domain for domain in domains) for word in telling)
 
 
-def _text(cards: Cards, mark: Mark) -> str:
+def _text(cards: ContactCards, mark: Mark) -> str:
     return cards.page.lined[mark.start : mark.end]

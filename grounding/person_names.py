@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from domain.contact.person import is_named_person
-from grounding.quotes import comparable
+from grounding.quotes import normalized
 
-NEAR_CHARS = 400
+PROXIMITY_MAX_CHARS = 400
 """Characters between a name and what is said to be theirs, at the most. Ours: on the pages of the demo's first 250 companies, no
 address (488) or profile (256) of a named person stands farther."""
 
@@ -71,16 +71,16 @@ _LINE_LOOKED_AT = 120  # characters before and after a name
 
 
 @dataclass(frozen=True)
-class PrintedName:
-    """Where a name stands in ``PageText.lined``, and its words in lower case."""
+class NameSpan:
+    """Where a name stands in ``NormalizedPage.lined``, and its words in lower case."""
 
     start: int
     end: int
     words: frozenset[str]
 
 
-class PageText:
-    """A page prepared once for many questions: lines as ``grounding.comparable`` folds them.
+class NormalizedPage:
+    """A page prepared once for many questions: lines as ``grounding.normalized`` folds them.
 
     Attributes:
         lined: the page's lines, in upper and lower case as printed.
@@ -89,18 +89,18 @@ class PageText:
 
     def __init__(self, text: str, company_names: Collection[str] = ()) -> None:
         """``company_names``: what is made of their words alone is no person's name."""
-        self.lined = "\n".join(filter(None, (comparable(line) for line in text.splitlines())))
+        self.lined = "\n".join(filter(None, (normalized(line) for line in text.splitlines())))
         self.folded = folded(self.lined).replace("\n", " ")
         self._company_words = frozenset(word for name in company_names for word in words_of(folded(name)))
 
     @cached_property
-    def names(self) -> tuple[PrintedName, ...]:
+    def names(self) -> tuple[NameSpan, ...]:
         """The names of people that stand on the page, in order."""
         return tuple(name for name in self._names() if not name.words <= self._company_words)
 
     def line_of(self, place: int) -> tuple[int, int]:
-        """Where the line that holds a place begins and ends; of a long one, the part within ``NEAR_CHARS`` of the place."""
-        first, last = max(0, place - NEAR_CHARS), min(len(self.lined), place + NEAR_CHARS)
+        """Where the line that holds a place begins and ends; of a long one, the part within ``PROXIMITY_MAX_CHARS`` of the place."""
+        first, last = max(0, place - PROXIMITY_MAX_CHARS), min(len(self.lined), place + PROXIMITY_MAX_CHARS)
         end = self.lined.find("\n", place, last)
         return max(first, self.lined.rfind("\n", first, place) + 1), last if end < 0 else end
 
@@ -128,12 +128,12 @@ class PageText:
         around = self.folded[max(0, start - 1) : start + 1], self.folded[end - 1 : end + 1]
         return any(len(two) == 2 and two.isalnum() for two in around)
 
-    def _names(self) -> Iterator[PrintedName]:
+    def _names(self) -> Iterator[NameSpan]:
         for match in _CAPITALISED.finditer(self.lined):
             for start, end in _without_other_words(match[0]):
                 name = self.lined[match.start() + start : match.start() + end]
                 if self._is_name(match.start() + start, match.start() + end) and is_named_person(name):
-                    yield PrintedName(match.start() + start, match.start() + end, words_of(folded(name)))
+                    yield NameSpan(match.start() + start, match.start() + end, words_of(folded(name)))
 
     def _is_name(self, start: int, end: int) -> bool:
         first, last = self.line_of(start)

@@ -1,9 +1,9 @@
 """Whose is an address, a profile or a note that stands on a page.
 
-The rules, for text that ``page_names.PageText`` has prepared:
+The rules, for text that ``page_names.NormalizedPage`` has prepared:
 
 - It belongs to the last name before it in its line; in a line with one name only, it may stand before that name as well.
-- In a line without a name, it belongs to the last name before it, at most ``NEAR_CHARS`` away; where that stands in a line with
+- In a line without a name, it belongs to the last name before it, at most ``PROXIMITY_MAX_CHARS`` away; where that stands in a line with
   other names, or is joined to one ("Jane Doe and Bob Roe"), only to the one whose name is in the address.
 - Where no name stands before it and a page gives each address right above a name, it belongs to the name below.
 - Between a name and what is theirs stands no other address of the same kind.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from domain.contact.email_address import is_role_mailbox
-from grounding.person_names import NEAR_CHARS, PageText, PrintedName, folded, words_of
+from grounding.person_names import PROXIMITY_MAX_CHARS, NameSpan, NormalizedPage, folded, words_of
 
 # Bounded and anchored: on strangers' text, an open beginning would be tried from each character of a long run.
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
@@ -52,13 +52,13 @@ class Mark:
         return self.words == words or (bool(self.words and words) and (self.words <= words or words <= self.words))
 
 
-class Cards:
+class ContactCards:
     """A page and every name on it, those it was asked about and all others, in order."""
 
-    def __init__(self, page: PageText, names: Collection[str]) -> None:
+    def __init__(self, page: NormalizedPage, names: Collection[str]) -> None:
         self.page = page
         asked = (
-            PrintedName(at, at + len(name), words_of(name)) for name in map(folded, names) for at in page.places(name)
+            NameSpan(at, at + len(name), words_of(name)) for name in map(folded, names) for at in page.places(name)
         )
         self.marks: list[Mark] = []
         for one in sorted([*asked, *page.names], key=lambda each: (each.start, -each.end)):
@@ -92,10 +92,10 @@ class Cards:
 
     def is_about(self, name: str, quote: str, words: str) -> bool:
         """Whether words of a quote are about a person: theirs is the last name that begins before or with them, at most
-        ``NEAR_CHARS`` away, and no other capitalised words that may be a name stand between."""
+        ``PROXIMITY_MAX_CHARS`` away, and no other capitalised words that may be a name stand between."""
         for at in self.page.places(folded(quote)):
             for start in self.page.places(folded(words), at, at + len(quote)):
-                near = self.between(start - NEAR_CHARS, start + 1)
+                near = self.between(start - PROXIMITY_MAX_CHARS, start + 1)
                 if near and near[-1].is_of(name) and not self.page.may_name_others(near[-1].end, start, name):
                     return True
         return False
@@ -121,11 +121,11 @@ class Cards:
         return next((chain for chain in chains if mark in chain), [mark])
 
     def are_in_one_row(self, first: int, second: int) -> bool:
-        """Whether two names stand in the same row of cards: from one to the next ``NEAR_CHARS`` twice at most, and between them no
+        """Whether two names stand in the same row of cards: from one to the next ``PROXIMITY_MAX_CHARS`` twice at most, and between them no
         heading that names nobody."""
         begin, end = min(first, second), max(first, second)
         starts = [mark.start for mark in self.between(begin, end + 1)]
-        if any(after - before > 2 * NEAR_CHARS for before, after in pairwise(starts)):
+        if any(after - before > 2 * PROXIMITY_MAX_CHARS for before, after in pairwise(starts)):
             return False
         headings = (match.end() for match in _HEADING.finditer(self.page.lined, begin, end))
         return all(self.between(*self.page.line_of(at)) for at in headings)
@@ -134,7 +134,7 @@ class Cards:
         in_line = self.in_line(start)
         if in_line and all(mark.start >= end for mark in in_line):
             return in_line[0] if all(mark.is_of(self._name(in_line[0])) for mark in in_line) else None
-        before = self.between(start - NEAR_CHARS, start)
+        before = self.between(start - PROXIMITY_MAX_CHARS, start)
         if not before:
             return None
         owner = before[-1]
@@ -160,7 +160,7 @@ class Cards:
         return set(words) <= _ADDRESS_LABELS and self.marks[0].start - last <= _LINE_BEGINNING
 
     def _next(self, end: int) -> Mark | None:
-        return next(iter(self.between(end, end + NEAR_CHARS)), None)
+        return next(iter(self.between(end, end + PROXIMITY_MAX_CHARS)), None)
 
 
 def company_addresses(text: str, domains: Collection[str]) -> set[str]:

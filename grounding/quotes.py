@@ -21,49 +21,49 @@ _TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "�
 _QUOTE_MAX = 1000
 
 
-def comparable(text: str) -> str:
+def normalized(text: str) -> str:
     """Text with entities resolved, compatibility forms and typography folded, and single spaces."""
     folded = unicodedata.normalize("NFKC", html.unescape(text)).translate(_TYPOGRAPHY)
     return " ".join(folded.split())
 
 
-def without_links(text: str) -> str:
+def strip_links(text: str) -> str:
     """Text with ``[words](address)`` reduced to its words."""
     return _LINK.sub(r"\1", text)
 
 
 def contains(text: str, words: str) -> bool:
     """Whether words stand in a text, with or without link markup."""
-    return as_found(text, words) is not None
+    return find_words(text, words) is not None
 
 
-def as_found(text: str, words: str) -> str | None:
+def find_words(text: str, words: str) -> str | None:
     """The words as they stand in a text: with their link markup, or without it where only the words are there (an
     address in the markup is then unproven); None when they do not stand there."""
-    return Haystack(text).as_found(words)
+    return SearchableText(text).find_words(words)
 
 
-class Haystack:
-    """A text in which many words are looked for: made comparable once, since that takes long for a long page."""
+class SearchableText:
+    """A text in which many words are looked for: made normalized once, since that takes long for a long page."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._with_links, self._without_links = comparable(text), comparable(without_links(text))
+        self._with_links, self._without_links = normalized(text), normalized(strip_links(text))
 
-    def as_found(self, words: str) -> str | None:
+    def find_words(self, words: str) -> str | None:
         """As the function of this name."""
-        for form, source in ((words, self._with_links), (without_links(words), self._without_links)):
-            wanted = comparable(form)
+        for form, source in ((words, self._with_links), (strip_links(words), self._without_links)):
+            wanted = normalized(form)
             if wanted and wanted in source:
                 return form
         return None
 
     def contains(self, words: str) -> bool:
         """As the function of this name."""
-        return self.as_found(words) is not None
+        return self.find_words(words) is not None
 
-    def as_printed(self, wanted: str) -> str | None:
-        """Words that are comparable already, as the text has them, with the whole of the first and the last; None when they do not
+    def original_words(self, wanted: str) -> str | None:
+        """Words that are normalized already, as the text has them, with the whole of the first and the last; None when they do not
         stand there with their link markup."""
         text, starts, tokens = self._printed
         at = text.find(wanted) if wanted else -1
@@ -74,14 +74,14 @@ class Haystack:
 
     @cached_property
     def _printed(self) -> tuple[str, list[int], list[str]]:
-        """The comparable text with, for each of its tokens, where it starts there and how it is printed."""
-        tokens = [(comparable(token), token) for token in self.text.split()]
+        """The normalized text with, for each of its tokens, where it starts there and how it is printed."""
+        tokens = [(normalized(token), token) for token in self.text.split()]
         kept = [(folded, token) for folded, token in tokens if folded]
         starts = accumulate((len(folded) + 1 for folded, _ in kept), initial=0)
         return " ".join(folded for folded, _ in kept), [*starts][:-1], [token for _, token in kept]
 
     def holds(self, wanted: str) -> bool:
-        """Whether words that are comparable already stand in the text."""
+        """Whether words that are normalized already stand in the text."""
         return wanted in self._without_links or wanted in self._with_links
 
 
@@ -90,13 +90,13 @@ class Grounder:
 
     def __init__(self, results: Mapping[str, ToolResult]) -> None:
         self._results = results
-        self._haystacks: dict[str, Haystack] = {}
+        self._haystacks: dict[str, SearchableText] = {}
         self.dropped: Counter[str] = Counter()
 
-    def haystack(self, result: ToolResult) -> Haystack:
+    def searchable_text(self, result: ToolResult) -> SearchableText:
         """A result's text to look for words in."""
         if result.result_id not in self._haystacks:
-            self._haystacks[result.result_id] = Haystack(result.text)
+            self._haystacks[result.result_id] = SearchableText(result.text)
         return self._haystacks[result.result_id]
 
     def evidence(
@@ -119,7 +119,7 @@ class Grounder:
             self.dropped[f"{field}:{problem or 'no_citation'}"] += 1
             return None
         result = self._results[citation.result_id]
-        quote = self.haystack(result).as_found(citation.quote) or ""
+        quote = self.searchable_text(result).find_words(citation.quote) or ""
         return Evidence(result_id=result.result_id, url=_url(result, quote), quote=" ".join(quote.split()))
 
     def _problem(
@@ -133,26 +133,21 @@ class Grounder:
         if not citation.quote.strip() or len(citation.quote) > _QUOTE_MAX:
             return "bad_quote"
         if company_domains is not None and (
-            result.tool != "fetch_page" or registrable_domain(page_url(result)) not in company_domains
+            result.tool != "fetch_page" or registrable_domain(result.final_url) not in company_domains
         ):
             return "other_source"
-        found = self.haystack(result).as_found(citation.quote)
+        found = self.searchable_text(result).find_words(citation.quote)
         if found is None:
             return "quote_not_found"
-        quote = comparable(found).casefold()
-        if any(comparable(value).casefold() not in quote for value in values):
+        quote = normalized(found).casefold()
+        if any(normalized(value).casefold() not in quote for value in values):
             return "value_not_in_quote"
         return None
 
 
-def page_url(result: ToolResult) -> str:
-    """Where a page result was finally read."""
-    return str(result.payload.get("final_url") or result.args.get("url") or "")
-
-
 def _url(result: ToolResult, quote: str) -> str:
     if result.tool == "fetch_page":
-        return page_url(result)
+        return result.final_url
     for hit in result.payload.get("results", []):
         if contains(f"{hit['title']}\n{hit['snippet']}\n{hit['url']}", quote):
             return str(hit["url"])
@@ -161,8 +156,8 @@ def _url(result: ToolResult, quote: str) -> str:
 
 def holds_address(text: str, address: str) -> bool:
     """Whether a text holds a mail address as a whole, not as the tail or head of a longer one."""
-    pattern = rf"(?<![\w.+%-]){re.escape(comparable(address))}(?![\w-]|\.\w)"
-    return re.search(pattern, comparable(text), re.IGNORECASE) is not None
+    pattern = rf"(?<![\w.+%-]){re.escape(normalized(address))}(?![\w-]|\.\w)"
+    return re.search(pattern, normalized(text), re.IGNORECASE) is not None
 
 
 def number_forms(value: int) -> tuple[str, ...]:

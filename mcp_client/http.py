@@ -6,13 +6,14 @@ answer that is too large is an error for the same request, so that one such answ
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import cast
 
 import httpx2
 
+from domain.retry_after import retry_after_s
 from mcp_client.config import HttpServer
 from mcp_client.stdio import too_large_error
-from search.http import retry_after_s
 
 _SESSION_HEADER = "mcp-session-id"
 _READ_SLACK_S = 5.0
@@ -69,7 +70,7 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
         if response.status_code >= httpx2.codes.BAD_REQUEST:
             self._signs.status = response.status_code
         if response.status_code in {httpx2.codes.TOO_MANY_REQUESTS, httpx2.codes.SERVICE_UNAVAILABLE}:
-            pause_s = retry_after_s(response)
+            pause_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
             self._signs.pause_s = None if pause_s is None else min(pause_s, _PAUSE_MAX_S)
         if response.status_code == httpx2.codes.NOT_FOUND and _SESSION_HEADER in request.headers:
             self._signs.refused = True

@@ -7,13 +7,15 @@ how long to wait in ``X-RateLimit-Reset``, a value for each window of the plan, 
 import html
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from domain.retry_after import retry_after_s
 from search.backend import SearchHit
-from search.http import Refusal, body_of, by_status, header_key, parsed, retry_after_s, web_hits
+from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
 from settings import SearchBackendName
 
 _SETTING = "BRAVE_API_KEY"
@@ -106,7 +108,7 @@ def _refused(response: httpx2.Response) -> Refusal | None:
 
 
 def _retry_after_s(response: httpx2.Response) -> float | None:
-    asked_s = retry_after_s(response)
+    asked_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
     if asked_s is not None or response.status_code != httpx2.codes.TOO_MANY_REQUESTS:
         return asked_s
     first = response.headers.get("x-ratelimit-reset", "").split(",")[0].strip()

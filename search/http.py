@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
 
 import httpx2
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from domain.retry_after import retry_after_s
 from search.backend import SearchHit, SearchUnavailableError
 
 Refusal = Literal["unauthorized", "quota"]
@@ -58,7 +58,8 @@ async def body_of(
     refusal = refused(response)
     if refusal is not None:
         raise refusal_error(refusal, setting)
-    wait_s = (retry_after or retry_after_s)(response)
+    header = response.headers.get("retry-after")
+    wait_s = retry_after(response) if retry_after else retry_after_s(header, datetime.now(UTC))
     raise SearchUnavailableError(f"http_{response.status_code}", retry_after_s=wait_s)
 
 
@@ -96,18 +97,3 @@ def parsed(model: type[ModelT], body: bytes, service: str) -> ModelT:
 def web_hits(hits: Iterable[SearchHit]) -> list[SearchHit]:
     """The hits that can be opened."""
     return [hit for hit in hits if hit.url.lower().startswith(("http://", "https://"))]
-
-
-def retry_after_s(response: httpx2.Response) -> float | None:
-    """``Retry-After`` in seconds, given as a number or as a date (RFC 9110); None where there is no usable one."""
-    text = response.headers.get("retry-after")
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):  # neither a number nor a date with a zone
-            return None
-    return seconds if 0 < seconds < float("inf") else None

@@ -59,7 +59,7 @@ class SiteReading:
         for page in self.pages:
             for place, words in addresses_in(page.text):
                 key = (place.city, place.zip)
-                evidence = Evidence(result_id=page.result_id, url=final_url(page), quote=words)
+                evidence = Evidence(result_id=page.result_id, url=page.final_url, quote=words)
                 first = found.get(key, (place, evidence, 0))
                 found[key] = (first[0], first[1], first[2] + 1)
         ranked = sorted(found.values(), key=lambda item: -item[2])  # stable: page order among equals
@@ -110,7 +110,7 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
     home = await _fetch(gateway, website, is_last_attempt)
     if not is_last_attempt:
         raise_if_unavailable([home])
-    final = final_url(home)
+    final = home.final_url
     domain = registrable_domain(final)
     start = registrable_domain(website)
     # A link of a shortener or on a free host leads here; its domain is that of everybody else there, too.
@@ -132,7 +132,7 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
     site_pages = [
         SitePage(
             url=page.payload["url"],
-            final_url=final_url(page),
+            final_url=page.final_url,
             html=await gateway.page_body(page),
             redirects=tuple(page.payload["redirects"]),
         )
@@ -141,11 +141,6 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
     return SiteReading(
         None, "", domain, _root(final), aliases, tuple(pages), detect_pms(site_pages), _office_phones(pages)
     )
-
-
-def final_url(page: ToolResult) -> str:
-    """Where a page result was finally read."""
-    return str(page.payload.get("final_url") or page.args.get("url") or "")
 
 
 def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
@@ -158,10 +153,10 @@ def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
     pages = list(pages)
     busy = next((page for page in pages if page.reason == "rate_limit_timeout"), None)
     if busy is not None:
-        raise HostBusyError(registrable_domain(final_url(busy)))
+        raise HostBusyError(registrable_domain(busy.final_url))
     failed = [(page, pause_s) for page in pages if (pause_s := retry_in_s(page)) is not None]
     if failed:
-        site = registrable_domain(final_url(failed[0][0]))
+        site = registrable_domain(failed[0][0].final_url)
         raise SiteUnavailableError(
             site, (page.reason or page.status for page, _ in failed), max(pause_s for _, pause_s in failed)
         )
@@ -170,7 +165,7 @@ def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
 async def _fetch(gateway: ToolGateway, url: str, is_last_attempt: bool) -> ToolResult:
     page = await gateway.fetch_page(url, once=not is_last_attempt)
     if page.reason == "rate_limit_timeout":  # left out, it would turn "not read" into "no software found"
-        raise HostBusyError(registrable_domain(final_url(page)))
+        raise HostBusyError(registrable_domain(page.final_url))
     return page
 
 

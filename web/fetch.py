@@ -10,13 +10,14 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urljoin
 
 import httpx2
 
+from domain.retry_after import retry_after_s
 from domain.storable_text import storable
-from search.http import retry_after_s
 from web.address_guard import AddressRefusedError, PinnedTransport, refused_url
 from web.page_retry import REFUSED, ROBOTS_UNREACHABLE
 from web.page_text import nested_too_deeply, render_page
@@ -203,7 +204,7 @@ class WebClient:
                     for name in _HEADERS_KEPT
                     if name in response.headers
                 },
-                retry_after_s=retry_after_s(response),
+                retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
                 charset=response.charset_encoding,
                 location=location,
                 body=b"".join(chunks),

@@ -38,6 +38,11 @@ class ToolResult(BaseModel):
     page_hash: str | None = None
     fetched_at: datetime
 
+    @property
+    def final_url(self) -> str:
+        """Where a page was read, after redirects."""
+        return str(self.payload.get("final_url") or self.args.get("url") or "")
+
 
 async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
     """The newest result for these arguments that has not expired."""

@@ -15,7 +15,7 @@ from uuid import UUID
 import openai
 from pydantic import SecretStr
 
-from agents.loop import AgentAnswer, AgentRunner, AskAgain
+from agents.loop import AgentAnswer, AgentRunner, FollowUpRule
 from agents.role import AgentRole
 from agents.roles import company_research
 from settings import Settings
@@ -144,7 +144,7 @@ class Model:
         runner: AgentRunner | None = None,
         seen: tuple[str, ...] = (),
         opened: tuple[str, ...] = (),
-        ask_again: AskAgain = lambda answer, results: None,
+        follow_up: FollowUpRule = lambda answer, results: None,
         subject: str = "company 1",
         **task: Any,
     ) -> AgentAnswer:
@@ -154,9 +154,9 @@ class Model:
             run_id,
             subject,
             {"task": role.name, **task},
-            seen_urls=seen,
-            opened=opened,
-            ask_again=ask_again,
+            allowed_urls=seen,
+            preload_urls=opened,
+            follow_up=follow_up,
         )
 
 

@@ -12,7 +12,7 @@ import openai
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from agents.errors import translated
+from agents.errors import to_application_error
 from domain.failures import DEPENDENCY_FAILURES
 from tests.http_server import Reply, json_reply, serving
 
@@ -35,7 +35,7 @@ async def on(status: int, code: str | None = None, **headers: str) -> Applicatio
     """What an answer with an error becomes."""
     body = {"error": {"message": "no", "type": "error", "code": code}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return translated(await raised_on(json_reply(body, status, **named)))
+    return to_application_error(await raised_on(json_reply(body, status, **named)))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ async def test_the_pause_may_be_given_as_a_date() -> None:
 
 
 async def test_an_answer_that_does_not_come_in_time_is_tried_again() -> None:
-    error = translated(await raised_on(Reply(after_s=5), timeout_s=0.2))
+    error = to_application_error(await raised_on(Reply(after_s=5), timeout_s=0.2))
     assert (error.type, error.non_retryable) == ("ModelUnreachable", False)
     assert "in time" in error.message
 
@@ -146,7 +146,7 @@ async def test_an_answer_that_does_not_come_in_time_is_tried_again() -> None:
 async def test_a_server_that_cannot_be_reached_is_tried_again() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        error = translated(await raised_by(f"http://127.0.0.1:{unused.getsockname()[1]}"))
+        error = to_application_error(await raised_by(f"http://127.0.0.1:{unused.getsockname()[1]}"))
     assert (error.type, error.non_retryable) == ("ModelUnreachable", False)
     assert "OPENAI_BASE_URL" in error.message
 
@@ -157,5 +157,5 @@ async def test_a_connection_that_breaks_is_tried_again() -> None:
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     async with server:
-        error = translated(await raised_by(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        error = to_application_error(await raised_by(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
     assert (error.type, error.non_retryable) == ("ModelUnreachable", False)

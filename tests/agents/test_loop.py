@@ -126,7 +126,7 @@ async def test_f51_what_a_search_finds_of_known_companies_is_marked_and_not_told
         return {str(site.domain)}
 
     def tool_calls(known: KnownSites | None) -> ToolCalls:
-        return ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=5, seen_urls=set(), known_sites=known)
+        return ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=5, allowed_urls=set(), known_sites=known)
 
     everything = json.loads(await tool_calls(None).call("search_web", query))
     tools = tool_calls(known_sites)

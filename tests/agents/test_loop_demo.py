@@ -68,14 +68,14 @@ async def test_research_and_contacts_read_one_companys_own_pages(runner: AgentRu
         run_id,
         "company 1",
         {"task": "company_research", "wanted": list(ResearchOutput.model_fields), **task},
-        seen_urls=seen,
+        allowed_urls=seen,
     )
     people = await runner.run(
         contact_research.ROLE,
         run_id,
         "company 1",
         {"task": "contact_research", "contacts_max": 3, "look_beyond_own_site": False, **task},
-        seen_urls=seen,
+        allowed_urls=seen,
     )
 
     assert isinstance(research.output, ResearchOutput)

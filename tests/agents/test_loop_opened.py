@@ -18,7 +18,7 @@ from agents import tool_outputs
 from agents.loop import FollowUp
 from agents.roles import company_research
 from agents.roles.company_research import ResearchOutput
-from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, pages_to_open
+from agents.site_pages import CONTACT_PAGES, RESEARCH_PAGES, choose_pages
 from domain.company.status import Interruption
 from domain.request.run_request import Limits
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -61,7 +61,7 @@ def asks(*pages: str) -> Callable[[BaseModel, Mapping[str, ToolResult]], FollowU
 async def test_what_is_opened_is_the_home_page_and_the_best_page_of_each_sort(
     gateway: ToolGateway, sorts: tuple[str, ...]
 ) -> None:
-    first, *others = await pages_to_open(gateway, [HOME], sorts, frozenset({HOST}))
+    first, *others = await choose_pages(gateway, [HOME], sorts, frozenset({HOST}))
     assert first == HOME
     assert 2 <= len(others) <= len(sorts) and set(others) <= set(PAGES), "a sort that the site has not is left out"
     for url in others:
@@ -72,7 +72,7 @@ async def test_known_pages_stand_in_the_first_request_as_if_they_had_been_asked_
     model: Scripted, run_id: UUID
 ) -> None:
     async with model(says(EMPTY_RESEARCH)) as server:
-        answer = await server.run(run_id, opened=(HOME, SECOND))
+        answer = await server.run(run_id, preload_urls=(HOME, SECOND))
         task, *items = server.asked(0)["input"]
         home, second = server.tool_outputs(0)
     assert task == {"role": "user", "content": '{"task": "company_research"}'}
@@ -91,7 +91,7 @@ async def test_what_a_page_opened_beforehand_links_to_may_be_opened_and_counts_n
     many = calls(*(("fetch_page", {"url": url}) for url in PAGES[1:4]))
     role = dataclasses.replace(company_research.ROLE, tool_calls_max=3)
     async with model(many, says(EMPTY_RESEARCH)) as server:
-        await server.run(run_id, role=role, opened=(HOME,))
+        await server.run(run_id, role=role, preload_urls=(HOME,))
         assert [output["status"] for output in server.tool_outputs()] == ["ok"] * 4
 
 
@@ -99,10 +99,10 @@ async def test_pages_are_bounded_in_number_and_characters_and_those_that_cannot_
     model: Scripted, run_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with model(says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as server:
-        await server.run(run_id, opened=(HOME, GONE, HOME, *PAGES), subject="company 1")
+        await server.run(run_id, preload_urls=(HOME, GONE, HOME, *PAGES), subject="company 1")
         assert [output["url"] for output in server.tool_outputs(0)] == [HOME, *PAGES[1:4]]
         monkeypatch.setattr(tool_outputs, "OPENED_CHARACTERS_MAX", 100)
-        await server.run(run_id, opened=(HOME, SECOND), subject="company 2")
+        await server.run(run_id, preload_urls=(HOME, SECOND), subject="company 2")
         assert [output["url"] for output in server.tool_outputs(1)] == [HOME], "the first, however long it is"
 
 
@@ -112,8 +112,8 @@ async def test_f24_a_retry_on_another_worker_goes_on_with_the_pages_it_was_begun
 ) -> None:
     async with model(opens(THIRD), fails(500), says(EMPTY_RESEARCH)) as server:
         with pytest.raises(ApplicationError):
-            await server.run(run_id, opened=(HOME, GONE, SECOND))
-        answer = await server.run(run_id, runner=server.new_worker(), opened=change)
+            await server.run(run_id, preload_urls=(HOME, GONE, SECOND))
+        answer = await server.run(run_id, runner=server.new_worker(), preload_urls=change)
         assert server.asked(1)["input"] == server.asked(2)["input"]
         assert server.bought == 3
     assert answer.spend.model_calls == 2
@@ -121,7 +121,7 @@ async def test_f24_a_retry_on_another_worker_goes_on_with_the_pages_it_was_begun
 
 async def test_an_answer_that_will_do_is_followed_by_no_further_turn(model: Scripted, run_id: UUID) -> None:
     async with model(says(EMPTY_RESEARCH)) as server:
-        answer = await server.run(run_id, opened=(HOME,), ask_again=lambda answer, results: None)
+        answer = await server.run(run_id, preload_urls=(HOME,), follow_up=lambda answer, results: None)
         assert (answer.stop, server.bought) == ("answered", 1)
 
 
@@ -131,11 +131,11 @@ async def test_one_more_question_opens_its_pages_and_takes_only_the_fields_it_as
     first = {**EMPTY_RESEARCH, "employees": UNITS, "listings": LISTINGS}
     second = {**EMPTY_RESEARCH, "units": UNITS, "employees": LISTINGS}
     async with model(says(first), says(second)) as server:
-        answer = await server.run(run_id, opened=(HOME,), ask_again=asks(SECOND))
+        answer = await server.run(run_id, preload_urls=(HOME,), follow_up=asks(SECOND))
         assert server.bought == 2
         assert server.asked(1)["input"][-1] == {"role": "user", "content": "How many units?"}
         assert [output["url"] for output in server.tool_outputs(1)] == [HOME, SECOND]
-        again = await server.run(run_id, opened=(HOME,), ask_again=asks(SECOND))
+        again = await server.run(run_id, preload_urls=(HOME,), follow_up=asks(SECOND))
         assert server.bought == 2, "asked again, both turns are stored"
     assert answer.output == ResearchOutput.model_validate({**first, "units": UNITS})
     assert again == answer
@@ -144,7 +144,7 @@ async def test_one_more_question_opens_its_pages_and_takes_only_the_fields_it_as
 async def test_one_more_question_whose_pages_cannot_be_read_is_not_bought(model: Scripted, run_id: UUID) -> None:
     first = {**EMPTY_RESEARCH, "employees": UNITS}
     async with model(says(first), says(EMPTY_RESEARCH)) as server:
-        answer = await server.run(run_id, opened=(HOME,), ask_again=asks(GONE))
+        answer = await server.run(run_id, preload_urls=(HOME,), follow_up=asks(GONE))
         assert server.bought == 1, "there is nothing new to answer from"
     assert (answer.stop, answer.output) == ("answered", ResearchOutput.model_validate(first))
     assert answer.spend.model_calls == 1
@@ -160,7 +160,7 @@ async def test_without_an_answer_to_one_more_question_the_first_stands(
 ) -> None:
     first = {**EMPTY_RESEARCH, "employees": UNITS}
     async with model(says(first), *script) as server:
-        answer = await server.run(run_id, opened=(HOME,), ask_again=asks())
+        answer = await server.run(run_id, preload_urls=(HOME,), follow_up=asks())
     assert (answer.stop, answer.output) == ("answered", ResearchOutput.model_validate(first))
 
 
@@ -170,7 +170,7 @@ async def test_a_budget_that_ends_before_one_more_question_interrupts_and_keeps_
     async with database.transaction() as conn:
         run_id = (await add_run(conn, limits=Limits(max_model_calls=1))).run_id
     async with model(says(EMPTY_RESEARCH)) as server:
-        answer = await server.run(run_id, opened=(HOME,), ask_again=asks(SECOND))
+        answer = await server.run(run_id, preload_urls=(HOME,), follow_up=asks(SECOND))
         assert (answer.interruption, answer.spend.model_calls) == (Interruption.BUDGET_REACHED, 1)
-        await server.run(run_id, opened=(HOME,), ask_again=asks(SECOND))
+        await server.run(run_id, preload_urls=(HOME,), follow_up=asks(SECOND))
         assert server.bought == 1

@@ -13,7 +13,7 @@ from domain.company.facts import CompanyFacts, CompanyType, UnitsEvidence
 from domain.company.pms_vendors import PmsVendor
 from domain.evidence import Evidence
 from domain.request.criteria import parse_criteria
-from grounding.open_questions import open_fields, open_question
+from grounding.follow_up import follow_up_rule, missing_fields
 from store.tools.tool_results import ToolResult
 from tests.agents.scripted_model import EMPTY_RESEARCH
 
@@ -107,11 +107,11 @@ SIZED = FIT.model_copy(update={"units": UnitsEvidence(value=500, basis="stated",
 def test_only_what_is_unknown_and_would_settle_something_is_open(
     raw: dict[str, Any], facts: CompanyFacts, fields: tuple[str, ...]
 ) -> None:
-    assert open_fields(parse_criteria(raw).criteria, facts) == fields
+    assert missing_fields(parse_criteria(raw).criteria, facts) == fields
 
 
 def test_one_more_question_names_what_is_missing_and_the_pages_that_are_left() -> None:
-    ask = open_question(parse_criteria({"units_min": 50}).criteria, FIT, ACME)
+    ask = follow_up_rule(parse_criteria({"units_min": 50}).criteria, FIT, ACME)
     answer = ResearchOutput.model_validate(EMPTY_RESEARCH)
     asked = ask(answer, {"r1": page("https://acme.example/")})
     assert asked is not None

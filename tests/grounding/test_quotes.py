@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from domain.evidence import Citation
 from grounding.quotes import (
     Grounder,
-    Haystack,
-    as_found,
-    comparable,
+    SearchableText,
     contains,
+    find_words,
     holds_address,
     holds_number,
+    normalized,
     number_forms,
-    without_links,
+    strip_links,
 )
 from store.tools.tool_results import ToolResult
 
@@ -114,8 +114,8 @@ def test_nothing_is_found_that_is_not_there(text: str, words: str) -> None:
 
 
 def test_link_markup_is_taken_off_with_its_address_also_with_parentheses_in_it() -> None:
-    assert without_links("a [b](https://x.example/(c)?d) e [f](mailto:g@h.example)") == "a b e f"
-    assert without_links("keep [this] and (that)") == "keep [this] and (that)"
+    assert strip_links("a [b](https://x.example/(c)?d) e [f](mailto:g@h.example)") == "a b e f"
+    assert strip_links("keep [this] and (that)") == "keep [this] and (that)"
 
 
 def test_evidence_says_where_the_words_stand() -> None:
@@ -180,7 +180,7 @@ def test_an_address_made_up_in_link_markup_proves_nothing(made_up: str) -> None:
     assert checker.evidence("email", cite(quote), values=[value]) is None
     evidence = checker.evidence("email", cite(quote))
     assert evidence is not None and evidence.quote == "Email Jane"
-    assert as_found(TEXT, quote) == "Email Jane"
+    assert find_words(TEXT, quote) == "Email Jane"
 
 
 @pytest.mark.parametrize(
@@ -304,16 +304,16 @@ def test_a_page_that_states_one_number_holds_that_one_alone(stated: int, claimed
     ],
 )
 def test_words_are_given_as_they_are_printed_and_no_link_is_cut(wanted: str, printed: str | None) -> None:
-    assert Haystack(TEXT).as_printed(wanted) == printed
+    assert SearchableText(TEXT).original_words(wanted) == printed
 
 
 @given(st.text(max_size=80), st.data())
 def test_what_is_printed_holds_the_words_looked_for_and_stands_in_the_text(text: str, data: st.DataObject) -> None:
-    whole = " ".join(comparable(token) for token in text.split() if comparable(token))
+    whole = " ".join(normalized(token) for token in text.split() if normalized(token))
     start = data.draw(st.integers(0, len(whole)))
     wanted = whole[start : data.draw(st.integers(start, len(whole)))]
-    printed = Haystack(text).as_printed(wanted)
+    printed = SearchableText(text).original_words(wanted)
     if wanted:
         assert printed is not None
-        assert printed in " ".join(token for token in text.split() if comparable(token))
-        assert wanted.strip() in " ".join(comparable(token) for token in printed.split())
+        assert printed in " ".join(token for token in text.split() if normalized(token))
+        assert wanted.strip() in " ".join(normalized(token) for token in printed.split())

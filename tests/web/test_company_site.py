@@ -16,7 +16,7 @@ from store.database import Database
 from store.tools.tool_results import ToolResult
 from tests.http_server import Reply, Request, html, serving
 from web import page_retry
-from web.company_site import HostBusyError, SiteUnavailableError, final_url, raise_if_unavailable, read_site
+from web.company_site import HostBusyError, SiteUnavailableError, raise_if_unavailable, read_site
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 from web.shared_fetch import make_web_client
@@ -49,7 +49,7 @@ async def test_an_own_site_gives_domain_office_phone_and_software(gateway: ToolG
     reading = await read_site(gateway, str(company.website))
 
     assert (reading.problem, reading.domain, reading.website) == (None, company.domain, company.website)
-    assert final_url(reading.pages[0]) == reading.website
+    assert reading.pages[0].final_url == reading.website
     assert (reading.detection.status, reading.detection.vendor) == (company.pms_status, company.pms)
     (place, evidence) = reading.places()[0]
     assert (place.city, place.state, place.zip) == (company.city, company.state, company.zip)

@@ -80,7 +80,7 @@ TRICKS = LIVE_TRICKS | {
     "local name in full-width letters": "http://printer.ｌｏｃａｌ:{port}/",
     "container's name of its host": "http://host.docker.internal:{port}/",
     "IPv4-compatible": "http://[::127.0.0.1]:{port}/",
-    "IPv4-translated": "http://[::ffff:0:127.0.0.1]:{port}/",
+    "IPv4-to_application_error": "http://[::ffff:0:127.0.0.1]:{port}/",
     "6to4": "http://[2002:7f00:1::]:{port}/",
     "6to4 of the metadata address": "http://[2002:a9fe:a9fe::1]:{port}/",
     "Teredo": "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]:{port}/",
@@ -265,7 +265,7 @@ async def test_the_way_from_search_result_to_page_is_guarded_too(
     answer = json_reply({"results": [{"url": url, "title": "Acme", "content": "homes"} for url in urls]})
     async with serving(lambda request: answer) as back_end, httpx2.AsyncClient(trust_env=False) as http:
         gateway = ToolGateway(database, trap.client, SearxngSearch(http, back_end.url), settings)
-        calls = ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=1000, seen_urls=set())
+        calls = ToolCalls(gateway, ("search_web", "fetch_page"), calls_max=1000, allowed_urls=set())
         await calls.call("search_web", json.dumps({"query": "property managers", "page": 1}))
         trap.dialled.clear()  # the search back end's own address is a setting, not a stranger's word
         for url in urls:

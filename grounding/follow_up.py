@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from agents.loop import AskAgain, FollowUp
+from agents.loop import FollowUp, FollowUpRule
 from agents.roles.company_research import ResearchOutput
 from agents.site_pages import RESEARCH_PAGES, unread_pages
 from domain.company.criteria_verdicts import VerdictValue, combine_verdicts, grade_for_criteria, judge_criteria
@@ -26,14 +26,14 @@ _FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {
 }
 
 
-def open_question(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> AskAgain:
+def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> FollowUpRule:
     """What to ask again for these criteria of a company of which code knows this much."""
 
-    def ask_again(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
+    def follow_up(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
         if not isinstance(answer, ResearchOutput):
             return None
         facts, _ = proven_facts(known, answer, results, company_domains)
-        fields = open_fields(criteria, facts)
+        fields = missing_fields(criteria, facts)
         pages = unread_pages(results, RESEARCH_PAGES, company_domains, _PAGES_MAX) if fields else []
         if not pages:
             return None
@@ -43,10 +43,10 @@ def open_question(criteria: Criteria, known: CompanyFacts, company_domains: froz
         )
         return FollowUp(question, fields, tuple(pages))
 
-    return ask_again
+    return follow_up
 
 
-def open_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
+def missing_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
     """Fields of the answer that would settle what is unknown of a company; none when it is rejected already."""
     icp = grade_for_criteria(criteria, facts)
     verdicts = judge_criteria(criteria, facts, icp)
