@@ -36,7 +36,13 @@ from pms.facts import ReadPage, apply_detection
 from settings import Settings
 from store.companies import companies, withdrawn
 from store.companies.companies import CompanyRow, SitePageRef
-from store.companies.research_cache import KnownResearch, fresh_research, keep_research, keep_site, says_nothing
+from store.companies.research_cache import (
+    CachedResearch,
+    cache_research,
+    cache_site,
+    find_fresh_research,
+    lacks_researched_facts,
+)
 from store.database import Connection, Database
 from store.delivery import export_rows
 from store.erasure import erase, forgotten
@@ -125,7 +131,7 @@ class CompanyActivities:
                     researched=bool(research and research.researched),
                 )
             if owner is None and suppressed != FORGOTTEN:  # of a suppressed one too: it is a fact, not a delivery
-                await keep_site(conn, company.company_id, site_facts, pages, datetime.now(UTC))
+                await cache_site(conn, company.company_id, site_facts, pages, datetime.now(UTC))
         if suppressed == FORGOTTEN:
             return await self._end_forgotten(company)
         if suppressed is not None:
@@ -149,7 +155,7 @@ class CompanyActivities:
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, params.company.company_id)
             research = await companies.get_research(conn, company.company_id)
-            known = await fresh_research(
+            known = await find_fresh_research(
                 conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
             )
         if research is None:
@@ -188,7 +194,7 @@ class CompanyActivities:
             if not isinstance(answer.output, ResearchOutput):
                 return await self._end(company, CompanyStatus.FAILED, ReasonCode.NO_RESEARCH, answer.stop, spend=spend)
             facts, dropped = proven_facts(facts, answer.output, answer.results, own_domains(company))
-            proven_now = not says_nothing(facts)
+            proven_now = not lacks_researched_facts(facts)
             facts = known.below(facts) if known else facts
         icp = grade_for_criteria(params.request.criteria, facts)
         verdicts = judge_criteria(params.request.criteria, facts, icp)
@@ -209,14 +215,14 @@ class CompanyActivities:
                 if reused is not None:
                     await self._record_reuse(conn, company, reused)
                 elif asks and proven_now:  # an answer that proves nothing is nothing to reuse: the next run asks again
-                    await keep_research(
+                    await cache_research(
                         conn,
                         company.company_id,
                         facts,
                         grade_icp(facts),  # without what this request alone makes of them
                         version=RESEARCH_VERSION,
                         researched_at=datetime.now(UTC),
-                        still_open=missing_fields(params.request.criteria, facts),
+                        missing_fields=missing_fields(params.request.criteria, facts),
                     )
         if is_forgotten:
             return await self._end_forgotten(company, spend)
@@ -255,12 +261,12 @@ class CompanyActivities:
                     detail = f"{people} of {params.request.contacts_min} contacts"
                     found.append((company, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT, detail))
         async with self._database.transaction() as conn:
-            for company_id in await withdrawn.forgotten_since(conn, run_id):
+            for company_id in await withdrawn.list_forgotten_since(conn, run_id):
                 await withdrawn.record(conn, run_id, company_id, check)
             for company, status, code, detail in found:
                 await _write_end(conn, company, status, code, detail)
                 await withdrawn.record(conn, run_id, company.company_id, check)
-            taken = tuple(await withdrawn.taken_by(conn, run_id, check))
+            taken = tuple(await withdrawn.list_withdrawn(conn, run_id, check))
         return SuppressionCheckResult(companies=taken, passed_digest="" if taken else selection_digest(selected))
 
     async def _spent_before(self, params: CompanyInput) -> Spend:
@@ -285,7 +291,7 @@ class CompanyActivities:
             await erase.empty_company(conn, company.company_id)
         return await self._end(company, CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED, FORGOTTEN, spend=spend)
 
-    async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: KnownResearch) -> None:
+    async def _record_reuse(self, conn: Connection, company: CompanyRow, reused: CachedResearch) -> None:
         detail = {"researched_at": reused.researched_at.isoformat()}
         await audit.record(
             conn,
@@ -375,9 +381,9 @@ def _subject(params: CompanyInput) -> str:
     return f"company {params.company.company_id} round {params.retry_round}"
 
 
-def _leaves_open(criteria: Criteria, known: KnownResearch, site: CompanyFacts) -> bool:
+def _leaves_open(criteria: Criteria, known: CachedResearch, site: CompanyFacts) -> bool:
     """Whether a request wants to know what is unknown of a company and has not been asked of its pages yet."""
-    return not set(missing_fields(criteria, known.beside(site))) <= set(known.still_open)
+    return not set(missing_fields(criteria, known.beside(site))) <= set(known.missing_fields)
 
 
 def _site_domains(reading: SiteReading) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from grounding.contact_facts import proven_people
 from settings import Settings
 from store.companies import companies, contacts, research_cache
 from store.companies.companies import CompanyRow
-from store.companies.research_cache import KnownPerson
+from store.companies.research_cache import CachedPerson
 from store.database import Database
 from store.delivery import completeness, export_rows
 from store.erasure import forgotten
@@ -64,7 +64,7 @@ class ContactActivities:
                 reused = []
                 at_hand = await contacts.list_people(conn, company.company_id)
             else:
-                reused = await research_cache.fresh_people(
+                reused = await research_cache.find_fresh_people(
                     conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
                 )
                 at_hand = [each.person for each in reused]
@@ -122,7 +122,7 @@ class ContactActivities:
             kept = [without_verification(people[person_key(person.full_name)]) for person in found]
             await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
             if not await forgotten.domains_among(conn, own_domains(company)):  # since this step has begun
-                await research_cache.keep_people(
+                await research_cache.cache_people(
                     conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
                 )
             attempt = f"find {params.retry_round}.{params.contacts_attempt}"
@@ -172,7 +172,7 @@ class ContactActivities:
         log.info("company_ended", company=str(params.company.company_id), status=status.value, reason=reason.value)
         return CompanyOutcome(status=status, reason=reason, contacts=len(selected))
 
-    async def _reused(self, company: CompanyRow, reused: Sequence[KnownPerson]) -> CompanyOutcome:
+    async def _reused(self, company: CompanyRow, reused: Sequence[CachedPerson]) -> CompanyOutcome:
         """Store people known from before for the run. They stay as old as they are, so that they are refreshed in time."""
         oldest = min(each.found_at for each in reused).isoformat()
         async with self._database.transaction() as conn:

@@ -36,7 +36,7 @@ class ListReadings:
 
     Attributes:
         listed: companies standing on the list pages that were read.
-        poor_reads: pages of which the agent named too few.
+        incomplete_reads: pages of which the agent named too few.
         pages_more: pages of lists that the agent had not read.
         companies: those that were missing, in page order, as an agent would name them.
         results: the pages that were read in addition, by result id.
@@ -44,7 +44,7 @@ class ListReadings:
     """
 
     listed: int = 0
-    poor_reads: int = 0
+    incomplete_reads: int = 0
     pages_more: int = 0
     companies: list[FoundCompany] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)
@@ -133,7 +133,7 @@ async def _check(
     readings.listed += len(entries)
     missing = [entry for entry in entries if not known.holds(entry)]
     if len(missing) > (1 - POOR_READ_SHARE) * len(entries):
-        readings.poor_reads += 1
+        readings.incomplete_reads += 1
         log.warning("list_read_poorly", result_id=page.result_id, listed=len(entries), missing=len(missing))
         _take(page, missing, readings, known, state)
     return list_.next_url

@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.candidates import checked_candidate
 from activities.directory_pages import ListReadings, read_lists_whole
 from activities.heartbeats import heartbeating
-from activities.stored_candidates import stored_candidates
+from activities.stored_candidates import find_stored_candidates
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import discovery
 from agents.roles.discovery import DiscoveryOutput
@@ -25,7 +25,7 @@ from store.companies.companies import Candidate
 from store.database import Database
 from store.erasure import forgotten
 from store.runs import runs, search_tasks
-from store.runs.search_tasks import SearchedBefore, SearchTaskRow, TaskYield
+from store.runs.search_tasks import ReusableSearch, SearchTaskRow, TaskYield
 from web.gateway import ToolGateway, may_succeed_later
 
 log = structlog.get_logger()
@@ -60,17 +60,17 @@ class DiscoveryActivities:
         if task.kind in WITHOUT_MODEL:
             return await self._take_at_hand(params, task)
         async with self._database.transaction() as conn:
-            shown = await companies.names_found(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
+            shown = await companies.list_names(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
         asked = task_input(params, task, shown)
-        searched_as = self._runner.question_hash(discovery.ROLE, asked)
+        question_hash = self._runner.question_hash(discovery.ROLE, asked)
         if params.retry_round == 0:  # later rounds look anew because a person has told them to
             async with self._database.transaction() as conn:
-                before = await search_tasks.searched_before(conn, task, searched_as, self._found_again_hours)
+                before = await search_tasks.find_reusable_search(conn, task, question_hash, self._found_again_hours)
                 # What an attempt that has died had begun to buy is used, not dropped.
                 begun = await runs.spend_on(conn, task.run_id, _subject(params), discovery.ROLE.name)
             if before is not None and not begun.model_calls:
                 return await self._take_over(task, before)
-        return await self._search(params, task, asked, searched_as)
+        return await self._search(params, task, asked, question_hash)
 
     @activity.defn
     async def fail_search_task(self, params: SearchTaskInput) -> None:
@@ -82,23 +82,23 @@ class DiscoveryActivities:
         run_id = params.request.run_id
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await stored_candidates(conn, run_id, task.kind, params.request.criteria)
+                found = await find_stored_candidates(conn, run_id, task.kind, params.request.criteria)
             await self._store(run_id, task, found)
         return await self._finish(task, TaskYield(named=len(found)), SearchTaskOutcome(named=len(found)))
 
-    async def _take_over(self, task: SearchTaskRow, before: SearchedBefore) -> SearchTaskOutcome:
+    async def _take_over(self, task: SearchTaskRow, before: ReusableSearch) -> SearchTaskOutcome:
         """What a run for the same has found by this search is not bought again while search results are kept."""
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await companies.candidates_of(conn, before.task_id)
-                await search_tasks.take_over_pages(conn, task.run_id, task.task_id, before.task_id)
+                found = await companies.list_candidates(conn, before.task_id)
+                await search_tasks.copy_page_claims(conn, task.run_id, task.task_id, before.task_id)
             await self._store(task.run_id, task, found)
-        found_by_task = TaskYield(named=len(found), listed=before.listed, poor_reads=before.poor_reads)
+        found_by_task = TaskYield(named=len(found), listed=before.listed, incomplete_reads=before.incomplete_reads)
         log.info("search_task_taken_over", searched_at=before.searched_at.isoformat(), named=len(found))
         return await self._finish(task, found_by_task, SearchTaskOutcome(named=len(found)))
 
     async def _search(
-        self, params: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], searched_as: str
+        self, params: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], question_hash: str
     ) -> SearchTaskOutcome:
         run_id = params.request.run_id
 
@@ -108,7 +108,7 @@ class DiscoveryActivities:
 
         async def known_sites(sites: set[str]) -> set[str]:
             async with self._database.transaction() as conn:
-                return await search_tasks.sites_of_others(conn, run_id, task.task_id, sites)
+                return await search_tasks.sites_found_by_other_tasks(conn, run_id, task.task_id, sites)
 
         with heartbeating() as on_turn:
             answer = await self._runner.run(
@@ -135,10 +135,13 @@ class DiscoveryActivities:
             candidates, dropped = _checked(answer, lists)
             await self._store(run_id, task, candidates)
         found_by_task = TaskYield(
-            named=len(candidates), listed=lists.listed, poor_reads=lists.poor_reads, cost_usd=answer.spend.cost_usd
+            named=len(candidates),
+            listed=lists.listed,
+            incomplete_reads=lists.incomplete_reads,
+            cost_usd=answer.spend.cost_usd,
         )
         outcome = SearchTaskOutcome(named=len(candidates), spend=answer.spend)
-        outcome = await self._finish(task, found_by_task, outcome, searched_as if is_settled(answer, lists) else None)
+        outcome = await self._finish(task, found_by_task, outcome, question_hash if is_settled(answer, lists) else None)
         log.info(
             "search_task_done",
             stop=answer.stop,
@@ -164,10 +167,10 @@ class DiscoveryActivities:
                     position += is_new
 
     async def _finish(
-        self, task: SearchTaskRow, found: TaskYield, outcome: SearchTaskOutcome, searched_as: str | None = None
+        self, task: SearchTaskRow, found: TaskYield, outcome: SearchTaskOutcome, question_hash: str | None = None
     ) -> SearchTaskOutcome:
         async with self._database.transaction() as conn:
-            new = await search_tasks.finish_task(conn, task.task_id, found, searched_as)
+            new = await search_tasks.finish_task(conn, task.task_id, found, question_hash)
         return outcome.model_copy(update={"new": new})
 
 

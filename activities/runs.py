@@ -27,7 +27,7 @@ from domain.request.reopening import reopened_reasons
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import plan_search
 from settings import Settings
-from store.companies import companies, stored_sources
+from store.companies import companies, stored_candidates
 from store.database import Connection, Database
 from store.delivery import export_rows
 from store.runs import agent_turns, audit, runs, search_tasks
@@ -71,7 +71,7 @@ class RunActivities:
     async def next_search_tasks(self, params: SearchTaskBatchInput) -> SearchTaskBatch:
         """The next open search tasks in plan order; those of kinds that have dried up are given up."""
         async with self._database.transaction() as conn:
-            await search_tasks.give_up(conn, params.run_id, params.exhausted_kinds)
+            await search_tasks.skip_open_tasks(conn, params.run_id, params.exhausted_kinds)
             tasks = await search_tasks.next_open(conn, params.run_id, params.after_ordinal, params.limit)
             skipped = await search_tasks.skipped_kinds(conn, params.run_id)
         return SearchTaskBatch(tasks=tuple(tasks), skipped=tuple(skipped))
@@ -80,8 +80,8 @@ class RunActivities:
     async def new_companies(self, params: CompanyBatchInput) -> CompanyBatch:
         """Companies stored since the last look."""
         async with self._database.transaction() as conn:
-            refs, cursor = await companies.found_after(conn, params.run_id, params.cursor, params.limit)
-            remaining = await companies.count_found_after(conn, params.run_id, cursor)
+            refs, cursor = await companies.list_open_after(conn, params.run_id, params.cursor, params.limit)
+            remaining = await companies.count_open_after(conn, params.run_id, cursor)
         return CompanyBatch(companies=tuple(refs), cursor=cursor, remaining=remaining)
 
     @activity.defn
@@ -133,7 +133,7 @@ class RunActivities:
             )
             await runs.amend(conn, request)
             await companies.lock_run(conn, request.run_id)  # new sequence numbers must become visible in order
-            reopened = await companies.reopen_for(conn, request.run_id, reasons) if reasons else 0
+            reopened = await companies.reopen_by_reason(conn, request.run_id, reasons) if reasons else 0
             if decision.action not in ENDING:
                 await search_tasks.reopen(conn, request.run_id, "skipped")
             if decision.action is DecisionAction.RETRY:
@@ -165,7 +165,7 @@ class RunActivities:
         its end was being stored is cancelled, in whichever order the two arrive.
         """
         async with self._database.transaction() as conn:
-            stored = await runs.lock_end(conn, params.request.run_id)
+            stored = await runs.lock_result(conn, params.request.run_id)
             if stored is not None and (stored.status is params.status or params.status is RunStatus.COMPLETED):
                 people = await export_rows.contacts_selected(conn, stored.selected)
                 return FinishResult(companies=len(stored.selected), contacts=people)
@@ -177,7 +177,7 @@ class RunActivities:
                     log.info("selection_changed_after_gate", companies=whole)
                     return FinishResult(companies=whole, contacts=people, selection_changed=True)
             await runs.finish(conn, params.request.run_id, params.status, selected, params.note)
-            await agent_turns.lose_open_turns(conn, params.request.run_id)
+            await agent_turns.mark_open_turns_lost(conn, params.request.run_id)
             await audit.record(
                 conn,
                 params.request.run_id,
@@ -189,7 +189,7 @@ class RunActivities:
         return FinishResult(companies=len(selected), contacts=people)
 
     async def _plan(self, conn: Connection, request: RunRequest) -> int:
-        at_hand = await stored_sources.count_stored_candidates(conn, request.run_id, wanted_of(request.criteria))
+        at_hand = await stored_candidates.count_stored_candidates(conn, request.run_id, wanted_of(request.criteria))
         skipped = await search_tasks.skipped_before(conn, request.run_id, self._settings.search_ttl_hours)
         tasks = plan_search(request.criteria, at_hand)
         return await search_tasks.insert_tasks(conn, request.run_id, tasks, skipped=skipped)

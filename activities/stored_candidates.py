@@ -14,9 +14,9 @@ from domain.evidence import Evidence
 from domain.request.criteria import Criteria
 from domain.request.search_plan import TaskKind
 from pms.accounts import portal_address
-from store.companies import stored_sources
+from store.companies import stored_candidates
 from store.companies.companies import Candidate
-from store.companies.stored_sources import KnownCompany, Seed, Wanted
+from store.companies.stored_candidates import CachedCompany, Seed, Wanted
 from store.database import Connection
 from store.tools import tool_results
 from store.tools.tool_results import ToolResult
@@ -41,20 +41,21 @@ def wanted_of(criteria: Criteria) -> Wanted:
     return wanted.model_copy(update={"states": states, "cities": criteria.cities})
 
 
-async def stored_candidates(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
+async def find_stored_candidates(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
     """The candidates of a task of kind ``seeds`` or ``known_companies``, in a fixed order."""
     wanted = wanted_of(criteria)
     if kind == "known_companies":
         return [
             _of_known(known)
-            for known in await stored_sources.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+            for known in await stored_candidates.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
         ]
     return [
-        await _of_seed(conn, seed) for seed in await stored_sources.seeds(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+        await _of_seed(conn, seed)
+        for seed in await stored_candidates.seeds(conn, run_id, wanted, STORED_CANDIDATES_MAX)
     ]
 
 
-def _of_known(known: KnownCompany) -> Candidate:
+def _of_known(known: CachedCompany) -> Candidate:
     return Candidate(
         name=known.name,
         url=known.website,

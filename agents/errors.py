@@ -82,12 +82,12 @@ def is_short_rate_limit(error: openai.APIError) -> bool:
     return wanted.type == MODEL_RATE_LIMITED and pause is not None and pause <= _PAUSE_WITHIN_STEP_MAX
 
 
-def queue_full(free_in_s: float) -> ApplicationError:
+def queue_full(seconds_until_free: float) -> ApplicationError:
     """Our own limit, or a pause that the service asks for: the queue for the next call is too long to stand in it."""
     return ApplicationError(
-        f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {free_in_s:.0f} s",
+        f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {seconds_until_free:.0f} s",
         type=MODEL_RATE_LIMITED,
-        next_retry_delay=min(timedelta(seconds=max(1.0, free_in_s)), _RETRY_DELAY_MAX),
+        next_retry_delay=min(timedelta(seconds=max(1.0, seconds_until_free)), _RETRY_DELAY_MAX),
         category=ApplicationErrorCategory.BENIGN,
     )
 

@@ -254,7 +254,7 @@ class AgentRunner:
         used_in, used_out = (used.input, used.output) if used else (0, 0)
 
         async def settle(conn: Connection) -> bool:
-            return await agent_turns.settle_turn(
+            return await agent_turns.complete_turn(
                 conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
             )
 
@@ -271,7 +271,7 @@ class AgentRunner:
             try:
                 await self._pace.acquire()  # before money is set aside: who is ended here has bought nothing
             except RateLimitTimeoutError as error:
-                raise queue_full(error.free_in_s) from error
+                raise queue_full(error.seconds_until_free) from error
             async with self._database.transaction() as conn:
                 reserved = await agent_turns.reserve_turn(
                     conn, key, turn, self._settings.openai_model, most, task if turn == 0 else None
@@ -289,7 +289,7 @@ class AgentRunner:
     async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
         async with self._database.transaction() as conn:
             if may_be_charged(error):
-                await agent_turns.lose_turn(conn, reserved)
+                await agent_turns.mark_turn_lost(conn, reserved)
             else:
                 await agent_turns.release_turn(conn, reserved)
         pause = to_application_error(error).next_retry_delay

@@ -325,8 +325,8 @@ async def _give_seeds(services: Services, companies: list[GoldCompany]) -> None:
         for one in companies
     ]
     async with services.conn.transaction():
-        await seeds.stage(services.conn, given, "bench")
-        await seeds.merge_staged(services.conn)
+        await seeds.fill_staging_table(services.conn, given, "bench")
+        await seeds.merge_staging_table(services.conn)
 
 
 def _counted(counter: Counter[str]) -> str:

@@ -206,16 +206,16 @@ async def _stage_and_merge(
         case ImportKind.SUPPRESSIONS:
             why: SuppressionReason = "contacted" if _is_delivered(reading.table) else "do_not_contact"
             listed = partial(suppression_row, source=source, is_account_host=is_account_host, default_reason=why)
-            await suppressions.stage(conn, reading.parsed(listed))
-            return await suppressions.merge_staged(conn)
+            await suppressions.fill_staging_table(conn, reading.parsed(listed))
+            return await suppressions.merge_staging_table(conn)
         case ImportKind.CUSTOMERS:
             customers = partial(customer_row, source=source, is_account_host=is_account_host, now=datetime.now(UTC))
-            await suppressions.stage(conn, reading.parsed(customers))
-            return await suppressions.merge_staged(conn, may_remove=not (skip_bad_rows and reading.bad))
+            await suppressions.fill_staging_table(conn, reading.parsed(customers))
+            return await suppressions.merge_staging_table(conn, may_remove=not (skip_bad_rows and reading.bad))
         case ImportKind.SEEDS:
             accounts = partial(seed_row, find_account=find_account, portal_address=portal_address)
-            await seeds.stage(conn, reading.parsed(accounts), source)
-            return await seeds.merge_staged(conn)
+            await seeds.fill_staging_table(conn, reading.parsed(accounts), source)
+            return await seeds.merge_staging_table(conn)
 
 
 def _is_delivered(table: Table) -> bool:

@@ -120,7 +120,7 @@ async def redetect_companies(
 
     Safe to run at any time and twice. ``conn`` is in autocommit: each company is a transaction of its own.
     """
-    await redetect.index_pages(conn, run_id)
+    await redetect.create_page_index(conn, run_id)
     async for company in redetect.stored_companies(conn, run_id):
         pages = await _stored_pages(conn, company)
         if pages is None:
@@ -163,11 +163,11 @@ async def _stored_anew(
 ) -> Redetection:
     """Write the detection of one company, as far as it may be; a transaction of its own."""
     async with conn.transaction():
-        now = await redetect.locked_company(conn, company)
+        now = await redetect.lock_company(conn, company)
         if now.page_urls != company.page_urls:
             return _redetection(now, None, "left as it is: it has just been read anew")
         facts = apply_detection(now.facts, detection, read)
-        await research_cache.correct_software(conn, now.company_id, facts)
+        await research_cache.update_cached_software(conn, now.company_id, facts)
         if not now.delivered:
             judged = None
             if now.run_status is not RunStatus.COMPLETED:

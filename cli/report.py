@@ -115,7 +115,7 @@ def sources_table(view: RunView) -> Table:
             str(source.named),
             str(source.new),
             str(source.listed),
-            str(source.poor_reads),
+            str(source.incomplete_reads),
             _source_cost(view, source),
             f"{source.seconds:.0f}",
         )

@@ -1,4 +1,4 @@
-"""Plain SQL migrations, applied by yoyo-migrations (Apache-2.0; plain files, its own lock, psycopg 3)."""
+"""Plain SQL migrations, applied by yoyo-migrations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +17,16 @@ _MIGRATIONS = resources.files("store") / "migrations"
 
 
 def apply_migrations(url: str) -> list[str]:
-    """Bring a database to the present schema; safe to run at any time, by several processes at once.
-
-    Args:
-        url: ``postgresql://…``
-
-    Returns:
-        The ids of the migrations that were applied now.
+    """Apply the missing migrations and return their ids. Safe to run again, and in several processes at once.
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
     """
     with _connected(url) as conn:
-        # Two first starts at once: IF NOT EXISTS alone can still collide, the lock cannot.
+        # Two concurrent first starts can collide in spite of IF NOT EXISTS.
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('pm_pipeline migrations', 0))")
         conn.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    import yoyo  # here and below: every command looks for pending migrations, few apply any
+    import yoyo  # slow to import, and few commands apply migrations
 
     with _backend(url) as backend, backend.lock():
         pending = backend.to_apply(yoyo.read_migrations(str(_MIGRATIONS)))
@@ -41,24 +35,20 @@ def apply_migrations(url: str) -> list[str]:
 
 
 def pending_migrations(url: str) -> list[str]:
-    """The ids of the migrations that a database still lacks.
+    """The ids of the migrations that a database lacks.
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
     """
-    migrations = _migration_ids()
-    with _connected(url) as conn:
-        found = conn.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{SCHEMA}._yoyo_migration",)).fetchone()
-        if found is None or not found[0]:
-            return migrations
-        rows = conn.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration").fetchall()  # noqa: S608  # a constant
-    applied = {row[0] for row in rows}
-    return [migration for migration in migrations if migration not in applied]
-
-
-def _migration_ids() -> list[str]:
     names = (file.name for file in _MIGRATIONS.iterdir())
-    return sorted(name.removesuffix(".sql") for name in names if name.endswith(".sql") and ".rollback." not in name)
+    migrations = sorted(name.removesuffix(".sql") for name in names if name.endswith(".sql"))
+    with _connected(url) as conn:
+        try:
+            rows = conn.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration").fetchall()  # noqa: S608
+        except psycopg.errors.UndefinedTable:
+            conn.rollback()
+            return migrations
+    return [migration for migration in migrations if (migration,) not in rows]
 
 
 @contextmanager
@@ -73,7 +63,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _backend(url: str) -> Iterator["yoyo.backends.DatabaseBackend"]:
-    """yoyo's own connection, with our schema as the search path (its tables live there too)."""
+    """yoyo's own connection. Our schema is its search path, so its tables live there too."""
     import yoyo
 
     parts = urlsplit(url)

@@ -178,7 +178,7 @@ class ToolGateway:
         except RateLimitTimeoutError as error:
             raise SearchUnavailableError(
                 RATE_LIMIT_TIMEOUT,
-                retry_after_s=error.free_in_s,
+                retry_after_s=error.seconds_until_free,
                 advice="others are queueing: SEARCH_REQUESTS_PER_MINUTE",
             ) from error
         self._in_flight.mark_paid()

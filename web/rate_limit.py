@@ -30,12 +30,12 @@ class RateLimitTimeoutError(Exception):
     """The next free start is too far away: others are queueing, or a pause was asked for. Nothing was asked for.
 
     Attributes:
-        free_in_s: when that start comes, in seconds.
+        seconds_until_free: when that start comes, in seconds.
     """
 
-    def __init__(self, message: str, free_in_s: float = 0.0) -> None:
+    def __init__(self, message: str, seconds_until_free: float = 0.0) -> None:
         super().__init__(message)
-        self.free_in_s = free_in_s
+        self.seconds_until_free = seconds_until_free
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_
     breaks the pace."""
     async with database.transaction() as conn:
         wait_s = await rate_limits.reserve_start(conn, name, interval_s=interval_s, wait_max_s=wait_max_s)
-        free_in_s = await rate_limits.free_in_s(conn, name) if wait_s is None else 0.0
+        seconds_until_free = await rate_limits.seconds_until_free(conn, name) if wait_s is None else 0.0
     if wait_s is None:
         log.info("rate_limit_timeout", site=name, wait_max_s=wait_max_s)
-        raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", free_in_s)
+        raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", seconds_until_free)
     waited_s, patience_s = 0.0, wait_max_s + interval_s  # whose start somebody took waits an interval more
     try:
         while wait_s > 0:
@@ -129,6 +129,6 @@ async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_
 async def _give_back(database: Database, name: str, interval_s: float) -> None:
     try:
         async with database.transaction() as conn:
-            await rate_limits.give_back(conn, name, interval_s=interval_s)
+            await rate_limits.release(conn, name, interval_s=interval_s)
     except psycopg.OperationalError as error:  # the cancellation matters more; the start stays unused
         log.warning("start_not_given_back", site=name, error=type(error).__name__)

@@ -114,7 +114,7 @@ async def insert_candidate(
     return cursor.rowcount == 1
 
 
-async def candidates_of(conn: Connection, task_id: UUID) -> list[Candidate]:
+async def list_candidates(conn: Connection, task_id: UUID) -> list[Candidate]:
     """The companies that a search task was the first to find, as its sources name them, in their order; forgotten ones are left out."""
     cursor = await conn.execute(
         """
@@ -140,7 +140,7 @@ async def next_position(conn: Connection, task_id: UUID, first: int) -> int:
     return int(row["position"]) if row else first
 
 
-async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
+async def list_open_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
     """Companies stored after a sequence number, and the sequence number to go on from."""
     rows = await (
         await conn.execute(
@@ -156,7 +156,7 @@ async def found_after(conn: Connection, run_id: UUID, cursor_seq: int, limit: in
     return refs, (rows[-1]["seq"] if rows else cursor_seq)
 
 
-async def count_found_after(conn: Connection, run_id: UUID, cursor_seq: int) -> int:
+async def count_open_after(conn: Connection, run_id: UUID, cursor_seq: int) -> int:
     """How many companies are stored after a sequence number and have not ended."""
     cursor = await conn.execute(
         "SELECT count(*) AS companies FROM company_candidates WHERE run_id = %s AND seq > %s AND status = 'found'",
@@ -177,7 +177,7 @@ async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
     return CompanyRow.model_validate(await cursor.fetchone())
 
 
-async def names_found(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
+async def list_names(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
     """Companies already found in a run for a state (or anywhere), newest first, as ``Acme Homes (Austin)``: what an agent need
     not name again. The city tells namesakes apart."""
     cursor = await conn.execute(
@@ -349,7 +349,7 @@ async def get_research(conn: Connection, company_id: UUID) -> ResearchRow | None
     return ResearchRow.model_validate(row) if row else None
 
 
-async def reopen_for(conn: Connection, run_id: UUID, reasons: Sequence[ReasonCode]) -> int:
+async def reopen_by_reason(conn: Connection, run_id: UUID, reasons: Sequence[ReasonCode]) -> int:
     """Put companies back that ended for one of the reasons, to be judged anew; returns how many.
 
     They get new sequence numbers, so that a run that has read past them finds them again.

@@ -76,7 +76,7 @@ _COMPANIES = """
 """
 
 
-async def index_pages(conn: Connection, run_id: UUID | None) -> None:
+async def create_page_index(conn: Connection, run_id: UUID | None) -> None:
     """Prepare ``stored_companies``: the page results of a run (None: of all), findable by where they were read.
 
     A temporary table of this connection: the results are indexed by what was asked for, and a command that is run once in
@@ -121,14 +121,14 @@ async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterat
 
 
 async def pages_read_at(conn: Connection, urls: Sequence[str]) -> list[StoredPage]:
-    """Every stored result of pages read at these addresses, the newest first (after ``index_pages``)."""
+    """Every stored result of pages read at these addresses, the newest first (after ``create_page_index``)."""
     cursor = await conn.execute(
         "SELECT * FROM read_page WHERE final_url = ANY(%s) ORDER BY fetched_at DESC, result_id", (list(urls),)
     )
     return [StoredPage.model_validate(row) for row in await cursor.fetchall()]
 
 
-async def locked_company(conn: Connection, company: StoredCompany) -> StoredCompany:
+async def lock_company(conn: Connection, company: StoredCompany) -> StoredCompany:
     """The company as it is now, kept from changing until the end of the transaction.
 
     Raises:

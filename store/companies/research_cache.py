@@ -44,23 +44,23 @@ def _says(facts: CompanyFacts, name: str) -> bool:
     return getattr(facts, name) not in (None, CompanyType.UNKNOWN, ())
 
 
-def says_nothing(facts: CompanyFacts) -> bool:
+def lacks_researched_facts(facts: CompanyFacts) -> bool:
     """Whether no fact is proven but what code has read on the site."""
     return not any(_says(facts, names[0]) for names in _PROVEN_TOGETHER)
 
 
-class KnownResearch(BaseModel):
+class CachedResearch(BaseModel):
     """What an agent's answer proved of a company, and when.
 
     Attributes:
-        still_open: fields of the answer that the request it was for wanted to know, and no page says.
+        missing_fields: fields of the answer that the request it was for wanted to know, and no page says.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     facts: CompanyFacts
     researched_at: datetime
-    still_open: tuple[str, ...] = ()
+    missing_fields: tuple[str, ...] = ()
 
     def beside(self, site: CompanyFacts) -> CompanyFacts:
         """These facts with the places and the software of a reading of the site."""
@@ -72,7 +72,7 @@ class KnownResearch(BaseModel):
         return newer.model_copy(update={name: getattr(self.facts, name) for names in missing for name in names})
 
 
-class KnownPerson(BaseModel):
+class CachedPerson(BaseModel):
     """A person whom an agent's answer proved, and when."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -81,7 +81,7 @@ class KnownPerson(BaseModel):
     found_at: datetime
 
 
-async def keep_site(
+async def cache_site(
     conn: Connection, company_id: UUID, facts: CompanyFacts, pages: Sequence[SitePageRef], read_at: datetime
 ) -> None:
     """Keep places and software as read from the site of a run's company, with the pages they were read from.
@@ -94,7 +94,7 @@ async def keep_site(
         """
         UPDATE known_companies k
         SET name = c.name, website = c.website, discovery_source = c.discovery_source, evidence = c.evidence,
-            facts = k.facts || %(facts)s, pages = %(pages)s, read_at = %(read_at)s, read_by = c.company_id
+            facts = k.facts || %(facts)s, pages = %(pages)s, read_at = %(read_at)s, site_company_id = c.company_id
         FROM company_candidates c
         WHERE c.company_id = %(company_id)s AND k.domain = %(domain)s
           AND (k.read_at IS NULL OR k.read_at < %(read_at)s)
@@ -109,7 +109,7 @@ async def keep_site(
     )
 
 
-async def keep_research(
+async def cache_research(
     conn: Connection,
     company_id: UUID,
     facts: CompanyFacts,
@@ -117,13 +117,13 @@ async def keep_research(
     *,
     version: int,
     researched_at: datetime,
-    still_open: Sequence[str] = (),
+    missing_fields: Sequence[str] = (),
 ) -> None:
     """Keep what an agent's answer proved of a run's company, and the grade that follows.
 
     Args:
         version: of the fields and rules it was researched under (``agents/roles/company_research.py``).
-        still_open: see ``KnownResearch``.
+        missing_fields: see ``CachedResearch``.
 
     Raises:
         LookupError: the company has no domain of its own yet.
@@ -132,7 +132,7 @@ async def keep_research(
     await conn.execute(
         """
         UPDATE known_companies
-        SET facts = facts || %(facts)s, icp = %(icp)s, research_version = %(version)s, still_open = %(still_open)s,
+        SET facts = facts || %(facts)s, icp = %(icp)s, research_version = %(version)s, missing_fields = %(missing_fields)s,
             researched_at = %(researched_at)s
         WHERE domain = %(domain)s AND (researched_at IS NULL OR researched_at < %(researched_at)s)
         """,
@@ -141,13 +141,13 @@ async def keep_research(
             "facts": Jsonb(facts.model_dump(mode="json", exclude=set(_OF_SITE))),
             "icp": Jsonb(icp.model_dump(mode="json")),
             "version": version,
-            "still_open": list(still_open),
+            "missing_fields": list(missing_fields),
             "researched_at": researched_at,
         },
     )
 
 
-async def keep_people(
+async def cache_people(
     conn: Connection, company_id: UUID, people: Sequence[Person], *, version: int, found_at: datetime
 ) -> None:
     """Keep people whom an agent's answer proved for a run's company.
@@ -178,19 +178,21 @@ async def keep_people(
         )
 
 
-async def correct_software(conn: Connection, company_id: UUID, facts: CompanyFacts) -> None:
+async def update_cached_software(conn: Connection, company_id: UUID, facts: CompanyFacts) -> None:
     """Keep a new detection from the pages of a run's company, where theirs is the reading that stands."""
     await conn.execute(
         """
         UPDATE known_companies k SET facts = k.facts || %(software)s
         FROM company_candidates c
-        WHERE c.company_id = %(company_id)s AND k.domain = c.domain AND k.read_by = c.company_id
+        WHERE c.company_id = %(company_id)s AND k.domain = c.domain AND k.site_company_id = c.company_id
         """,
         {"company_id": company_id, "software": Jsonb(facts.model_dump(mode="json", include=set(_SOFTWARE)))},
     )
 
 
-async def fresh_research(conn: Connection, website: str | None, *, version: int, days: int) -> KnownResearch | None:
+async def find_fresh_research(
+    conn: Connection, website: str | None, *, version: int, days: int
+) -> CachedResearch | None:
     """What is known of a company by an agent's answer of the last ``days`` days and of this version.
 
     None where there is none, or where a tool result that one of its facts rests on is no longer stored: a hole in
@@ -198,7 +200,7 @@ async def fresh_research(conn: Connection, website: str | None, *, version: int,
     """
     cursor = await conn.execute(
         f"""
-        SELECT facts, researched_at, still_open FROM known_companies
+        SELECT facts, researched_at, missing_fields FROM known_companies
         WHERE domain = %(domain)s AND research_version = %(version)s
           AND researched_at > now() - make_interval(days => %(days)s)
           AND {_stored("facts - %(of_site)s::text[]")}
@@ -206,11 +208,11 @@ async def fresh_research(conn: Connection, website: str | None, *, version: int,
         {"domain": _domain_of(website), "version": version, "days": days, "of_site": sorted(_OF_SITE)},
     )
     row = await cursor.fetchone()
-    known = KnownResearch.model_validate(row) if row else None
+    known = CachedResearch.model_validate(row) if row else None
     return known if known and _is_of_site(known.facts.model_dump(exclude=set(_OF_SITE)), website) else None
 
 
-async def fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[KnownPerson]:
+async def find_fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[CachedPerson]:
     """People of a company found in the last ``days`` days, under this version, whose proof is all still stored.
 
     Without those whom another site of the same domain names.
@@ -224,7 +226,7 @@ async def fresh_people(conn: Connection, website: str | None, *, version: int, d
         """,  # noqa: S608
         {"domain": _domain_of(website), "version": version, "days": days},
     )
-    people = [KnownPerson.model_validate(row) for row in await cursor.fetchall()]
+    people = [CachedPerson.model_validate(row) for row in await cursor.fetchall()]
     return [known for known in people if _is_of_site(known.person.model_dump(), website)]
 
 

@@ -1,6 +1,6 @@
 """Accounts at software vendors, as imported lists give them. Table ``pms_subdomains``. A seed says where to look; it proves nothing.
 
-Which of them fit a request is asked in ``store/companies/stored_sources.py``.
+Which of them fit a request is asked in ``store/companies/stored_candidates.py``.
 """
 
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ from store.companies.imported import ImportCounts
 from store.database import Connection
 
 
-async def stage(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
-    """Put seeds aside, in a stream, until ``merge_staged`` or the end of the transaction. Returns how many they are.
+async def fill_staging_table(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
+    """Put seeds aside, in a stream, until ``merge_staging_table`` or the end of the transaction. Returns how many they are.
 
     Whatever ``seeds`` raises while it is read reaches the caller; the transaction is then to be rolled back.
     """
@@ -29,7 +29,7 @@ async def stage(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
     return ordinal
 
 
-async def merge_staged(conn: Connection) -> ImportCounts:
+async def merge_staging_table(conn: Connection) -> ImportCounts:
     """Bring what was staged into the table, and say what that changed.
 
     Of an account that is given twice the first row counts. What a list leaves out stays as an earlier one has it, and so does

@@ -12,18 +12,18 @@ from domain.imports.rows import SuppressionChange
 from store.companies.imported import ImportCounts
 from store.database import Connection
 
-__all__ = ["Suppression", "SuppressionReason", "find_match", "merge_staged", "stage", "upsert"]
+__all__ = ["Suppression", "SuppressionReason", "fill_staging_table", "find_match", "merge_staging_table", "upsert"]
 
 
 async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
     """Add entries; one that is already listed is updated. Returns how many were given. Needs an open transaction."""
-    count = await stage(conn, [SuppressionChange(entries=(entry,)) for entry in entries])
-    await merge_staged(conn)
+    count = await fill_staging_table(conn, [SuppressionChange(entries=(entry,)) for entry in entries])
+    await merge_staging_table(conn)
     return count
 
 
-async def stage(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
-    """Put rows aside, in a stream, until ``merge_staged`` or the end of the transaction. Returns how many entries they hold.
+async def fill_staging_table(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
+    """Put rows aside, in a stream, until ``merge_staging_table`` or the end of the transaction. Returns how many entries they hold.
 
     A domain and a name with its state are listed apart, the latter beside the domain that it was given with: two rows of one
     domain under different names keep both names.
@@ -55,7 +55,7 @@ async def stage(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
     return ordinal
 
 
-async def merge_staged(conn: Connection, *, may_remove: bool = True) -> ImportCounts:
+async def merge_staging_table(conn: Connection, *, may_remove: bool = True) -> ImportCounts:
     """Bring what was staged into the list, and say what that changed, by companies: a domain, or a name with its state.
 
     An entry is the same as one that is listed by reason and company. ``contacted_at`` only moves forward, and an entry without

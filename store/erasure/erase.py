@@ -40,7 +40,7 @@ async def suppress(conn: Connection, found: Found) -> None:
 async def begin(conn: Connection, found: Found) -> TouchedRows:
     """Erase the rows that are theirs, and note that the rest is to be swept (``under_way``). Needs an open transaction, a short one:
     it locks rows of open runs."""
-    await runs.lock_for_forgetting(conn, found.company_ids)
+    await runs.lock_runs_of(conn, found.company_ids)
     await conn.execute("INSERT INTO erasures (found) VALUES (%s)", (Jsonb(found.model_dump(mode="json")),))
     keys, touched = await primary_keys(conn), TouchedRows()
     for theirs in _theirs(found):
@@ -138,7 +138,7 @@ def _theirs(found: Found) -> list[_Theirs]:
         *below,
         _deleted("known_contacts", "domain = ANY(%(names)s)", names),
         _deleted("known_companies", "domain = ANY(%(names)s) OR aliases && %(names)s", names),
-        _deleted("host_pace", "domain = ANY(%(names)s)", names),
+        _deleted("rate_limits", "name = ANY(%(names)s)", names),
         _deleted("pms_subdomains", "(vendor, slug) IN (SELECT * FROM unnest(%(v)s::text[], %(s)s::text[]))", accounts),
         _emptied(ids),
     ]

@@ -1,10 +1,12 @@
--- The whole schema of a fresh installation. Names that users of the earlier schema query are kept (runs, search_tasks,
--- company_candidates, company_research, contact_candidates, suppression_domains, audit_events, v_*). The schema
--- pm_pipeline itself is made by store/migrate.py, which also sets the search path.
+-- The schema of a new installation. store/migrate.py creates the schema pm_pipeline and sets the search path.
+-- A later change is a new file beside this one; an applied file is never edited.
+
+-- Runs: what was requested, where each run stands, what it bought and delivered.
+
 CREATE TABLE runs (
     run_id          uuid PRIMARY KEY,
     workflow_id     text NOT NULL UNIQUE,
-    criteria        jsonb NOT NULL,               -- as in force now: decisions amend it
+    criteria        jsonb NOT NULL,               -- in force now; decisions amend it
     criteria_asked  jsonb NOT NULL,               -- as requested
     target_quantity integer NOT NULL CHECK (target_quantity BETWEEN 1 AND 10000),
     contacts_min    integer NOT NULL CHECK (contacts_min >= 1),
@@ -16,8 +18,8 @@ CREATE TABLE runs (
                     CHECK (stage IN ('company_discovery', 'company_research', 'contact_discovery', 'done')),
     status          text NOT NULL DEFAULT 'active'
                     CHECK (status IN ('active', 'needs_user_decision', 'completed', 'cancelled', 'error')),
-    decision        jsonb,
-    selected        uuid[],
+    decision        jsonb,                        -- the open question
+    selected        uuid[],                       -- delivered companies, in order
     notes           text NOT NULL DEFAULT '',
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
@@ -25,36 +27,101 @@ CREATE TABLE runs (
 );
 
 CREATE TABLE search_tasks (
-    task_id     uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    run_id      uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    unique_hash text NOT NULL,
-    ordinal     integer NOT NULL,
-    kind        text NOT NULL,
-    query       text NOT NULL,
-    city        text,
-    state       text,
-    status      text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'running', 'done', 'failed')),
-    named       integer NOT NULL DEFAULT 0,       -- companies the agent named with proof
-    new         integer NOT NULL DEFAULT 0,       -- of these, not known to the run before
-    cost_usd    numeric(12, 6) NOT NULL DEFAULT 0,
-    started_at  timestamptz,
-    finished_at timestamptz,
+    task_id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    run_id           uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    unique_hash      text NOT NULL,
+    ordinal          integer NOT NULL,
+    kind             text NOT NULL,
+    query            text NOT NULL,
+    city             text,
+    state            text,
+    status           text NOT NULL DEFAULT 'open'
+                     CHECK (status IN ('open', 'running', 'done', 'failed', 'skipped')),
+    named            integer NOT NULL DEFAULT 0,      -- companies that the agent named with proof
+    new              integer NOT NULL DEFAULT 0,      -- those of them that were new to the run
+    listed           integer NOT NULL DEFAULT 0,      -- companies on the directory pages that were read
+    incomplete_reads integer NOT NULL DEFAULT 0,      -- directory pages where the agent named too few of them
+    cost_usd         numeric(12, 6) NOT NULL DEFAULT 0,
+    question_hash    text,                            -- what the agent was asked; null if it was not asked
+    searched_at      timestamptz,
+    started_at       timestamptz,
+    finished_at      timestamptz,
     UNIQUE (run_id, unique_hash),
     UNIQUE (run_id, ordinal)
 );
+CREATE INDEX search_tasks_question_hash ON search_tasks (question_hash, searched_at);
+
+-- Which search task of a run reads a page, so that two tasks do not name the companies of one page twice.
+CREATE TABLE search_task_pages (
+    run_id  uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    url     text NOT NULL,                        -- as in the cache key
+    task_id uuid NOT NULL REFERENCES search_tasks ON DELETE CASCADE,
+    PRIMARY KEY (run_id, url)
+);
+
+-- One row per model call: reserved before the call, stored when the answer arrives, lost if none arrives in time.
+CREATE TABLE agent_turns (
+    run_id        uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    subject       text NOT NULL,                  -- search task or company
+    role          text NOT NULL,
+    input_hash    text NOT NULL,
+    turn          integer NOT NULL,
+    call_id       uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+    model         text NOT NULL,
+    status        text NOT NULL DEFAULT 'reserved' CHECK (status IN ('reserved', 'stored', 'lost')),
+    task          jsonb,                          -- turn 0: the input of the conversation
+    output        jsonb,
+    input_tokens  integer NOT NULL DEFAULT 0,
+    output_tokens integer NOT NULL DEFAULT 0,
+    cost_usd      numeric(20, 12) NOT NULL,       -- stored: the price; otherwise the most it can cost
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run_id, subject, role, input_hash, turn)
+);
+
+CREATE TABLE audit_events (
+    event_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_key  text NOT NULL UNIQUE,              -- the same event written twice is stored once
+    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    company_id uuid,
+    event      text NOT NULL,
+    actor      text NOT NULL DEFAULT 'pipeline',
+    detail     jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON audit_events (run_id, event_id);
+
+CREATE TABLE notifications (
+    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    state_key  text NOT NULL,                     -- one state change of the run
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run_id, state_key)
+);
+
+CREATE TABLE run_artifacts (
+    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    kind       text NOT NULL CHECK (kind IN ('companies', 'contacts')),
+    name       text NOT NULL,
+    content    bytea NOT NULL,
+    rows       integer NOT NULL,
+    partial    boolean NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run_id, kind)
+);
+
+-- Companies and contacts of a run.
 
 CREATE TABLE company_candidates (
     company_id       uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     run_id           uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     seq              bigint GENERATED ALWAYS AS IDENTITY,
     position         bigint NOT NULL,             -- order of the selection: task ordinal, then place within the task
-    candidate_key    text NOT NULL,               -- what makes two mentions the same candidate before qualification
+    candidate_key    text NOT NULL,               -- identifies a candidate before its own site is known
     name             text NOT NULL,
-    url              text,                        -- the link that the source gives
-    city             text,                        -- as the source prints it, not proof
+    url              text,                        -- link that the source gives
+    city             text,                        -- as the source prints it; not proof
     state            text,
     phone            text,
-    discovery_source text NOT NULL,               -- page the company was named on
+    discovery_source text NOT NULL,               -- page that named the company
     evidence         jsonb NOT NULL,
     search_task_id   uuid REFERENCES search_tasks ON DELETE SET NULL,
     domain           text,                        -- own registrable domain, once proven
@@ -65,14 +132,17 @@ CREATE TABLE company_candidates (
     reason           text,
     reason_detail    text NOT NULL DEFAULT '',
     duplicate_of     uuid REFERENCES company_candidates ON DELETE SET NULL,
+    accepted_by      text,                        -- who overruled the criteria; why is in audit_events (company_accepted)
+    accepted_at      timestamptz,
     created_at       timestamptz NOT NULL DEFAULT now(),
     updated_at       timestamptz NOT NULL DEFAULT now(),
     UNIQUE (run_id, candidate_key)
 );
 CREATE INDEX ON company_candidates (run_id, seq);
 CREATE INDEX ON company_candidates (run_id, status);
+CREATE INDEX company_candidates_of_task ON company_candidates (search_task_id, position);
 
--- Who a company is within a run: each key belongs to one company only. The primary key is the arbiter under concurrency.
+-- Within a run each key belongs to one company. The primary key decides between concurrent claims.
 CREATE TABLE company_identities (
     run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     kind       text NOT NULL CHECK (kind IN ('domain', 'portal', 'phone')),
@@ -82,15 +152,16 @@ CREATE TABLE company_identities (
 );
 
 CREATE TABLE company_research (
-    company_id uuid PRIMARY KEY REFERENCES company_candidates ON DELETE CASCADE,
-    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    facts      jsonb NOT NULL,
-    verdicts   jsonb NOT NULL DEFAULT '[]',
-    icp        jsonb,
-    dropped    jsonb NOT NULL DEFAULT '{}',       -- claims without proof, by field
-    pages      jsonb NOT NULL DEFAULT '[]',
-    researched boolean NOT NULL DEFAULT false,
-    updated_at timestamptz NOT NULL DEFAULT now()
+    company_id       uuid PRIMARY KEY REFERENCES company_candidates ON DELETE CASCADE,
+    run_id           uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
+    facts            jsonb NOT NULL,
+    verdicts         jsonb NOT NULL DEFAULT '[]',
+    icp              jsonb,
+    dropped          jsonb NOT NULL DEFAULT '{}', -- number of claims without proof, by field
+    contacts_dropped jsonb NOT NULL DEFAULT '{}', -- {"step": {"what:why": count}}; a step that runs again counts once
+    pages            jsonb NOT NULL DEFAULT '[]',
+    researched       boolean NOT NULL DEFAULT false,
+    updated_at       timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE contact_candidates (
@@ -116,6 +187,43 @@ CREATE TABLE contact_candidates (
 );
 CREATE INDEX ON contact_candidates (run_id);
 
+-- Research cache: everything ever researched. Rows belong to no run and outlive all of them.
+-- Code reads places and software each time it qualifies a company (read_at); an agent proves the rest (researched_at).
+
+CREATE TABLE known_companies (
+    domain            text PRIMARY KEY,             -- registrable domain of the company's own site
+    name              text NOT NULL,
+    website           text NOT NULL,
+    aliases           text[] NOT NULL DEFAULT '{}',
+    city              text GENERATED ALWAYS AS (facts->'places'->0->>'city') STORED,   -- of the first office
+    state             text GENERATED ALWAYS AS (facts->'places'->0->>'state') STORED,
+    facts             jsonb NOT NULL DEFAULT '{}',
+    pages             jsonb NOT NULL DEFAULT '[]',  -- of the site, as last read
+    icp               jsonb,
+    discovery_source  text NOT NULL,                -- page that named it last
+    evidence          jsonb NOT NULL,
+    sources           text[] NOT NULL DEFAULT '{}', -- every page that named it
+    read_at           timestamptz,
+    site_company_id   uuid,                         -- candidate whose run read the site; may be deleted
+    research_complete boolean GENERATED ALWAYS AS (researched_at IS NOT NULL) STORED,
+    research_version  integer,                      -- RESEARCH_VERSION in agents/roles/company_research.py
+    missing_fields    text[] NOT NULL DEFAULT '{}', -- fields that the request wanted and no page gives
+    researched_at     timestamptz
+);
+CREATE INDEX known_companies_of_software ON known_companies ((facts->>'pms'), state);
+CREATE INDEX known_companies_of_state ON known_companies (state);
+
+CREATE TABLE known_contacts (
+    domain     text NOT NULL,
+    person_key text NOT NULL,
+    person     jsonb NOT NULL,                      -- the typed dump with all evidence
+    version    integer NOT NULL,                    -- CONTACTS_VERSION in agents/roles/contact_research.py
+    found_at   timestamptz NOT NULL,
+    PRIMARY KEY (domain, person_key)
+);
+
+-- Imports: whom not to deliver, and accounts at software vendors (where to look, never proof).
+
 CREATE TABLE suppression_domains (
     suppression_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     entry_key      text NOT NULL UNIQUE,
@@ -131,21 +239,26 @@ CREATE TABLE suppression_domains (
 CREATE INDEX ON suppression_domains (domain);
 CREATE INDEX ON suppression_domains (name_key, state);
 
-CREATE TABLE audit_events (
-    event_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_key  text NOT NULL UNIQUE,              -- the same event written twice stays one
-    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    company_id uuid,
-    event      text NOT NULL,
-    actor      text NOT NULL DEFAULT 'pipeline',
-    detail     jsonb NOT NULL DEFAULT '{}',
-    created_at timestamptz NOT NULL DEFAULT now()
+CREATE TABLE pms_subdomains (
+    vendor       text NOT NULL,                   -- canonical name (domain/company/pms.py)
+    slug         text NOT NULL,                   -- account name in the vendor's portal addresses
+    portal_url   text,
+    company_name text,
+    city         text,
+    state        text,                            -- two-letter code
+    website      text,                            -- own site according to the list
+    phone        text,                            -- E.164
+    source       text NOT NULL,                   -- name of the file
+    imported_at  timestamptz NOT NULL DEFAULT now(),   -- first listed, or last changed
+    PRIMARY KEY (vendor, slug)
 );
-CREATE INDEX ON audit_events (run_id, event_id);
+CREATE INDEX ON pms_subdomains (vendor, state);
+
+-- Tools: stored results (evidence and cache), and the limits that hold across workers.
 
 CREATE TABLE pages (
     content_hash text PRIMARY KEY,                -- sha256 of the body
-    body         bytea NOT NULL,                  -- zlib-compressed, decoded to UTF-8
+    body         bytea NOT NULL,                  -- UTF-8, zlib-compressed
     created_at   timestamptz NOT NULL DEFAULT now()
 );
 
@@ -157,48 +270,50 @@ CREATE TABLE tool_results (
     status     text NOT NULL CHECK (status IN ('ok', 'empty', 'blocked', 'error')),
     reason     text,
     payload    jsonb NOT NULL,
-    text       text NOT NULL DEFAULT '',          -- the words that can be quoted
+    text       text NOT NULL DEFAULT '',          -- words that can be quoted
     page_hash  text REFERENCES pages,
     fetched_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX ON tool_results (tool, args_hash, fetched_at DESC);
+CREATE INDEX tool_results_page_hash ON tool_results (page_hash);
+-- A hash index, because an address may be longer than a B-tree entry.
+CREATE INDEX tool_results_read_at ON tool_results USING hash ((payload->>'final_url'))
+    WHERE tool = 'fetch_page' AND status = 'ok';
 
--- One row per model turn. A row is written when the call is reserved and completed when the answer arrives.
-CREATE TABLE agent_turns (
-    run_id        uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    subject       text NOT NULL,                  -- search task or company
-    role          text NOT NULL,
-    input_hash    text NOT NULL,
-    turn          integer NOT NULL,
-    model         text NOT NULL,
-    status        text NOT NULL DEFAULT 'reserved' CHECK (status IN ('reserved', 'stored')),
-    task          jsonb,                          -- turn 0: the input that began the conversation
-    output        jsonb,
-    input_tokens  integer NOT NULL DEFAULT 0,
-    output_tokens integer NOT NULL DEFAULT 0,
-    cost_usd      numeric(12, 6) NOT NULL,        -- reserved: the estimate; stored: the price of the usage
-    created_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (run_id, subject, role, input_hash, turn)
+-- Unlogged: both tables are written for every call and are worth nothing after a crash of the server.
+
+-- Tool calls that a worker is making right now. The claim is renewed during the call and expires if the worker dies.
+CREATE UNLOGGED TABLE tool_calls_in_flight (
+    tool       text NOT NULL,
+    args_hash  text NOT NULL,
+    claim_id   uuid NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (tool, args_hash)
 );
 
-CREATE TABLE run_artifacts (
-    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    kind       text NOT NULL CHECK (kind IN ('companies', 'contacts')),
-    name       text NOT NULL,
-    content    bytea NOT NULL,
-    rows       integer NOT NULL,
-    partial    boolean NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (run_id, kind)
+CREATE UNLOGGED TABLE rate_limits (
+    name         text PRIMARY KEY,                -- registrable domain, or 'model:…', 'search:…', 'mcp:…'
+    next_at      timestamptz NOT NULL,            -- first start that nobody has reserved
+    started_at   timestamptz NOT NULL,            -- start of the last request
+    paused_until timestamptz NOT NULL DEFAULT '-infinity'  -- pause that the service asked for
 );
 
-CREATE TABLE notifications (
-    run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    state_key  text NOT NULL,                     -- one state change of the run
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (run_id, state_key)
+-- Erasure: who asked to be forgotten, and erasures that are not finished.
+
+CREATE TABLE forgotten (
+    digest     text PRIMARY KEY,                  -- hash only (domain/forgetting.py)
+    kind       text NOT NULL CHECK (kind IN ('email', 'person', 'domain')),
+    created_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE TABLE erasures (
+    erasure_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    found      jsonb NOT NULL,                    -- what to look for; an interrupted erasure continues from it
+    begun_at   timestamptz NOT NULL DEFAULT now()
+);
+
+-- Views for people who query the database.
 
 CREATE VIEW v_company_gap AS
 SELECT r.run_id, r.stage, r.status, r.target_quantity,
@@ -224,3 +339,14 @@ GROUP BY run_id;
 
 CREATE VIEW v_blocked_domains AS
 SELECT DISTINCT domain, reason FROM suppression_domains WHERE domain IS NOT NULL;
+
+-- Where the companies of a run ended.
+CREATE VIEW v_funnel AS
+SELECT run_id, CASE WHEN status = 'found' THEN 'open' ELSE coalesce(reason, status) END AS ended_as, count(*) AS companies
+FROM company_candidates GROUP BY 1, 2;
+
+-- What each kind of search found.
+CREATE VIEW v_search_yield AS
+SELECT run_id, kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done, sum(listed) AS listed,
+       sum(incomplete_reads) AS incomplete_reads, sum(named) AS named, sum(new) AS new, sum(cost_usd) AS cost_usd
+FROM search_tasks GROUP BY 1, 2;

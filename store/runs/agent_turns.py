@@ -91,7 +91,7 @@ async def reserve_turn(
     if await _is_spent(conn, key.run_id, run["limits"], estimate_usd):
         return Interruption.BUDGET_REACHED
     if earlier is not None:
-        await lose_turn(conn, Reservation(call_id=earlier["call_id"]))
+        await mark_turn_lost(conn, Reservation(call_id=earlier["call_id"]))
     call_id = uuid4()
     await conn.execute(
         """
@@ -109,7 +109,7 @@ async def reserve_turn(
     return Reservation(call_id=call_id)
 
 
-async def settle_turn(
+async def complete_turn(
     conn: Connection,
     reservation: Reservation,
     output: list[dict[str, Any]],
@@ -147,7 +147,7 @@ async def settle_turn(
     return row is not None and bool(row["stands"])
 
 
-async def lose_turn(conn: Connection, reservation: Reservation) -> None:
+async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
     """Give a call up of which nobody knows what became of it. It stays spent."""
     # It leaves the conversation, under a hash of its own: its turn's place is for the next call of it.
     await conn.execute(
@@ -159,7 +159,7 @@ async def lose_turn(conn: Connection, reservation: Reservation) -> None:
     )
 
 
-async def lose_open_turns(conn: Connection, run_id: UUID) -> None:
+async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
     """Give up every call of a run that is under way when it ends: each stays spent, until a late answer tells its price."""
     await conn.execute(
         """

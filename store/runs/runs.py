@@ -169,27 +169,27 @@ async def amend(conn: Connection, request: RunRequest) -> None:
     )
 
 
-class StoredEnd(NamedTuple):
+class RunResult(NamedTuple):
     """How a run has ended."""
 
     status: RunStatus
     selected: list[UUID]
 
 
-async def lock_end(conn: Connection, run_id: UUID) -> StoredEnd | None:
+async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
     """How a run has ended, None while it has not. Until the end of the transaction nobody ends it or forgets anybody of it
-    (``lock_for_forgetting``); rows that refer to it can be added."""
+    (``lock_runs_of``); rows that refer to it can be added."""
     cursor = await conn.execute(
         "SELECT status, selected, finished_at FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,)
     )
     row = await cursor.fetchone()
     if row is None or row["finished_at"] is None:
         return None
-    return StoredEnd(RunStatus(row["status"]), list(row["selected"] or ()))
+    return RunResult(RunStatus(row["status"]), list(row["selected"] or ()))
 
 
-async def lock_for_forgetting(conn: Connection, company_ids: Sequence[UUID]) -> None:
-    """Until the end of the transaction no run of these companies ends (``lock_end``): it would deliver what is being erased."""
+async def lock_runs_of(conn: Connection, company_ids: Sequence[UUID]) -> None:
+    """Until the end of the transaction no run of these companies ends (``lock_result``): it would deliver what is being erased."""
     await conn.execute(
         """
         SELECT 1 FROM runs WHERE run_id IN (SELECT run_id FROM company_candidates WHERE company_id = ANY(%s))

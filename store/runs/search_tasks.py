@@ -64,7 +64,7 @@ async def insert_tasks(
     return len(fresh)
 
 
-async def give_up(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
+async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
     """Leave the open tasks of kinds that have dried up."""
     await conn.execute(
         """
@@ -140,18 +140,18 @@ class TaskYield(BaseModel):
 
     Attributes:
         named: companies named with proof.
-        listed: companies standing on the list pages that it read; ``poor_reads`` pages of which the agent named too few.
+        listed: companies standing on the list pages that it read; ``incomplete_reads`` pages of which the agent named too few.
     """
 
     model_config = ConfigDict(frozen=True)
 
     named: int = 0
     listed: int = 0
-    poor_reads: int = 0
+    incomplete_reads: int = 0
     cost_usd: float = 0.0
 
 
-class SearchedBefore(BaseModel):
+class ReusableSearch(BaseModel):
     """A search from which another run takes over what it found; ``searched_at``: when its agent was asked."""
 
     model_config = ConfigDict(frozen=True)
@@ -159,7 +159,7 @@ class SearchedBefore(BaseModel):
     task_id: UUID
     searched_at: datetime
     listed: int
-    poor_reads: int
+    incomplete_reads: int
 
 
 async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
@@ -176,7 +176,7 @@ async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) ->
     return cursor.rowcount == 1
 
 
-async def sites_of_others(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
+async def sites_found_by_other_tasks(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
     """Of these registrable domains, those of companies that other tasks of the run have found."""
     cursor = await conn.execute(
         """
@@ -193,11 +193,11 @@ async def fail_task(conn: Connection, task_id: UUID) -> None:
     await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
 
 
-async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, searched_as: str | None = None) -> int:
+async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, question_hash: str | None = None) -> int:
     """End a task with what it yielded; ``new`` is counted from the companies that it was first to find.
 
     Args:
-        searched_as: what was asked (``AgentRunner.question_hash``), where it was asked now and not taken over.
+        question_hash: what was asked (``AgentRunner.question_hash``), where it was asked now and not taken over.
 
     Returns:
         The number of new companies.
@@ -205,48 +205,48 @@ async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, searche
     cursor = await conn.execute(
         """
         UPDATE search_tasks t
-        SET status = 'done', named = %(named)s, listed = %(listed)s, poor_reads = %(poor_reads)s,
-            cost_usd = %(cost_usd)s, finished_at = now(), searched_as = %(searched_as)s,
-            searched_at = CASE WHEN %(searched_as)s::text IS NOT NULL THEN now() END,
+        SET status = 'done', named = %(named)s, listed = %(listed)s, incomplete_reads = %(incomplete_reads)s,
+            cost_usd = %(cost_usd)s, finished_at = now(), question_hash = %(question_hash)s,
+            searched_at = CASE WHEN %(question_hash)s::text IS NOT NULL THEN now() END,
             new = (SELECT count(*) FROM company_candidates c WHERE c.search_task_id = t.task_id)
         WHERE task_id = %(task_id)s
         RETURNING new
         """,
-        {"task_id": task_id, "searched_as": searched_as, **found.model_dump()},
+        {"task_id": task_id, "question_hash": question_hash, **found.model_dump()},
     )
     row = await cursor.fetchone()
     return int(row["new"]) if row else 0
 
 
-async def searched_before(
-    conn: Connection, task: SearchTaskRow, searched_as: str, within_hours: float
-) -> SearchedBefore | None:
+async def find_reusable_search(
+    conn: Connection, task: SearchTaskRow, question_hash: str, within_hours: float
+) -> ReusableSearch | None:
     """The latest search of another run with the same criteria that was asked the same.
 
     Of the same criteria, never amended, since what it left out as known was found by other searches of the same plan.
     """
     cursor = await conn.execute(
         """
-        SELECT t.task_id, t.searched_at, t.listed, t.poor_reads
+        SELECT t.task_id, t.searched_at, t.listed, t.incomplete_reads
         FROM search_tasks t JOIN runs r USING (run_id)
-        WHERE t.searched_as = %(searched_as)s AND t.status = 'done' AND t.run_id <> %(run_id)s
+        WHERE t.question_hash = %(question_hash)s AND t.status = 'done' AND t.run_id <> %(run_id)s
           AND t.unique_hash = (SELECT unique_hash FROM search_tasks WHERE task_id = %(task_id)s)
           AND t.searched_at > now() - make_interval(secs => %(within_s)s)
           AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s) AND r.criteria = r.criteria_asked
         ORDER BY t.searched_at DESC LIMIT 1
         """,
         {
-            "searched_as": searched_as,
+            "question_hash": question_hash,
             "run_id": task.run_id,
             "task_id": task.task_id,
             "within_s": within_hours * 3600,
         },
     )
     row = await cursor.fetchone()
-    return SearchedBefore.model_validate(row) if row else None
+    return ReusableSearch.model_validate(row) if row else None
 
 
-async def take_over_pages(conn: Connection, run_id: UUID, task_id: UUID, before: UUID) -> None:
+async def copy_page_claims(conn: Connection, run_id: UUID, task_id: UUID, before: UUID) -> None:
     """Let a task hold the pages that the search had read from which it takes over."""
     await conn.execute(
         """
@@ -286,7 +286,7 @@ class SourceYield(BaseModel):
     named: int
     new: int
     listed: int
-    poor_reads: int
+    incomplete_reads: int
     cost_usd: float
     seconds: float
 
@@ -298,7 +298,7 @@ async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
                count(*) FILTER (WHERE status = 'failed') AS failed,
                count(*) FILTER (WHERE status = 'skipped') AS skipped, sum(named) AS named, sum(new) AS new,
-               sum(listed) AS listed, sum(poor_reads) AS poor_reads, sum(cost_usd)::float8 AS cost_usd,
+               sum(listed) AS listed, sum(incomplete_reads) AS incomplete_reads, sum(cost_usd)::float8 AS cost_usd,
                coalesce(sum(extract(epoch FROM finished_at - started_at)), 0)::float8 AS seconds
         FROM search_tasks WHERE run_id = %s GROUP BY kind ORDER BY min(ordinal)
         """,

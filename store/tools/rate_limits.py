@@ -1,4 +1,4 @@
-"""When a site or a service may be asked next, for all workers together. Table ``host_pace``.
+"""When a site or a service may be asked next, for all workers together. Table ``rate_limits``.
 
 A request first reserves a start, which gives it its place in the queue, and when that has come, starts: only that is
 sure to keep two requests apart, for a busy worker wakes up late. A reservation that is given back shortens the queue; should
@@ -23,21 +23,21 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
     # The time of day, not of the transaction: this statement may have waited for another one's row.
     cursor = await conn.execute(
         """
-        INSERT INTO host_pace AS pace (domain, next_at, started_at)
+        INSERT INTO rate_limits AS pace (name, next_at, started_at)
         VALUES (%(name)s, clock_timestamp() + make_interval(secs => %(interval_s)s), clock_timestamp())
-        ON CONFLICT (domain) DO UPDATE SET
+        ON CONFLICT (name) DO UPDATE SET
             next_at = greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s),
-                               pace.held_until, clock_timestamp())
-                      + make_interval(secs => CASE WHEN pace.held_until > clock_timestamp()
+                               pace.paused_until, clock_timestamp())
+                      + make_interval(secs => CASE WHEN pace.paused_until > clock_timestamp()
                                                    THEN %(apart_s)s ELSE %(interval_s)s END),
             started_at = CASE
-                WHEN greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s), pace.held_until)
+                WHEN greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s), pace.paused_until)
                      <= clock_timestamp()
                 THEN clock_timestamp() ELSE pace.started_at END
-            WHERE greatest(pace.next_at, pace.held_until)
+            WHERE greatest(pace.next_at, pace.paused_until)
                   <= clock_timestamp() + make_interval(secs => %(wait_max_s)s)
         RETURNING extract(epoch FROM
-            next_at - make_interval(secs => CASE WHEN held_until > clock_timestamp()
+            next_at - make_interval(secs => CASE WHEN paused_until > clock_timestamp()
                                                  THEN %(apart_s)s ELSE %(interval_s)s END)
             - clock_timestamp())::float8 AS wait_s
         """,
@@ -64,19 +64,19 @@ async def start(conn: Connection, name: str, *, interval_s: float) -> float:
     cursor = await conn.execute(
         """
         WITH held AS (
-            UPDATE host_pace SET next_at = greatest(next_at, held_until) + make_interval(secs => %(apart_s)s)
-            WHERE domain = %(name)s AND held_until > clock_timestamp()
+            UPDATE rate_limits SET next_at = greatest(next_at, paused_until) + make_interval(secs => %(apart_s)s)
+            WHERE name = %(name)s AND paused_until > clock_timestamp()
             RETURNING next_at - make_interval(secs => %(apart_s)s) AS free_at
         ), started AS (
-            UPDATE host_pace SET started_at = clock_timestamp()
-            WHERE domain = %(name)s AND started_at <= clock_timestamp() - make_interval(secs => %(interval_s)s)
+            UPDATE rate_limits SET started_at = clock_timestamp()
+            WHERE name = %(name)s AND started_at <= clock_timestamp() - make_interval(secs => %(interval_s)s)
                   AND NOT EXISTS (SELECT 1 FROM held)
             RETURNING 1
         )
         SELECT extract(epoch FROM
                        coalesce((SELECT free_at FROM held), started_at + make_interval(secs => %(interval_s)s))
                        - clock_timestamp())::float8 AS wait_s
-        FROM host_pace WHERE domain = %(name)s AND NOT EXISTS (SELECT 1 FROM started)
+        FROM rate_limits WHERE name = %(name)s AND NOT EXISTS (SELECT 1 FROM started)
         """,
         {"name": name, "interval_s": interval_s, "apart_s": max(interval_s, _BEHIND_A_PAUSE_S)},
     )
@@ -84,10 +84,10 @@ async def start(conn: Connection, name: str, *, interval_s: float) -> float:
     return max(_AGAIN_S, float(row["wait_s"])) if row else 0.0
 
 
-async def give_back(conn: Connection, name: str, *, interval_s: float) -> None:
+async def release(conn: Connection, name: str, *, interval_s: float) -> None:
     """Take a reservation out of the queue that will not be used: who comes next waits an interval less."""
     await conn.execute(
-        "UPDATE host_pace SET next_at = next_at - make_interval(secs => %s) WHERE domain = %s", (interval_s, name)
+        "UPDATE rate_limits SET next_at = next_at - make_interval(secs => %s) WHERE name = %s", (interval_s, name)
     )
 
 
@@ -95,20 +95,20 @@ async def pause(conn: Connection, name: str, *, for_s: float) -> None:
     """Let no request start for so long, by any worker; a longer pause that was asked for before stands."""
     await conn.execute(
         """
-        INSERT INTO host_pace AS pace (domain, next_at, started_at, held_until)
+        INSERT INTO rate_limits AS pace (name, next_at, started_at, paused_until)
         VALUES (%(name)s, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %(for_s)s))
-        ON CONFLICT (domain) DO UPDATE SET held_until = greatest(pace.held_until, excluded.held_until)
+        ON CONFLICT (name) DO UPDATE SET paused_until = greatest(pace.paused_until, excluded.paused_until)
         """,
         {"name": name, "for_s": for_s},
     )
 
 
-async def free_in_s(conn: Connection, name: str) -> float:
+async def seconds_until_free(conn: Connection, name: str) -> float:
     """Seconds until the first start that nobody has reserved."""
     cursor = await conn.execute(
         """
-        SELECT extract(epoch FROM greatest(next_at, held_until) - clock_timestamp())::float8 AS wait_s
-        FROM host_pace WHERE domain = %s
+        SELECT extract(epoch FROM greatest(next_at, paused_until) - clock_timestamp())::float8 AS wait_s
+        FROM rate_limits WHERE name = %s
         """,
         (name,),
     )

@@ -34,7 +34,7 @@ from worker import open_activities
 Rows = dict[str, bytes]
 
 # Worth nothing after a crash (migration 0003): who is asking right now, and when a site may be asked again.
-_PASSING = ("tool_calls_in_flight", "host_pace")
+_PASSING = ("tool_calls_in_flight", "rate_limits")
 # Counted by the database itself: they order what is written, and say nothing.
 _COUNTERS = ("seq", "event_id")
 _NEW_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:r|(?:msg|fc|call)_)[0-9a-f]{16,48}\b")
@@ -214,4 +214,4 @@ async def _company(stages: Stages, conn: Connection) -> None:
     async with conn.transaction():
         named = candidate(gold.name, url=gold.website)
         await companies.insert_candidate(conn, stages.request.run_id, None, 10**9, named)
-    [stages.company], _ = await companies.found_after(conn, stages.request.run_id, 0, 9)
+    [stages.company], _ = await companies.list_open_after(conn, stages.request.run_id, 0, 9)

@@ -49,7 +49,7 @@ class Steps:
         async with self._database.transaction() as conn:
             named = candidate(APPFOLIO.name, key=f"mention {position}", url=APPFOLIO.website)
             await companies.insert_candidate(conn, self.request.run_id, None, position, named)
-            refs, _ = await companies.found_after(conn, self.request.run_id, 0, 10)
+            refs, _ = await companies.list_open_after(conn, self.request.run_id, 0, 10)
         ref: CompanyRef = refs[-1]
         return CompanyInput(request=self.request, company=ref)
 

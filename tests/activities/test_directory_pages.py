@@ -52,7 +52,7 @@ async def test_f53_a_list_of_which_an_agent_names_five_is_a_poor_read_and_comple
 ) -> None:
     names = await all_names(gateway)
     readings = await read_lists_whole(gateway, [first_page], unlinked(names[:5]), "TX", anyones)
-    assert readings.poor_reads == 1
+    assert readings.incomplete_reads == 1
     assert [company.name for company in readings.companies] == names[5:]
     assert readings.listed == len(names)
 
@@ -60,7 +60,7 @@ async def test_f53_a_list_of_which_an_agent_names_five_is_a_poor_read_and_comple
 async def test_pages_that_an_agent_left_out_are_read_to_the_end(gateway: ToolGateway, first_page: ToolResult) -> None:
     first, *others = await pages_of_list(gateway)
     readings = await read_lists_whole(gateway, [first_page], unlinked(first), "TX", anyones)
-    assert (readings.poor_reads, readings.pages_more) == (0, len(others))
+    assert (readings.incomplete_reads, readings.pages_more) == (0, len(others))
     assert {company.name for company in readings.companies} == {name for page in others for name in page} - set(first)
 
 
@@ -82,7 +82,7 @@ async def test_a_list_that_was_read_to_its_end_is_left_as_it_was_read(gateway: T
     ) is not None:
         pages.append(await gateway.fetch_page(following))
     readings = await read_lists_whole(gateway, pages, unlinked(await all_names(gateway)), "TX", anyones)
-    assert (readings.companies, readings.poor_reads, readings.pages_more) == ([], 0, 0)
+    assert (readings.companies, readings.incomplete_reads, readings.pages_more) == ([], 0, 0)
 
 
 async def test_what_an_agent_passed_over_of_a_list_it_mostly_named_is_left_to_it(
@@ -93,7 +93,7 @@ async def test_what_an_agent_passed_over_of_a_list_it_mostly_named_is_left_to_it
     assert POOR_READ_SHARE < 0.75
     readings = await read_lists_whole(gateway, [first_page], unlinked(few), "TX", anyones)
     on_first = {entry.name for entry in read_directory_page(await gateway.page_body(first_page), LIST).entries}
-    assert readings.poor_reads == 0
+    assert readings.incomplete_reads == 0
     assert on_first.isdisjoint(company.name for company in readings.companies)
 
 

@@ -29,7 +29,7 @@ async def bought(conn: Connection, run_id: UUID, cost_usd: float) -> None:
     key = TurnKey(run_id=run_id, subject="company", role="company_research", input_hash="x")
     reserved = await agent_turns.reserve_turn(conn, key, 0, "m", 0.0, None)
     assert isinstance(reserved, agent_turns.Reservation)
-    await agent_turns.settle_turn(conn, reserved, [], input_tokens=1, output_tokens=1, cost_usd=cost_usd)
+    await agent_turns.complete_turn(conn, reserved, [], input_tokens=1, output_tokens=1, cost_usd=cost_usd)
 
 
 def by_action(options: tuple[DecisionOption, ...]) -> dict[DecisionAction, DecisionOption]:

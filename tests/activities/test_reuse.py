@@ -68,7 +68,7 @@ class Office:
             run = await add_run(conn, contacts_min=contacts_min)
             request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
             await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=site))
-            [ref], _ = await companies.found_after(conn, run.run_id, 0, 10)
+            [ref], _ = await companies.list_open_after(conn, run.run_id, 0, 10)
         params = CompanyInput(request=request, company=ref)
         await self.qualify(params)
         return params

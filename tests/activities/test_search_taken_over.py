@@ -18,7 +18,7 @@ from domain.request.run_request import RunRequest, workflow_id_of
 from domain.request.search_plan import SearchTask, plan_search
 from search.searxng import SearxngSearch
 from settings import SearchBackendName, Settings
-from store.companies.companies import candidates_of
+from store.companies.companies import list_candidates
 from store.database import Connection, Database
 from store.runs import runs, search_tasks
 from store.tools.tool_results import ToolResult
@@ -65,7 +65,7 @@ class Search:
         params = SearchTaskInput(request=request, task=task, retry_round=retry_round)
         outcome = await step_environment().run(steps.discover, params)
         async with self.database.transaction() as conn:
-            found = await candidates_of(conn, task.task_id)
+            found = await list_candidates(conn, task.task_id)
         return Searched(outcome, [(each.candidate_key, each.url, each.evidence.quote) for each in found])
 
     async def age(self, by: timedelta) -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from activities.stored_candidates import stored_candidates, wanted_of
+from activities.stored_candidates import find_stored_candidates, wanted_of
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.icp import grade_icp
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria, parse_criteria
-from store.companies import companies, research_cache, stored_sources, suppressions
+from store.companies import companies, research_cache, stored_candidates, suppressions
 from store.companies.suppressions import Suppression
 from store.database import Connection, Database
 from store.tools import tool_results
@@ -50,8 +50,8 @@ async def add_known(
     place = Place(city="Austin", state=state)
     facts = CompanyFacts(places=(place,), pms=PmsVendor(vendor), pms_status="detected", company_type=kind)
     await companies.save_research(conn, run.run_id, company_id, facts, [], None, pages=[], dropped={}, researched=True)
-    await research_cache.keep_site(conn, company_id, facts, [], datetime.now(UTC))
-    await research_cache.keep_research(
+    await research_cache.cache_site(conn, company_id, facts, [], datetime.now(UTC))
+    await research_cache.cache_research(
         conn, company_id, facts, grade_icp(facts), version=1, researched_at=datetime.now(UTC)
     )
     await companies.end_company(conn, company_id, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
@@ -66,7 +66,7 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
         await add_seed(conn, "anywhere", state=None, city=None)
         await add_seed(conn, "nameless", company_name=None)
         await add_seed(conn, "other", vendor="AppFolio")
-        found = await stored_candidates(conn, uuid4(), "seeds", criteria())
+        found = await find_stored_candidates(conn, uuid4(), "seeds", criteria())
     assert [(c.name, c.url) for c in found] == [
         ("Acme Homes", "https://acme.managebuilding.com/"),
         ("Birch Homes", "http://birchhomes.com"),
@@ -78,8 +78,8 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
 async def test_where_an_imported_name_comes_from_can_be_shown(database: Database) -> None:
     async with database.transaction() as conn:
         await add_seed(conn, "acme")
-        first = (await stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
-        again = (await stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
+        first = (await find_stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
+        again = (await find_stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
         stored = await tool_results.get_results(conn, [first.evidence.result_id])
     assert first == again
     assert first.evidence.quote in stored[first.evidence.result_id].text
@@ -94,8 +94,8 @@ async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_
         await add_known(conn, "Folio", vendor="AppFolio")
         wanted = wanted_of(criteria())
         own_run = (await companies.get_company(conn, await add_known(conn, "Birch"))).run_id
-        found = await stored_candidates(conn, own_run, "known_companies", criteria())
-        counted = await stored_sources.count_stored_candidates(conn, own_run, wanted)
+        found = await find_stored_candidates(conn, own_run, "known_companies", criteria())
+        counted = await stored_candidates.count_stored_candidates(conn, own_run, wanted)
     assert [(c.name, c.url, c.candidate_key) for c in found] == [
         ("Acme", "https://acme.example/", "domain:acme.example")
     ]
@@ -107,8 +107,8 @@ async def test_those_whose_people_are_known_too_come_first(database: Database) -
         for name in ("Acme", "Birch", "Cedar"):
             await add_known(conn, name)
         again = await add_known(conn, "Birch")
-        await research_cache.keep_people(conn, again, [person("Jane Doe")], version=1, found_at=datetime.now(UTC))
-        found = await stored_candidates(conn, uuid4(), "known_companies", criteria())
+        await research_cache.cache_people(conn, again, [person("Jane Doe")], version=1, found_at=datetime.now(UTC))
+        found = await find_stored_candidates(conn, uuid4(), "known_companies", criteria())
     assert [c.name for c in found] == ["Birch", "Acme", "Cedar"]
 
 
@@ -122,7 +122,7 @@ async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(d
         await suppressions.upsert(conn, listed)
 
         async def names(**raw: Any) -> list[str]:
-            return [c.name for c in await stored_candidates(conn, uuid4(), "known_companies", criteria(**raw))]
+            return [c.name for c in await find_stored_candidates(conn, uuid4(), "known_companies", criteria(**raw))]
 
         assert await names() == ["contacted"], "for how long that holds, the gate knows"
         assert await names(company_types=["hoa"]) == ["Association", "contacted"], "unless it is what is asked for"
@@ -131,8 +131,8 @@ async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(d
 async def test_the_look_up_by_software_and_state_uses_its_index(database: Database) -> None:
     async with database.transaction() as conn:
         await conn.execute("SET LOCAL enable_seqscan = off")
-        asked = stored_sources._known(wanted_of(criteria()))
-        values = stored_sources._values(uuid4(), wanted_of(criteria()))
+        asked = stored_candidates._known(wanted_of(criteria()))
+        values = stored_candidates._values(uuid4(), wanted_of(criteria()))
         plan = await (await conn.execute(f"EXPLAIN SELECT 1 {asked}".encode(), values)).fetchall()
     assert any("known_companies_of_software" in row["QUERY PLAN"] for row in plan), plan
 
@@ -145,8 +145,8 @@ async def test_a_request_for_cities_takes_those_of_the_cities(database: Database
 
         async def names(**raw: Any) -> list[str]:
             run_id, asked = uuid4(), criteria(**raw)
-            known = await stored_candidates(conn, run_id, "known_companies", asked)
-            return [c.name for c in [*known, *await stored_candidates(conn, run_id, "seeds", asked)]]
+            known = await find_stored_candidates(conn, run_id, "known_companies", asked)
+            return [c.name for c in [*known, *await find_stored_candidates(conn, run_id, "seeds", asked)]]
 
         assert await names(city="AUSTIN") == ["Acme", "Birch Homes"]
         assert await names(city="Waco") == ["Waco Homes"]

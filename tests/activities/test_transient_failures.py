@@ -97,7 +97,7 @@ async def params(database: Database) -> CompanyInput:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=HOME))
-        [ref], _ = await companies.found_after(conn, request.run_id, 0, 1)
+        [ref], _ = await companies.list_open_after(conn, request.run_id, 0, 1)
     return CompanyInput(request=request, company=ref)
 
 
@@ -171,7 +171,7 @@ async def test_a_site_that_stays_down_costs_no_other_company_more_tries(
         await companies.insert_candidate(
             conn, params.request.run_id, None, 1, candidate("Acme Rentals", url=HOME, key="twin")
         )
-        refs, _ = await companies.found_after(conn, params.request.run_id, 0, 9)
+        refs, _ = await companies.list_open_after(conn, params.request.run_id, 0, 9)
     twin = params.model_copy(update={"company": refs[-1]})
     tries = web.asked[HOME]
     assert (await qualify(database, settings, web, twin, 1)).reason is ReasonCode.SITE_DEAD

@@ -46,13 +46,13 @@ async def test_a_pause_that_the_model_asks_for_is_kept_by_other_workers_too(
             await server.run(run_id)
         async with database.transaction() as conn:
             cursor = await conn.execute(
-                "SELECT extract(epoch FROM held_until - clock_timestamp())::float8 AS left_s FROM host_pace WHERE domain = %s",
+                "SELECT extract(epoch FROM paused_until - clock_timestamp())::float8 AS left_s FROM rate_limits WHERE name = %s",
                 ("model:scripted",),
             )
             row = await cursor.fetchone()
             assert row is not None
             assert 0 < row["left_s"] <= 100
-            await conn.execute("UPDATE host_pace SET held_until = held_until + interval '1 hour'")
+            await conn.execute("UPDATE rate_limits SET paused_until = paused_until + interval '1 hour'")
         with pytest.raises(ApplicationError) as caught:
             await server.run(run_id, runner=server.new_worker())
         assert caught.value.type == "ModelRateLimited"

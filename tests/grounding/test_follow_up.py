@@ -62,7 +62,7 @@ async def qualified(database: Database, gateway: ToolGateway, settings: Settings
         run = await add_run(conn)
         request = RunRequest.model_validate(run.model_dump() | {"criteria": parse_criteria(criteria).criteria})
         await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
-        [ref], _ = await companies.found_after(conn, run.run_id, 0, 1)
+        [ref], _ = await companies.list_open_after(conn, run.run_id, 0, 1)
     params = CompanyInput(request=request, company=ref)
     async with openai.AsyncOpenAI(api_key="unused") as nobody:
         steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)

@@ -42,8 +42,8 @@ async def other_database(database_url: str) -> AsyncIterator[Database]:
 async def _pass(database: Database, seconds: float) -> None:
     async with database.transaction() as conn:
         await conn.execute(
-            "UPDATE host_pace SET next_at = next_at - make_interval(secs => %(s)s),"
-            " started_at = started_at - make_interval(secs => %(s)s), held_until = held_until - make_interval(secs => %(s)s)",
+            "UPDATE rate_limits SET next_at = next_at - make_interval(secs => %(s)s),"
+            " started_at = started_at - make_interval(secs => %(s)s), paused_until = paused_until - make_interval(secs => %(s)s)",
             {"s": seconds},
         )
 
@@ -112,7 +112,7 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
 async def test_who_was_behind_a_cancelled_one_still_keeps_the_distance(database: Database) -> None:
     assert [await _reserved(database) for _ in range(3)] == [0, 1, 2]
     async with database.transaction() as conn:
-        await rate_limits.give_back(conn, NAME, interval_s=INTERVAL_S)  # the second
+        await rate_limits.release(conn, NAME, interval_s=INTERVAL_S)  # the second
     assert await _reserved(database) == 2, "two wait for the same start now"
     await _pass(database, 2 * INTERVAL_S)
     async with database.transaction() as conn:
@@ -171,7 +171,7 @@ async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database:
     with pytest.raises(RateLimitTimeoutError) as caught:
         await pace.acquire()
     assert len(waits) == 1, "a second pause would end after the time that it may wait"
-    assert 290 < caught.value.free_in_s <= 301
+    assert 290 < caught.value.seconds_until_free <= 301
 
 
 async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Database) -> None:
@@ -179,7 +179,7 @@ async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Databa
         assert await _reserved(database) == place
     with pytest.raises(RateLimitTimeoutError) as caught:
         await _pace(database, [], wait_max_s=INTERVAL_S).acquire()
-    assert round(caught.value.free_in_s / INTERVAL_S) == 5
+    assert round(caught.value.seconds_until_free / INTERVAL_S) == 5
     assert await _reserved(database) == 5, "it took no place in the queue"
 
 
@@ -262,11 +262,11 @@ async def test_an_mcp_servers_limit_and_its_pause_hold_over_workers(
             assert sum(b"tools/call" in request.body for request in http.requests) == 1
 
             async with database.transaction() as conn:
-                await conn.execute("UPDATE host_pace SET held_until = '-infinity'")
+                await conn.execute("UPDATE rate_limits SET paused_until = '-infinity'")
             assert (await other.call_mcp("free", "look", {"what": "acme"})).reason == "rate_limited", "asked anew"
             await one.call_mcp("limited", "look", {"what": "acme"})
             async with database.transaction() as conn:
-                await conn.execute("UPDATE host_pace SET held_until = '-infinity'")
+                await conn.execute("UPDATE rate_limits SET paused_until = '-infinity'")
             assert (await other.call_mcp("limited", "look", {"what": "bluebonnet"})).reason == "rate_limit_timeout", (
                 "its limit"
             )

@@ -21,7 +21,7 @@ from tests.store.test_migrate import VIEWS
 from tests.store.whole_run import add_whole_run
 from usecases.export import rendered_files
 
-NOT_KEPT = {"tool_calls_in_flight", "host_pace"}  # unlogged: who asks right now, and when a site may be asked again
+NOT_KEPT = {"tool_calls_in_flight", "rate_limits"}  # unlogged: who asks right now, and when a site may be asked again
 
 
 def commands() -> list[list[str]]:

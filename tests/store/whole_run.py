@@ -106,10 +106,10 @@ async def add_whole_run(conn: Connection, *, ended: bool = True) -> WholeRun:
     ids = {}
     for position, firm in enumerate((ACME, BIRCH)):
         ids[firm.name] = await _company(conn, run_id, ref.task_id, position, firm)
-    await seeds.stage(conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv")
-    await seeds.merge_staged(conn)
+    await seeds.fill_staging_table(conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv")
+    await seeds.merge_staging_table(conn)
     await conn.execute(
-        "INSERT INTO host_pace (domain, next_at, started_at) VALUES ('acme.example', now(), now()), ('birch.example', now(), now())"
+        "INSERT INTO rate_limits (name, next_at, started_at) VALUES ('acme.example', now(), now()), ('birch.example', now(), now())"
     )
     await audit.record(
         conn, run_id, "decision_refused", "1", actor="jane.doe@acme.example", detail={"problem": "Jane  Doe"}
@@ -150,7 +150,7 @@ async def _company(conn: Connection, run_id: UUID, task_id: UUID, position: int,
     )
     await companies.insert_candidate(conn, run_id, task_id, position, candidate)
     [company_id] = [
-        ref.company_id for ref in (await companies.found_after(conn, run_id, 0, 9))[0] if ref.position == position
+        ref.company_id for ref in (await companies.list_open_after(conn, run_id, 0, 9))[0] if ref.position == position
     ]
     await companies.set_own_site(conn, company_id, firm.domain, site, [f"old-{firm.domain}"])
     keys = IdentityKeys(
@@ -167,14 +167,14 @@ async def _company(conn: Connection, run_id: UUID, task_id: UUID, position: int,
     await companies.save_research(
         conn, run_id, company_id, facts, (), grade_icp(facts), pages=pages, dropped={}, researched=True
     )
-    await research_cache.keep_site(conn, company_id, facts, pages, datetime.now(UTC))
-    await research_cache.keep_research(
+    await research_cache.cache_site(conn, company_id, facts, pages, datetime.now(UTC))
+    await research_cache.cache_research(
         conn, company_id, facts, grade_icp(facts), version=1, researched_at=datetime.now(UTC)
     )
     persons = [_person(name, title, firm, proof) for name, title in firm.people.items()]
     await contacts.save_people(conn, run_id, company_id, persons)
     await contacts.set_selection(conn, company_id, persons)
-    await research_cache.keep_people(conn, company_id, persons, version=1, found_at=datetime.now(UTC))
+    await research_cache.cache_people(conn, company_id, persons, version=1, found_at=datetime.now(UTC))
     turn: list[dict[str, Any]] = [
         {"type": "message", "content": [{"text": f"of {firm.name}: {', '.join(firm.people)}"}]}
     ]
@@ -222,7 +222,7 @@ async def _turn(conn: Connection, run_id: UUID, subject: str, role: str, output:
     key = TurnKey(run_id=run_id, subject=subject, role=role, input_hash=uuid4().hex)
     reserved = await agent_turns.reserve_turn(conn, key, 0, "demo", 0.01, {"company": {"name": "as the output has it"}})
     assert isinstance(reserved, Reservation)
-    await agent_turns.settle_turn(conn, reserved, output, input_tokens=100, output_tokens=10, cost_usd=0.005)
+    await agent_turns.complete_turn(conn, reserved, output, input_tokens=100, output_tokens=10, cost_usd=0.005)
 
 
 def text_of(value: object) -> str:

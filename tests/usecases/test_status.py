@@ -48,7 +48,7 @@ async def buy(conn: Connection, run_id: UUID, *usd: float, model: str = MODEL) -
         key = TurnKey(run_id=run_id, subject=f"company {number}", role="company_research", input_hash=model)
         reserved = await agent_turns.reserve_turn(conn, key, 0, model, 0.0, None)
         assert isinstance(reserved, agent_turns.Reservation)
-        await agent_turns.settle_turn(conn, reserved, [], input_tokens=1000, output_tokens=100, cost_usd=price)
+        await agent_turns.complete_turn(conn, reserved, [], input_tokens=1000, output_tokens=100, cost_usd=price)
 
 
 async def view_of(conn: Connection, run_id: UUID, settings: Settings | None = None, **more: Any) -> RunView:

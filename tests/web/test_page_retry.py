@@ -85,6 +85,6 @@ async def test_a_pause_that_a_site_asks_for_holds_for_all_its_pages(database: Da
         assert world.asked == [f"{URL}list?page=1"], "a minute is not waited for within one call"
     async with database.transaction() as conn:
         held = (
-            "SELECT domain, round(extract(epoch FROM held_until - clock_timestamp()) / 60)::int AS min FROM host_pace"
+            "SELECT name, round(extract(epoch FROM paused_until - clock_timestamp()) / 60)::int AS min FROM rate_limits"
         )
-        assert await (await conn.execute(held)).fetchall() == [{"domain": "acme.example", "min": 1}]
+        assert await (await conn.execute(held)).fetchall() == [{"name": "acme.example", "min": 1}]

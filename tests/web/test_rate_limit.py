@@ -45,7 +45,7 @@ def worker(database: Database) -> Worker:
             intervals.append(round(wait_s / INTERVAL_S))
             async with database.transaction() as conn:  # for whom that time has passed
                 await conn.execute(
-                    "UPDATE host_pace SET next_at = next_at - make_interval(secs => %(s)s),"
+                    "UPDATE rate_limits SET next_at = next_at - make_interval(secs => %(s)s),"
                     " started_at = started_at - make_interval(secs => %(s)s)",
                     {"s": wait_s},
                 )
@@ -89,7 +89,7 @@ async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interva
     await one.pace.acquire(URL)
     async with database.transaction() as conn:
         # Reserved long ago, but its worker was busy: it starts only now, when the next one's turn has come.
-        await conn.execute("UPDATE host_pace SET next_at = clock_timestamp(), started_at = clock_timestamp()")
+        await conn.execute("UPDATE rate_limits SET next_at = clock_timestamp(), started_at = clock_timestamp()")
     await one.pace.acquire(URL)
     assert one.intervals == [1]
 
@@ -98,7 +98,7 @@ async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_re
     async with database.transaction() as conn:
         assert await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
         assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
-        await conn.execute("UPDATE host_pace SET started_at = started_at - interval '2000 s'")
+        await conn.execute("UPDATE rate_limits SET started_at = started_at - interval '2000 s'")
         assert await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) == 0
         assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
 
@@ -108,7 +108,7 @@ async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, databa
     await one.pace.acquire(URL)
     async with database.transaction() as conn:
         await conn.execute(
-            "UPDATE host_pace SET next_at = next_at - interval '1 day', started_at = started_at - interval '1 day'"
+            "UPDATE rate_limits SET next_at = next_at - interval '1 day', started_at = started_at - interval '1 day'"
         )
     await one.pace.acquire(URL)
     await one.pace.acquire(URL)
@@ -133,7 +133,7 @@ async def test_an_interval_of_zero_switches_the_pace_off(worker: Worker, databas
         await one.pace.acquire(URL, 7.0)
     assert one.intervals == []
     async with database.transaction() as conn:
-        assert await (await conn.execute("SELECT * FROM host_pace")).fetchall() == []
+        assert await (await conn.execute("SELECT * FROM rate_limits")).fetchall() == []
 
 
 async def test_who_would_wait_too_long_is_told_so_and_takes_no_place_in_the_queue(

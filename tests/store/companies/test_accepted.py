@@ -58,12 +58,12 @@ async def state(conn: Connection, run: RunRow) -> list[dict[str, object]]:
 async def test_what_a_criterion_has_turned_away_is_found_again_by_a_run_that_has_read_past_it(
     conn: Connection, run: RunRow
 ) -> None:
-    everything, cursor = await companies.found_after(conn, run.run_id, 0, 100)
+    everything, cursor = await companies.list_open_after(conn, run.run_id, 0, 100)
     assert len(everything) == 1, "the open one alone"
     for name in ("Wrong Software", "Units Unknown", "Associations Only"):
         done = await accept_company(conn, run, name.upper(), "Dana", "we know them")
 
-        [again], cursor = await companies.found_after(conn, run.run_id, cursor, 100)
+        [again], cursor = await companies.list_open_after(conn, run.run_id, cursor, 100)
         row = await companies.get_company(conn, again.company_id)
         assert (row.name, row.status, row.reason, row.accepted_by) == (name, CompanyStatus.FOUND, None, "Dana")
         assert done.reason == ENDS[name][1]

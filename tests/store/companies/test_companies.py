@@ -23,7 +23,7 @@ async def test_f22_a_candidate_found_again_is_stored_once_and_keeps_its_first_wo
         run_id = (await add_run(conn)).run_id
         first = await companies.insert_candidate(conn, run_id, None, 5, candidate("Acme", key="acme.example"))
         again = await companies.insert_candidate(conn, run_id, None, 9, candidate("ACME Inc", key="acme.example"))
-        refs, _ = await companies.found_after(conn, run_id, 0, 10)
+        refs, _ = await companies.list_open_after(conn, run_id, 0, 10)
         row = await companies.get_company(conn, refs[0].company_id)
 
     assert (first, again) == (True, False)
@@ -58,9 +58,9 @@ async def test_new_companies_are_read_in_portions_without_gap_or_repeat(database
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         stored = [await add_company(conn, run_id, f"Company {number}") for number in range(5)]
-        one, cursor = await companies.found_after(conn, run_id, 0, 3)
-        two, cursor = await companies.found_after(conn, run_id, cursor, 3)
-        nothing, same = await companies.found_after(conn, run_id, cursor, 3)
+        one, cursor = await companies.list_open_after(conn, run_id, 0, 3)
+        two, cursor = await companies.list_open_after(conn, run_id, cursor, 3)
+        nothing, same = await companies.list_open_after(conn, run_id, cursor, 3)
 
     assert [ref.company_id for ref in (*one, *two)] == stored
     assert (nothing, same) == ([], cursor)
@@ -72,7 +72,7 @@ async def test_companies_already_found_are_told_with_their_city_which_tells_name
         for position, city in enumerate(("Dallas", "Houston", None)):
             found = candidate("Acme Homes", key=f"acme {city}").model_copy(update={"city": city})
             assert await companies.insert_candidate(conn, run_id, None, position, found)
-        assert await companies.names_found(conn, run_id, "TX", 10) == [
+        assert await companies.list_names(conn, run_id, "TX", 10) == [
             "Acme Homes",
             "Acme Homes (Houston)",
             "Acme Homes (Dallas)",
@@ -173,8 +173,8 @@ async def test_reopened_companies_are_found_again_by_a_run_that_has_read_past_th
         await complete(conn, good)
         cursor = await _last_seq(database, run_id)
 
-        assert await companies.reopen_for(conn, run_id, [ReasonCode.PLACE_NOT_MET]) == 1
-        again, _ = await companies.found_after(conn, run_id, cursor, 10)
+        assert await companies.reopen_by_reason(conn, run_id, [ReasonCode.PLACE_NOT_MET]) == 1
+        again, _ = await companies.list_open_after(conn, run_id, cursor, 10)
         row = await companies.get_company(conn, out)
         assert await companies.funnel(conn, run_id) == {"found": 3, "complete": 1, "open": 1, "units_not_met": 1}
 
@@ -187,7 +187,7 @@ async def _last_seq(database: Database, run_id: UUID) -> int:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await add_company(conn, request.run_id, "marker")
-        _, seq = await companies.found_after(conn, request.run_id, 0, 10)
+        _, seq = await companies.list_open_after(conn, request.run_id, 0, 10)
     return seq
 
 

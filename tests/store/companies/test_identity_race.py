@@ -41,7 +41,7 @@ async def test_f75_twins_by_name_and_city_qualified_at_once_leave_one_company(
         for number, host in enumerate(PHONES):
             named = candidate("Lone Star Rentals LLC", key=host, url=f"http://{host}/")
             await companies.insert_candidate(conn, request.run_id, None, number, named)
-        refs, _ = await companies.found_after(conn, request.run_id, 0, 10)
+        refs, _ = await companies.list_open_after(conn, request.run_id, 0, 10)
     async with serving(_sites) as proxy, openai.AsyncOpenAI(api_key="unused") as model:
         web = WebClient(proxy=proxy.url, timeout_s=5, bytes_max=100_000)
         workers = []

@@ -177,7 +177,7 @@ async def test_f83_what_is_known_beyond_the_runs_is_corrected_where_these_pages_
         await stored.set_facts(company_id, NONE_SEEN)
     await runs.finish(stored.conn, stored.request.run_id, RunStatus.COMPLETED, [delivered, read_again], "")
     await stored.conn.execute("UPDATE known_companies SET facts = facts || %s", (Jsonb(NONE_SEEN),))
-    by_another_run = "UPDATE known_companies SET read_by = gen_random_uuid() WHERE read_by = %s"
+    by_another_run = "UPDATE known_companies SET site_company_id = gen_random_uuid() WHERE site_company_id = %s"
     await stored.conn.execute(by_another_run, (read_again,))
 
     assert len(await stored.redetected(dry_run=True)) == 2

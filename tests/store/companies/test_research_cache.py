@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-import yoyo
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -19,12 +17,10 @@ from domain.company.icp import grade_icp
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.status import CompanyStatus, ReasonCode
-from store.companies import companies, contacts, research_cache
+from store.companies import companies, research_cache
 from store.companies.companies import SitePageRef
 from store.database import Connection, Database
-from store.migrate import apply_migrations
 from store.tools import tool_results
-from tests.conftest import PROJECT
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, facts_in, person, result
 
 START = datetime.now(UTC) - timedelta(days=10)
@@ -44,14 +40,14 @@ async def arrives(conn: Connection, company_id: UUID, kind: str, day: int) -> No
     at = START + timedelta(days=day)
     if kind == "site":
         pages = [SitePageRef(url=f"http://acme.example/{day}", title="Acme")]
-        await research_cache.keep_site(conn, company_id, facts_in(Place(city=CITIES[day], state="TX")), pages, at)
+        await research_cache.cache_site(conn, company_id, facts_in(Place(city=CITIES[day], state="TX")), pages, at)
     elif kind == "research":
         # The places are what this run had read: they are not an agent's to say.
         facts = facts_in(Place(city="Elsewhere", state="OH")).model_copy(update={"employees": 10 + day})
-        await research_cache.keep_research(conn, company_id, facts, grade_icp(facts), version=1, researched_at=at)
+        await research_cache.cache_research(conn, company_id, facts, grade_icp(facts), version=1, researched_at=at)
     else:
         people = [person("Jane Doe", f"Owner {day}"), person(f"John Roe {CITIES[day]}", "Director of Operations")]
-        await research_cache.keep_people(conn, company_id, people, version=1, found_at=at)
+        await research_cache.cache_people(conn, company_id, people, version=1, found_at=at)
 
 
 async def rows(conn: Connection, query: str, *values: object) -> list[dict[str, Any]]:
@@ -75,7 +71,7 @@ async def test_whatever_the_order_of_arrival_the_newest_of_each_kind_stands(
         [company] = await rows(conn, "SELECT * FROM known_companies")
         people = await rows(conn, "SELECT person->>'title' AS title, found_at FROM known_contacts ORDER BY person_key")
     assert (company["name"], company["city"], company["state"]) == ("Acme Waco", "Waco", "TX")
-    assert (company["read_by"], company["read_at"]) == (of_three_runs[2], START + timedelta(days=2))
+    assert (company["site_company_id"], company["read_at"]) == (of_three_runs[2], START + timedelta(days=2))
     assert company["pages"] == [{"url": "http://acme.example/2", "title": "Acme"}]
     assert (company["facts"]["employees"], company["research_complete"]) == (12, True)
     assert company["researched_at"] == START + timedelta(days=2)
@@ -102,7 +98,7 @@ async def test_a_new_reading_of_the_site_leaves_what_was_researched_before_it(
         await tool_results.save_result(conn, result(EVIDENCE.result_id), "hash", 1.0, None)
         await arrives(conn, of_three_runs[0], "research", 0)
         await arrives(conn, of_three_runs[1], "site", 1)
-        found = await research_cache.fresh_research(conn, "http://acme.example/", version=1, days=180)
+        found = await research_cache.find_fresh_research(conn, "http://acme.example/", version=1, days=180)
     assert found is not None
     assert (found.facts.employees, found.researched_at) == (10, START)
     [place] = found.beside(facts_in(Place(city="El Paso", state="TX"))).places
@@ -121,7 +117,7 @@ async def test_runs_that_store_the_same_company_at_once_do_not_lock_each_other_o
                 await arrives(conn, company_id, "site", number % 3)
                 await arrives(conn, company_id, "research", number % 3)
             in_any_order = people if number % 2 else people[::-1]
-            await research_cache.keep_people(conn, company_id, in_any_order, version=1, found_at=at)
+            await research_cache.cache_people(conn, company_id, in_any_order, version=1, found_at=at)
 
     await asyncio.gather(*(store(number) for number in range(12)))
     async with database.transaction() as conn:
@@ -134,53 +130,6 @@ async def test_a_company_without_a_domain_of_its_own_is_an_error(database: Datab
     async with database.transaction() as conn:
         company_id = await add_company(conn, (await add_run(conn)).run_id, "Acme")
         with pytest.raises(LookupError, match="no domain of its own yet"):
-            await research_cache.keep_site(conn, company_id, CompanyFacts(), [], START)
-
-
-async def test_the_migration_keeps_what_earlier_runs_have_researched(database: Database, database_url: str) -> None:
-    asked_at = datetime(2026, 1, 2, tzinfo=UTC)
-    async with database.transaction() as conn:
-        first = await acme_of_another_run(conn, "Acme", "acme-old.example")
-        run_id = (await companies.get_company(conn, first)).run_id
-        researched = facts_in(Place(city="Austin", state="TX")).model_copy(update={"employees": 5})
-        await add_research(conn, run_id, first, researched)
-        await contacts.save_people(conn, run_id, first, [person("Jane Doe"), person("John Roe")])
-        await conn.execute(
-            """
-            INSERT INTO agent_turns (run_id, subject, role, input_hash, turn, model, cost_usd, created_at)
-            VALUES (%s, %s, 'company_research', 'hash', 0, 'm', 0, %s)
-            """,
-            (run_id, f"company {first} round 0", asked_at),
-        )
-        await companies.end_company(conn, first, CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
-    async with database.transaction() as conn:
-        again = await acme_of_another_run(conn, "Acme Homes", "acme-homes.example")
-        run_id = (await companies.get_company(conn, again)).run_id
-        seen = facts_in(Place(city="Dallas", state="TX")).model_copy(update={"pms": PmsVendor.BUILDIUM})
-        await add_research(conn, run_id, again, seen, graded=False)
-        await add_company(conn, run_id, "Never looked at")
-    await asyncio.to_thread(_migrate_anew, database_url)
-    async with database.transaction() as conn:
-        [company] = await rows(conn, "SELECT * FROM known_companies")
-        people = await rows(conn, "SELECT domain, person_key FROM known_contacts ORDER BY 2")
-    assert (company["domain"], company["name"], company["city"]) == ("acme.example", "Acme Homes", "Dallas")
-    assert (company["facts"]["pms"], company["facts"]["employees"]) == ("Buildium", 5)
-    assert (company["read_by"], company["researched_at"], company["research_complete"]) == (again, asked_at, True)
-    assert company["icp"] == grade_icp(researched).model_dump(mode="json")
-    assert company["research_version"] == 0, "by the rules of then: not reused, and at hand all the same"
-    assert company["aliases"] == ["acme-homes.example", "acme-old.example"]
-    assert [(row["domain"], row["person_key"]) for row in people] == [
-        ("acme.example", "jane doe"),
-        ("acme.example", "john roe"),
-    ]
-
-
-def _migrate_anew(url: str) -> None:
-    """Take the migration back and apply it again, on what is stored."""
-    parts = urlsplit(url)
-    backend = yoyo.get_backend(f"postgresql+psycopg://{parts.netloc}{parts.path}?schema=pm_pipeline")
-    migrations = yoyo.read_migrations(str(PROJECT / "store" / "migrations"))
-    with backend.lock():
-        backend.rollback_migrations(migrations.filter(lambda migration: migration.id == "0005_known"))
-    backend.connection.close()
-    assert apply_migrations(url) == ["0005_known"]
+            await research_cache.cache_site(conn, company_id, CompanyFacts(), [], START)
+<<<<<<< HEAD
+=======

@@ -17,8 +17,8 @@ def seed(slug: str, **hints: str) -> Seed:
 
 async def _import(database: Database, *given: Seed, source: str = "list.csv") -> ImportCounts:
     async with database.transaction() as conn:
-        assert await seeds.stage(conn, given, source) == len(given)
-        return await seeds.merge_staged(conn)
+        assert await seeds.fill_staging_table(conn, given, source) == len(given)
+        return await seeds.merge_staging_table(conn)
 
 
 async def _rows(database: Database) -> list[dict[str, Any]]:

@@ -126,8 +126,8 @@ async def test_f73_contacted_without_a_date_wins_over_any_date(
         for file in [entries] if is_one_file else [[entry] for entry in entries]:
             await suppressions.upsert(conn, file)
         assert await suppressions.find_match(conn, ["acme.example"], "Acme", ["TX"], 90) == "contacted"
-        await suppressions.stage(conn, [SuppressionChange(entries=tuple(entries))])
-        assert await suppressions.merge_staged(conn) == ImportCounts(unchanged=1)
+        await suppressions.fill_staging_table(conn, [SuppressionChange(entries=tuple(entries))])
+        assert await suppressions.merge_staging_table(conn) == ImportCounts(unchanged=1)
 
 
 async def _matches(conn: Connection) -> tuple[str | None, ...]:
@@ -146,13 +146,13 @@ async def test_f70_every_name_of_a_domain_is_listed_and_a_company_counts_once(da
             ([west], ImportCounts(updated=1)),
             ([east, west], ImportCounts(unchanged=1)),
         ]:
-            await suppressions.stage(conn, rows)
-            assert await suppressions.merge_staged(conn) == counts
+            await suppressions.fill_staging_table(conn, rows)
+            assert await suppressions.merge_staging_table(conn) == counts
         assert await _matches(conn) == ("customer", "customer", "customer", None)
     async with database.transaction() as conn:
         await conn.execute("DELETE FROM suppression_domains")
-        await suppressions.stage(conn, [east, west])
-        assert await suppressions.merge_staged(conn) == ImportCounts(new=1)
+        await suppressions.fill_staging_table(conn, [east, west])
+        assert await suppressions.merge_staging_table(conn) == ImportCounts(new=1)
         assert await _matches(conn) == ("customer", "customer", "customer", None)
 
 
@@ -165,14 +165,18 @@ async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_
     other = on_list("other.example", name="Zed East", state="TX", reason="customer")
     async with database.transaction() as conn:
         await suppressions.upsert(conn, entries)
-        await suppressions.stage(conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries])
-        counts = await suppressions.merge_staged(conn, may_remove=may_remove)
+        await suppressions.fill_staging_table(
+            conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries]
+        )
+        counts = await suppressions.merge_staging_table(conn, may_remove=may_remove)
         assert counts == ImportCounts(removed=1 if may_remove else 0)
         assert await _matches(conn) == ((None,) * 4 if may_remove else ("customer", "customer", "customer", None))
         # Another company of that name keeps it.
         await suppressions.upsert(conn, [*entries, other])
-        await suppressions.stage(conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries])
-        await suppressions.merge_staged(conn)
+        await suppressions.fill_staging_table(
+            conn, [SuppressionChange(entries=(entry,), is_listed=False) for entry in entries]
+        )
+        await suppressions.merge_staging_table(conn)
         assert await _matches(conn) == (None, "customer", None, None)
 
 
@@ -273,7 +277,7 @@ async def _found(database: Database) -> tuple[RunRequest, CompanyInput]:
         request = await add_run(conn)
         named = candidate(SITE.name, key="site", url=SITE.website)
         await companies.insert_candidate(conn, request.run_id, None, 0, named)
-        refs, _ = await companies.found_after(conn, request.run_id, 0, 1)
+        refs, _ = await companies.list_open_after(conn, request.run_id, 0, 1)
     return request, CompanyInput(request=request, company=CompanyRef(company_id=refs[0].company_id, position=0))
 
 

@@ -147,7 +147,7 @@ async def test_calls_that_cost_nothing_are_told_by_their_model(database: Databas
             key = TurnKey(run_id=run_id, subject=f"company {number}", role="company_research", input_hash="h")
             reserved = await agent_turns.reserve_turn(conn, key, 0, model, 0.1, None)
             assert isinstance(reserved, agent_turns.Reservation)
-            await agent_turns.settle_turn(conn, reserved, [], input_tokens=tokens, output_tokens=tokens, cost_usd=usd)
+            await agent_turns.complete_turn(conn, reserved, [], input_tokens=tokens, output_tokens=tokens, cost_usd=usd)
         unpriced = await completeness.unpriced_calls(conn, run_id)
 
     assert [each.model_dump() for each in unpriced] == [

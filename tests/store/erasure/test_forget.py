@@ -193,11 +193,11 @@ async def company_of(conn: Connection, name: str, domain: str, link: str, alias:
     async with conn.transaction():
         run_id = (await add_run(conn)).run_id
         await companies.insert_candidate(conn, run_id, None, 0, candidate(name, url=link))
-        [ref], _ = await companies.found_after(conn, run_id, 0, 9)
+        [ref], _ = await companies.list_open_after(conn, run_id, 0, 9)
         await companies.set_own_site(conn, ref.company_id, domain, f"http://{domain}/", [alias])
         keys = IdentityKeys(domains=(alias, domain), name=name)
         await companies.claim_identity(conn, run_id, ref.company_id, keys)
-        await research_cache.keep_site(conn, ref.company_id, CompanyFacts(), (), datetime.now(UTC))
+        await research_cache.cache_site(conn, ref.company_id, CompanyFacts(), (), datetime.now(UTC))
     return ref.company_id
 
 
@@ -307,7 +307,7 @@ async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, s
 async def company_step(conn: Connection, request: RunRequest, url: str) -> CompanyInput:
     async with conn.transaction():
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=url))
-        [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+        [ref], _ = await companies.list_open_after(conn, request.run_id, 0, 9)
     return CompanyInput(request=request, company=ref)
 
 

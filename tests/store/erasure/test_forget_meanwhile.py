@@ -159,7 +159,7 @@ async def found(conn: Connection, request: RunRequest) -> CompanyInput:
     anything = RunRequest.model_validate(request.model_dump() | {"criteria": Criteria()})
     async with conn.transaction():
         await companies.insert_candidate(conn, request.run_id, None, 0, candidate("Acme Homes", url=SITE))
-        [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+        [ref], _ = await companies.list_open_after(conn, request.run_id, 0, 9)
     return CompanyInput(request=anything, company=ref)
 
 

@@ -180,7 +180,7 @@ async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_ru
     [taken_out] = (await run(gate.recheck_suppression, SuppressionCheckInput(request=request, check=0))).companies
     assert taken_out.reason is ReasonCode.CONTACTS_SHORT, "nobody of it is selected yet"
     async with conn.transaction():
-        await companies.reopen_for(conn, request.run_id, [ReasonCode.CONTACTS_SHORT])
+        await companies.reopen_by_reason(conn, request.run_id, [ReasonCode.CONTACTS_SHORT])
         await contacts.set_selection(conn, company_id, list(TWO))
         await complete(conn, company_id)
     await forget(conn, "acme.example")
@@ -200,7 +200,7 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
     async with conn.transaction():
         found = candidate("Acme Homes", key="domain:acme.example", url="http://acme.example/")
         await companies.insert_candidate(conn, request.run_id, None, 0, found)
-    [ref], _ = await companies.found_after(conn, request.run_id, 0, 9)
+    [ref], _ = await companies.list_open_after(conn, request.run_id, 0, 9)
     async with database.transaction() as params:
         await forgotten.domains_among(params, ["acme.example"])  # what a step asks before it stores
         command = asyncio.create_task(forget(conn, "acme.example"))

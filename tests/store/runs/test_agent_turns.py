@@ -43,7 +43,7 @@ async def _reserve(database: Database, key: TurnKey, turn: int = 0, usd: float =
 
 async def _settle(database: Database, reserved: Reservation, usd: float | None = 0.05) -> bool:
     async with database.transaction() as conn:
-        return await agent_turns.settle_turn(conn, reserved, ANSWER, input_tokens=100, output_tokens=10, cost_usd=usd)
+        return await agent_turns.complete_turn(conn, reserved, ANSWER, input_tokens=100, output_tokens=10, cost_usd=usd)
 
 
 async def _committed(database: Database, run_id: UUID) -> tuple[float, int]:
@@ -158,7 +158,7 @@ async def test_a_call_under_way_when_its_run_ends_stays_spent_until_its_price_is
     reserved = await _reserve(database, _key(run_id))
     async with database.transaction() as conn:
         assert (await runs.spend(conn, run_id))["model_calls"] == 0, "under way"
-        await agent_turns.lose_open_turns(conn, run_id)
+        await agent_turns.mark_open_turns_lost(conn, run_id)
         spent = await runs.spend(conn, run_id)
     assert (spent["cost_usd"], spent["model_calls"]) == (0.1, 1)
     assert not await _settle(database, reserved), "nobody goes on with it"
@@ -171,7 +171,7 @@ async def test_a_call_given_up_may_still_be_known_to_be_free(database: Database)
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
     async with database.transaction() as conn:
-        await agent_turns.lose_turn(conn, reserved)
+        await agent_turns.mark_turn_lost(conn, reserved)
         await agent_turns.release_turn(conn, reserved)
     assert await _committed(database, key.run_id) == (0.0, 0)
 
@@ -187,7 +187,7 @@ async def test_an_answer_on_its_way_in_is_waited_for(database: Database) -> None
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
     async with database.transaction() as conn:
-        await agent_turns.settle_turn(conn, reserved, ANSWER, input_tokens=1, output_tokens=1, cost_usd=0.05)
+        await agent_turns.complete_turn(conn, reserved, ANSWER, input_tokens=1, output_tokens=1, cost_usd=0.05)
         asked = asyncio.create_task(_asked(database, key))
         async with database.transaction() as other, asyncio.timeout(10):
             waits = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted"
@@ -259,6 +259,6 @@ async def test_f26_an_answer_with_a_nul_in_it_is_stored_not_bought_again_for_eve
     reserved = await _reserve(database, key)
     broken = [{"type": "message", "content": [{"type": "output_text", "text": "A\x00cme \\u0000"}]}]
     async with database.transaction() as conn:
-        await agent_turns.settle_turn(conn, reserved, broken, input_tokens=1, output_tokens=1, cost_usd=0.01)
+        await agent_turns.complete_turn(conn, reserved, broken, input_tokens=1, output_tokens=1, cost_usd=0.01)
         turns = await agent_turns.load_turns(conn, key)
     assert turns[0].output[0]["content"][0]["text"] == "Acme \\u0000"

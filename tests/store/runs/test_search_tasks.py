@@ -87,9 +87,15 @@ async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_h
             assert await companies.insert_candidate(conn, run, task, 0, found)
         asked = {"acme.example", "birch.example", "cedar.example", "dogwood.example", "new.example"}
 
-        assert await search_tasks.sites_of_others(conn, run_id, first, asked) == {"birch.example", "dogwood.example"}
-        assert await search_tasks.sites_of_others(conn, run_id, second, asked) == {"acme.example", "dogwood.example"}
-        assert await search_tasks.sites_of_others(conn, run_id, second, set()) == set()
+        assert await search_tasks.sites_found_by_other_tasks(conn, run_id, first, asked) == {
+            "birch.example",
+            "dogwood.example",
+        }
+        assert await search_tasks.sites_found_by_other_tasks(conn, run_id, second, asked) == {
+            "acme.example",
+            "dogwood.example",
+        }
+        assert await search_tasks.sites_found_by_other_tasks(conn, run_id, second, set()) == set()
 
 
 async def planned(conn: Connection, *, within_hours: float = 24) -> UUID:
@@ -110,7 +116,7 @@ async def first_given_up_after(conn: Connection, done: int) -> UUID:
     run_id = await planned(conn)
     for task in (await search_tasks.next_open(conn, run_id, -1, 100))[:done]:
         await search_tasks.finish_task(conn, task.task_id, TaskYield())
-    await search_tasks.give_up(conn, run_id, [KIND])
+    await search_tasks.skip_open_tasks(conn, run_id, [KIND])
     return run_id
 
 

@@ -42,7 +42,7 @@ class Seed(BaseModel):
     source: str
 
 
-class KnownCompany(BaseModel):
+class CachedCompany(BaseModel):
     """A company as an earlier run has found it; its site is looked at again."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -60,7 +60,7 @@ class KnownCompany(BaseModel):
 # that are listed by domain for good, of which an earlier run may have met many. Who is delivered says the gate.
 _KNOWN = """
     FROM known_companies k
-    WHERE NOT EXISTS (SELECT 1 FROM company_candidates c WHERE c.company_id = k.read_by AND c.run_id = %(run_id)s)
+    WHERE NOT EXISTS (SELECT 1 FROM company_candidates c WHERE c.company_id = k.site_company_id AND c.run_id = %(run_id)s)
       AND (k.icp->>'fit' IS DISTINCT FROM 'no'
            OR (k.icp->>'company_type' = ANY(%(company_types)s) AND NOT k.icp->'disqualifiers' ?| %(gone)s))
       AND NOT EXISTS (SELECT 1 FROM suppression_domains s WHERE s.domain = k.domain AND s.reason <> 'contacted')
@@ -92,7 +92,7 @@ async def seeds(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> l
     return [Seed.model_validate(row) for row in await cursor.fetchall()]
 
 
-async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[KnownCompany]:
+async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[CachedCompany]:
     """Known companies that fit, in a fixed order: those whose people are known too come first, then those researched."""
     cursor = await conn.execute(
         f"""
@@ -103,7 +103,7 @@ async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit:
         """,  # noqa: S608
         _values(run_id, wanted) | {"limit": limit},
     )
-    return [KnownCompany.model_validate(row) for row in await cursor.fetchall()]
+    return [CachedCompany.model_validate(row) for row in await cursor.fetchall()]
 
 
 def _known(wanted: Wanted) -> str:

@@ -1,1 +1,0 @@
-DROP TABLE pms_subdomains;

@@ -1,1 +1,0 @@
-DROP TABLE host_pace, tool_calls_in_flight;

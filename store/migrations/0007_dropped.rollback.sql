@@ -1,1 +1,0 @@
-ALTER TABLE company_research DROP COLUMN contacts_dropped;

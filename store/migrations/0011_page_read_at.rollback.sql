@@ -1,1 +1,0 @@
-DROP INDEX tool_results_read_at;

@@ -1,2 +1,0 @@
-DROP TABLE erasures;
-DROP INDEX tool_results_page_hash;
