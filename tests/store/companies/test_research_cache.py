@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from domain.company.facts import CompanyFacts
 from domain.company.icp import grade_icp
 from domain.company.places import Place
-from domain.company.pms_vendors import PmsVendor
-from domain.company.status import CompanyStatus, ReasonCode
 from store.companies import companies, research_cache
 from store.companies.companies import SitePageRef
 from store.database import Connection, Database
 from store.tools import tool_results
-from tests.store.rows import EVIDENCE, add_company, add_research, add_run, facts_in, person, result
+from tests.store.rows import EVIDENCE, add_company, add_run, facts_in, person, result
 
 START = datetime.now(UTC) - timedelta(days=10)
 CITIES = ("Austin", "Dallas", "Waco")
@@ -131,5 +129,3 @@ async def test_a_company_without_a_domain_of_its_own_is_an_error(database: Datab
         company_id = await add_company(conn, (await add_run(conn)).run_id, "Acme")
         with pytest.raises(LookupError, match="no domain of its own yet"):
             await research_cache.cache_site(conn, company_id, CompanyFacts(), [], START)
-<<<<<<< HEAD
-=======
