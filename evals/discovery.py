@@ -32,7 +32,7 @@ from usecases.start import StartOptions, build_request, start_run
 SEEDS = (31, 57, 101, 404, 777)
 _QUANTITY = 200  # more than any of the worlds has
 _WANTED = Wanted(pms="Buildium", state="TX")
-_BEGIN, _END = "<!-- bench.discovery: begin -->", "<!-- bench.discovery: end -->"
+_BEGIN, _END = "<!-- evals.discovery: begin -->", "<!-- evals.discovery: end -->"
 _RECALL_MIN, _DUPLICATES_MAX, _PAGES_PER_S_MIN = 0.95, 0.05, 1000
 
 # Name of the figure, what is wanted, how it reads, whether the target is met (None: a figure without a target).

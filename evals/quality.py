@@ -33,7 +33,7 @@ from usecases.start import StartOptions, build_request, start_run
 SEEDS = (13, 58, 211, 606, 909)
 _PMS, _STATE = "Buildium", "TX"
 _QUANTITY = 200  # more than any of the worlds has
-_BEGIN, _END = "<!-- bench.quality: begin -->", "<!-- bench.quality: end -->"
+_BEGIN, _END = "<!-- evals.quality: begin -->", "<!-- evals.quality: end -->"
 _RECALL_MIN = 0.95
 _WRONG_MAX, _TIERS_MIN, _REACHABLE_MIN, _STATUSES_MIN = 0.01, 0.95, 0.9, 0.98
 
