@@ -117,7 +117,7 @@ def test_starting_runs(reader: Reader, block: Block) -> None:
 @_cases("waiting")
 def test_answering_a_run_that_waits(reader: Reader, block: Block) -> None:
     run_id = reader.stack.start(_DENVER, 50, code=3)["run_id"]
-    answered = set()
+    answered: set[str] = set()
     for line in block.commands:
         wait_until(
             lambda: (reader.stack.status(run_id)["decision"] or {}).get("decision_id") not in {None, *answered},
