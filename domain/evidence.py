@@ -1,14 +1,13 @@
-"""What a fact rests on: a citation (as the model gives it) and evidence (as code has found it again).
+"""Where a fact comes from: a citation is the model's claim, evidence is what code found in the stored text.
 
-A citation is a claim. It becomes evidence only when the quoted words are found in the stored text of the
-named tool result (``grounding/quotes.py``). Nothing without evidence reaches a delivered cell (DESIGN, promise 3).
+``grounding/quotes.py`` turns citations into evidence. A delivered fact always has evidence.
 """
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Citation(BaseModel):
-    """Where the model says a value stands: the id of a tool result it was shown and the words it read there."""
+    """A tool result and the words that the model read there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,12 +16,12 @@ class Citation(BaseModel):
 
 
 class Evidence(BaseModel):
-    """Words that code found again in a stored tool result.
+    """Words found in a stored tool result.
 
     Attributes:
         result_id: id of the row in ``tool_results``.
-        url: page the words stand on; for a search result, the address that it lists.
-        quote: the words, as the source has them.
+        url: page that holds the words; of a search result, the address that it lists.
+        quote: the words as the source has them.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -22,7 +22,7 @@ def gold_tier(company: GoldCompany) -> str:
     """The tier that a company's true attributes earn, by the rules as they are published.
 
     The gold table has none. The signals and their order are DOMAIN's ("Ideal customer profile"), their points those of
-    ``IcpWeights`` in ``domain/company/icp.py``, written down again here: a change there has to be made here too, knowingly.
+    The points in ``domain/company/icp.py``, written down again here: a change there has to be made here too, knowingly.
     """
     if company.icp_disqualifiers:
         return "D"

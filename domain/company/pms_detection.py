@@ -1,13 +1,10 @@
-"""Property management software: the names, what a site can show of it, and the rule that turns signals into a verdict.
+"""PMS detection: the signals that a site shows, and the rule that turns them into one result.
 
-Pure. Where each vendor's portals live is data in ``pms/rules.toml``; how pages are read is ``tools/pms``. The
-rule is DOMAIN, "Property management software, detected from a public site"; LESSONS F55 and F58 are why names and
-verdicts are code.
+The rule is docs/domain.md, "Property management software". ``pms/`` finds the signals on pages.
 """
 
-from __future__ import annotations
-
 import re
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, Self, TypeAlias
@@ -21,9 +18,11 @@ PmsStatus: TypeAlias = Literal["detected", "none", "unknown", "conflict"]
 PmsReason: TypeAlias = Literal["no_site", "blocked", "no_portal_link", "unconfirmed"]
 SiteProblem: TypeAlias = Literal["no_site", "blocked"]
 
+_CLEAN_PAGES_FOR_NONE = 2
+
 
 class SignalKind(StrEnum):
-    """How a product shows on a page, strongest first; the order of the members is the rank."""
+    """How a page shows a product. The members are ordered, strongest first."""
 
     PORTAL_LINK = "portal_link"
     LISTING_WIDGET = "listing_widget"
@@ -38,7 +37,7 @@ class SignalKind(StrEnum):
 
     @property
     def can_prove(self) -> bool:
-        """Whether this kind can name the vendor. Assets and text may agree with proof; alone they are none."""
+        """Whether this kind can name the vendor. Assets and text can only confirm another signal."""
         return self in _PROVING
 
 
@@ -50,10 +49,10 @@ class SitePage(BaseModel):
     """A stored page of the company's own site.
 
     Attributes:
-        url: the address that was asked for, on the company's own site.
+        url: the requested address.
         final_url: the address that answered.
-        html: what came back, decoded.
-        redirects: addresses passed through on the way, in order; the two ends may be among them.
+        html: the decoded response.
+        redirects: addresses passed on the way, in order; may include both ends.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,15 +64,14 @@ class SitePage(BaseModel):
 
 
 class PmsSignal(BaseModel):
-    """One product seen once, in one way, on one page.
+    """One product seen in one way on one page.
 
     Attributes:
-        vendor: the product; not only a PMS, see ``category``.
-        host: the host that gave it away, in normal form.
-        slug: the company's account name at the vendor, where the address holds one.
-        page_url: page of the company's site that shows it; of a redirect, the address that was asked for.
-        evidence: the exact attribute value, address or script words, as the page has them (at most 500 characters).
-        confidence: of the rule that matched; low for assets and text; None for an add-on, which proves nothing.
+        host: the host that revealed the product, in normal form.
+        slug: the company's account name at the vendor, if the address contains one.
+        page_url: the page that shows the product; of a redirect, the requested address.
+        evidence: the exact attribute value, address or script text, at most 500 characters.
+        confidence: of the matched rule, but low for assets and text; None for an add-on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,21 +87,22 @@ class PmsSignal(BaseModel):
     @model_validator(mode="after")
     def _proof_has_a_confidence(self) -> Self:
         if (self.confidence is None) != (self.category == "add_on"):
-            raise ValueError("every signal has the confidence of its rule, except those of add-ons")
+            raise ValueError("every signal except an add-on has the confidence of its rule")
         return self
 
     @property
     def category(self) -> ProductCategory:
-        """What sort of product it is."""
+        """The kind of product."""
         return category_of(self.vendor)
 
 
 class PmsDetection(BaseModel):
     """What a site says about the company's PMS.
 
-    ``detected`` carries vendor and confidence (and the slug, when one account stands out); ``unknown`` carries a
-    reason; ``none`` and ``conflict`` carry neither. ``signals`` holds the PMS signals, strongest first; ``negative``
-    those of HOA and short-term rental systems; ``addons`` those of add-ons.
+    Attributes:
+        slug: the account at the detected vendor, if one stands out.
+        signals: PMS signals, strongest first.
+        negative: signals of HOA and short-term rental systems.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -118,14 +117,14 @@ class PmsDetection(BaseModel):
     addons: tuple[PmsSignal, ...] = ()
 
     @model_validator(mode="after")
-    def _says_what_its_status_means(self) -> Self:
+    def _fields_match_the_status(self) -> Self:
         detected = self.status == "detected"
         if detected != (self.vendor is not None) or detected != (self.confidence is not None):
-            raise ValueError("vendor and confidence belong to a detected PMS, and to nothing else")
+            raise ValueError("a detected PMS, and only that, has a vendor and a confidence")
         if self.slug is not None and not detected:
-            raise ValueError("a slug belongs to a detected vendor")
+            raise ValueError("only a detected vendor has a slug")
         if (self.status == "unknown") != (self.reason is not None):
-            raise ValueError("a reason belongs to unknown, and unknown needs one")
+            raise ValueError("unknown, and only unknown, has a reason")
         return self
 
 
@@ -136,19 +135,18 @@ def pms_verdict(
     site_problem: SiteProblem | None = None,
     claimed_in_words: bool = False,
 ) -> PmsDetection:
-    """The verdict on all signals of one site, whatever order they come in.
+    """The result for all signals of one site, in any order.
 
-    - Two vendors in portal links: ``conflict``.
-    - Otherwise the vendor of the strongest kind of signal, if that kind can prove and a second page or a second kind
-      agrees: ``detected``. Else ``unknown``, ``unconfirmed``.
-    - No PMS signal: ``none`` after two pages read cleanly and no trouble with the site, else ``unknown`` with the
-      reason. A page that says in words that it uses one is no proof of which, but "none" would be a false fact: it is
-      ``unknown``, ``unconfirmed``.
+    - Portal links of two vendors: ``conflict``.
+    - Else the vendor of the strongest kind of signal is ``detected``, if that kind can prove it and a second page or a
+      second kind confirms it. Otherwise ``unknown`` with reason ``unconfirmed``.
+    - Without a PMS signal: ``none`` after two clean pages without a site problem, else ``unknown`` with its reason.
 
     Args:
         pages_read_cleanly: distinct pages of the company's own site that showed their content.
         site_problem: why the site, or part of it, could not be read.
-        claimed_in_words: a page says that it uses a PMS ("rent is paid through Buildium"), without any address of it.
+        claimed_in_words: a page says that it uses a PMS ("rent is paid through Buildium") but shows no address of one.
+            That does not prove which one, but it rules out ``none``.
     """
     ordered = sorted(set(signals), key=_order)
     pms = [(vendor, signal) for signal in ordered if isinstance(vendor := signal.vendor, PmsVendor)]
@@ -160,29 +158,23 @@ def pms_verdict(
     if not pms:
         if claimed_in_words and site_problem is None:
             return PmsDetection(status="unknown", reason="unconfirmed", **sightings)
-        if pages_read_cleanly >= _PAGES_FOR_NONE and site_problem is None:
+        if pages_read_cleanly >= _CLEAN_PAGES_FOR_NONE and site_problem is None:
             return PmsDetection(status="none", **sightings)
         return PmsDetection(status="unknown", reason=site_problem or "no_portal_link", **sightings)
     if len({vendor for vendor, signal in pms if signal.kind is SignalKind.PORTAL_LINK}) > 1:
         return PmsDetection(status="conflict", **sightings)
-    strongest = pms[0][1].kind
-    leaders = {vendor for vendor, signal in pms if signal.kind is strongest}
-    leader = pms[0][0]
+    leader, strongest = pms[0][0], pms[0][1].kind
+    is_tied = any(vendor is not leader for vendor, signal in pms if signal.kind is strongest)
     own = [signal for vendor, signal in pms if vendor is leader]
-    if len(leaders) > 1 or not strongest.can_prove or not _agree(own):
+    if is_tied or not strongest.can_prove or not _is_confirmed(own):
         return PmsDetection(status="unknown", reason="unconfirmed", **sightings)
-    proof = [signal for signal in own if signal.kind is strongest]
-    grades = {signal.confidence for signal in proof}
-    confidence = next(grade for grade in _GRADES if grade in grades)
+    grades = {signal.confidence for signal in own if signal.kind is strongest}
+    confidence: Confidence = "high" if "high" in grades else "medium" if "medium" in grades else "low"
     return PmsDetection(status="detected", vendor=leader, slug=_slug(own), confidence=confidence, **sightings)
 
 
-_PAGES_FOR_NONE = 2
-_GRADES: tuple[Confidence, ...] = ("high", "medium", "low")
-
-
 def page_key(url: str) -> str:
-    """One name per page, without scheme, ``www.``, fragment and trailing slash: no page can agree with itself."""
+    """One key per page: the address without scheme, ``www.``, fragment and trailing slash."""
     bare = re.sub(r"^(?:https?:)?//(?:www\.)?", "", url.strip(), flags=re.IGNORECASE).partition("#")[0]
     host, slash, rest = bare.partition("/")
     return f"{host.lower()}{slash}{rest}".rstrip("/")
@@ -190,22 +182,24 @@ def page_key(url: str) -> str:
 
 def _order(signal: PmsSignal) -> tuple[int, str, str, str, str, str, str]:
     return (
-        signal.kind.rank, signal.vendor, signal.host, signal.slug or "", signal.page_url, signal.evidence,
+        signal.kind.rank,
+        signal.vendor,
+        signal.host,
+        signal.slug or "",
+        signal.page_url,
+        signal.evidence,
         signal.confidence or "",
-    )  # fmt: skip
+    )
 
 
-def _agree(signals: list[PmsSignal]) -> bool:
+def _is_confirmed(signals: list[PmsSignal]) -> bool:
     return len({page_key(signal.page_url) for signal in signals}) > 1 or len({signal.kind for signal in signals}) > 1
 
 
 def _slug(signals: list[PmsSignal]) -> str | None:
     """The account seen on the most pages; None on a tie, because a wrong account would merge two companies."""
-    pages: dict[str, set[str]] = {}
-    for signal in signals:
-        if signal.slug is not None and signal.kind.can_prove:
-            pages.setdefault(signal.slug, set()).add(page_key(signal.page_url))
-    ranked = sorted(pages, key=lambda slug: -len(pages[slug]))
-    if not ranked or (len(ranked) > 1 and len(pages[ranked[0]]) == len(pages[ranked[1]])):
+    pages = {(s.slug, page_key(s.page_url)) for s in signals if s.slug is not None and s.kind.can_prove}
+    ranked = Counter(slug for slug, _ in pages).most_common(2)
+    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
         return None
-    return ranked[0]
+    return ranked[0][0]

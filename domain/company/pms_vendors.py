@@ -1,4 +1,7 @@
-"""Property management software: the canonical names, their aliases, and products that are not a PMS."""
+"""Property management software: canonical vendor names, their aliases, and products that are not a PMS.
+
+Source: docs/domain.md, "Property management software".
+"""
 
 import re
 from difflib import get_close_matches
@@ -9,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class PmsVendor(StrEnum):
-    """The canonical names, in DOMAIN's order. The only spelling that is stored, compared or exported."""
+    """The canonical names: the only spelling that is stored, compared or exported."""
 
     BUILDIUM = "Buildium"
     APPFOLIO = "AppFolio"
@@ -28,7 +31,7 @@ class PmsVendor(StrEnum):
 
 
 class HoaSystem(StrEnum):
-    """Software for associations of owners: speaks against the ideal customer, is never the PMS."""
+    """Software for homeowner associations. Never the PMS; speaks against the ideal customer."""
 
     CINC = "CINC"
     TOWNSQ = "TownSq"
@@ -38,7 +41,7 @@ class HoaSystem(StrEnum):
 
 
 class ShortTermRentalSystem(StrEnum):
-    """Software for vacation rentals: speaks against the ideal customer, is never the PMS."""
+    """Software for vacation rentals. Never the PMS; speaks against the ideal customer."""
 
     GUESTY = "Guesty"
     OWNERREZ = "OwnerRez"
@@ -47,7 +50,7 @@ class ShortTermRentalSystem(StrEnum):
 
 
 class AddOn(StrEnum):
-    """Tools used beside a PMS; they say nothing about which one."""
+    """Tools used next to any PMS."""
 
     PROPERTY_MELD = "Property Meld"
     LATCHEL = "Latchel"
@@ -60,12 +63,6 @@ class AddOn(StrEnum):
 Product: TypeAlias = PmsVendor | HoaSystem | ShortTermRentalSystem | AddOn
 ProductCategory: TypeAlias = Literal["pms", "hoa", "short_term_rental", "add_on"]
 
-
-def category_of(product: Product) -> ProductCategory:
-    """What sort of product a name stands for."""
-    return _CATEGORIES[type(product)]
-
-
 _CATEGORIES: dict[type[Product], ProductCategory] = {
     PmsVendor: "pms",
     HoaSystem: "hoa",
@@ -73,34 +70,7 @@ _CATEGORIES: dict[type[Product], ProductCategory] = {
     AddOn: "add_on",
 }
 
-
-class PortalAccount(BaseModel):
-    """A company's account at a vendor, read from a portal address. Evidence of use, never the company's identity."""
-
-    model_config = ConfigDict(frozen=True)
-
-    vendor: PmsVendor
-    slug: str
-
-
-def canonical_vendor(text: str) -> PmsVendor | None:
-    """The vendor a person means by a name, an alias or the vendor's domain; None when it is not exactly one of them.
-
-    Case, spaces and punctuation do not matter; words around the name do (``not Buildium`` is no vendor).
-    """
-    return _BY_KEY.get(_key(text))
-
-
-def nearest_vendor(text: str) -> PmsVendor | None:
-    """The vendor whose name or alias looks most like the text, for an error message; None when nothing comes near.
-
-    Never use it to decide: a likeness is not a name.
-    """
-    near = get_close_matches(_key(text), list(_BY_KEY), n=1, cutoff=0.6)
-    return _BY_KEY[near[0]] if near else None
-
-
-# Portal hosts and product names people use for the vendor (LESSONS F55: nobody knew that managebuilding is Buildium).
+# Portal hosts and product names that people use for the vendor.
 _ALIASES: dict[PmsVendor, tuple[str, ...]] = {
     PmsVendor.BUILDIUM: ("managebuilding", "manage building"),
     PmsVendor.APPFOLIO: ("appfolio property manager", "appfolio plus", "appf", "appf.io"),
@@ -117,6 +87,34 @@ _ALIASES: dict[PmsVendor, tuple[str, ...]] = {
     PmsVendor.INNAGO: (),
     PmsVendor.HEMLANE: (),
 }
+
+
+class PortalAccount(BaseModel):
+    """A company's account at a vendor, read from a portal address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    vendor: PmsVendor
+    slug: str
+
+
+def category_of(product: Product) -> ProductCategory:
+    """The kind of product that a name stands for."""
+    return _CATEGORIES[type(product)]
+
+
+def canonical_vendor(text: str) -> PmsVendor | None:
+    """The vendor with exactly this name, alias or domain, or None.
+
+    Case, spaces and punctuation do not matter. Other words do: ``not Buildium`` is not a vendor.
+    """
+    return _BY_KEY.get(_key(text))
+
+
+def nearest_vendor(text: str) -> PmsVendor | None:
+    """The vendor whose name looks most like the text. Only for hints in error messages."""
+    near = get_close_matches(_key(text), list(_BY_KEY), n=1, cutoff=0.6)
+    return _BY_KEY[near[0]] if near else None
 
 
 def _key(text: str) -> str:

@@ -1,10 +1,10 @@
-"""Where a company stands in a run, and why it ended there."""
+"""A company's status in a run, and the reason why it ended with it."""
 
 from enum import StrEnum
 
 
 class CompanyStatus(StrEnum):
-    """Where a company stands in a run. All but ``found`` are ends (DOMAIN, "Stages and status of a run")."""
+    """Status of a company in a run. Every status except ``found`` is final."""
 
     FOUND = "found"
     COMPLETE = "complete"
@@ -16,7 +16,7 @@ class CompanyStatus(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why a company ended as it did. One vocabulary for the database, the funnel and the exports."""
+    """Why a company ended. The database, the funnel and the exports share this vocabulary."""
 
     COMPLETE = "complete"
     NO_OWN_DOMAIN = "no_own_domain"
@@ -43,7 +43,7 @@ class ReasonCode(StrEnum):
 
 
 class Interruption(StrEnum):
-    """Why a step stopped before its end without being at fault; the company or task is taken up again later."""
+    """Why an activity stopped early through no fault of the company or search task, which is retried later."""
 
     BUDGET_REACHED = "budget_reached"
     RUN_WAITING = "run_waiting"

@@ -1,4 +1,4 @@
-"""What an entry of the suppression list says and by what key it is kept. Pure; the list itself is ``store/companies/suppressions.py``."""
+"""An entry of the suppression list (docs/domain.md, "Suppression"). The list is stored by ``store/companies/suppressions.py``."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,11 +11,11 @@ SuppressionReason = Literal["customer", "contacted", "do_not_contact"]
 
 
 class Suppression(BaseModel):
-    """One entry: a domain (registrable, or the host of one company's portal), or a company name with its state, or both.
+    """A domain (or the host of one company's portal), a company name with its state, or both.
 
     Attributes:
-        contacted_at: when, for the reason ``contacted``; without it the entry always counts.
-        source: where the entry comes from, such as the name of the imported file.
+        contacted_at: for the reason ``contacted``; an entry without it never expires.
+        source: origin of the entry, such as the name of the imported file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,10 +29,10 @@ class Suppression(BaseModel):
 
     @property
     def name_key(self) -> str | None:
-        """The name as the gate compares it (DOMAIN, "Suppression": normalised name + state)."""
+        """The name as the suppression check compares it."""
         return normalized_company_name(self.name) if self.name else None
 
     @property
     def entry_key(self) -> str:
-        """One entry per reason and company; imported again, it is the same entry."""
+        """Unique per reason and company, so that a repeated import updates the same entry."""
         return f"{self.reason}:{self.domain or f'{self.name_key}|{self.state}'}"

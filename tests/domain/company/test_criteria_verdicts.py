@@ -1,8 +1,4 @@
-"""A verdict per criterion, then one decision. Unknown is not no (DOMAIN, "Criteria"; LESSONS F4).
-
-A hard criterion that is not met rejects; one that is unknown keeps the company for a person to look at; a soft one keeps
-nobody out, save the lowest tier asked for.
-"""
+"""A verdict per criterion, then one result for the company."""
 
 from typing import Any
 
@@ -10,9 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.company.criteria_verdicts import Verdict, VerdictValue, combine_verdicts, grade_for_criteria, judge_criteria
+from domain.company.criteria_verdicts import (
+    MET,
+    NOT_MET,
+    UNKNOWN,
+    Verdict,
+    VerdictValue,
+    combine_verdicts,
+    grade_for_criteria,
+    judge_criteria,
+)
 from domain.company.facts import CompanyFacts, CompanyType, UnitsEvidence
-from domain.company.icp import IcpWeights, grade_icp
+from domain.company.icp import SOFT_NOT_MET_POINTS, grade_icp
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.status import CompanyStatus, ReasonCode
@@ -44,103 +49,98 @@ def met(raw: dict[str, Any], known: CompanyFacts) -> VerdictValue:
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        (runs(PmsVendor.BUILDIUM), VerdictValue.MET),
-        (runs(PmsVendor.APPFOLIO), VerdictValue.MET),
-        (runs(PmsVendor.YARDI), VerdictValue.NOT_MET),
-        (facts(pms_status="none"), VerdictValue.NOT_MET),
-        (facts(pms_status="unknown", pms_reason="blocked"), VerdictValue.UNKNOWN),
-        (facts(pms_status="conflict"), VerdictValue.UNKNOWN),
+        (runs(PmsVendor.BUILDIUM), MET),
+        (runs(PmsVendor.APPFOLIO), MET),
+        (runs(PmsVendor.YARDI), NOT_MET),
+        (facts(pms_status="none"), NOT_MET),
+        (facts(pms_status="unknown", pms_reason="blocked"), UNKNOWN),
+        (facts(pms_status="conflict"), UNKNOWN),
     ],
 )
-def test_the_company_must_run_any_of_the_named_software(known: CompanyFacts, expected: VerdictValue) -> None:
+def test_any_requested_software_meets_the_criterion(known: CompanyFacts, expected: VerdictValue) -> None:
     assert met({"pms": ["Buildium", "AppFolio"]}, known) is expected
 
 
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        (runs(PmsVendor.YARDI), VerdictValue.NOT_MET),
-        (runs(PmsVendor.BUILDIUM), VerdictValue.MET),
-        (facts(pms_status="none"), VerdictValue.MET),
-        (facts(pms_status="unknown"), VerdictValue.UNKNOWN),
-        (facts(pms_status="conflict"), VerdictValue.UNKNOWN),
+        (runs(PmsVendor.YARDI), NOT_MET),
+        (runs(PmsVendor.BUILDIUM), MET),
+        (facts(pms_status="none"), MET),
+        (facts(pms_status="unknown"), UNKNOWN),
+        (facts(pms_status="conflict"), UNKNOWN),
     ],
 )
-def test_excluded_software_is_never_accepted(known: CompanyFacts, expected: VerdictValue) -> None:
+def test_excluded_software_fails_the_criterion(known: CompanyFacts, expected: VerdictValue) -> None:
     assert met({"pms_exclude": ["Yardi"]}, known) is expected
 
 
 @pytest.mark.parametrize(
     ("raw", "places", "expected"),
     [
-        ({"state": "TX"}, (AUSTIN,), VerdictValue.MET),
-        ({"state": "TX"}, (TULSA,), VerdictValue.NOT_MET),
-        ({"state": "TX"}, (TULSA, AUSTIN), VerdictValue.MET),
-        ({"state": "TX"}, (), VerdictValue.UNKNOWN),
-        ({"state": "TX"}, (Place(city="Austin"),), VerdictValue.UNKNOWN),
-        ({"city": "austin"}, (AUSTIN,), VerdictValue.MET),
-        ({"city": "St. Louis"}, (Place(city="Saint Louis", state="MO", zip="63101"),), VerdictValue.MET),
-        ({"city": "Austin", "state": "OK"}, (AUSTIN, TULSA), VerdictValue.NOT_MET),
-        ({"city": "Dallas"}, (AUSTIN,), VerdictValue.NOT_MET),
-        ({"city": "Austin"}, (Place(state="TX"),), VerdictValue.UNKNOWN),
-        ({"city": "Austin", "state": "OK"}, (Place(state="TX"),), VerdictValue.NOT_MET),
-        ({"zip": "78701"}, (AUSTIN,), VerdictValue.MET),
-        ({"zip": "78702"}, (AUSTIN,), VerdictValue.NOT_MET),
-        ({"zip": "78701"}, (Place(city="Austin", state="TX"),), VerdictValue.UNKNOWN),
-        ({"zip": "78701", "radius_miles": 30}, (Place(city="Round Rock", state="TX", zip="78664"),), VerdictValue.MET),
-        ({"zip": "78701", "radius_miles": 30}, (Place(city="Dallas", state="TX", zip="75201"),), VerdictValue.NOT_MET),
-        ({"zip": "78701", "radius_miles": 30}, (Place(city="Austin", state="TX", zip="00000"),), VerdictValue.UNKNOWN),
+        ({"state": "TX"}, (AUSTIN,), MET),
+        ({"state": "TX"}, (TULSA,), NOT_MET),
+        ({"state": "TX"}, (TULSA, AUSTIN), MET),
+        ({"state": "TX"}, (), UNKNOWN),
+        ({"state": "TX"}, (Place(city="Austin"),), UNKNOWN),
+        ({"city": "austin"}, (AUSTIN,), MET),
+        ({"city": "St. Louis"}, (Place(city="Saint Louis", state="MO", zip="63101"),), MET),
+        ({"city": "Austin", "state": "OK"}, (AUSTIN, TULSA), NOT_MET),
+        ({"city": "Dallas"}, (AUSTIN,), NOT_MET),
+        ({"city": "Austin"}, (Place(state="TX"),), UNKNOWN),
+        ({"city": "Austin", "state": "OK"}, (Place(state="TX"),), NOT_MET),
+        ({"zip": "78701"}, (AUSTIN,), MET),
+        ({"zip": "78702"}, (AUSTIN,), NOT_MET),
+        ({"zip": "78701"}, (Place(city="Austin", state="TX"),), UNKNOWN),
+        ({"zip": "78701", "radius_miles": 30}, (Place(city="Round Rock", state="TX", zip="78664"),), MET),
+        ({"zip": "78701", "radius_miles": 30}, (Place(city="Dallas", state="TX", zip="75201"),), NOT_MET),
+        ({"zip": "78701", "radius_miles": 30}, (Place(city="Austin", state="TX", zip="00000"),), UNKNOWN),
     ],
 )
-def test_one_office_in_the_asked_place_is_enough_and_a_gap_is_not_a_no(
-    raw: dict[str, Any], places: tuple[Place, ...], expected: VerdictValue
-) -> None:
+def test_one_matching_office_is_enough(raw: dict[str, Any], places: tuple[Place, ...], expected: VerdictValue) -> None:
     assert met(raw, facts(places=places)) is expected
 
 
 @pytest.mark.parametrize(
     ("raw", "value", "expected"),
     [
-        ({"units_min": 50}, 50, VerdictValue.MET),
-        ({"units_min": 50}, 49, VerdictValue.NOT_MET),
-        ({"units_max": 50}, 50, VerdictValue.MET),
-        ({"units_max": 50}, 51, VerdictValue.NOT_MET),
-        ({"units_min": 50, "units_max": 60}, 55, VerdictValue.MET),
+        ({"units_min": 50}, None, UNKNOWN),
+        ({"units_min": 50}, 50, MET),
+        ({"units_min": 50}, 49, NOT_MET),
+        ({"units_max": 50}, 50, MET),
+        ({"units_max": 50}, 51, NOT_MET),
+        ({"units_min": 50, "units_max": 60}, 55, MET),
     ],
 )
-def test_f4_units_bounds_are_inclusive(raw: dict[str, Any], value: int, expected: VerdictValue) -> None:
-    assert met(raw, facts(units=units(value))) is expected
-
-
-def test_units_that_nobody_states_are_unknown() -> None:
-    assert met({"units_min": 50}, facts()) is VerdictValue.UNKNOWN
+def test_units_bounds_are_inclusive(raw: dict[str, Any], value: int | None, expected: VerdictValue) -> None:
+    assert met(raw, facts(units=value and units(value))) is expected
 
 
 @pytest.mark.parametrize(
     ("company_type", "expected"),
     [
-        (CompanyType.SINGLE_FAMILY, VerdictValue.MET),
-        (CompanyType.HOA, VerdictValue.NOT_MET),
-        (CompanyType.OTHER, VerdictValue.NOT_MET),
-        (CompanyType.UNKNOWN, VerdictValue.UNKNOWN),
+        (CompanyType.SINGLE_FAMILY, MET),
+        (CompanyType.HOA, NOT_MET),
+        (CompanyType.OTHER, NOT_MET),
+        (CompanyType.UNKNOWN, UNKNOWN),
     ],
 )
-def test_company_types_are_any_of(company_type: CompanyType, expected: VerdictValue) -> None:
+def test_any_requested_company_type_meets_the_criterion(company_type: CompanyType, expected: VerdictValue) -> None:
     raw = {"company_types": ["single_family", "mixed_residential"]}
     assert met(raw, facts(company_type=company_type)) is expected
 
 
-def test_the_tier_is_unknown_before_research_and_judged_after_it() -> None:
+def test_tier_is_unknown_before_research() -> None:
     criteria = parse_criteria({"icp_tier_min": "A"}).criteria
-    assert judge_criteria(criteria, facts(), None)[0].value is VerdictValue.UNKNOWN
+    assert judge_criteria(criteria, facts(), None)[0].value is UNKNOWN
     good = facts(
         company_type="single_family", units=units(500), pms_status="detected", pms=PmsVendor.BUILDIUM, employees=40
     )
-    assert judge_criteria(criteria, good, grade_icp(good))[0].value is VerdictValue.MET
-    assert judge_criteria(criteria, facts(), grade_icp(facts()))[0].value is VerdictValue.NOT_MET
+    assert judge_criteria(criteria, good, grade_icp(good))[0].value is MET
+    assert judge_criteria(criteria, facts(), grade_icp(facts()))[0].value is NOT_MET
 
 
-def test_there_is_one_verdict_per_criterion_asked_with_a_sentence_and_its_mode() -> None:
+def test_each_requested_criterion_has_one_verdict() -> None:
     criteria = parse_criteria(
         {"pms": "Buildium", "state": {"value": "TX", "mode": "soft"}, "units_min": 5, "company_types": ["hoa"]}
     ).criteria
@@ -152,22 +152,26 @@ def test_there_is_one_verdict_per_criterion_asked_with_a_sentence_and_its_mode()
 FIT = facts(company_type="single_family", places=(AUSTIN,), pms_status="detected", pms=PmsVendor.BUILDIUM)
 
 
+def combined(criteria: Criteria, known: CompanyFacts, *, final: bool = True) -> tuple[CompanyStatus, ReasonCode | None]:
+    icp = grade_for_criteria(criteria, known)
+    result = combine_verdicts(criteria, judge_criteria(criteria, known, icp), icp, final=final)
+    return result.status, result.reason
+
+
 def decided(raw: dict[str, Any], known: CompanyFacts, *, final: bool = True) -> tuple[CompanyStatus, ReasonCode | None]:
-    criteria, icp = parse_criteria(raw).criteria, grade_icp(known)
-    outcome = combine_verdicts(criteria, judge_criteria(criteria, known, icp), icp, final=final)
-    return outcome.status, outcome.reason
+    return combined(parse_criteria(raw).criteria, known, final=final)
 
 
-def test_all_met_goes_on() -> None:
+def test_company_that_meets_everything_continues() -> None:
     assert decided({"pms": "Buildium", "state": "TX"}, FIT) == (CompanyStatus.FOUND, None)
 
 
-def test_a_hard_criterion_not_met_rejects_with_its_reason() -> None:
+def test_failed_hard_criterion_rejects() -> None:
     assert decided({"state": "OK"}, FIT) == (CompanyStatus.REJECTED, ReasonCode.PLACE_NOT_MET)
     assert decided({"pms": "Yardi"}, FIT) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
 
 
-def test_a_soft_criterion_keeps_nobody_out() -> None:
+def test_failed_soft_criterion_does_not_reject() -> None:
     assert decided({"pms": {"value": "Yardi", "mode": "soft"}}, FIT) == (CompanyStatus.FOUND, None)
     assert decided({"units_min": {"value": 9, "mode": "soft"}}, FIT) == (CompanyStatus.FOUND, None)
 
@@ -197,26 +201,23 @@ SOFT: dict[str, tuple[dict[str, Any], CompanyFacts, CompanyFacts]] = {
 
 
 @pytest.mark.parametrize("criterion", SOFT)
-def test_a_soft_criterion_not_met_lowers_the_score_and_an_unknown_one_does_not(criterion: str) -> None:
+def test_only_a_failed_soft_criterion_lowers_the_score(criterion: str) -> None:
     raw, missing, unknown = SOFT[criterion]
     criteria = parse_criteria(raw).criteria
-    assert grade_for_criteria(criteria, missing).score == grade_icp(missing).score - IcpWeights().soft_not_met
+    assert grade_for_criteria(criteria, missing).score == grade_icp(missing).score - SOFT_NOT_MET_POINTS
     assert grade_for_criteria(criteria, unknown) == grade_icp(unknown)
 
 
-def test_a_hard_criterion_and_the_lowest_tier_take_no_points_off() -> None:
+def test_hard_criteria_and_tier_do_not_lower_the_score() -> None:
     criteria = parse_criteria({"pms": "Yardi", "state": "OK", "icp_tier_min": "A+"}).criteria
     assert grade_for_criteria(criteria, FIT) == grade_icp(FIT)
 
 
-def test_what_a_soft_criterion_takes_off_counts_for_the_lowest_tier_asked_for() -> None:
+def test_lowered_score_counts_for_the_minimum_tier() -> None:
     company = FIT.model_copy(update={"units": units(10)})
-    assert grade_icp(company).tier.value == "A", "66 points, 65 are asked"
+    assert grade_icp(company).tier.value == "A", "66 points; A needs 65"
     raw = {"icp_tier_min": "A", "company_types": ["mixed_residential"]}
-    criteria = parse_criteria(raw).criteria
-    icp = grade_for_criteria(criteria, company)
-    outcome = combine_verdicts(criteria, judge_criteria(criteria, company, icp), icp, final=True)
-    assert outcome.reason is ReasonCode.ICP_TIER_MIN_NOT_MET
+    assert decided(raw, company) == (CompanyStatus.REJECTED, ReasonCode.ICP_TIER_MIN_NOT_MET)
 
 
 @settings(deadline=None)
@@ -224,49 +225,44 @@ def test_what_a_soft_criterion_takes_off_counts_for_the_lowest_tier_asked_for() 
     st.sampled_from([*SOFT]),
     st.sampled_from([FIT, FIT.model_copy(update={"units": units(10)}), facts(places=(TULSA,)), facts()]),
 )
-def test_unknown_never_counts_as_no_for_a_soft_criterion(criterion: str, known: CompanyFacts) -> None:
+def test_unknown_soft_criterion_never_counts_as_no(criterion: str, known: CompanyFacts) -> None:
     criteria = parse_criteria(SOFT[criterion][0]).criteria
     (verdict,) = judge_criteria(criteria, known, None)
     taken_off = grade_icp(known).score - grade_for_criteria(criteria, known).score
-    assert (taken_off > 0) == (verdict.value is VerdictValue.NOT_MET and grade_icp(known).score > 0)
+    assert (taken_off > 0) == (verdict.value is NOT_MET and grade_icp(known).score > 0)
 
 
-def test_an_unknown_hard_criterion_needs_a_look_once_all_evidence_is_in() -> None:
+def test_unknown_hard_criterion_needs_review_after_research() -> None:
     assert decided({"units_min": 50}, FIT, final=False) == (CompanyStatus.FOUND, None)
     assert decided({"units_min": 50}, FIT) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
 
 
-def test_a_person_may_accept_the_unknown_of_one_criterion_alone() -> None:
+def test_unknown_is_accepted_per_criterion() -> None:
     criteria = parse_criteria({"units_min": 50, "pms": "Buildium"}).criteria
     accepting = criteria.model_copy(update={"unknown_accepted": ("units",)})
-    no_units = judge_criteria(accepting, FIT, grade_icp(FIT))
-    assert combine_verdicts(accepting, no_units, grade_icp(FIT), final=True).status is CompanyStatus.FOUND
+    assert combined(accepting, FIT) == (CompanyStatus.FOUND, None)
     nothing_known = facts(company_type="single_family")
-    verdicts = judge_criteria(accepting, nothing_known, grade_icp(nothing_known))
-    assert combine_verdicts(accepting, verdicts, grade_icp(nothing_known), final=True).reason is ReasonCode.PMS_UNKNOWN
+    assert combined(accepting, nothing_known) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.PMS_UNKNOWN)
 
 
-def test_accepting_the_unknown_does_not_accept_a_no() -> None:
+def test_accepting_unknown_does_not_accept_a_failure() -> None:
     accepting = parse_criteria({"units_min": 50}).criteria.model_copy(update={"unknown_accepted": ("units",)})
     small = FIT.model_copy(update={"units": units(10)})
-    outcome = combine_verdicts(
-        accepting, judge_criteria(accepting, small, grade_icp(small)), grade_icp(small), final=True
-    )
-    assert outcome.reason is ReasonCode.UNITS_NOT_MET
+    assert combined(accepting, small) == (CompanyStatus.REJECTED, ReasonCode.UNITS_NOT_MET)
 
 
-def test_a_no_counts_before_an_unknown() -> None:
+def test_failure_comes_before_unknown() -> None:
     assert decided({"units_min": 50, "state": "OK"}, FIT) == (CompanyStatus.REJECTED, ReasonCode.PLACE_NOT_MET)
 
 
 @pytest.mark.parametrize("company_type", ["hoa", "multifamily", "commercial", "vacation_rental"])
-def test_a_disqualified_company_is_rejected_unless_its_type_was_asked_for(company_type: str) -> None:
+def test_disqualified_type_is_rejected_unless_requested(company_type: str) -> None:
     company = facts(company_type=company_type, places=(AUSTIN,))
     assert decided({"state": "TX"}, company) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
     assert decided({"state": "TX", "company_types": [company_type]}, company) == (CompanyStatus.FOUND, None)
 
 
-def test_a_sales_brokerage_is_rejected_unless_brokerages_were_asked_for_or_it_may_manage_too() -> None:
+def test_brokerage_is_rejected_unless_requested_or_managing() -> None:
     sells = facts(company_type="brokerage", places=(AUSTIN,), manages_for_owners=False)
     assert decided({"state": "TX"}, sells) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
     assert decided({"state": "TX", "company_types": ["brokerage"]}, sells) == (CompanyStatus.FOUND, None)
@@ -276,19 +272,20 @@ def test_a_sales_brokerage_is_rejected_unless_brokerages_were_asked_for_or_it_ma
     )
 
 
-def test_asking_for_a_type_does_not_let_in_who_has_closed() -> None:
-    gone = facts(company_type="hoa", places=(AUSTIN,), closed_evidence=PROOF)
-    asked = {"state": "TX", "company_types": ["hoa"]}
-    assert decided(asked, gone) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
+@pytest.mark.parametrize(
+    "inactive",
+    [{"company_type": "hoa", "closed_evidence": PROOF}, {"company_type": "single_family", "manages_for_owners": False}],
+    ids=["closed", "manages nothing"],
+)
+def test_inactive_company_is_rejected_even_if_its_type_is_requested(inactive: dict[str, Any]) -> None:
+    criteria = {"state": "TX", "company_types": [inactive["company_type"]]}
+    assert decided(criteria, facts(places=(AUSTIN,), **inactive)) == (
+        CompanyStatus.REJECTED,
+        ReasonCode.ICP_DISQUALIFIED,
+    )
 
 
-def test_asking_for_a_type_does_not_let_in_who_manages_nothing() -> None:
-    company = facts(company_type="single_family", places=(AUSTIN,), manages_for_owners=False)
-    asked = {"state": "TX", "company_types": ["single_family"]}
-    assert decided(asked, company) == (CompanyStatus.REJECTED, ReasonCode.ICP_DISQUALIFIED)
-
-
-def test_nothing_below_the_lowest_tier_asked_for_is_delivered_though_the_criterion_is_soft() -> None:
+def test_company_below_the_minimum_tier_is_rejected() -> None:
     assert decided({"icp_tier_min": "A+"}, FIT) == (CompanyStatus.REJECTED, ReasonCode.ICP_TIER_MIN_NOT_MET)
     assert decided({"icp_tier_min": "C"}, FIT) == (CompanyStatus.FOUND, None)
 
@@ -300,25 +297,21 @@ def test_nothing_below_the_lowest_tier_asked_for_is_delivered_though_the_criteri
             Verdict,
             criterion=st.sampled_from(CRITERION_KEYS),
             mode=st.sampled_from(Mode),
-            met=st.sampled_from(VerdictValue),
+            value=st.sampled_from(VerdictValue),
             why=st.just("because"),
         ),
         unique_by=lambda verdict: verdict.criterion,
     ),
     st.booleans(),
 )
-def test_every_decision_has_a_reason_of_the_vocabulary_and_only_hard_ones_keep_out(
-    verdicts: list[Verdict], final: bool
-) -> None:
+def test_result_follows_the_hard_verdicts(verdicts: list[Verdict], final: bool) -> None:
     outcome = combine_verdicts(Criteria(), tuple(verdicts), None, final=final)
     hard = [verdict for verdict in verdicts if verdict.mode is Mode.HARD]
-    low_tier = any(
-        verdict.criterion == "icp_tier_min" and verdict.value is VerdictValue.NOT_MET for verdict in verdicts
-    )
-    if any(verdict.value is VerdictValue.NOT_MET for verdict in hard) or low_tier:
+    low_tier = any(verdict.criterion == "icp_tier_min" and verdict.value is NOT_MET for verdict in verdicts)
+    if any(verdict.value is NOT_MET for verdict in hard) or low_tier:
         assert outcome.status is CompanyStatus.REJECTED
         assert outcome.reason is not None and outcome.reason.value.endswith("_not_met")
-    elif final and any(verdict.value is VerdictValue.UNKNOWN for verdict in hard):
+    elif final and any(verdict.value is UNKNOWN for verdict in hard):
         assert outcome.status is CompanyStatus.NEEDS_REVIEW
         assert outcome.reason is not None and outcome.reason.value.endswith("_unknown")
     else:

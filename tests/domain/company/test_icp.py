@@ -1,7 +1,4 @@
-"""Fit, tier and confidence are computed from proven facts (DOMAIN, "Ideal customer profile"; LESSONS F6, F58).
-
-More positive evidence never lowers the tier; what is unknown never counts as no and lowers the confidence alone.
-"""
+"""ICP fit, tier and confidence. Positive evidence never lowers the tier; an unknown fact lowers only the confidence."""
 
 from typing import Any
 
@@ -10,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company.facts import CompanyFacts, CompanyType, IcpFit, IcpTier, TextEvidence, UnitsEvidence
-from domain.company.icp import IcpWeights, grade_icp
+from domain.company.icp import SOFT_NOT_MET_POINTS, grade_icp, tier_for
 from domain.company.pms_vendors import PmsVendor
 from domain.evidence import Evidence
 
@@ -62,25 +59,25 @@ def best() -> CompanyFacts:
     )
 
 
-def test_f6_one_vocabulary_of_tiers_best_first() -> None:
+def test_tiers_are_ordered_best_first() -> None:
     assert [tier.value for tier in IcpTier] == ["A+", "A", "B", "C", "D"]
     assert [tier.rank for tier in IcpTier] == [0, 1, 2, 3, 4]
 
 
-def test_the_ideal_customer_is_tier_a_plus_with_full_confidence() -> None:
+def test_ideal_customer_is_a_plus_with_full_confidence() -> None:
     result = grade_icp(best())
     assert (result.fit, result.tier, result.score, result.confidence) == (IcpFit.YES, IcpTier.A_PLUS, 100, 1.0)
-    assert result.disqualifiers == () and not result.upsell
+    assert result.disqualifiers == ()
 
 
-def test_f58_of_whom_nothing_is_known_nothing_is_claimed() -> None:
+def test_unknown_company_is_uncertain() -> None:
     result = grade_icp(CompanyFacts())
     assert (result.fit, result.tier, result.score, result.confidence) == (IcpFit.UNCERTAIN, IcpTier.C, 0, 0.0)
     assert result.disqualifiers == () and result.company_type is CompanyType.UNKNOWN
 
 
 @pytest.mark.parametrize(("company_type", "disqualifier"), DISQUALIFIED.items())
-def test_a_company_of_another_trade_is_no_fit_whatever_else_it_has(company_type: str, disqualifier: str) -> None:
+def test_other_company_types_are_disqualified(company_type: str, disqualifier: str) -> None:
     known = best().model_copy(update={"company_type": CompanyType(company_type), "manages_for_owners": None})
     result = grade_icp(known)
     assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, (disqualifier,))
@@ -91,77 +88,66 @@ def test_a_company_of_another_trade_is_no_fit_whatever_else_it_has(company_type:
     [(False, IcpFit.NO, ("brokerage_only",)), (True, IcpFit.UNCERTAIN, ()), (None, IcpFit.UNCERTAIN, ())],
     ids=["says that it does not manage", "manages too", "does not say"],
 )
-def test_a_brokerage_is_brokerage_only_where_its_pages_say_that_it_does_not_manage(
+def test_brokerage_is_disqualified_only_if_it_does_not_manage(
     manages: bool | None, fit: IcpFit, disqualifiers: tuple[str, ...]
 ) -> None:
     result = grade_icp(facts(company_type="brokerage", manages_for_owners=manages))
     assert (result.fit, result.disqualifiers) == (fit, disqualifiers)
 
 
-def test_a_company_whose_own_page_says_that_it_has_closed_is_defunct_whatever_else_it_has() -> None:
+def test_closed_company_is_defunct() -> None:
     result = grade_icp(best().model_copy(update={"closed_evidence": PROOF}))
     assert (result.fit, result.tier, result.disqualifiers) == (IcpFit.NO, IcpTier.D, ("defunct",))
 
 
 @settings(deadline=None)
 @given(SOME_FACTS, st.integers(0, 5))
-def test_each_soft_criterion_not_met_takes_points_off_and_never_raises_the_tier(
-    known: CompanyFacts, missed: int
-) -> None:
+def test_missed_soft_criteria_lower_the_score(known: CompanyFacts, missed: int) -> None:
     before, after = grade_icp(known), grade_icp(known, soft_not_met=missed)
-    assert after.score == max(0, before.score - missed * IcpWeights().soft_not_met)
+    assert after.score == max(0, before.score - missed * SOFT_NOT_MET_POINTS)
     assert after.tier.rank >= before.tier.rank
     assert (after.fit, after.confidence, after.disqualifiers) == (before.fit, before.confidence, before.disqualifiers)
 
 
-def test_who_does_not_manage_for_owners_is_no_fit() -> None:
+def test_no_management_for_owners_is_disqualified() -> None:
     result = grade_icp(facts(company_type="single_family", manages_for_owners=False))
     assert (result.fit, result.disqualifiers) == (IcpFit.NO, ("no_active_management",))
 
 
-@pytest.mark.parametrize("company_type", ["single_family", "mixed_residential"])
-def test_about_half_single_family_is_the_baseline(company_type: str) -> None:
-    assert grade_icp(facts(company_type=company_type)).fit is IcpFit.YES
-
-
-@pytest.mark.parametrize("company_type", ["other", "unknown"])
-def test_any_other_or_unknown_portfolio_is_uncertain(company_type: str) -> None:
-    assert grade_icp(facts(company_type=company_type)).fit is IcpFit.UNCERTAIN
+@pytest.mark.parametrize(
+    ("company_type", "fit"),
+    [("single_family", "yes"), ("mixed_residential", "yes"), ("other", "uncertain"), ("unknown", "uncertain")],
+)
+def test_fit_follows_the_company_type(company_type: str, fit: str) -> None:
+    assert grade_icp(facts(company_type=company_type)).fit == fit
 
 
 @pytest.mark.parametrize(
     ("fewer", "more"), [(49, 50), (149, 150), (1, 49), (50, 149)], ids=lambda value: f"{value} units"
 )
-def test_units_count_in_steps_at_50_and_150(fewer: int, more: int) -> None:
+def test_units_points_step_at_50_and_150(fewer: int, more: int) -> None:
     crosses = (fewer < 50 <= more) or (fewer < 150 <= more)
     points = {value: grade_icp(facts(units=units(value))).score for value in (fewer, more)}
     assert (points[fewer] < points[more]) if crosses else (points[fewer] == points[more])
 
 
-def test_units_above_1000_are_a_step_of_their_own_where_weighted_so() -> None:
-    weights = IcpWeights(units_enterprise=24)
-    assert grade_icp(facts(units=units(1000)), weights).score == 25
-    assert grade_icp(facts(units=units(1001)), weights).score == 24
-
-
 @pytest.mark.parametrize(("employees", "points"), [(4, 0), (5, 4), (19, 4), (20, 8), (39, 8), (40, 10)])
-def test_employees_count_from_5_20_and_40_on(employees: int, points: int) -> None:
+def test_employees_points_step_at_5_20_and_40(employees: int, points: int) -> None:
     assert grade_icp(facts(employees=employees)).score == points
 
 
-def test_a_competitor_in_use_is_good_and_rentvine_is_an_upsell() -> None:
-    def pms(vendor: PmsVendor) -> tuple[int, bool]:
-        result = grade_icp(facts(pms_status="detected", pms=vendor))
-        return result.score, result.upsell
+def test_competitor_software_gives_the_most_points() -> None:
+    def points(vendor: PmsVendor) -> int:
+        return grade_icp(facts(pms_status="detected", pms=vendor)).score
 
     competitors = ["AppFolio", "Buildium", "Yardi", "DoorLoop", "Propertyware", "Rent Manager"]
-    assert {pms(PmsVendor(name)) for name in competitors} == {(20, False)}
-    assert pms(PmsVendor.RENTVINE) == (12, True)
-    assert {pms(vendor) for vendor in PmsVendor if vendor not in {*competitors, PmsVendor.RENTVINE}} == {(8, False)}
+    assert {points(PmsVendor(name)) for name in competitors} == {20}
+    assert points(PmsVendor.RENTVINE) == 12
+    assert {points(vendor) for vendor in PmsVendor if vendor not in {*competitors, PmsVendor.RENTVINE}} == {8}
 
 
 @pytest.mark.parametrize("vendor", ["PMW", "DoorGrow", "Fourandhalf", "Upkeep", "Website by DoorGrow"])
-def test_a_website_made_for_the_trade_is_good(vendor: str) -> None:
+def test_trade_website_gives_points(vendor: str) -> None:
     assert grade_icp(facts(website_vendor=text(vendor))).score == 5
     assert grade_icp(facts(website_vendor=text("Wix"))).score == 0
 
@@ -170,12 +156,11 @@ def test_a_website_made_for_the_trade_is_good(vendor: str) -> None:
     ("score", "tier"),
     [(84, IcpTier.A), (85, IcpTier.A_PLUS), (64, IcpTier.B), (65, IcpTier.A), (44, IcpTier.C), (45, IcpTier.B)],
 )
-def test_the_tiers_begin_at_85_65_and_45_points(score: int, tier: IcpTier) -> None:
-    weights = IcpWeights(single_family=score)
-    assert grade_icp(facts(company_type="single_family"), weights).tier is tier
+def test_tiers_start_at_85_65_and_45_points(score: int, tier: IcpTier) -> None:
+    assert tier_for(score) is tier
 
 
-def test_signals_weigh_in_the_order_of_the_profile() -> None:
+def test_signals_are_weighted_in_profile_order() -> None:
     alone = [
         grade_icp(facts(company_type="single_family")).score,
         grade_icp(facts(units=units(400))).score,
@@ -186,19 +171,16 @@ def test_signals_weigh_in_the_order_of_the_profile() -> None:
     assert alone == sorted(alone, reverse=True) and len(set(alone)) == 5 and sum(alone) == 100
 
 
-def test_the_confidence_is_the_known_share_of_the_weight_also_for_equal_weights() -> None:
+def test_confidence_is_the_known_share_of_the_points() -> None:
     assert grade_icp(facts(units=units(1))).confidence == 0.25
     assert grade_icp(facts(pms_status="none")).confidence == 0.2
     assert grade_icp(facts(pms_status="conflict")).confidence == 0.0
-    equal = IcpWeights(single_family=20, units_high=20, pms_competitor=20, employees_enterprise=20, trade_website=20)
-    assert grade_icp(facts(units=units(1)), equal).confidence == 0.2
 
 
 @settings(deadline=None)
 @given(SOME_FACTS)
-def test_the_same_facts_give_the_same_grade_within_its_bounds(known: CompanyFacts) -> None:
+def test_grade_stays_within_its_bounds(known: CompanyFacts) -> None:
     result = grade_icp(known)
-    assert result == grade_icp(known.model_copy())
     assert 0 <= result.score <= 100 and 0.0 <= result.confidence <= 1.0
     assert (result.fit is IcpFit.NO) == bool(result.disqualifiers) == (result.tier is IcpTier.D)
 
@@ -214,14 +196,14 @@ def test_unknown_never_counts_as_no(known: CompanyFacts, forgotten: str) -> None
 
 @settings(deadline=None)
 @given(SOME_FACTS)
-def test_forgetting_whether_it_manages_never_adds_a_disqualifier(known: CompanyFacts) -> None:
+def test_unknown_management_never_disqualifies(known: CompanyFacts) -> None:
     less = grade_icp(known.model_copy(update={"manages_for_owners": None}))
     assert set(less.disqualifiers) <= set(grade_icp(known).disqualifiers)
 
 
 @settings(deadline=None)
 @given(SOME_FACTS)
-def test_forgetting_the_portfolio_never_disqualifies(known: CompanyFacts) -> None:
+def test_unknown_portfolio_never_disqualifies(known: CompanyFacts) -> None:
     forgotten = {"company_type": CompanyType.UNKNOWN, "manages_for_owners": None, "closed_evidence": None}
     less = known.model_copy(update=forgotten)
     assert grade_icp(less).fit is IcpFit.UNCERTAIN and grade_icp(less).disqualifiers == ()
@@ -240,7 +222,7 @@ IMPROVEMENTS: list[dict[str, Any]] = [
 
 @settings(deadline=None)
 @given(SOME_FACTS, st.lists(st.sampled_from(IMPROVEMENTS), max_size=4))
-def test_more_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains: list[dict[str, Any]]) -> None:
+def test_positive_evidence_never_lowers_the_tier(known: CompanyFacts, gains: list[dict[str, Any]]) -> None:
     better = known
     for gain in gains:
         after = better.model_copy(update=gain)
@@ -255,13 +237,3 @@ def test_more_units_never_lower_the_tier(known: CompanyFacts, one: int, other: i
     fewer, more = sorted((one, other))
     tiers = [grade_icp(known.model_copy(update={"units": units(value)})).tier.rank for value in (fewer, more)]
     assert tiers[1] <= tiers[0]
-
-
-@settings(deadline=None)
-@given(st.permutations(list(SIGNALS)), st.data())
-def test_the_order_in_which_facts_become_known_is_irrelevant(order: list[str], data: st.DataObject) -> None:
-    drawn = {name: data.draw(SIGNALS[name]) for name in sorted(SIGNALS)} | {"pms_status": "detected"}
-    one_by_one = CompanyFacts(pms_status="detected")
-    for name in order:
-        one_by_one = one_by_one.model_copy(update={name: drawn[name]})
-    assert grade_icp(one_by_one) == grade_icp(facts(**drawn))

@@ -1,6 +1,4 @@
-"""Names of PMS vendors and the verdict on signals (DOMAIN, "Property management software …")."""
-
-from __future__ import annotations
+"""The PMS result for the signals of a site."""
 
 import pytest
 from hypothesis import given, settings
@@ -8,16 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.company.pms_detection import Confidence, PmsDetection, PmsSignal, SignalKind, page_key, pms_verdict
-from domain.company.pms_vendors import (
-    AddOn,
-    HoaSystem,
-    PmsVendor,
-    Product,
-    ShortTermRentalSystem,
-    canonical_vendor,
-    category_of,
-    nearest_vendor,
-)
+from domain.company.pms_vendors import AddOn, HoaSystem, PmsVendor, Product, ShortTermRentalSystem
 
 HOME, SECOND = "https://acme.example/", "https://acme.example/residents"
 
@@ -32,14 +21,8 @@ def signal(
     if isinstance(vendor, AddOn):
         confidence = None
     return PmsSignal(
-        vendor=vendor,
-        kind=kind,
-        host="acme.vendor.example",
-        slug=slug,
-        page_url=page_url,
-        evidence="//",
-        confidence=confidence,
-    )
+        vendor=vendor, kind=kind, host="acme.vendor.example", slug=slug, page_url=page_url, evidence="//", confidence=confidence
+    )  # fmt: skip
 
 
 SIGNALS = st.builds(
@@ -52,98 +35,23 @@ SIGNALS = st.builds(
 )
 
 
-def test_the_canonical_names_are_those_of_the_table() -> None:
-    assert [vendor.value for vendor in PmsVendor] == [
-        "Buildium", "AppFolio", "Rentvine", "Propertyware", "Rent Manager", "Yardi", "Entrata", "RealPage", "ResMan",
-        "DoorLoop", "Rentec Direct", "TenantCloud", "Innago", "Hemlane",
-    ]  # fmt: skip
-
-
-def test_no_name_stands_for_two_products() -> None:
-    names = [name.value for group in (PmsVendor, HoaSystem, ShortTermRentalSystem, AddOn) for name in group]
-    assert len(names) == len(set(names))
-    assert {category_of(ShortTermRentalSystem.TRACK), category_of(AddOn.RENTLY)} == {"short_term_rental", "add_on"}
-
-
-@pytest.mark.parametrize(
-    ("text", "vendor"),
-    [
-        ("buildium", PmsVendor.BUILDIUM),
-        ("  BUILDIUM ", PmsVendor.BUILDIUM),
-        ("managebuilding", PmsVendor.BUILDIUM),
-        ("managebuilding.com", PmsVendor.BUILDIUM),
-        ("https://www.buildium.com/", PmsVendor.BUILDIUM),
-        ("rent manager", PmsVendor.RENT_MANAGER),
-        ("rentmanager", PmsVendor.RENT_MANAGER),
-        ("Rent-Manager", PmsVendor.RENT_MANAGER),
-        ("App Folio", PmsVendor.APPFOLIO),
-        ("RENTCafé", None),
-        ("RentCafe", PmsVendor.YARDI),
-        ("Yardi Voyager", PmsVendor.YARDI),
-        ("OneSite", PmsVendor.REALPAGE),
-        ("Rentec", PmsVendor.RENTEC_DIRECT),
-        ("not Buildium", None),
-        ("therentmanagers", None),
-        ("courtyard", None),
-        ("Property Meld", None),
-        ("", None),
-    ],
-)
-def test_a_vendor_is_known_by_exactly_its_names(text: str, vendor: PmsVendor | None) -> None:
-    assert canonical_vendor(text) is vendor
-
-
-@pytest.mark.parametrize("vendor", PmsVendor)
-def test_every_vendor_knows_its_own_name(vendor: PmsVendor) -> None:
-    assert canonical_vendor(vendor) is vendor
-    assert canonical_vendor(f"{vendor.replace(' ', '').lower()}.com") is vendor
-
-
-@pytest.mark.parametrize(
-    ("text", "vendor"),
-    [
-        ("buildum", PmsVendor.BUILDIUM),
-        ("Apfolio", PmsVendor.APPFOLIO),
-        ("rentvne", PmsVendor.RENTVINE),
-        ("zzzzqq", None),
-        ("", None),
-    ],
-)
-def test_a_misspelt_vendor_has_a_nearest_name(text: str, vendor: PmsVendor | None) -> None:
-    assert canonical_vendor(text) is None
-    assert nearest_vendor(text) is vendor
-
-
-def test_two_pages_with_the_portal_link_detect() -> None:
+def test_portal_link_on_two_pages_is_detected() -> None:
     found = pms_verdict([signal(), signal(page_url=SECOND)], 2)
-    assert (found.status, found.vendor, found.slug, found.confidence) == (
-        "detected",
-        PmsVendor.BUILDIUM,
-        "acme",
-        "high",
-    )
+    assert (found.status, found.vendor, found.slug, found.confidence) == ("detected", "Buildium", "acme", "high")
 
 
 @pytest.mark.parametrize(
     "second_kind", [SignalKind.LISTING_WIDGET, SignalKind.REDIRECT, SignalKind.ASSET, SignalKind.TEXT]
 )
-def test_a_second_kind_on_the_same_page_detects(second_kind: SignalKind) -> None:
+def test_second_kind_on_the_same_page_confirms(second_kind: SignalKind) -> None:
     assert pms_verdict([signal(), signal(kind=second_kind)], 1).vendor is PmsVendor.BUILDIUM
 
 
-def test_one_signal_alone_is_unconfirmed() -> None:
-    found = pms_verdict([signal()], 4)
-    assert (found.status, found.reason, found.vendor, found.slug, found.confidence) == (
-        "unknown",
-        "unconfirmed",
-        None,
-        None,
-        None,
-    )
-    assert len(found.signals) == 1
+def test_single_signal_is_unconfirmed() -> None:
+    assert pms_verdict([signal()], 4) == PmsDetection(status="unknown", reason="unconfirmed", signals=(signal(),))
 
 
-def test_a_page_under_two_addresses_cannot_agree_with_itself() -> None:
+def test_page_under_two_addresses_does_not_confirm_itself() -> None:
     pages = ["http://www.acme.example", "https://acme.example/#top", "https://ACME.example/"]
     assert pms_verdict([signal(page_url=page) for page in pages], 1).reason == "unconfirmed"
     assert len({page_key(page) for page in pages}) == 1
@@ -151,24 +59,24 @@ def test_a_page_under_two_addresses_cannot_agree_with_itself() -> None:
 
 
 @pytest.mark.parametrize("kinds", [[SignalKind.ASSET], [SignalKind.TEXT], [SignalKind.ASSET, SignalKind.TEXT]])
-def test_assets_and_text_alone_never_name_a_vendor(kinds: list[SignalKind]) -> None:
+def test_assets_and_text_alone_prove_nothing(kinds: list[SignalKind]) -> None:
     found = pms_verdict([signal(kind=kind, page_url=page) for kind in kinds for page in (HOME, SECOND)], 2)
     assert (found.status, found.reason) == ("unknown", "unconfirmed")
 
 
-def test_two_vendors_in_portal_links_conflict_however_often_one_is_seen() -> None:
+def test_portal_links_of_two_vendors_conflict() -> None:
     found = pms_verdict([signal(), signal(page_url=SECOND), signal(PmsVendor.APPFOLIO)], 2)
     assert (found.status, found.vendor, found.reason) == ("conflict", None, None)
     assert {s.vendor for s in found.signals} == {PmsVendor.BUILDIUM, PmsVendor.APPFOLIO}
 
 
-def test_a_portal_link_outranks_another_vendors_widget_but_is_not_confirmed_by_it() -> None:
+def test_portal_link_outranks_another_vendors_widget() -> None:
     widget = [signal(PmsVendor.APPFOLIO, SignalKind.LISTING_WIDGET, page) for page in (HOME, SECOND)]
     assert pms_verdict([signal(), *widget], 2).reason == "unconfirmed"
     assert pms_verdict([signal(), signal(page_url=SECOND), *widget], 2).vendor is PmsVendor.BUILDIUM
 
 
-def test_two_vendors_level_in_widgets_name_nobody() -> None:
+def test_widgets_of_two_vendors_are_unconfirmed() -> None:
     signals = [
         signal(vendor, SignalKind.LISTING_WIDGET, page)
         for vendor in (PmsVendor.APPFOLIO, PmsVendor.RENTVINE)
@@ -177,13 +85,13 @@ def test_two_vendors_level_in_widgets_name_nobody() -> None:
     assert pms_verdict(signals, 2).reason == "unconfirmed"
 
 
-def test_confidence_is_that_of_the_strongest_kind() -> None:
+def test_confidence_comes_from_the_strongest_kind() -> None:
     low = [signal(PmsVendor.HEMLANE, page_url=page, confidence="low") for page in (HOME, SECOND)]
     assert pms_verdict(low, 2).confidence == "low"
     assert pms_verdict([*low, signal(PmsVendor.HEMLANE, SignalKind.REDIRECT, confidence="high")], 2).confidence == "low"
 
 
-def test_two_accounts_seen_equally_often_leave_the_slug_open() -> None:
+def test_slug_is_unknown_on_a_tie() -> None:
     both = [signal(slug=slug, page_url=page) for slug in ("acme", "beta") for page in (HOME, SECOND)]
     assert pms_verdict(both, 2).vendor is PmsVendor.BUILDIUM
     assert pms_verdict(both, 2).slug is None
@@ -194,18 +102,18 @@ def test_two_accounts_seen_equally_often_leave_the_slug_open() -> None:
     ("pages", "status", "reason"),
     [(0, "unknown", "no_portal_link"), (1, "unknown", "no_portal_link"), (2, "none", None)],
 )
-def test_none_needs_two_pages_read_cleanly(pages: int, status: str, reason: str | None) -> None:
+def test_none_needs_two_clean_pages(pages: int, status: str, reason: str | None) -> None:
     found = pms_verdict([], pages)
     assert (found.status, found.reason) == (status, reason)
 
 
 @pytest.mark.parametrize("problem", ["no_site", "blocked"])
-def test_trouble_with_the_site_is_the_reason_and_never_none(problem: str) -> None:
+def test_site_problem_is_the_reason_and_never_none(problem: str) -> None:
     found = pms_verdict([], 2, site_problem="no_site" if problem == "no_site" else "blocked")
     assert (found.status, found.reason) == ("unknown", problem)
 
 
-def test_negative_signals_and_add_ons_are_kept_apart_and_are_never_the_pms() -> None:
+def test_other_products_are_never_the_pms() -> None:
     others = [
         signal(vendor, page_url=page)
         for vendor in (HoaSystem.CINC, ShortTermRentalSystem.GUESTY, AddOn.PROPERTY_MELD)
@@ -219,16 +127,16 @@ def test_negative_signals_and_add_ons_are_kept_apart_and_are_never_the_pms() -> 
     assert with_portal.vendor is PmsVendor.BUILDIUM
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None)
 @given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
-def test_the_verdict_does_not_depend_on_order_or_repetition(signals: list[PmsSignal], pages: int) -> None:
+def test_result_ignores_order_and_repetition(signals: list[PmsSignal], pages: int) -> None:
     again = sorted(signals * 2, key=lambda s: s.model_dump_json(), reverse=True)
     assert pms_verdict(signals, pages) == pms_verdict(again, pages)
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None)
 @given(st.lists(SIGNALS, max_size=12), st.integers(0, 4))
-def test_a_detected_vendor_always_has_agreeing_proof(signals: list[PmsSignal], pages: int) -> None:
+def test_detected_vendor_always_has_confirmed_proof(signals: list[PmsSignal], pages: int) -> None:
     found = pms_verdict(signals, pages)
     linked = {s.vendor for s in signals if s.category == "pms" and s.kind is SignalKind.PORTAL_LINK}
     assert (found.status == "conflict") == (len(linked) > 1)
@@ -252,8 +160,7 @@ def test_a_detected_vendor_always_has_agreeing_proof(signals: list[PmsSignal], p
         {"status": "none", "confidence": "high"},
     ],
 )
-def test_a_detection_cannot_say_what_it_does_not_know(fields: dict[str, str]) -> None:
-    """LESSONS F58: never a default that looks like a fact."""
+def test_detection_rejects_fields_of_another_status(fields: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         PmsDetection.model_validate(fields)
 

@@ -81,13 +81,13 @@ async def test_f4_who_overruled_what_and_why_is_on_record(conn: Connection, run:
 
 
 REFUSED = {
-    "Customer": "never delivered",
-    "Twin": "the run has already",
-    "Gone": r"no site of its own could be read \(site_dead\)",
+    "Customer": "suppression cannot be overridden",
+    "Twin": "duplicate of another company",
+    "Gone": r"its own site could not be read \(site_dead\)",
     "Nobody There": "nobody to deliver",
-    "Broken": r"did not end because of a criterion \(step_failed\)",
-    "Fine": "needs no acceptance",
-    "Open": "has not ended",
+    "Broken": r"no criterion rejected it \(step_failed\)",
+    "Fine": "already complete",
+    "Open": "not finished it yet",
     "Wrong Softwares": "did you mean 'Wrong Software'",
 }
 
