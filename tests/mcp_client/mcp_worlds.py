@@ -20,8 +20,8 @@ from mcp_client.session import McpLimits
 from tests.conftest import PROJECT
 
 LIMITS = McpLimits(start_timeout_s=60.0, call_timeout_s=30.0, bytes_max=100_000, calls_max=4, restarts_per_minute_max=2)
-_ODD = "tests.tools.mcp_servers.odd"
-MUTE = str(Path(__file__).with_name("mcp_servers") / "mute.py")
+_ODD = "tests.mcp_client.servers.odd"
+MUTE = str(Path(__file__).with_name("servers") / "mute.py")
 # A child gets no variable of ours, so it is told where the tests are.
 ODD_ENTRY: dict[str, Any] = {
     "command": sys.executable,

@@ -1,6 +1,6 @@
 """A real MCP server, made with the library's server side, whose tools do what a client has to survive.
 
-``python -m tests.tools.mcp_servers.odd stdio`` or ``… http PORT``.
+``python -m tests.mcp_client.servers.odd stdio`` or ``… http PORT``.
 """
 
 from __future__ import annotations
