@@ -144,13 +144,13 @@ async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "
     if settings.mcp_config is None:
         return None
     # Here, for the protocol's library takes more than a second to import, and few workers need it.
-    from mcp_client.config import McpSetupError
+    from mcp_client.config import McpSetupError, read_servers
     from mcp_client.pool import open_pool
     from mcp_client.session import McpLimits
 
-    pool = open_pool(settings.mcp_config, environment_variables(), ROLE_NAMES, McpLimits.of(settings))
     try:
-        return await stack.enter_async_context(pool)
+        servers = read_servers(settings.mcp_config, environment_variables(), ROLE_NAMES)
+        return await stack.enter_async_context(open_pool(servers, McpLimits.of(settings)))
     except McpSetupError as error:
         raise UserError(str(error)) from error
 

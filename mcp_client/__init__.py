@@ -1,1 +1,1 @@
-"""MCP servers as tools: what is configured, one pooled session per server, and answers as typed results."""
+"""Tools from MCP servers: configuration, one session per server, and typed answers."""

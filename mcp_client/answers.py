@@ -1,6 +1,6 @@
-"""A tool of an MCP server and its answer in our terms, and which addresses its words belong to. Pure.
+"""An MCP tool and its answer in our own types, and the source of an answer's text. Pure.
 
-Not here: reading the protocol's own models (``protocol.py``), whose library takes a second to import.
+Imports nothing of the ``mcp`` library, which takes a second to load.
 """
 
 import re
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.storable_text import storable
 
 TRANSIENT_REASONS = frozenset({"connection_lost", "unavailable", "rate_limited"})
-"""Reasons that say nothing about the question asked: the same question may be asked again at once."""
+"""The server failed, not the question: it may be asked again at once."""
 
 _SNIPPET_MAX = 2000
 _ADDRESS = re.compile(r"""https?://[^\s<>"'`\])}|\\]+""", re.IGNORECASE)
@@ -19,11 +19,11 @@ _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
 class McpTool(BaseModel):
-    """One tool as a model is offered it.
+    """One tool as it is offered to a model.
 
     Attributes:
-        function: name of the function, ``mcp__<server>__<tool>``; at most 64 letters, digits, ``_`` and ``-``.
-        input_schema: JSON schema of the arguments, as the server gives it; of type ``object``.
+        function: ``mcp__<server>__<tool>``; at most 64 letters, digits, ``_`` and ``-``.
+        input_schema: the server's JSON schema of the arguments, of type ``object``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,13 +36,13 @@ class McpTool(BaseModel):
 
 
 class McpAnswer(BaseModel):
-    """What came of a call.
+    """The outcome of a call.
 
     Attributes:
-        status: ``ok`` holds text; ``empty`` has none; ``error`` says why in ``reason``, and in ``text`` in the server's words.
-        reason: ``no_text``, ``tool_error`` (the tool says that it failed), ``refused`` (the server does not take the call),
+        reason: ``no_text``, ``tool_error`` (the tool reports a failure), ``refused`` (the server rejects the call),
             ``bad_answer``, ``too_large``, ``timeout``, ``rate_limited``, ``connection_lost`` or ``unavailable``.
-        retry_after_s: the pause that a server asks for that was asked too often.
+        text: the answer, or the server's error message.
+        retry_after_s: the pause that a rate-limited server asks for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,16 +54,16 @@ class McpAnswer(BaseModel):
 
 
 def addresses_in(text: str) -> list[str]:
-    """The http addresses that stand in a text, each once, in order; punctuation that ends a sentence is not a part of one."""
+    """The distinct http addresses of a text, in order, without the punctuation that ends a sentence."""
     found = (match[0].rstrip(".,;:!?*_") for match in _ADDRESS.finditer(text))
     return list(dict.fromkeys(address for address in found if not address.endswith("//")))
 
 
 def sources(text: str, args: dict[str, Any]) -> list[dict[str, str]]:
-    """Which words of an answer belong to which address, in the shape of search results (url, title, snippet).
+    """Search results (url, title, snippet) that say which address each part of an answer comes from.
 
-    A call that names one page (an argument ``url``) is about that page; otherwise a paragraph with just one address
-    belongs to it, and one with several to none: a wrong source would be worse than no source.
+    A call with an argument ``url`` is about that page. Otherwise a paragraph belongs to the one address it names;
+    with several addresses the source is unclear, and a wrong source would be worse than none.
     """
     page = args.get("url")
     if isinstance(page, str) and page.lower().startswith(("http://", "https://")):

@@ -1,252 +1,197 @@
-"""The ``mcpServers`` JSON file, read into typed configurations. Pure: text and variables in, configurations or an error out.
+"""Reads the ``mcpServers`` JSON file that most MCP clients share.
 
-The format is the common one of MCP clients, ``{"mcpServers": {"name": {"command", "args", "env"} | {"type": "http", "url",
-"headers"}}}``, with three keys of ours for each server: ``roles`` (which agents get its tools), ``tools`` (which of its tools) and
-``requestsPerMinute`` (how often it is asked at most).
-Starting servers is in ``session.py`` and ``pool.py``.
+Three keys are ours: ``roles`` (which agents get the tools), ``tools`` (which tools) and ``requestsPerMinute``.
 """
 
 import difflib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Part of a function name, `mcp__<server>__<tool>`, of which the Responses API takes 64 letters, digits, "_" and "-".
+# A part of a function name, `mcp__<server>__<tool>`: the Responses API takes 64 letters, digits, "_" and "-".
 _SERVER_NAME = re.compile(r"(?!.*__)[A-Za-z0-9-][A-Za-z0-9_-]{0,30}[A-Za-z0-9-]|[A-Za-z0-9-]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _HTTP_TYPES = ("http", "streamable-http", "streamable_http", "streamableHttp")
-_COMMON_KEYS = ("type", "roles", "tools", "requestsPerMinute")
-_STDIO_KEYS = (*_COMMON_KEYS, "command", "args", "env")
-_HTTP_KEYS = (*_COMMON_KEYS, "url", "headers")
-_PER_MINUTE_MAX = 1_000_000
-_ALL_KEYS = tuple(dict.fromkeys((*_STDIO_KEYS, *_HTTP_KEYS)))
 
 
 class McpSetupError(Exception):
-    """An MCP server cannot be used as it is configured; the message names file, server and key, and says what to do."""
+    """An MCP server cannot be used as configured. The message names file, server and key, and says what to do."""
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
+def _http_address(value: str) -> str:
+    if not _URL.fullmatch(value):
+        raise ValueError("must be an http:// or https:// address")
+    return value
+
+
+def _header_fields(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"{name!r} is not a valid HTTP header")
+    return headers
+
+
+def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("is an empty list")
+    return names
 
 
 class _Server(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     name: str
-    roles: tuple[str, ...]
-    tools: tuple[str, ...] | None = None
-    requests_per_minute: float = 0.0
+    type: str | None = Field(default=None, repr=False)
+    roles: Annotated[tuple[str, ...], AfterValidator(_not_empty)]
+    tools: Annotated[tuple[str, ...], AfterValidator(_not_empty)] | None = None
+    """The only tools that are offered; None offers all."""
+    requests_per_minute: Annotated[float, Field(strict=True, ge=0, le=1_000_000, alias="requestsPerMinute")] = 0.0
+    """Limit for all workers together; 0 disables it."""
 
 
 class StdioServer(_Server):
-    """A server that is started as a child process and spoken to over its standard input and output.
+    """A server that runs as a child process. ``env`` is added to the few variables that a child gets."""
 
-    Attributes:
-        roles: agent roles that get its tools; never empty.
-        tools: the only tools that are offered; None offers all.
-        requests_per_minute: of all workers together; 0: no limit.
-        env: added to the few variables that a child gets (``PATH``, ``HOME`` and the like; none of ours).
-    """
-
-    command: str
+    command: Annotated[str, AfterValidator(_filled)]
     args: tuple[str, ...] = Field(default=(), repr=False)
     env: dict[str, str] = Field(default_factory=dict, repr=False)
 
 
 class HttpServer(_Server):
-    """A server that is reached over streamable HTTP. What it shares with ``StdioServer`` means the same."""
+    """A server at an address, reached over streamable HTTP."""
 
-    url: str = Field(repr=False)
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    url: Annotated[str, AfterValidator(_http_address)] = Field(repr=False)
+    headers: Annotated[dict[str, str], AfterValidator(_header_fields)] = Field(default_factory=dict, repr=False)
 
 
 McpServer = StdioServer | HttpServer
 
 
+def read_servers(path: Path, environment: Mapping[str, str], roles: Collection[str]) -> tuple[McpServer, ...]:
+    """The servers of a configuration file.
+
+    Raises:
+        McpSetupError: the file cannot be read or has a mistake.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise McpSetupError(f"MCP_CONFIG: {path} cannot be read: {why}") from error
+    return parse_servers(text, source=f"MCP_CONFIG {path}", environment=environment, roles=roles)
+
+
 def parse_servers(
     text: str, *, source: str, environment: Mapping[str, str], roles: Collection[str]
 ) -> tuple[McpServer, ...]:
-    """The servers of a configuration file, in its order.
+    """The servers of a configuration text, in its order.
 
     Args:
-        text: the file's content.
         source: how messages name the file.
-        environment: where ``${NAME}`` in values is taken from; an empty variable counts as missing.
+        environment: the values of ``${NAME}``; an empty variable counts as missing.
         roles: the agent roles that exist.
 
     Raises:
-        McpSetupError: the first thing that is not as it must be. Values are never part of the message: they may be secrets.
+        McpSetupError: the first mistake. The message never contains values, which may be secrets.
     """
     try:
-        whole = json.loads(text, object_pairs_hook=_without_repeats)
-    except _RepeatedKeyError as error:
-        raise McpSetupError(f"{source}: the key {error} stands twice in one object; keep one of them") from error
+        whole = json.loads(text, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise McpSetupError(f"{source} is not JSON: {error}") from error
-    if not isinstance(whole, dict):
-        raise McpSetupError(f'{source}: expected an object {{"mcpServers": {{…}}}}, found {_kind(whole)}')
-    _refuse_unknown(source, whole, ("mcpServers",))
-    servers = whole.get("mcpServers")
-    if not isinstance(servers, dict):
-        raise McpSetupError(f'{source}: "mcpServers" must be an object of servers by name, it is {_kind(servers)}')
-    return tuple(_Entry(source, name, entry, environment, roles).parsed() for name, entry in servers.items())
+    if not isinstance(whole, dict) or not isinstance(whole.get("mcpServers"), dict) or len(whole) > 1:
+        raise McpSetupError(f'{source}: expected {{"mcpServers": {{"<name>": {{…}}}}}} and no other key')
+    servers = []
+    for name, entry in whole["mcpServers"].items():
+        try:
+            servers.append(_server(name, entry, environment, roles))
+        except ValueError as error:
+            raise McpSetupError(f"{source}: server {name!r}: {error}") from None  # a chained error shows values
+    return tuple(servers)
 
 
-class _RepeatedKeyError(Exception):
-    pass
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Of two equal keys ``json`` would silently keep the last."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the key {json.dumps(name)} appears twice in one object")
+    return dict(pairs)
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two servers of one name, json would silently keep the last.
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(json.dumps(next(name for name in names if names.count(name) > 1)))
-    return found
+def _server(name: str, entry: Any, environment: Mapping[str, str], roles: Collection[str]) -> McpServer:
+    if not _SERVER_NAME.fullmatch(name):
+        raise ValueError("a name has 1 to 32 letters, digits, '-' and '_' (not '__'): it is part of tool names")
+    if not isinstance(entry, dict):
+        raise ValueError("must be an object")  # noqa: TRY004 - parse_servers catches ValueError
+    kind = _server_kind(entry)
+    values = {key: _resolved(key, value, environment) for key, value in entry.items()}
+    try:
+        server = kind.model_validate({"name": name, **values}, by_name=False, by_alias=True)
+    except ValidationError as error:
+        raise ValueError(_message(kind, error)) from None
+    known = ", ".join(roles)
+    for role in server.roles:
+        if role not in roles:
+            raise ValueError(f'"roles": {role!r} is not an agent role; the roles are: {known}')
+    return server
 
 
-class _Entry:
-    """One server's object, read key by key so that each message can say where it is."""
+def _server_kind(entry: dict[str, Any]) -> type[McpServer]:
+    kind = entry.get("type")
+    if kind == "sse":
+        raise ValueError('the "sse" transport is not supported; use the server\'s "http" address')
+    if kind not in (None, "stdio", *_HTTP_TYPES):
+        raise ValueError('"type" must be "stdio" or "http"')
+    if kind is None and ("command" in entry) == ("url" in entry):
+        raise ValueError('needs either "command" (a program to start) or "url" (HTTP)')
+    return HttpServer if kind in _HTTP_TYPES or (kind is None and "url" in entry) else StdioServer
 
-    def __init__(
-        self, source: str, name: str, entry: Any, environment: Mapping[str, str], roles: Collection[str]
-    ) -> None:
-        self._where = f"{source}: server {name!r}"
-        self._name = name
-        self._entry = entry
-        self._environment = environment
-        self._known_roles = roles
 
-    def parsed(self) -> McpServer:
-        if not _SERVER_NAME.fullmatch(self._name):
-            raise McpSetupError(
-                f"{self._where}: a name is 1 to 32 letters, digits, '-' and '_' (not '__'): it becomes a part of tool names"
-            )
-        if not isinstance(self._entry, dict):
-            raise McpSetupError(f"{self._where} must be an object, it is {_kind(self._entry)}")
-        _refuse_unknown(self._where, self._entry, _ALL_KEYS)
-        is_http = self._is_http()
-        _refuse_unknown(self._where, self._entry, _HTTP_KEYS if is_http else _STDIO_KEYS, " of a server of this type")
-        roles, tools, per_minute = self._roles(), self._tools(), self._requests_per_minute()
-        if not is_http:
-            return StdioServer(
-                name=self._name,
-                roles=roles,
-                tools=tools,
-                requests_per_minute=per_minute,
-                command=self._required("command"),
-                args=tuple(self._texts("args")),
-                env=self._table("env"),
-            )
-        url = self._required("url")
-        if not _URL.fullmatch(url):
-            raise McpSetupError(f'{self._where}: "url" must be an http:// or https:// address')
-        headers = self._table("headers")
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                raise McpSetupError(f'{self._where}: "headers": {name!r} is not a header that HTTP can carry')
-        return HttpServer(
-            name=self._name, roles=roles, tools=tools, requests_per_minute=per_minute, url=url, headers=headers
-        )
-
-    def _is_http(self) -> bool:
-        kind = self._entry.get("type")
-        if kind is None:
-            if ("command" in self._entry) == ("url" in self._entry):
-                raise McpSetupError(f'{self._where} needs either "command" (a program to start) or "url" (HTTP)')
-            return "url" in self._entry
-        if kind == "sse":
-            raise McpSetupError(
-                f'{self._where}: the "sse" transport is not supported; use the server\'s "http" address'
-            )
-        if kind not in ("stdio", *_HTTP_TYPES):
-            raise McpSetupError(f'{self._where}: "type" must be "stdio" or "http"')
-        return bool(kind != "stdio")
-
-    def _roles(self) -> tuple[str, ...]:
-        known = ", ".join(f'"{role}"' for role in self._known_roles)
-        roles = tuple(dict.fromkeys(self._texts("roles")))
-        if not roles:
-            raise McpSetupError(
-                f'{self._where} has no "roles", so no agent gets its tools; name those that may use it, of: {known}'
-            )
-        for role in roles:
-            if role not in self._known_roles:
-                raise McpSetupError(f'{self._where}: "roles": {role!r} is no agent role; there are: {known}')
-        return roles
-
-    def _tools(self) -> tuple[str, ...] | None:
-        if "tools" not in self._entry:
-            return None
-        tools = tuple(dict.fromkeys(self._texts("tools")))
-        if not tools:
-            raise McpSetupError(f'{self._where}: "tools" allows no tool; name some, or leave the key out to allow all')
-        return tools
-
-    def _requests_per_minute(self) -> float:
-        value = self._entry.get("requestsPerMinute", 0)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _PER_MINUTE_MAX:
-            raise McpSetupError(
-                f'{self._where}: "requestsPerMinute" must be a number from 0 (no limit) to {_PER_MINUTE_MAX:,}'
-            )
-        return float(value)
-
-    def _required(self, key: str) -> str:
-        if key not in self._entry:
-            raise McpSetupError(f'{self._where} lacks "{key}"')
-        value = self._text(key, self._entry[key])
-        if not value.strip():
-            raise McpSetupError(f'{self._where}: "{key}" is empty')
+def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
+    """A JSON value with its ``${NAME}`` variables replaced."""
+    if isinstance(value, list):
+        return [_resolved(key, item, environment) for item in value]
+    if isinstance(value, dict):
+        return {name: _resolved(f"{key}.{name}", item, environment) for name, item in value.items()}
+    if not isinstance(value, str):
         return value
 
-    def _texts(self, key: str) -> list[str]:
-        value = self._entry.get(key, [])
-        if not isinstance(value, list):
-            raise McpSetupError(f'{self._where}: "{key}" must be a list of texts, it is {_kind(value)}')
-        return [self._text(key, item) for item in value]
+    def replaced(match: re.Match[str]) -> str:
+        name = match[1]
+        if not match[0].endswith("}") or not _VARIABLE_NAME.fullmatch(name):
+            raise ValueError(f'"{key}": a variable is written ${{NAME}}, without default or spaces')
+        if not environment.get(name):
+            raise ValueError(f'"{key}": the environment variable {name} is not set (or empty)')
+        return environment[name]
 
-    def _table(self, key: str) -> dict[str, str]:
-        value = self._entry.get(key, {})
-        if not isinstance(value, dict):
-            raise McpSetupError(f'{self._where}: "{key}" must be an object of texts, it is {_kind(value)}')
-        for name in value:
-            if not name or "=" in name or "\x00" in name:
-                raise McpSetupError(f'{self._where}: "{key}": {name!r} is not a name')
-        return {name: self._text(f"{key}.{name}", item) for name, item in value.items()}
-
-    def _text(self, key: str, value: Any) -> str:
-        if not isinstance(value, str):
-            raise McpSetupError(f'{self._where}: "{key}" must hold texts, it holds {_kind(value)}')
-
-        def replaced(match: re.Match[str]) -> str:
-            name = match[1]
-            if not match[0].endswith("}") or not _VARIABLE_NAME.fullmatch(name):
-                raise McpSetupError(
-                    f'{self._where}: "{key}": a variable is written ${{NAME}}, without default or spaces'
-                )
-            if not self._environment.get(name):
-                raise McpSetupError(f'{self._where}: "{key}": the environment variable {name} is not set (or empty)')
-            return self._environment[name]
-
-        text = _VARIABLE.sub(replaced, value)
-        if "\x00" in text:
-            raise McpSetupError(f'{self._where}: "{key}" holds a NUL character')
-        return text
+    text = _VARIABLE.sub(replaced, value)
+    if "\x00" in text:
+        raise ValueError(f'"{key}" contains a NUL character')
+    return text
 
 
-def _refuse_unknown(where: str, given: Mapping[str, Any], known: Sequence[str], which: str = "") -> None:
-    for key in given:
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            raise McpSetupError(
-                f"{where}: {key!r} is not a key{which}; did you mean {nearest!r}? Keys: {', '.join(known)}"
-            )
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "missing or null"}
-    return names.get(type(value), "a number")
+def _message(kind: type[McpServer], error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        keys = [field.alias or name for name, field in kind.model_fields.items() if name != "name"]
+        nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)[0]
+        what = "stdio" if kind is StdioServer else "http"
+        return f"{key!r} is not a key of a {what} server; did you mean {nearest!r}? Keys: {', '.join(keys)}"
+    if first["type"] == "missing":
+        return f'"{key}" is missing'
+    return f'"{key}": {first["msg"].removeprefix("Value error, ")}'

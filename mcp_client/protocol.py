@@ -1,4 +1,4 @@
-"""What a tool of an MCP server says of itself and answers: models of the protocol in, ours (``answers.py``) out. Pure."""
+"""Converts the ``mcp`` library's tools and results to our types (``answers.py``). Pure."""
 
 import hashlib
 import json
@@ -15,19 +15,19 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def offered_tool(server: str, tool: Tool) -> McpTool:
-    """A server's tool as a function definition needs it."""
+    """A server's tool with a unique function name that the Responses API accepts."""
     whole = f"mcp__{server}__{tool.name}"
     function = _NOT_IN_NAMES.sub("_", whole)
     if function != whole or len(whole) > _NAME_MAX:
-        mark = hashlib.sha256(whole.encode()).hexdigest()[:8]  # two names must not become one
-        function = f"{function[: _NAME_MAX - len(mark) - 1]}_{mark}"
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        function = f"{function[: _NAME_MAX - len(digest) - 1]}_{digest}"
     schema = {"properties": {}, **storable(tool.input_schema), "type": "object"}
     description = storable(tool.description or tool.title or "")[:_DESCRIPTION_MAX]
     return McpTool(server=server, tool=tool.name, function=function, description=description, input_schema=schema)
 
 
 def read_answer(result: CallToolResult, bytes_max: int) -> McpAnswer:
-    """The text of a result and what it amounts to; ``bytes_max`` bounds the text, in UTF-8."""
+    """The text of a result, and its status. ``bytes_max`` limits the text in UTF-8."""
     texts = [_text(block) for block in result.content]
     text = storable("\n\n".join(part for part in texts if part.strip()))
     if not text and result.structured_content is not None:
@@ -49,5 +49,5 @@ def _text(block: object) -> str:
             return resource.text
         case ResourceLink():
             return "\n".join(part for part in (block.title or block.name, block.description, str(block.uri)) if part)
-        case _:  # pictures and sounds hold no words that could be quoted
+        case _:  # images and sounds have no text to quote
             return ""

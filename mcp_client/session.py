@@ -1,12 +1,10 @@
-"""One session with one MCP server, entered and left by one task of its own.
+"""One session with one MCP server.
 
-The library's cancel scopes must be left by the task that entered them, so a session lives in a task and others only send calls
-through it. It ends when it is closed, when the server goes away, or when the server no longer answers; it is never mended:
-``pool.py`` opens the next one.
+The library's cancel scopes must be left by the task that entered them. So each session lives in a task of its own, and
+other tasks call through it. A session that ended is never reused: ``pool.py`` opens the next one.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 from typing import Self
@@ -15,33 +13,34 @@ import anyio
 import httpx2
 import structlog
 from mcp.client import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation, Tool
+from mcp_types import CONNECTION_CLOSED, PARSE_ERROR, Implementation, Tool
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from mcp_client.config import HttpServer, McpServer
-from mcp_client.http import HttpSigns, http_client
-from mcp_client.stdio import TOO_LARGE, StderrTail, open_process
+from mcp_client.answers import McpAnswer
+from mcp_client.config import McpServer
+from mcp_client.protocol import read_answer
+from mcp_client.transport import TOO_LARGE, Signs, connect
 from settings import Settings
 
 log = structlog.get_logger()
 
-# The library logs messages that it cannot read in full; they hold whatever a server sent.
+# The library logs messages that it cannot parse; they contain whatever a server sent.
 logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
 
-_CLOSE_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 10.0
 _TOOL_PAGES_MAX = 50
+_ERROR_TEXT_MAX = 2000
 _CLIENT = Implementation(name="pm-pipeline", version="0.1")
 
 
 class McpLimits(BaseModel):
-    """What a server may take.
+    """Limits for one server.
 
     Attributes:
         bytes_max: of the text of one answer.
-        calls_max: calls that one server works on at a time; further ones wait.
-        restarts_per_minute_max: how often a session that was lost is opened anew.
+        calls_max: calls at a time; further ones wait.
+        restarts_per_minute_max: how often a lost session is opened again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +53,7 @@ class McpLimits(BaseModel):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The limits that the settings give."""
+        """The limits from the settings."""
         return cls(
             start_timeout_s=settings.mcp_start_timeout_s,
             call_timeout_s=settings.mcp_call_timeout_s,
@@ -65,55 +64,45 @@ class McpLimits(BaseModel):
 
     @property
     def message_bytes_max(self) -> int:
-        """Of one message: it may hold the text twice (as text and as structured content), and names around it."""
+        """Of one message: the text twice (plain and as structured content), with JSON around it."""
         return 2 * self.bytes_max + 65_536
 
 
 class McpUnavailableError(Exception):
-    """There is no session with the server; the message says why, for the reader."""
+    """There is no session with the server. The message says why, for a person."""
 
 
 class McpLostError(Exception):
-    """The session ended before the call was answered. ``unsent``: the server has provably not worked on it."""
+    """The session ended before the answer. ``unsent``: the server certainly did not work on the call."""
 
     def __init__(self, *, unsent: bool) -> None:
-        super().__init__("the server went away")
+        super().__init__("the connection to the server was lost")
         self.unsent = unsent
 
 
-class McpCallError(Exception):
-    """One call came to nothing. ``reason`` is a short code, ``text`` what the server said, ``retry_after_s`` the pause that
-    it asks for."""
-
-    def __init__(self, reason: str, text: str = "", retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.text = text
-        self.retry_after_s = retry_after_s
-
-
 class Session:
-    """A session from the moment it is begun; must be closed."""
+    """A session, from its start to its end."""
 
     def __init__(self, server: McpServer, limits: McpLimits) -> None:
+        """Start to open it; ``opened`` waits for the result."""
         self._server = server
         self._limits = limits
-        self._stderr = StderrTail()
-        self._signs = HttpSigns()
+        self._signs = Signs()
         self._client: Client | None = None
+        self._unreachable = False
         self._ending = asyncio.Event()
         self._answers = 0
         self._tools: asyncio.Future[tuple[Tool, ...]] = asyncio.get_running_loop().create_future()
-        self._tools.add_done_callback(lambda tools: tools.exception())  # asked for or not, it is no loose end
+        self._tools.add_done_callback(lambda tools: tools.exception())  # so that asyncio does not report it as unread
         self._task = asyncio.create_task(self._live(), name=f"mcp server {server.name}")
 
     @property
     def has_ended(self) -> bool:
-        """Whether it can take no calls any more."""
-        return self._ending.is_set() or self._task.done()
+        """Whether it takes no more calls."""
+        return self._ending.is_set() or self._task.done() or self._signs.child_ended
 
     async def opened(self) -> tuple[Tool, ...]:
-        """Wait until it is open; the server's tools.
+        """Wait until it is open, and return the server's tools.
 
         Raises:
             McpUnavailableError: the server did not start, does not answer or does not speak the protocol.
@@ -121,15 +110,14 @@ class Session:
         return await asyncio.shield(self._tools)
 
     async def close(self) -> None:
-        """End it and wait until nothing of it is left."""
+        """End it, and wait until the server's process is gone."""
         self._ending.set()
         await asyncio.shield(self._task)
 
-    async def call(self, tool: str, args: dict[str, JsonValue]) -> CallToolResult:
+    async def call(self, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
         """Call a tool within the time limit.
 
         Raises:
-            McpCallError: the call came to nothing; the session may have ended with it.
             McpLostError: the session has ended.
         """
         client, before = self._client, self._answers
@@ -138,35 +126,45 @@ class Session:
         try:
             with anyio.fail_after(self._limits.call_timeout_s):
                 result = await client.call_tool(tool, args)
-        except TimeoutError as error:
+        except TimeoutError:
             if self._answers == before:
-                self._ending.set()  # it has answered nobody meanwhile: it hangs
-            raise McpCallError("timeout") from error
+                self._ending.set()  # it answered no other call in that time either: it hangs
+            return McpAnswer(status="error", reason="timeout")
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED or self._signs.refused:
-                self._ending.set()
-                raise McpLostError(unsent=self._signs.refused) from error
-            self._answers += 1
-            if error.code == TOO_LARGE:
-                raise McpCallError("too_large") from error
-            if (pause_s := self._signs.taken_pause_s()) is not None:
-                raise McpCallError("rate_limited", error.message, pause_s) from error
-            raise McpCallError("refused", error.message) from error
-        except (ValueError, RuntimeError) as error:  # not a tool result, or not as the tool's own schema says
-            self._answers += 1
-            raise McpCallError("bad_answer") from error
+            return await self._failure(error)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
             self._ending.set()
             raise McpLostError(unsent=False) from error
+        except (ValueError, RuntimeError):  # not a tool result, or not as the tool's own schema says
+            self._answers += 1
+            return McpAnswer(status="error", reason="bad_answer")
         self._answers += 1
-        return result
+        return read_answer(result, self._limits.bytes_max)
+
+    async def _failure(self, error: MCPError) -> McpAnswer:
+        if TOO_LARGE in error.message:
+            self._answers += 1
+            return McpAnswer(status="error", reason="too_large")
+        if error.code == CONNECTION_CLOSED or self._signs.session_unknown:
+            await self.close()  # which shows why it ended
+            raise McpLostError(unsent=self._signs.session_unknown or self._unreachable) from error
+        self._answers += 1
+        if error.code == PARSE_ERROR:
+            return McpAnswer(status="error", reason="bad_answer")
+        pause_s, self._signs.pause_s = self._signs.pause_s, None
+        reason = "refused" if pause_s is None else "rate_limited"
+        text = error.message[:_ERROR_TEXT_MAX]
+        return McpAnswer(status="error", reason=reason, text=text, retry_after_s=pause_s)
 
     async def _live(self) -> None:
         problem = "it did not answer in time"
+        limits = self._limits
+        transport = connect(
+            self._server, timeout_s=limits.call_timeout_s, bytes_max=limits.message_bytes_max, signs=self._signs
+        )
         try:
-            with anyio.CancelScope(deadline=anyio.current_time() + self._limits.start_timeout_s) as limit:
-                async with contextlib.AsyncExitStack() as stack:
-                    client = await self._connected(stack)
+            with anyio.CancelScope(deadline=anyio.current_time() + limits.start_timeout_s) as limit:
+                async with Client(transport, client_info=_CLIENT, cache=None) as client:
                     tools = await _all_tools(client)
                     limit.deadline = math.inf
                     self._client = client
@@ -182,24 +180,10 @@ class Session:
             self._client = None
             self._ending.set()
             if not self._tools.done():
-                said = self._stderr.last_line()
+                said = self._signs.last_stderr_line()
                 detail = f"{problem}; it said: {said}" if said else problem
                 self._tools.set_exception(McpUnavailableError(f"MCP server {self._server.name!r}: {detail}"))
             log.info("mcp_session_ended", server=self._server.name)
-
-    async def _connected(self, stack: contextlib.AsyncExitStack) -> Client:
-        limits = self._limits
-        if isinstance(self._server, HttpServer):
-            client = http_client(
-                self._server, timeout_s=limits.call_timeout_s, bytes_max=limits.message_bytes_max, signs=self._signs
-            )
-            http = await stack.enter_async_context(client)
-            transport = streamable_http_client(
-                self._server.url, http_client=http, max_sse_event_size=limits.message_bytes_max
-            )
-            return await stack.enter_async_context(Client(transport, client_info=_CLIENT, cache=None))
-        process = open_process(self._server, limits.message_bytes_max, self._stderr, self._ending.set)
-        return await stack.enter_async_context(Client(process, client_info=_CLIENT, cache=None))
 
     def _described(self, error: BaseException) -> str:
         if isinstance(error, FileNotFoundError):
@@ -207,10 +191,12 @@ class Session:
         if isinstance(error, OSError):
             return f"it cannot be started or reached ({error.strerror or type(error).__name__})"
         if isinstance(error, MCPError):
-            status = f", HTTP {self._signs.status}: check url and headers" if self._signs.status else ""
+            status = self._signs.http_status
+            hint = f", HTTP {status}: check url and headers" if status else ""
             closed = error.code == CONNECTION_CLOSED
-            return f"it ended before it was ready{status}" if closed else f"it refused: {error.message}{status}"
+            return f"it ended before it was ready{hint}" if closed else f"it refused: {error.message}{hint}"
         if isinstance(error, httpx2.TransportError):
+            self._unreachable = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
             return f"it cannot be reached ({type(error).__name__}): check url"
         return f"it does not speak the protocol ({type(error).__name__})"
 

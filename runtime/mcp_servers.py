@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from agents.role import ROLE_NAMES
-from mcp_client.config import McpServer, McpSetupError, StdioServer
-from mcp_client.pool import opened, read_servers
+from mcp_client.config import McpServer, McpSetupError, StdioServer, read_servers
+from mcp_client.pool import open_pool
 from mcp_client.session import McpLimits
 from runtime.process import UserError
 from settings import Settings, environment_variables
@@ -41,7 +41,7 @@ async def answering_servers(settings: Settings, config: Path) -> list[tuple[str,
 
 async def _answering(server: McpServer, limits: McpLimits) -> tuple[str, bool, str]:
     try:
-        async with opened([server], limits) as pool:
+        async with open_pool([server], limits) as pool:
             count = len(pool.tools_for(server.roles[0]))
     except McpSetupError as error:
         return server.name, False, str(error)

@@ -14,13 +14,13 @@ import httpx2
 import pytest
 
 from mcp_client.config import HttpServer
-from mcp_client.pool import opened
+from mcp_client.pool import open_pool
 from search import SearchUnavailableError, SearxngSearch
 from settings import Settings
 from store.database import Database
 from store.tools import rate_limits
 from tests.http_server import Reply, Request, json_reply, serving
-from tests.mcp_client.mcp_worlds import LIMITS
+from tests.mcp_client.helpers import LIMITS
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
@@ -253,7 +253,7 @@ async def test_an_mcp_servers_limit_and_its_pause_hold_over_workers(
             HttpServer(name=name, roles=("discovery",), url=http.url, requests_per_minute=per_minute)
             for name, per_minute in (("free", 0), ("limited", PER_MINUTE))
         )
-        async with opened([free, limited], LIMITS) as pool:
+        async with open_pool([free, limited], LIMITS) as pool:
             one, other = (ToolGateway(each, demo_web, None, hasty, pool) for each in (database, other_database))
             asked = await one.call_mcp("free", "look", {"what": "acme"})
             assert (asked.status, asked.reason) == ("error", "rate_limited")

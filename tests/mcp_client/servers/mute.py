@@ -1,7 +1,6 @@
-"""A program that is configured as an MCP server and never becomes one.
+"""A program that never becomes an MCP server: ``python mute.py NOTE [TEXT]``.
 
-``python mute.py NOTE [TEXT]`` writes its process id and that of a child it starts to NOTE; with a text it says that on standard error
-and ends, otherwise it stays, and answers nothing.
+With TEXT it writes that to standard error and ends. Otherwise it writes its own and a child's process id to NOTE and hangs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real MCP server, made with the library's server side, whose tools do what a client has to survive.
+"""A real MCP server whose tools fail, hang, die and flood.
 
 ``python -m tests.mcp_client.servers.odd stdio`` or ``… http PORT``.
 """
@@ -9,7 +9,6 @@ import asyncio
 import os
 import sys
 import time
-from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -36,7 +35,7 @@ async def count(what: str) -> str:
 
 @server.tool()
 async def meet(calls: int) -> str:
-    """Answers only when so many calls are here at the same time; says how many there ever were."""
+    """Answers when so many calls are waiting; says how many ever waited."""
     _met["now"] += 1
     _met["most"] = max(_met.values())
     here = asyncio.Event()
@@ -46,7 +45,7 @@ async def meet(calls: int) -> str:
             each.set()
         _waiting.clear()
     await here.wait()
-    await asyncio.sleep(0.1)  # for one call too many to be seen
+    await asyncio.sleep(0.1)  # so that one call too many would be seen
     _met["now"] -= 1
     return f"process {os.getpid()} has met {_met['most']}"
 
@@ -65,14 +64,14 @@ async def die() -> str:
 
 @server.tool()
 async def hang() -> str:
-    """Stops the whole process, so that it answers nobody."""
-    time.sleep(3600)  # noqa: ASYNC251 - that it blocks is the point
+    """Blocks the whole process."""
+    time.sleep(3600)  # noqa: ASYNC251 - it is meant to block
     return ""
 
 
 @server.tool()
 async def think() -> str:
-    """Takes too long, and lets others be answered."""
+    """Takes too long without blocking other calls."""
     await asyncio.sleep(3600)
     return ""
 
@@ -91,25 +90,19 @@ async def failing() -> str:
 
 @server.tool()
 async def picture() -> CallToolResult:
-    """No words at all."""
+    """An image without text."""
     return CallToolResult(content=[ImageContent(type="image", data="AAAA", mime_type="image/png")])
 
 
 @server.tool(name="find.companies")
 async def find_companies(query: str) -> CallToolResult:
-    """Finds companies; has a name that no function can have."""
+    """Finds companies. Its name is not a valid function name."""
     text = (
         f"Results for {query}\x00\n\n"
         "Acme Homes\nhttp://acme.example/about\nManages 1,200 homes in Austin.\n\n"
         "Both: http://one.example/ and http://two.example/."
     )
     return CallToolResult(content=[TextContent(type="text", text=text)])
-
-
-@server.tool()
-async def schema(entry: dict[str, Any]) -> str:
-    """Takes any object."""
-    return f"got {sorted(entry)}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of MCP share: pools of real servers, and whether their processes are there."""
+"""Pools of real MCP servers for tests, and whether their processes still run."""
 
 from __future__ import annotations
 
@@ -14,32 +14,38 @@ import httpx2
 import psutil
 
 from mcp_client.answers import McpAnswer
-from mcp_client.config import StdioServer
+from mcp_client.config import HttpServer, StdioServer
 from mcp_client.pool import McpPool
 from mcp_client.session import McpLimits
 from tests.conftest import PROJECT
 
 LIMITS = McpLimits(start_timeout_s=60.0, call_timeout_s=30.0, bytes_max=100_000, calls_max=4, restarts_per_minute_max=2)
-_ODD = "tests.mcp_client.servers.odd"
 MUTE = str(Path(__file__).with_name("servers") / "mute.py")
-# A child gets no variable of ours, so it is told where the tests are.
+_ODD = "tests.mcp_client.servers.odd"
 ODD_ENTRY: dict[str, Any] = {
     "command": sys.executable,
     "args": ["-m", _ODD, "stdio"],
-    "env": {"PYTHONPATH": str(PROJECT)},
+    "env": {"PYTHONPATH": str(PROJECT)},  # a child inherits none of our variables
     "roles": ["discovery"],
 }
 
 
 def odd_server(**changes: Any) -> StdioServer:
     """The server whose tools misbehave, as a child process."""
-    fields = {"name": "odd", "command": sys.executable, "args": ("-m", _ODD, "stdio"), "roles": ("discovery",)}
-    return StdioServer.model_validate({**fields, "env": {"PYTHONPATH": str(PROJECT)}, **changes})
+    return StdioServer.model_validate({"name": "odd", **ODD_ENTRY, **changes})
+
+
+def stdio_server(name: str, command: str, *args: str) -> StdioServer:
+    return StdioServer(name=name, roles=("discovery",), command=command, args=args)
+
+
+def http_server(name: str, url: str, **fields: Any) -> HttpServer:
+    return HttpServer(name=name, roles=("discovery",), url=url, **fields)
 
 
 @asynccontextmanager
 async def odd_over_http(port: int) -> AsyncIterator[int]:
-    """The same server over HTTP; its process id. Killed at the end."""
+    """The same server over HTTP; yields its process id."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", _ODD, "http", str(port), cwd=PROJECT)
     try:
         await answering(f"http://127.0.0.1:{port}/", process)
@@ -51,7 +57,7 @@ async def odd_over_http(port: int) -> AsyncIterator[int]:
 
 
 async def answering(url: str, process: asyncio.subprocess.Process) -> None:
-    """Wait until a server that was just started answers, whatever it says."""
+    """Wait until a new server answers, with any status."""
     async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False) as http:
         while True:
             assert process.returncode is None, f"the server ended with {process.returncode}"
@@ -64,14 +70,13 @@ async def answering(url: str, process: asyncio.subprocess.Process) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 async def asked(pool: McpPool, tool: str, **args: Any) -> McpAnswer:
-    """A call of the odd server."""
+    """Call a tool of the odd server."""
     return await pool.call("odd", tool, args)
 
 
@@ -83,7 +88,7 @@ async def process_of(pool: McpPool) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process; one that has ended and was not waited for by a foreign parent does not count."""
+    """Whether a process runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""MCP tools where they are used: stored and cached like every result, offered to the roles that are configured, quoted as evidence."""
+"""MCP tools in use: cached like every result, offered to the configured roles, quoted as evidence."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from agents.role import ROLE_NAMES
 from agents.roles import company_research, discovery
 from domain.evidence import Citation
 from grounding.quotes import Grounder
-from mcp_client.config import StdioServer
-from mcp_client.pool import McpPool, opened
+from mcp_client.pool import McpPool, open_pool
 from runtime.process import UserError
 from search import SearchBackend
 from settings import Settings
@@ -29,7 +28,7 @@ from store.tools import tool_results
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, calls, says, scripted
 from tests.conftest import model_client
 from tests.http_server import html, serving
-from tests.mcp_client.mcp_worlds import LIMITS, ODD_ENTRY, is_running, odd_server, process_of
+from tests.mcp_client.helpers import LIMITS, ODD_ENTRY, is_running, odd_server, process_of, stdio_server
 from tests.store.rows import add_run
 from usecases.doctor import examine
 from web.fetch import WebClient
@@ -42,7 +41,7 @@ SEARCH = "find.companies"
 
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[McpPool]:
-    async with opened([odd_server()], LIMITS) as pool:
+    async with open_pool([odd_server()], LIMITS) as pool:
         yield pool
 
 
@@ -63,7 +62,7 @@ async def run_id(database: Database) -> UUID:
 async def runner_for(
     database: Database, mcp_gateway: ToolGateway, settings: Settings, pool: McpPool
 ) -> AsyncIterator[Callable[[Model], AgentRunner]]:
-    """Makes runners that ask a scripted model, with the pool's tools as a worker gives them."""
+    """Makes runners on a scripted model, with the pool's tools."""
     clients: list[openai.AsyncOpenAI] = []
 
     def made(model: Model) -> AgentRunner:
@@ -98,7 +97,7 @@ async def kept_s(database: Database, result_id: str) -> int:
     return int(row["kept_s"])
 
 
-async def test_f64_the_same_call_reaches_the_server_once(mcp_gateway: ToolGateway, database: Database) -> None:
+async def test_the_same_call_reaches_the_server_once(mcp_gateway: ToolGateway, database: Database) -> None:
     first = await mcp_gateway.call_mcp("odd", "count", {"what": "a"})
     assert await mcp_gateway.call_mcp("odd", "count", {"what": "a"}) == first
     other = await mcp_gateway.call_mcp("odd", "count", {"what": "b"})
@@ -107,7 +106,7 @@ async def test_f64_the_same_call_reaches_the_server_once(mcp_gateway: ToolGatewa
     assert await kept_s(database, first.result_id) == 24 * 3600
 
 
-async def test_f61_a_failure_of_the_tool_is_kept_a_short_time_and_one_of_the_server_not_at_all(
+async def test_tool_failures_are_cached_briefly_server_failures_never(
     mcp_gateway: ToolGateway, database: Database, settings: Settings, pool: McpPool
 ) -> None:
     failed = await mcp_gateway.call_mcp("odd", "failing", {})
@@ -120,9 +119,7 @@ async def test_f61_a_failure_of_the_tool_is_kept_a_short_time_and_one_of_the_ser
     assert await process_of(pool) != before
 
 
-async def test_f26_a_result_and_its_arguments_are_stored_whatever_stands_in_them(
-    mcp_gateway: ToolGateway, database: Database
-) -> None:
+async def test_unstorable_characters_are_removed(mcp_gateway: ToolGateway, database: Database) -> None:
     result = await mcp_gateway.call_mcp("odd", SEARCH, {"query": "a\x00b\ud800"})
     async with database.transaction() as conn:
         stored = (await tool_results.get_results(conn, [result.result_id]))[result.result_id]
@@ -131,7 +128,7 @@ async def test_f26_a_result_and_its_arguments_are_stored_whatever_stands_in_them
     assert "Results for ab\n" in stored.text
 
 
-async def test_the_words_of_a_result_are_evidence_with_the_address_they_belong_to(mcp_gateway: ToolGateway) -> None:
+async def test_the_text_of_a_result_is_evidence_with_its_address(mcp_gateway: ToolGateway) -> None:
     result = await mcp_gateway.call_mcp("odd", SEARCH, {"query": "Austin"})
     grounder = Grounder({result.result_id: result})
     proof = grounder.evidence(
@@ -140,12 +137,12 @@ async def test_the_words_of_a_result_are_evidence_with_the_address_they_belong_t
     assert proof is not None
     assert (proof.url, proof.quote) == ("http://acme.example/about", "Acme Homes")
     assert grounder.evidence("company", Citation(result_id=result.result_id, quote="Acme Houses")) is None
-    # What has to stand on a company's own page is not proven by what a server says of that page.
+    # Only a company's own page proves its units, not a server's text about that page.
     citation = Citation(result_id=result.result_id, quote="Manages 1,200 homes")
     assert grounder.evidence("units", citation, company_domains=frozenset({"acme.example"})) is None
 
 
-async def test_f41_a_role_is_offered_what_is_configured_for_it_and_another_cannot_call_it(
+async def test_only_the_configured_role_can_call_a_tool(
     database: Database,
     mcp_gateway: ToolGateway,
     settings: Settings,
@@ -168,7 +165,7 @@ async def test_f41_a_role_is_offered_what_is_configured_for_it_and_another_canno
     assert refused["reason"].startswith("no_such_tool")
 
 
-async def test_a_call_is_answered_with_a_result_that_can_be_cited_and_its_addresses_may_be_opened(
+async def test_a_result_can_be_cited_and_its_addresses_opened(
     database: Database,
     mcp_gateway: ToolGateway,
     settings: Settings,
@@ -187,7 +184,7 @@ async def test_a_call_is_answered_with_a_result_that_can_be_cited_and_its_addres
         answer = await model.run(run_id, role=discovery.ROLE, runner=runner_for(model))
         found, seen, unseen = model.tool_outputs()
         again = await model.run(run_id, role=discovery.ROLE, runner=runner_for(model))
-        assert model.bought == 3, "asked again, the stored turns and results say the same for nothing"
+        assert model.bought == 3, "a second run costs nothing: turns and results are stored"
     assert "Manages 1,200 homes" in found["text"]
     assert found["result_id"] in answer.results
     assert again.results.keys() == answer.results.keys()
@@ -196,7 +193,7 @@ async def test_a_call_is_answered_with_a_result_that_can_be_cited_and_its_addres
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '"x"', "{", '{"what": NaN}', '{"what": 1e999}', "[" * 5000])
-async def test_arguments_that_are_no_json_object_are_refused_and_reach_nobody(
+async def test_arguments_that_are_not_a_json_object_are_refused(
     arguments: str,
     database: Database,
     mcp_gateway: ToolGateway,
@@ -211,15 +208,15 @@ async def test_arguments_that_are_no_json_object_are_refused_and_reach_nobody(
     assert answer.results == {}
 
 
-async def test_a_page_read_by_the_reference_server_is_stored_under_its_address(
+async def test_a_page_from_the_fetch_server_keeps_its_address(
     database: Database, demo_web: WebClient, settings: Settings
 ) -> None:
-    args = ("-m", "mcp_server_fetch", "--ignore-robots-txt", "--allow-private-ips")
-    server = StdioServer(name="fetch", roles=("discovery",), command=sys.executable, args=args)
+    options = ("--ignore-robots-txt", "--allow-private-ips")
+    server = stdio_server("fetch", sys.executable, "-m", "mcp_server_fetch", *options)
     page = html("<title>Acme</title><p>Acme manages 1,200 homes in Austin.</p>")
-    async with serving(lambda request: page) as web, opened([server], LIMITS) as pool:
+    async with serving(lambda request: page) as web, open_pool([server], LIMITS) as pool:
         gateway = ToolGateway(database, demo_web, None, settings, pool)
-        # Raw: simplified, the page would go through a node program that this server looks for at each call.
+        # Raw, because simplifying a page needs node, which this server looks for at each call.
         asked: dict[str, JsonValue] = {"url": f"{web.url}/about", "raw": True}
         first = await gateway.call_mcp("fetch", "fetch", asked)
         assert await gateway.call_mcp("fetch", "fetch", asked) == first
@@ -243,11 +240,11 @@ def configured(settings: Settings, tmp_path: Path) -> Callable[[dict[str, Any]],
 
 
 def children() -> set[int]:
-    """Processes of the odd server that this one has started."""
+    """Process ids of the odd servers that this process started."""
     return {child.pid for child in psutil.Process().children() if "odd" in " ".join(child.cmdline())}
 
 
-async def test_f59_a_worker_opens_its_servers_and_ends_them_with_itself(
+async def test_a_worker_starts_and_ends_its_servers(
     configured: Callable[[dict[str, Any]], Settings], database_url: str
 ) -> None:
     before = children()
@@ -260,12 +257,12 @@ async def test_f59_a_worker_opens_its_servers_and_ends_them_with_itself(
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({**ODD_ENTRY, "comand": "x"}, "'comand' is not a key; did you mean 'command'"),
+        ({**ODD_ENTRY, "comand": "x"}, "'comand' is not a key of a stdio server; did you mean 'command'"),
         ({**ODD_ENTRY, "command": "no-such-command-at-all"}, "its command was not found"),
     ],
     ids=["broken file", "missing command"],
 )
-async def test_f59_a_worker_does_not_start_without_the_tools_it_was_given_and_doctor_says_why(
+async def test_a_worker_refuses_to_start_and_doctor_says_why(
     entry: dict[str, Any], said: str, configured: Callable[[dict[str, Any]], Settings], database_url: str
 ) -> None:
     with pytest.raises(UserError, match=said) as raised:
@@ -277,7 +274,7 @@ async def test_f59_a_worker_does_not_start_without_the_tools_it_was_given_and_do
     assert said in finding.detail
 
 
-async def test_doctor_shows_each_server_and_how_many_tools_it_has(
+async def test_doctor_shows_each_server_with_its_tool_count(
     configured: Callable[[dict[str, Any]], Settings],
 ) -> None:
     entry = {**ODD_ENTRY, "tools": ["who", "count"], "roles": ["discovery", "company_research"]}

@@ -1,7 +1,7 @@
-"""Against the protocol's reference server in TypeScript, started by npx as most are, over both transports.
+"""The protocol's reference server in TypeScript, started by npx, over both transports.
 
-It needs node and, the first time, npm's registry; without either these tests are skipped and say which is missing. (The reference
-server in Python, fetch, is in ``test_mcp_agents.py``.)
+Needs node and, the first time, npm's registry; without them the tests are skipped with the reason. The reference server
+in Python, ``mcp-server-fetch``, is in ``test_in_agents.py``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from contextlib import asynccontextmanager
 import psutil
 import pytest
 
-from mcp_client.config import HttpServer, StdioServer
-from mcp_client.pool import McpPool, opened
-from tests.mcp_client.mcp_worlds import LIMITS, answering, free_port, is_running
+from mcp_client.pool import McpPool, open_pool
+from tests.mcp_client.helpers import LIMITS, answering, free_port, http_server, is_running, stdio_server
 
 EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
 _DOWNLOAD_TIMEOUT_S = 100
@@ -27,7 +26,7 @@ _DOWNLOAD_TIMEOUT_S = 100
 
 @pytest.fixture(scope="session")
 def everything() -> tuple[str, ...]:
-    """Arguments with which npx starts the server; downloaded once, then npx's own cache has it."""
+    """The arguments of npx that start the server, once it is in npx's cache."""
     if shutil.which("npx") is None:
         pytest.skip("node is missing (npx): install node 20 or newer to run this test")
     fetched = ["npx", "--yes", "--prefer-offline", f"--package={EVERYTHING}", "--", "node", "--version"]
@@ -58,8 +57,7 @@ async def everything_over_http(everything: tuple[str, ...]) -> AsyncIterator[str
         await process.wait()
 
 
-async def sees_everything(pool: McpPool) -> None:
-    """The parts of the protocol that we use, as this server speaks them."""
+async def check_calls(pool: McpPool) -> None:
     tools = {tool.tool: tool for tool in pool.tools_for("discovery")}
     assert tools["echo"].input_schema["required"] == ["message"]
     assert (await pool.call("everything", "echo", {"message": "Grüße"})).text == "Echo: Grüße"
@@ -77,18 +75,18 @@ async def sees_everything(pool: McpPool) -> None:
     assert (await pool.call("everything", "echo", {"message": "still here"})).status == "ok"
 
 
-async def test_everything_over_stdio_by_npx_leaves_none_of_its_processes(everything: tuple[str, ...]) -> None:
-    server = StdioServer(name="everything", roles=("discovery",), command="npx", args=(*everything, "stdio"))
+async def test_over_stdio_no_process_of_npx_is_left(everything: tuple[str, ...]) -> None:
+    server = stdio_server("everything", "npx", *everything, "stdio")
     before = set(psutil.Process().children(recursive=True))
-    async with opened([server], LIMITS) as pool:
+    async with open_pool([server], LIMITS) as pool:
         started = set(psutil.Process().children(recursive=True)) - before
         assert len(started) > 1, "npx starts the server as a process of its own"
-        await sees_everything(pool)
+        await check_calls(pool)
     assert [process.pid for process in started if is_running(process.pid)] == []
 
 
-async def test_everything_over_streamable_http(everything: tuple[str, ...]) -> None:
+async def test_over_streamable_http(everything: tuple[str, ...]) -> None:
     async with everything_over_http(everything) as url:
-        server = HttpServer(name="everything", roles=("discovery",), url=url)
-        async with opened([server], LIMITS) as pool:
-            await sees_everything(pool)
+        server = http_server("everything", url)
+        async with open_pool([server], LIMITS) as pool:
+            await check_calls(pool)
