@@ -20,7 +20,6 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from activities.dependencies import DependencyActivities
 from activities.discovery import DiscoveryActivities
@@ -28,7 +27,10 @@ from activities.emails import EmailActivities
 from activities.export import ExportActivities
 from activities.heartbeats import HEARTBEAT_INTERVAL
 from activities.notify import NotifyActivities
+from activities.qualify import QualificationActivities
+from activities.research import ResearchActivities
 from activities.runs import RunActivities
+from activities.suppression import SuppressionActivities
 from activities.worker_shutdown import RescheduleOnShutdown
 from agents.loop import AgentRunner
 from agents.role import ROLE_NAMES
@@ -112,7 +114,7 @@ async def open_activities(
         discovery = DiscoveryActivities(database, gateway, runner, settings)
         hubspot_http = await stack.enter_async_context(hubspot.http_client())
         crm = hubspot.hubspot_client(settings, hubspot_http)
-        companies = CompanyActivities(database, gateway, runner, settings, crm)
+        research = ResearchActivities(database, gateway, runner, settings)
         contacts = ContactActivities(database, gateway, runner, settings)
         mail_domains = MailDomains(system_resolver()) if settings.mail_dns else None
         yield (
@@ -126,16 +128,16 @@ async def open_activities(
                 runs.record_refused_decision,
                 runs.finish_run,
                 discovery.fail_search_task,
-                companies.qualify_company,
-                companies.fail_company,
-                companies.recheck_suppression,
+                QualificationActivities(database, gateway, settings, crm).qualify_company,
+                runs.fail_company,
+                SuppressionActivities(database, settings, crm).recheck_suppression,
                 DependencyActivities(database, model, settings, http, crm).check_dependencies,
                 EmailActivities(database, mail_domains).verify_emails,
                 contacts.select_contacts,
                 ExportActivities(database).export_run,
                 NotifyActivities(database, settings).notify_requester,
             ],
-            [discovery.discover, companies.research_company, contacts.find_contacts],
+            [discovery.discover, research.research_company, contacts.find_contacts],
         )
 
 

@@ -1,30 +1,32 @@
-"""The steps that find a company's decision makers and settle which of them are delivered."""
+"""Find a company's decision makers, and select those to deliver."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 from temporalio import activity
 
 from activities.attempts import is_last_attempt
-from activities.companies import company_input, own_domains
+from activities.company import agent_call_subject, company_for_agent, end_company, own_domains, short_of_contacts
 from activities.heartbeats import heartbeating
-from agents.loop import AgentRunner
+from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import contact_research
 from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
 from agents.site_pages import CONTACT_PAGES, choose_pages
 from domain.activity_io import CompanyInput, CompanyOutcome
+from domain.company.criteria_verdicts import CriteriaResult
 from domain.company.status import CompanyStatus, ReasonCode
-from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX, better_proven, select_contacts
+from domain.contact import contact_selection
+from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX, better_proven
 from domain.contact.email_verification import without_verification
 from domain.contact.person import Person, person_key
 from grounding.contact_facts import proven_people
 from settings import Settings
 from store.companies import companies, contacts, research_cache
-from store.companies.companies import CompanyRow
+from store.companies.companies import CompanyRow, SitePageRef
 from store.companies.research_cache import CachedPerson
-from store.database import Database
+from store.database import Connection, Database
 from store.delivery import completeness, export_rows
 from store.erasure import forgotten
 from store.runs import audit, runs
@@ -45,138 +47,82 @@ class ContactActivities:
 
     @activity.defn
     async def find_contacts(self, params: CompanyInput) -> CompanyOutcome:
-        """An agent names people; code keeps those that are proven. ``contacts`` counts all stored for the company.
+        """Store the people whom an agent names with proof. ``contacts`` counts all stored for the company.
 
-        People whom any run has proven lately are taken as they are, once: the agent is asked where too few of them can be delivered,
-        at once or after their addresses were verified. Of what is found again, the claim that proves more is kept.
+        Fresh people of any run are reused in the first attempt if there are enough of them. Safe to run twice: the
+        agent's turns are stored as they arrive, and of two claims about a person the one that proves more is kept.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``), the site did, while attempts are
-                left (``SiteUnavailableError``), or our own pace left no time for it (``HostBusyError``).
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
+                company's site did not answer, and attempts are left; ``HostBusyError``: our rate limit left no time.
         """
+        request = params.request
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, params.company.company_id)
-            if company.status is not CompanyStatus.FOUND:
-                # It has ended, perhaps since it was forgotten: nothing is bought for it.
+            if company.status is not CompanyStatus.FOUND:  # it has ended, perhaps it was forgotten: buy nothing
                 return CompanyOutcome(status=company.status, reason=company.reason)
             research = await companies.get_research(conn, company.company_id)
-            if params.contacts_attempt > 1:  # too few could be delivered: whoever is at hand has just been settled
-                reused = []
-                at_hand = await contacts.list_people(conn, company.company_id)
-            else:
-                reused = await research_cache.find_fresh_people(
+            # An earlier attempt may have begun to ask: then the cached people are those it has found itself.
+            role = contact_research.ROLE.name
+            has_asked = (await runs.spend_on(conn, company.run_id, agent_call_subject(params), role)).model_calls > 0
+            cached: list[CachedPerson] = []
+            if params.contacts_attempt == 1:
+                cached = await research_cache.find_fresh_people(
                     conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
                 )
-                at_hand = [each.person for each in reused]
-            # By an earlier attempt of this step, perhaps: then these are the people that it has found itself.
-            begun = await runs.spend_on(conn, company.run_id, _subject(params), contact_research.ROLE.name)
-        people = {person_key(person.full_name): person for person in at_hand}
-        selected, _ = select_contacts([*people.values()], params.request.contacts_max)
-        if reused and not begun.model_calls and len(selected) >= params.request.contacts_min:
-            return await self._reused(company, reused)
-        pages = research.pages if research else ()
-        task = {
-            "task": "contact_research",
-            "company": company_input(company),
-            "known_pages": [page.model_dump() for page in pages],
-            "contacts_max": params.request.contacts_max,
-            "look_beyond_own_site": params.contacts_attempt > 1,
-        }
+                known = [each.person for each in cached]
+            else:  # too few could be delivered
+                known = await contacts.list_people(conn, company.company_id)
+        if cached and not has_asked:
+            selected, _ = contact_selection.select_contacts(known, request.contacts_max)
+            if len(selected) >= request.contacts_min:
+                return await self._reuse(company, cached)
         with heartbeating() as on_turn:
-            answer = await self._runner.run(
-                contact_research.ROLE,
-                company.run_id,
-                _subject(params),
-                task,
-                allowed_urls=[page.url for page in pages],
-                preload_urls=await choose_pages(
-                    self._gateway,
-                    [page.url for page in pages],
-                    CONTACT_PAGES,
-                    own_domains(company),
-                    is_last_attempt=is_last_attempt(),
-                ),
-                on_turn=on_turn,
-            )
+            answer = await self._ask(params, company, research.pages if research else (), on_turn)
             if answer.interruption is not None:
                 return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
-            found: list[Person] = []
-            dropped: dict[str, int] = {}
-            if isinstance(answer.output, ContactsOutput):
-                reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
-                found, dropped = await asyncio.to_thread(
-                    proven_people,
-                    answer.output,
-                    answer.results,
-                    own_domains(company),
-                    frozenset(reading.office_phones),
-                    (company.name,),
-                )
+            found, dropped = await self._prove(company, answer)
         async with self._database.transaction() as conn:
-            allowed = await forgotten.not_forgotten(conn, own_domains(company), [*people.values(), *found])
-            found = [person for person in found if person in allowed]
-            people = {key: person for key, person in people.items() if person in allowed}
-            for person in found:
-                key = person_key(person.full_name)
-                people[key] = better_proven(people[key], person) if key in people else person
-            kept = [without_verification(people[person_key(person.full_name)]) for person in found]
-            await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
-            if not await forgotten.domains_among(conn, own_domains(company)):  # since this step has begun
-                await research_cache.cache_people(
-                    conn, company.company_id, kept, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
-                )
+            people = await _store(conn, company, known, found)
             attempt = f"find {params.retry_round}.{params.contacts_attempt}"
             await completeness.save_contacts_dropped(conn, company.company_id, attempt, dropped)
-        log.info(
-            "contacts_found", company=str(company.company_id), stop=answer.stop, people=len(people), dropped=dropped
-        )
-        return CompanyOutcome(contacts=len(people), spend=answer.spend)
+        log.info("contacts_found", company=str(company.company_id), stop=answer.stop, people=people, dropped=dropped)
+        return CompanyOutcome(contacts=people, spend=answer.spend)
 
     @activity.defn
     async def select_contacts(self, params: CompanyInput) -> CompanyOutcome:
-        """Select who is delivered; the company is complete when there are enough, and ends short of contacts
-        after the last attempt. ``contacts`` counts the selected.
-        """
-        async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, params.company.company_id)
-            if company.status is not CompanyStatus.FOUND:
-                # By this step before its worker died, or since it was forgotten: tell the workflow what stands.
-                settled = await export_rows.contacts_selected(conn, [company.company_id])
-                return CompanyOutcome(status=company.status, reason=company.reason, contacts=settled)
-            people = await contacts.list_people(conn, params.company.company_id)
-            selected, drops = select_contacts(people, params.request.contacts_max)
-            await contacts.set_selection(conn, params.company.company_id, selected)
-            left_out = {f"contact:{reason.value}": count for reason, count in drops.items()}
-            await completeness.save_contacts_dropped(conn, params.company.company_id, "settle", left_out)
-            enough = len(selected) >= params.request.contacts_min
-            if not enough and params.contacts_attempt < CONTACT_ATTEMPTS_MAX:
-                return CompanyOutcome(contacts=len(selected))
-            if enough:
-                status, reason = CompanyStatus.COMPLETE, ReasonCode.COMPLETE
-            else:
-                status, reason = CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT
-            detail = "" if enough else f"{len(selected)} of {params.request.contacts_min} contacts"
-            await companies.end_company(conn, params.company.company_id, status, reason, detail)
-            await audit.record(
-                conn,
-                params.request.run_id,
-                f"company_{status.value}",
-                f"{params.company.company_id}/{reason}",
-                company_id=params.company.company_id,
-                detail={
-                    "reason": reason,
-                    "contacts": len(selected),
-                    "left_out": {k.value: n for k, n in drops.items()},
-                },
-            )
-        log.info("company_ended", company=str(params.company.company_id), status=status.value, reason=reason.value)
-        return CompanyOutcome(status=status, reason=reason, contacts=len(selected))
+        """Select who is delivered. ``contacts`` counts them.
 
-    async def _reused(self, company: CompanyRow, reused: Sequence[CachedPerson]) -> CompanyOutcome:
-        """Store people known from before for the run. They stay as old as they are, so that they are refreshed in time."""
-        oldest = min(each.found_at for each in reused).isoformat()
+        The company is complete if there are enough. After the last attempt it ends short of contacts. Safe to run twice.
+        """
+        request, company_id = params.request, params.company.company_id
         async with self._database.transaction() as conn:
-            people = await forgotten.not_forgotten(conn, own_domains(company), [each.person for each in reused])
+            company = await companies.get_company(conn, company_id)
+            if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten
+                count = await export_rows.contacts_selected(conn, [company_id])
+                return CompanyOutcome(status=company.status, reason=company.reason, contacts=count)
+            people = await contacts.list_people(conn, company_id)
+            selected, drops = contact_selection.select_contacts(people, request.contacts_max)
+            await contacts.set_selection(conn, company_id, selected)
+            left_out = {reason.value: count for reason, count in drops.items()}
+            await completeness.save_contacts_dropped(
+                conn, company_id, "settle", {f"contact:{reason}": count for reason, count in left_out.items()}
+            )
+            if len(selected) >= request.contacts_min:
+                decided = CriteriaResult(status=CompanyStatus.COMPLETE, reason=ReasonCode.COMPLETE)
+            elif params.contacts_attempt < CONTACT_ATTEMPTS_MAX:
+                return CompanyOutcome(contacts=len(selected))
+            else:
+                decided = short_of_contacts(len(selected), request.contacts_min)
+            detail = {"reason": decided.reason, "contacts": len(selected), "left_out": left_out}
+            outcome = await end_company(conn, company, decided, audit_detail=detail)
+        return outcome.model_copy(update={"contacts": len(selected)})
+
+    async def _reuse(self, company: CompanyRow, cached: Sequence[CachedPerson]) -> CompanyOutcome:
+        """Store cached people for the run. They keep their age, so that they are refreshed in time."""
+        oldest = min(each.found_at for each in cached).isoformat()
+        async with self._database.transaction() as conn:
+            people = await forgotten.not_forgotten(conn, own_domains(company), [each.person for each in cached])
             await contacts.save_people(conn, company.run_id, company.company_id, people)
             await audit.record(
                 conn,
@@ -184,11 +130,65 @@ class ContactActivities:
                 "contacts_reused",
                 str(company.company_id),
                 company_id=company.company_id,
-                detail={"people": len(reused), "oldest_found_at": oldest},
+                detail={"people": len(cached), "oldest_found_at": oldest},
             )
-        log.info("contacts_reused", company=str(company.company_id), people=len(reused), oldest_found_at=oldest)
-        return CompanyOutcome(contacts=len(reused))
+        log.info("contacts_reused", company=str(company.company_id), people=len(cached), oldest_found_at=oldest)
+        return CompanyOutcome(contacts=len(cached))
+
+    async def _ask(
+        self,
+        params: CompanyInput,
+        company: CompanyRow,
+        pages: Sequence[SitePageRef],
+        on_turn: Callable[[int], None],
+    ) -> AgentAnswer:
+        seen = [page.url for page in pages]
+        return await self._runner.run(
+            contact_research.ROLE,
+            company.run_id,
+            agent_call_subject(params),
+            {
+                "task": "contact_research",
+                "company": company_for_agent(company),
+                "known_pages": [page.model_dump() for page in pages],
+                "contacts_max": params.request.contacts_max,
+                "look_beyond_own_site": params.contacts_attempt > 1,
+            },
+            allowed_urls=seen,
+            preload_urls=await choose_pages(
+                self._gateway, seen, CONTACT_PAGES, own_domains(company), is_last_attempt=is_last_attempt()
+            ),
+            on_turn=on_turn,
+        )
+
+    async def _prove(self, company: CompanyRow, answer: AgentAnswer) -> tuple[list[Person], dict[str, int]]:
+        """People with proof, and how many claims were dropped by reason."""
+        if not isinstance(answer.output, ContactsOutput):
+            return [], {}
+        reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
+        return await asyncio.to_thread(
+            proven_people,
+            answer.output,
+            answer.results,
+            own_domains(company),
+            frozenset(reading.office_phones),
+            (company.name,),
+        )
 
 
-def _subject(params: CompanyInput) -> str:
-    return f"company {params.company.company_id} round {params.retry_round}"
+async def _store(conn: Connection, company: CompanyRow, known: Sequence[Person], found: Sequence[Person]) -> int:
+    """Store known and found people, except forgotten ones, and cache those found; returns how many are stored."""
+    domains = own_domains(company)
+    known = await forgotten.not_forgotten(conn, domains, known)
+    found = await forgotten.not_forgotten(conn, domains, found)
+    people = {person_key(person.full_name): person for person in known}
+    for person in found:
+        key = person_key(person.full_name)
+        people[key] = better_proven(people[key], person) if key in people else person
+    await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
+    if not await forgotten.domains_among(conn, domains):  # since this activity began
+        fresh = [without_verification(people[person_key(person.full_name)]) for person in found]
+        await research_cache.cache_people(
+            conn, company.company_id, fresh, version=CONTACTS_VERSION, found_at=datetime.now(UTC)
+        )
+    return len(people)

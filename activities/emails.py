@@ -3,7 +3,7 @@
 import structlog
 from temporalio import activity
 
-from activities.companies import own_domains
+from activities.company import own_domains
 from activities.heartbeats import heartbeating
 from domain.activity_io import CompanyInput
 from domain.contact.email_verification import published_domains, verify_addresses

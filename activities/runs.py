@@ -5,11 +5,13 @@ from datetime import datetime
 import structlog
 from temporalio import activity
 
+from activities.company import end_company
 from activities.questions import options_for
 from activities.stored_candidates import wanted_of
 from domain.activity_io import (
     CompanyBatch,
     CompanyBatchInput,
+    CompanyInput,
     DecisionInput,
     FinishInput,
     FinishResult,
@@ -20,6 +22,8 @@ from domain.activity_io import (
     SearchTaskBatch,
     SearchTaskBatchInput,
 )
+from domain.company.criteria_verdicts import CriteriaResult
+from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.selection import selection_digest
 from domain.request.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus
@@ -83,6 +87,13 @@ class RunActivities:
             refs, cursor = await companies.list_open_after(conn, params.run_id, params.cursor, params.limit)
             remaining = await companies.count_open_after(conn, params.run_id, cursor)
         return CompanyBatch(companies=tuple(refs), cursor=cursor, remaining=remaining)
+
+    @activity.defn
+    async def fail_company(self, params: CompanyInput) -> None:
+        """End a company whose activity failed for good, so that the run goes on without it."""
+        decided = CriteriaResult(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
+        async with self._database.transaction() as conn:
+            await end_company(conn, await companies.get_company(conn, params.company.company_id), decided)
 
     @activity.defn
     async def record_state(self, params: RunStateInput) -> None:

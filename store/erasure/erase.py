@@ -159,7 +159,7 @@ _OF_PERSON = """
     OR lower(contact_candidates.person->>'email') = %(email)s
 """
 _KNOWN_PERSON = "(domain, person_key) IN (SELECT * FROM unnest(%(domains)s::text[], %(people)s::text[]))"
-# That it was complete has to be known: its run counts it until its last gate (activities/companies.py, recheck_suppression).
+# That it was complete has to be known: its run counts it until its last gate (activities/suppression.py, recheck_suppression).
 _TELL = """
     INSERT INTO audit_events (event_key, run_id, company_id, event, actor, detail)
     SELECT run_id || '/company_forgotten/' || company_id, run_id, company_id, 'company_forgotten', 'command line',

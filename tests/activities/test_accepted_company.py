@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
+from activities.qualify import QualificationActivities
+from activities.research import ResearchActivities
 from agents.loop import AgentRunner
 from cli.accept import accept_company
 from domain.activity_io import CompanyInput, CompanyRef
@@ -39,7 +40,8 @@ class Steps:
 
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        self.companies = CompanyActivities(database, gateway, runner, settings)
+        self.qualify_company = QualificationActivities(database, gateway, settings).qualify_company
+        self.research_company = ResearchActivities(database, gateway, runner, settings).research_company
         self.contacts = ContactActivities(database, gateway, runner, settings)
         self.environment = step_environment()
         self.request: RunRequest
@@ -74,15 +76,15 @@ async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_m
 ) -> None:
     params = await steps.found()
     run = steps.environment.run
-    turned_away = await run(steps.companies.qualify_company, params)
+    turned_away = await run(steps.qualify_company, params)
     assert (turned_away.status, turned_away.reason) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
 
     await steps.accept(params)
 
-    assert not (await run(steps.companies.qualify_company, params)).is_over
-    assert not (await run(steps.companies.research_company, params)).is_over
+    assert not (await run(steps.qualify_company, params)).is_over
+    assert not (await run(steps.research_company, params)).is_over
     assert not (await run(steps.contacts.find_contacts, params)).is_over
-    twin = await run(steps.companies.qualify_company, await steps.found(position=1))
+    twin = await run(steps.qualify_company, await steps.found(position=1))
     assert twin.status is CompanyStatus.DUPLICATE
     settled = await run(steps.contacts.select_contacts, params)
     assert settled.status is CompanyStatus.COMPLETE
@@ -106,7 +108,7 @@ async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_m
 
 async def test_f68_an_accepted_company_that_is_suppressed_is_not_delivered(steps: Steps, database: Database) -> None:
     params = await steps.found()
-    await steps.environment.run(steps.companies.qualify_company, params)
+    await steps.environment.run(steps.qualify_company, params)
     await steps.accept(params)
     async with database.transaction() as conn:
         company = await companies.get_company(conn, params.company.company_id)
@@ -114,6 +116,6 @@ async def test_f68_an_accepted_company_that_is_suppressed_is_not_delivered(steps
             conn, [Suppression(domain=company.domain, reason="do_not_contact", source="list.csv")]
         )
 
-    outcome = await steps.environment.run(steps.companies.qualify_company, params)
+    outcome = await steps.environment.run(steps.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED

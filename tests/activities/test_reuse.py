@@ -10,12 +10,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
-import openai
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
+from activities.research import ResearchActivities
 from domain.activity_io import CompanyInput, Spend
 from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria, parse_criteria
@@ -74,13 +73,11 @@ class Office:
         return params
 
     async def qualify(self, params: CompanyInput) -> None:
-        async with openai.AsyncOpenAI(api_key="unused") as nobody:
-            runner = AgentRunner(nobody, self.gateway, self.database, self.settings)
-            steps = CompanyActivities(self.database, self.gateway, runner, self.settings)
-            self.qualified_as = (await steps.qualify_company(params)).status
+        steps = QualificationActivities(self.database, self.gateway, self.settings)
+        self.qualified_as = (await steps.qualify_company(params)).status
 
     async def research(self, model: Model, params: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
-        steps = CompanyActivities(self.database, self.gateway, model.new_worker(), self.settings)
+        steps = ResearchActivities(self.database, self.gateway, model.new_worker(), self.settings)
         outcome = await step_environment().run(steps.research_company, params)
         assert outcome.status is status
         return outcome.spend

@@ -11,12 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import openai
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
 from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef
 from domain.company.facts import CompanyFacts
 from domain.company.status import CompanyStatus, ReasonCode
@@ -104,8 +102,8 @@ async def params(database: Database) -> CompanyInput:
 async def qualify(
     database: Database, settings: Settings, web: Web, params: CompanyInput, attempt: int
 ) -> CompanyOutcome:
-    async with new_worker(database, settings, web) as gateway, openai.AsyncOpenAI(api_key="unused") as nobody:
-        steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
+    async with new_worker(database, settings, web) as gateway:
+        steps = QualificationActivities(database, gateway, settings)
         return await run(steps.qualify_company, params, attempt)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import openai
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
+from activities.research import ResearchActivities
 from domain.activity_io import CompanyInput
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import parse_criteria
@@ -64,9 +63,8 @@ async def qualified(database: Database, gateway: ToolGateway, settings: Settings
         await companies.insert_candidate(conn, run.run_id, None, 0, candidate("Acme Homes", url=SITE))
         [ref], _ = await companies.list_open_after(conn, run.run_id, 0, 1)
     params = CompanyInput(request=request, company=ref)
-    async with openai.AsyncOpenAI(api_key="unused") as nobody:
-        steps = CompanyActivities(database, gateway, AgentRunner(nobody, gateway, database, settings), settings)
-        outcome = await step_environment().run(steps.qualify_company, params)
+    steps = QualificationActivities(database, gateway, settings)
+    outcome = await step_environment().run(steps.qualify_company, params)
     assert outcome.status is CompanyStatus.FOUND
     return params
 
@@ -87,7 +85,7 @@ async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
         "company_type": {"value": "single_family", "citation": {"result_id": home, "quote": TYPE}}
     }
     async with scripted(database, gateway, settings, says(answer)) as model:
-        steps = CompanyActivities(database, gateway, model.new_worker(), settings)
+        steps = ResearchActivities(database, gateway, model.new_worker(), settings)
         outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.spend.model_calls, model.bought) == (CompanyStatus.FOUND, 1, 1)
         assert list(shown(model, 0)) == ["/", "/about", "/rentals"]
@@ -99,7 +97,7 @@ async def test_an_unknown_criterion_is_asked_about_once_more_with_the_pages_that
 ) -> None:
     params = await qualified(database, gateway, settings, units_min=100)
     async with scripted(database, gateway, settings, says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as model:
-        steps = CompanyActivities(database, gateway, model.new_worker(), settings)
+        steps = ResearchActivities(database, gateway, model.new_worker(), settings)
         outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
         assert model.bought == 2, "one more question, not two"
@@ -114,7 +112,7 @@ async def test_a_company_that_has_ended_is_never_researched(
     async with database.transaction() as conn:
         await companies.end_company(conn, params.company.company_id, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
     async with scripted(database, gateway, settings) as model:
-        steps = CompanyActivities(database, gateway, model.new_worker(), settings)
+        steps = ResearchActivities(database, gateway, model.new_worker(), settings)
         outcome = await step_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason, model.bought) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET, 0)
 

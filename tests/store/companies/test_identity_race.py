@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-import openai
-
-from activities.companies import CompanyActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
 from domain.activity_io import CompanyInput
 from domain.company.status import CompanyStatus
 from domain.request.criteria import Criteria
@@ -42,14 +39,12 @@ async def test_f75_twins_by_name_and_city_qualified_at_once_leave_one_company(
             named = candidate("Lone Star Rentals LLC", key=host, url=f"http://{host}/")
             await companies.insert_candidate(conn, request.run_id, None, number, named)
         refs, _ = await companies.list_open_after(conn, request.run_id, 0, 10)
-    async with serving(_sites) as proxy, openai.AsyncOpenAI(api_key="unused") as model:
+    async with serving(_sites) as proxy:
         web = WebClient(proxy=proxy.url, timeout_s=5, bytes_max=100_000)
         workers = []
         for _ in refs:
             gateway = ToolGateway(database, web, None, settings)
-            workers.append(
-                CompanyActivities(database, gateway, AgentRunner(model, gateway, database, settings), settings)
-            )
+            workers.append(QualificationActivities(database, gateway, settings))
         outcomes = await asyncio.gather(
             *(
                 worker.qualify_company(CompanyInput(request=request, company=ref))

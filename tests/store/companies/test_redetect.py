@@ -16,8 +16,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
-from activities.companies import CompanyActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
 from cli.redetect import Redetection, redetect_command, redetect_companies
 from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.status import CompanyStatus, ReasonCode
@@ -47,7 +46,7 @@ NONE_SEEN = {"pms_status": "none", "pms": None, "pms_slug": None, "pms_reason": 
 class Stored:
     """The test's database with a run in it, whose companies were qualified from their pages on the demo web."""
 
-    def __init__(self, conn: Connection, steps: CompanyActivities, request: RunRequest) -> None:
+    def __init__(self, conn: Connection, steps: QualificationActivities, request: RunRequest) -> None:
         self.conn = conn
         self.steps = steps
         self.request = request
@@ -81,12 +80,12 @@ class Stored:
 
 
 @pytest.fixture
-async def stored(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> Any:
+async def stored(database: Database, gateway: ToolGateway, settings: Settings) -> Any:
     assert settings.database_url is not None
     async with one_connection(settings.database_url.get_secret_value()) as conn:
         await conn.set_autocommit(True)
         request = await add_run(conn)
-        yield Stored(conn, CompanyActivities(database, gateway, runner, settings), request)
+        yield Stored(conn, QualificationActivities(database, gateway, settings), request)
 
 
 async def test_what_the_present_rules_have_judged_stays_as_it_is_and_nothing_is_fetched(

@@ -12,8 +12,8 @@ import pytest
 from psycopg.errors import UndefinedTable
 from temporalio.testing import ActivityEnvironment
 
-from activities.companies import CompanyActivities
-from agents.loop import AgentRunner
+from activities.qualify import QualificationActivities
+from activities.suppression import SuppressionActivities
 from domain.activity_io import CompanyInput, CompanyRef, SuppressionCheckInput
 from domain.company.facts import CompanyFacts
 from domain.company.places import Place
@@ -54,8 +54,13 @@ def on_list(
 
 
 @pytest.fixture
-def gate(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> CompanyActivities:
-    return CompanyActivities(database, gateway, runner, settings)
+def qualification(database: Database, gateway: ToolGateway, settings: Settings) -> QualificationActivities:
+    return QualificationActivities(database, gateway, settings)
+
+
+@pytest.fixture
+def last_check(database: Database, settings: Settings) -> SuppressionActivities:
+    return SuppressionActivities(database, settings)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_
 
 @pytest.mark.parametrize("listed", ["domain", "portal_host", "name_and_state", "request"])
 async def test_f71_a_found_company_that_is_on_the_list_ends_suppressed_before_any_model_is_paid(
-    database: Database, gate: CompanyActivities, listed: str
+    database: Database, qualification: QualificationActivities, listed: str
 ) -> None:
     assert SITE.domain is not None
     entries = {
@@ -198,30 +203,32 @@ async def test_f71_a_found_company_that_is_on_the_list_ends_suppressed_before_an
             criteria = request.criteria.model_copy(update={"suppress_domains": (SITE.domain,)})
             params = params.model_copy(update={"request": request.model_copy(update={"criteria": criteria})})
 
-    outcome = await gate.qualify_company(params)
+    outcome = await qualification.qualify_company(params)
 
     assert (outcome.status, outcome.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
     assert outcome.spend.model_calls == 0
 
 
-async def test_a_found_company_that_is_not_on_the_list_goes_on(database: Database, gate: CompanyActivities) -> None:
+async def test_a_found_company_that_is_not_on_the_list_goes_on(
+    database: Database, qualification: QualificationActivities
+) -> None:
     _, params = await _found(database)
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [on_list("someone-else.example"), on_list(name=SITE.name, state="AK")])
 
-    outcome = await gate.qualify_company(params)
+    outcome = await qualification.qualify_company(params)
 
     assert outcome.status is CompanyStatus.FOUND, outcome
 
 
 async def test_f68_f69_a_list_that_cannot_be_read_holds_a_found_company_back(
-    database: Database, gate: CompanyActivities
+    database: Database, qualification: QualificationActivities
 ) -> None:
     _, params = await _found(database)
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await gate.qualify_company(params)
+        await qualification.qualify_company(params)
 
     async with database.transaction() as conn:
         company = await companies.get_company(conn, params.company.company_id)
@@ -230,13 +237,13 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_a_found_company_back(
 
 
 async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
-    database: Database, gate: CompanyActivities
+    database: Database, last_check: SuppressionActivities
 ) -> None:
     request, _ = await _complete_company(database, CompanyFacts())
     await _hide_the_list(database)
 
     with pytest.raises(UndefinedTable):
-        await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
+        await ActivityEnvironment().run(last_check.recheck_suppression, SuppressionCheckInput(request=request))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +258,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
     ids=["domain", "alias", "portal_host", "name_and_office_state", "contacted_meanwhile"],
 )
 async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_the_export(
-    database: Database, gate: CompanyActivities, entry: Suppression
+    database: Database, last_check: SuppressionActivities, entry: Suppression
 ) -> None:
     portal = Evidence(result_id="r1", url="http://acme.example/", quote="https://acme.managebuilding.com/Resident/")
     facts = facts_in(Place(city="Austin", state="TX")).model_copy(
@@ -259,12 +266,12 @@ async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_t
     )
     request, company_id = await _complete_company(database, facts)
     assert (
-        await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
+        await ActivityEnvironment().run(last_check.recheck_suppression, SuppressionCheckInput(request=request))
     ).companies == ()
 
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [entry])
-    taken = await ActivityEnvironment().run(gate.recheck_suppression, SuppressionCheckInput(request=request))
+    taken = await ActivityEnvironment().run(last_check.recheck_suppression, SuppressionCheckInput(request=request))
 
     assert [ref.company_id for ref in taken.companies] == [company_id]
     async with database.transaction() as conn:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.discovery import DiscoveryActivities
+from activities.qualify import QualificationActivities
+from activities.suppression import SuppressionActivities
 from agents.loop import AgentRunner
 from cli.forget import subject_of
 from domain.activity_io import CompanyInput, SearchTaskInput, SuppressionCheckInput
@@ -295,7 +296,8 @@ class Steps:
 
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self.database, self.gateway = database, gateway
-        self.companies = CompanyActivities(database, gateway, runner, settings)
+        self.qualification = QualificationActivities(database, gateway, settings)
+        self.suppression = SuppressionActivities(database, settings)
         self.discovery = DiscoveryActivities(database, gateway, runner, settings)
 
 
@@ -318,7 +320,7 @@ async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_no
     request = await add_run(conn)
     params = await company_step(conn, request, "http://acme.example/")
 
-    outcome = await step_environment().run(steps.companies.qualify_company, params)
+    outcome = await step_environment().run(steps.qualification.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED
     assert set(await tables_with(conn, ACME_TRACES)) == {"suppression_domains"}
@@ -357,14 +359,14 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
     params = SuppressionCheckInput(request=whole.request)
-    taken_back = await step_environment().run(steps.companies.recheck_suppression, params)
+    taken_back = await step_environment().run(steps.suppression.recheck_suppression, params)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
     put_anew = step_environment()
     put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
-    again = await put_anew.run(steps.companies.recheck_suppression, params)
+    again = await put_anew.run(steps.suppression.recheck_suppression, params)
     assert again == taken_back, "run again, the same check says the same"
     following = params.model_copy(update={"check": 1})
-    assert (await step_environment().run(steps.companies.recheck_suppression, following)).companies == ()
+    assert (await step_environment().run(steps.suppression.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
@@ -374,7 +376,7 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
     taken_back = await step_environment().run(
-        steps.companies.recheck_suppression, SuppressionCheckInput(request=whole.request)
+        steps.suppression.recheck_suppression, SuppressionCheckInput(request=whole.request)
     )
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
 

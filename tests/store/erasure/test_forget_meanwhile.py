@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from activities.companies import CompanyActivities
+from activities.qualify import QualificationActivities
+from activities.research import ResearchActivities
 from domain.activity_io import CompanyInput
 from domain.company.facts import CompanyFacts
 from domain.company.status import CompanyStatus
@@ -137,12 +138,13 @@ async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_a
         web = WebClient(proxy=proxy.url, timeout_s=20, bytes_max=100_000)
         gateway = ToolGateway(database, web, None, settings)
         async with scripted(database, gateway, settings, opens(TEAM), says(EMPTY_RESEARCH)) as model:
-            steps = CompanyActivities(database, gateway, model.new_worker(), settings)
+            qualification = QualificationActivities(database, gateway, settings)
+            research = ResearchActivities(database, gateway, model.new_worker(), settings)
             params = await found(conn, await add_run(conn))
-            assert (await step_environment().run(steps.qualify_company, params)).status is CompanyStatus.FOUND
+            assert (await step_environment().run(qualification.qualify_company, params)).status is CompanyStatus.FOUND
             acme.on_team_page = lambda: forget(conn, "acme.example")
 
-            outcome = await step_environment().run(steps.research_company, params)
+            outcome = await step_environment().run(research.research_company, params)
         await web.close()
 
     assert (outcome.status, outcome.spend.model_calls) == (CompanyStatus.SUPPRESSED, 2)

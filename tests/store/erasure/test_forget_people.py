@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from activities.companies import CompanyActivities
 from activities.contacts import ContactActivities
 from activities.emails import EmailActivities
 from activities.export import ExportActivities
 from activities.runs import RunActivities
+from activities.suppression import SuppressionActivities
 from agents.loop import AgentRunner
 from cli.forget import subject_of
 from domain.activity_io import (
@@ -96,7 +96,7 @@ class AboutToEnd:
     request: RunRequest
     acme: UUID
     spare: UUID
-    gate: CompanyActivities
+    gate: SuppressionActivities
     ends: RunActivities
 
     async def ask_gate(self, check: int) -> SuppressionCheckResult:
@@ -133,7 +133,7 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
     assert settled.status is CompanyStatus.SUPPRESSED, "what stands is told, and not written over"
     assert (
         await run(
-            CompanyActivities(database, gateway, runner, settings).recheck_suppression,
+            SuppressionActivities(database, settings).recheck_suppression,
             SuppressionCheckInput(request=request),
         )
     ).companies == ()
@@ -162,18 +162,18 @@ async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_peop
     assert (found.status, found.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
     cursor = await conn.execute("SELECT 1 FROM agent_turns")
     assert await cursor.fetchall() == []
-    ending = CompanyActivities(database, gateway, runner, settings)
+    ending = RunActivities(database, settings)
     await step_environment().run(ending.fail_company, params)
     assert (await companies.get_company(conn, params.company.company_id)).status is CompanyStatus.SUPPRESSED
 
 
 async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_run(
-    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
+    conn: Connection, database: Database, settings: Settings
 ) -> None:
     request = await add_run(conn, target=1)
     params = await add_acme(conn, request, *TWO)
     company_id = params.company.company_id
-    gate = CompanyActivities(database, gateway, runner, settings)
+    gate = SuppressionActivities(database, settings)
     run = step_environment().run
     async with conn.transaction():
         await complete(conn, company_id)
@@ -217,9 +217,7 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
 
 
 @pytest.fixture
-async def about_to_end(
-    conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
-) -> AsyncIterator[AboutToEnd]:
+async def about_to_end(conn: Connection, database: Database, settings: Settings) -> AsyncIterator[AboutToEnd]:
     """A run of one company that has just passed its last gate, with another one that is complete and was not needed."""
     request = await add_run(conn, target=1, contacts_min=2)
     acme = (await add_acme(conn, request, *TWO)).company.company_id
@@ -231,7 +229,7 @@ async def about_to_end(
         for company_id, people in ((acme, TWO), (spare, OTHERS)):
             await contacts.set_selection(conn, company_id, list(people))
             await complete(conn, company_id)
-    gate = CompanyActivities(database, gateway, runner, settings)
+    gate = SuppressionActivities(database, settings)
     yield AboutToEnd(request, acme, spare, gate, RunActivities(database, settings))
 
 

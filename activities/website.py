@@ -16,7 +16,7 @@ from web.gateway import ToolGateway
 _HITS_TRIED_MAX = 4
 
 
-async def find_own_site(
+async def find_website(
     gateway: ToolGateway, company: CompanyRow, *, is_last_attempt: bool = False
 ) -> SiteReading | None:
     """The company's own site as read (perhaps with a problem), or None when none can be found.
@@ -36,10 +36,10 @@ async def find_own_site(
         moved_to = reading.domain
         if moved_to is not None and excluded_site_kind(moved_to) is None and portal_account(reading.website) is None:
             return reading
-    return await _searched(gateway, company, is_last_attempt)
+    return await _search(gateway, company, is_last_attempt)
 
 
-async def _searched(gateway: ToolGateway, company: CompanyRow, is_last_attempt: bool) -> SiteReading | None:
+async def _search(gateway: ToolGateway, company: CompanyRow, is_last_attempt: bool) -> SiteReading | None:
     place = " ".join(part for part in (company.city, company.state) if part)
     search = await gateway.search_web(f"{company.name} {place}".strip())
     tried: set[str] = set()

@@ -20,8 +20,7 @@ from pydantic import BaseModel, SecretStr
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.companies import CompanyActivities
-from activities.suppression_gate import KnownAs, SuppressionGate, known_as
+from activities.suppression import CompanyIdentifiers, SuppressionActivities, SuppressionCheck, identifiers_of
 from agents.loop import AgentRunner
 from crm.hubspot import HubSpotCompanies, http_client
 from domain.activity_io import SuppressionCheckInput
@@ -48,7 +47,7 @@ STATES = ["TX", "OH", "AK"]
 class Case(BaseModel):
     """A company, the lists, and the moment at which the database goes away (None: it stays)."""
 
-    company: KnownAs
+    company: CompanyIdentifiers
     requested: tuple[str, ...]
     listed: tuple[Suppression, ...]
     dies: str | None
@@ -77,7 +76,9 @@ _entries = st.builds(
 )
 _cases = st.builds(
     Case,
-    company=st.builds(KnownAs, name=st.sampled_from(NAMES), domains=_some(DOMAINS, 3), states=_some(STATES, 2)),
+    company=st.builds(
+        CompanyIdentifiers, name=st.sampled_from(NAMES), domains=_some(DOMAINS, 3), states=_some(STATES, 2)
+    ),
     requested=_some(DOMAINS, 1),
     listed=st.lists(_entries, max_size=4, unique_by=lambda entry: entry.entry_key).map(tuple),
     dies=st.sampled_from([None, None, "before", "within"]),
@@ -91,7 +92,7 @@ def is_suppressed(case: Case) -> bool:
     return bool(set(company.domains) & set(case.requested)) or any(_names(entry, company) for entry in case.listed)
 
 
-def _names(entry: Suppression, company: KnownAs) -> bool:
+def _names(entry: Suppression, company: CompanyIdentifiers) -> bool:
     if entry.reason == "contacted" and entry.contacted_at and entry.contacted_at < NOW - timedelta(days=90):
         return False
     by_name = entry.name is not None and _plain(entry.name) == _plain(company.name) and entry.state in company.states
@@ -109,7 +110,7 @@ def _plain(name: str) -> str:
 async def test_f68_f69_no_suppressed_company_passes_at_whatever_moment_the_list_goes_away(
     plain_environment: None, database_url: str, database: Database, case: Case
 ) -> None:
-    gate = SuppressionGate(Settings(_env_file=None))
+    gate = SuppressionCheck(Settings(_env_file=None))
     async with database.transaction() as conn:
         await conn.execute("DELETE FROM suppression_domains")
         await suppressions.upsert(conn, case.listed)
@@ -152,7 +153,7 @@ async def test_f70_a_company_is_asked_for_by_all_that_it_is_known_by(database: D
         await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", ["acme-old.example"])
         company = await companies.get_company(conn, company_id)
 
-    known = known_as(company, facts, ("read-just-now.example",))
+    known = identifiers_of(company, facts, ("read-just-now.example",))
 
     assert known.domains == ("acme-old.example", "acme.example", "acme.managebuilding.com", "read-just-now.example")
     assert known.states == ("OK", "TX")
@@ -177,12 +178,12 @@ async def test_f70_a_company_is_known_by_its_own_portal_whatever_proves_it(
         request = await add_run(conn)
         company = await companies.get_company(conn, await add_company(conn, request.run_id, "Acme"))
 
-    known = known_as(company, facts)
+    known = identifiers_of(company, facts)
 
     assert set(known.domains) - {company.domain} == ({host} if host else set())
 
 
-ACME = KnownAs(
+ACME = CompanyIdentifiers(
     name="Acme",
     domains=("acme.com", "acme.managebuilding.com", "app.propertyware.com", "www.acme.com", "www.facebook.com"),
     states=("TX",),
@@ -192,10 +193,10 @@ ACME = KnownAs(
 @asynccontextmanager
 async def gate_with_hubspot(
     answer: Callable[[Request], Reply],
-) -> AsyncIterator[tuple[SuppressionGate, HubSpotCompanies, HttpServer]]:
+) -> AsyncIterator[tuple[SuppressionCheck, HubSpotCompanies, HttpServer]]:
     async with serving(answer) as server, http_client() as http:
         hubspot = HubSpotCompanies(http, server.url, SecretStr("pat-secret"), requests_per_s=1_000)
-        yield SuppressionGate(Settings(_env_file=None), hubspot), hubspot, server
+        yield SuppressionCheck(Settings(_env_file=None), hubspot), hubspot, server
 
 
 def customer(domain: str) -> Reply:
@@ -206,7 +207,7 @@ async def test_hubspot_stands_behind_the_same_gate_and_is_asked_once(
     plain_environment: None, database: Database
 ) -> None:
     async with gate_with_hubspot(lambda _: customer("acme.com")) as (gate, _, server):
-        await gate.prepare([ACME])
+        await gate.prefetch([ACME])
         async with database.transaction() as conn:
             assert await gate.reason(conn, ACME, ()) == "customer"
     [asked] = server.requests
@@ -243,7 +244,7 @@ async def test_f69_while_hubspot_cannot_be_read_nobody_passes_and_the_run_asks(
 ) -> None:
     async with gate_with_hubspot(lambda _: reply) as (gate, _, _):
         with pytest.raises(ApplicationError) as prepared:
-            await gate.prepare([ACME])
+            await gate.prefetch([ACME])
         async with database.transaction() as conn:
             with pytest.raises(ApplicationError) as asked:
                 await gate.reason(conn, ACME, ())
@@ -259,7 +260,7 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
 ) -> None:
     request = await _complete(database, "a.com", "b.com", "c.com")
     async with gate_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
-        activities = CompanyActivities(database, gateway, runner, settings, hubspot)
+        activities = SuppressionActivities(database, settings, hubspot)
         taken = await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     assert [ref.position for ref in taken.companies] == [1]
     assert len(server.requests) == 1
@@ -271,7 +272,7 @@ async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
 ) -> None:
     request = await _complete(database, "a.com")
     async with gate_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
-        activities = CompanyActivities(database, gateway, runner, settings, hubspot)
+        activities = SuppressionActivities(database, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
             await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.

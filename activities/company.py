@@ -1,0 +1,86 @@
+"""What the activities on one company share: how agents are told of it, and how it ends."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from domain.activity_io import CompanyInput, CompanyOutcome, Spend
+from domain.company.criteria_verdicts import CriteriaResult
+from domain.company.hosts import registrable_domain
+from domain.company.status import CompanyStatus, ReasonCode
+from store.companies import companies
+from store.companies.companies import CompanyRow
+from store.database import Connection
+from store.erasure import erase
+from store.runs import audit
+
+log = structlog.get_logger()
+
+FORGOTTEN = "forgotten"
+
+
+def own_domains(company: CompanyRow) -> frozenset[str]:
+    """Registrable domains of the company's own sites."""
+    names = (company.domain, *company.aliases)
+    return frozenset(domain for name in names if name and (domain := registrable_domain(name)))
+
+
+def company_for_agent(company: CompanyRow) -> dict[str, object]:
+    """What an agent is told about a company."""
+    return {name: getattr(company, name) for name in ("name", "website", "domain", "city", "state")}
+
+
+def agent_call_subject(params: CompanyInput) -> str:
+    """The key under which an agent's turns on a company are stored. A new retry round asks again."""
+    return f"company {params.company.company_id} round {params.retry_round}"
+
+
+async def end_company(
+    conn: Connection,
+    company: CompanyRow,
+    decided: CriteriaResult,
+    *,
+    duplicate_of: UUID | None = None,
+    spend: Spend | None = None,
+    audit_detail: dict[str, Any] | None = None,
+) -> CompanyOutcome:
+    """Store a company's end with its audit event. Safe to run twice: the event's key is the company and the reason."""
+    status, reason = decided.status, decided.reason
+    await companies.end_company(conn, company.company_id, status, reason, decided.detail, duplicate_of)
+    await audit.record(
+        conn,
+        company.run_id,
+        f"company_{status.value}",
+        f"{company.company_id}/{reason}",
+        company_id=company.company_id,
+        detail=audit_detail or {"reason": reason, "detail": decided.detail},
+    )
+    log.info("company_ended", company=str(company.company_id), status=status.value, reason=reason)
+    return CompanyOutcome(status=status, reason=reason, spend=spend or Spend())
+
+
+async def end_unless_found(
+    conn: Connection, company: CompanyRow, decided: CriteriaResult, spend: Spend | None = None
+) -> CompanyOutcome:
+    """Store the end that the criteria call for, unless a person has accepted the company despite them."""
+    if decided.status is CompanyStatus.FOUND or company.accepted_by is not None:
+        return CompanyOutcome(spend=spend or Spend())
+    return await end_company(conn, company, decided, spend=spend)
+
+
+async def end_forgotten_company(conn: Connection, company: CompanyRow, spend: Spend | None = None) -> CompanyOutcome:
+    """End a company that was forgotten and erase everything stored about it."""
+    await erase.empty_company(conn, company.company_id)
+    return await end_company(conn, company, suppressed(FORGOTTEN), spend=spend)
+
+
+def suppressed(reason: str) -> CriteriaResult:
+    """The end of a company that the suppression check names, and on which list."""
+    return CriteriaResult(status=CompanyStatus.SUPPRESSED, reason=ReasonCode.SUPPRESSED, detail=reason)
+
+
+def short_of_contacts(selected: int, wanted: int) -> CriteriaResult:
+    """The end of a company with fewer contacts than the request wants."""
+    detail = f"{selected} of {wanted} contacts"
+    return CriteriaResult(status=CompanyStatus.REJECTED, reason=ReasonCode.CONTACTS_SHORT, detail=detail)

@@ -1,0 +1,174 @@
+"""Qualify a company: everything that code can settle from its website before a model is paid."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.attempts import is_last_attempt
+from activities.company import FORGOTTEN, end_company, end_forgotten_company, end_unless_found, suppressed
+from activities.heartbeats import heartbeating
+from activities.suppression import SuppressionCheck, identifiers_of
+from activities.website import find_website
+from crm.hubspot import HubSpotCompanies
+from domain.activity_io import CompanyInput, CompanyOutcome
+from domain.company.criteria_verdicts import (
+    SETTLED_BEFORE_RESEARCH,
+    CriteriaResult,
+    Verdict,
+    combine_verdicts,
+    grade_for_criteria,
+    judge_criteria,
+)
+from domain.company.facts import CompanyFacts
+from domain.company.hosts import registrable_domain
+from domain.company.icp import IcpResult
+from domain.company.identity import IdentityKeys
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.request.criteria import Criteria
+from pms.facts import ReadPage, apply_detection
+from settings import Settings
+from store.companies import companies
+from store.companies.companies import CompanyRow, ResearchRow, SitePageRef
+from store.companies.research_cache import cache_site
+from store.database import Connection, Database
+from store.erasure import forgotten
+from web.company_site import SiteReading
+from web.gateway import ToolGateway
+
+
+class QualificationActivities:
+    """Find a company's website, check it for suppression and duplicates, and judge place and software."""
+
+    def __init__(
+        self, database: Database, gateway: ToolGateway, settings: Settings, hubspot: HubSpotCompanies | None = None
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._suppression = SuppressionCheck(settings, hubspot)
+
+    @activity.defn
+    async def qualify_company(self, params: CompanyInput) -> CompanyOutcome:
+        """Store the company's site, identity and first verdicts, or its end.
+
+        Safe to run twice: pages come from the cache, identity keys are claimed once, and the end is overwritten.
+
+        Raises:
+            ApplicationError: ``SiteUnavailableError``: a site did not answer, and attempts are left;
+                ``HostBusyError``: our rate limit left no time for the site.
+        """
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, params.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+        if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it
+            return CompanyOutcome(status=company.status, reason=company.reason)
+        with heartbeating():
+            reading = await find_website(self._gateway, company, is_last_attempt=is_last_attempt())
+        async with self._database.transaction() as conn:
+            if await forgotten.domains_among(conn, _domains_read(company, reading)):
+                return await end_forgotten_company(conn, company)
+            if reading is None or reading.domain is None or reading.problem is not None:
+                return await end_company(conn, company, _unusable(reading))
+        judged = _judge(params.request.criteria, reading, research)
+        identifiers = identifiers_of(company, judged.facts, _site_hosts(reading))
+        with heartbeating():
+            await self._suppression.prefetch([identifiers])
+        async with self._database.transaction() as conn:
+            # Facts are stored with the identity: a twin is recognised by its name and the city in its facts.
+            await companies.lock_run(conn, company.run_id)
+            reason = await self._suppression.reason(conn, identifiers, params.request.criteria.suppress_domains)
+            if reason == FORGOTTEN:
+                return await end_forgotten_company(conn, company)
+            await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
+            if reason is not None:
+                await _cache_site(conn, company, judged)  # also of a company that is never delivered
+                return await end_company(conn, company, suppressed(reason))
+            identity = _identity(company, reading, judged.facts)
+            owner = await companies.claim_identity(conn, company.run_id, company.company_id, identity)
+            if owner is not None:
+                decided = CriteriaResult(status=CompanyStatus.DUPLICATE, reason=ReasonCode.DUPLICATE, detail=str(owner))
+                return await end_company(conn, company, decided, duplicate_of=owner)
+            await _store(conn, company, judged)
+            early = tuple(verdict for verdict in judged.verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
+            return await end_unless_found(
+                conn, company, combine_verdicts(params.request.criteria, early, None, final=True)
+            )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the website says. ``facts`` are those to judge: the site's, or what an earlier round has researched."""
+
+    site: CompanyFacts
+    facts: CompanyFacts
+    pages: tuple[SitePageRef, ...]
+    icp: IcpResult | None
+    verdicts: tuple[Verdict, ...]
+    researched: ResearchRow | None
+
+
+def _judge(criteria: Criteria, reading: SiteReading, research: ResearchRow | None) -> _Judged:
+    places = reading.places()
+    site = apply_detection(
+        CompanyFacts(
+            places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
+        ),
+        reading.detection,
+        [ReadPage(page.result_id, str(page.payload["url"]), page.final_url) for page in reading.pages],
+    )
+    pages = tuple(SitePageRef(url=page.final_url, title=str(page.payload["title"])) for page in reading.pages)
+    researched = research if research is not None and research.researched else None
+    facts = researched.facts if researched else site
+    icp = grade_for_criteria(criteria, facts) if researched else None
+    return _Judged(site, facts, pages, icp, judge_criteria(criteria, facts, icp), researched)
+
+
+async def _store(conn: Connection, company: CompanyRow, judged: _Judged) -> None:
+    await companies.save_research(
+        conn,
+        company.run_id,
+        company.company_id,
+        judged.facts,
+        judged.verdicts,
+        judged.icp,
+        pages=judged.researched.pages if judged.researched else judged.pages,
+        dropped=None,
+        researched=judged.researched is not None,
+    )
+    await _cache_site(conn, company, judged)
+
+
+async def _cache_site(conn: Connection, company: CompanyRow, judged: _Judged) -> None:
+    await cache_site(conn, company.company_id, judged.site, judged.pages, datetime.now(UTC))
+
+
+def _unusable(reading: SiteReading | None) -> CriteriaResult:
+    if reading is None or reading.domain is None:
+        return CriteriaResult(status=CompanyStatus.REJECTED, reason=ReasonCode.NO_OWN_DOMAIN)
+    reason = ReasonCode.SITE_BLOCKED if reading.problem == "blocked" else ReasonCode.SITE_DEAD
+    return CriteriaResult(status=CompanyStatus.REJECTED, reason=reason, detail=reading.detail)
+
+
+def _domains_read(company: CompanyRow, reading: SiteReading | None) -> set[str]:
+    """Domains of the company's link and of the site that it leads to."""
+    link = registrable_domain(company.url) if company.url else None
+    return {*identifiers_of(company, CompanyFacts(), (link or "",)).domains, *(_site_hosts(reading) if reading else ())}
+
+
+def _site_hosts(reading: SiteReading) -> tuple[str, ...]:
+    """Hosts that a site shows to be the company's: its own domains, and those of its software's portals."""
+    hosts = (signal.host for signal in reading.detection.signals)
+    return (reading.domain or "", *reading.aliases, *hosts)
+
+
+def _identity(company: CompanyRow, reading: SiteReading, facts: CompanyFacts) -> IdentityKeys:
+    account = f"{facts.pms}:{facts.pms_slug}" if facts.pms and facts.pms_slug else None
+    place = facts.places[0] if facts.places else None
+    return IdentityKeys(
+        domains=tuple(sorted({domain for domain in (reading.domain, *reading.aliases, *company.aliases) if domain})),
+        portal_accounts=(account,) if account else (),
+        phones=reading.office_phones[:1],
+        name=company.name,
+        city=place.city if place else None,
+        state=place.state if place else None,
+    )

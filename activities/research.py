@@ -1,0 +1,199 @@
+"""Research a company: reuse what is known or ask an agent, prove its claims, judge the company and store the result."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+from temporalio import activity
+
+from activities.attempts import is_last_attempt
+from activities.company import (
+    agent_call_subject,
+    company_for_agent,
+    end_company,
+    end_forgotten_company,
+    end_unless_found,
+    own_domains,
+)
+from activities.heartbeats import heartbeating
+from agents.loop import AgentAnswer, AgentRunner
+from agents.roles import company_research
+from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
+from agents.site_pages import RESEARCH_PAGES, choose_pages
+from domain.activity_io import CompanyInput, CompanyOutcome, Spend
+from domain.company.criteria_verdicts import CriteriaResult, combine_verdicts, grade_for_criteria, judge_criteria
+from domain.company.facts import CompanyFacts
+from domain.company.icp import grade_icp
+from domain.company.status import CompanyStatus, ReasonCode
+from domain.request.criteria import Criteria
+from grounding.company_facts import proven_facts
+from grounding.follow_up import follow_up_rule, missing_fields
+from settings import Settings
+from store.companies import companies
+from store.companies.companies import CompanyRow, ResearchRow, SitePageRef
+from store.companies.research_cache import CachedResearch, cache_research, find_fresh_research, lacks_researched_facts
+from store.database import Connection, Database
+from store.erasure import forgotten
+from store.runs import audit, runs
+from web.gateway import ToolGateway
+
+log = structlog.get_logger()
+
+
+class ResearchActivities:
+    """What a company is and manages, from its pages."""
+
+    def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._runner = runner
+        self._settings = settings
+
+    @activity.defn
+    async def research_company(self, params: CompanyInput) -> CompanyOutcome:
+        """Store facts, grade and verdicts of a company, and what the criteria make of it.
+
+        Fresh research of any run is reused, except places and software: those are always as just read. Safe to run
+        twice: the agent's turns are stored as they arrive, and the newest facts replace earlier ones.
+
+        Raises:
+            ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
+                company's site did not answer, and attempts are left.
+        """
+        criteria = params.request.criteria
+        loaded = await self._load(params)
+        company, research, cached = loaded.company, loaded.research, loaded.cached
+        if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten: buy nothing
+            return CompanyOutcome(status=company.status, reason=company.reason, spend=loaded.spent)
+        if research.researched:
+            found = _Findings(research.facts, loaded.spent)
+        elif cached is not None and not _has_new_questions(criteria, cached, research.facts):
+            found = _Findings(cached.beside(research.facts), reused=cached)
+        else:
+            answer = await self._ask(params, company, research)
+            if answer.interruption is not None:
+                return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
+            if not isinstance(answer.output, ResearchOutput):
+                decided = CriteriaResult(status=CompanyStatus.FAILED, reason=ReasonCode.NO_RESEARCH, detail=answer.stop)
+                async with self._database.transaction() as conn:
+                    return await end_company(conn, company, decided, spend=answer.spend)
+            found = _proven(company, research, cached, answer, answer.output)
+        return await self._judge_and_store(criteria, company, research.pages, found)
+
+    async def _load(self, params: CompanyInput) -> "_Loaded":
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, params.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+            if research is None:
+                raise LookupError(f"company {company.company_id} has not been qualified")
+            cached = await find_fresh_research(
+                conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
+            )
+            spent = Spend()
+            if activity.info().attempt > 1:  # an earlier attempt may have bought this and not told the run
+                role = company_research.ROLE.name
+                spent = await runs.spend_on(conn, company.run_id, agent_call_subject(params), role)
+        return _Loaded(company, research, cached, spent)
+
+    async def _ask(self, params: CompanyInput, company: CompanyRow, research: ResearchRow) -> AgentAnswer:
+        seen, own = [page.url for page in research.pages], own_domains(company)
+        with heartbeating() as on_turn:
+            preload = await choose_pages(self._gateway, seen, RESEARCH_PAGES, own, is_last_attempt=is_last_attempt())
+            return await self._runner.run(
+                company_research.ROLE,
+                company.run_id,
+                agent_call_subject(params),
+                {
+                    "task": "company_research",
+                    "company": company_for_agent(company),
+                    "known_pages": [page.model_dump() for page in research.pages],
+                    "wanted": list(ResearchOutput.model_fields),
+                },
+                allowed_urls=seen,
+                preload_urls=preload,
+                follow_up=follow_up_rule(params.request.criteria, research.facts, own),
+                on_turn=on_turn,
+            )
+
+    async def _judge_and_store(
+        self, criteria: Criteria, company: CompanyRow, pages: tuple[SitePageRef, ...], found: "_Findings"
+    ) -> CompanyOutcome:
+        icp = grade_for_criteria(criteria, found.facts)
+        verdicts = judge_criteria(criteria, found.facts, icp)
+        async with self._database.transaction() as conn:
+            if await forgotten.domains_among(conn, own_domains(company)):  # since this activity began
+                return await end_forgotten_company(conn, company, found.spend)
+            await companies.save_research(
+                conn,
+                company.run_id,
+                company.company_id,
+                found.facts,
+                verdicts,
+                icp,
+                pages=pages,
+                dropped=found.dropped,
+                researched=True,
+            )
+            if found.reused is not None:
+                await _record_reuse(conn, company, found.reused)
+            elif found.is_new:
+                await cache_research(
+                    conn,
+                    company.company_id,
+                    found.facts,
+                    grade_icp(found.facts),  # without this request's criteria
+                    version=RESEARCH_VERSION,
+                    researched_at=datetime.now(UTC),
+                    missing_fields=missing_fields(criteria, found.facts),
+                )
+            return await end_unless_found(
+                conn, company, combine_verdicts(criteria, verdicts, icp, final=True), found.spend
+            )
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    company: CompanyRow
+    research: ResearchRow
+    cached: CachedResearch | None
+    spent: Spend  # by earlier attempts of this activity; stored turns count even if the run was never told
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """A company's facts and where they come from.
+
+    Attributes:
+        dropped: claims that were not proven, by field and reason. None: no agent was asked.
+        is_new: an agent's answer proved something. One that proves nothing is not cached, so the next run asks again.
+    """
+
+    facts: CompanyFacts
+    spend: Spend = field(default_factory=Spend)
+    dropped: dict[str, int] | None = None
+    reused: CachedResearch | None = None
+    is_new: bool = False
+
+
+def _proven(
+    company: CompanyRow,
+    research: ResearchRow,
+    cached: CachedResearch | None,
+    answer: AgentAnswer,
+    output: ResearchOutput,
+) -> _Findings:
+    facts, dropped = proven_facts(research.facts, output, answer.results, own_domains(company))
+    is_new = not lacks_researched_facts(facts)
+    return _Findings(cached.below(facts) if cached else facts, answer.spend, dropped, is_new=is_new)
+
+
+def _has_new_questions(criteria: Criteria, cached: CachedResearch, site: CompanyFacts) -> bool:
+    """Whether the criteria need a fact that is unknown, and that no earlier request has asked the pages for."""
+    return not set(missing_fields(criteria, cached.beside(site))) <= set(cached.missing_fields)
+
+
+async def _record_reuse(conn: Connection, company: CompanyRow, reused: CachedResearch) -> None:
+    detail = {"researched_at": reused.researched_at.isoformat()}
+    key = str(company.company_id)
+    await audit.record(conn, company.run_id, "research_reused", key, company_id=company.company_id, detail=detail)
+    log.info("research_reused", company=key, **detail)
