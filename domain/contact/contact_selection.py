@@ -1,16 +1,31 @@
-"""Which people of a company are delivered as contacts, in which order."""
+"""Which people of a company are delivered as contacts, and in which order (docs/domain.md, "Contact")."""
 
+from collections import Counter
 from enum import StrEnum
 
 from domain.contact.email_address import EmailStatus
-from domain.contact.person import Person, is_named_person, is_reachable, person_key
+from domain.contact.person import Person, is_named_person, person_key
 from domain.contact.title_levels import TitleLevel, rank_title
 
-CONTACT_ATTEMPTS_MAX = 2  # bounded, then another company takes its place (LESSONS F12)
+CONTACT_ATTEMPTS_MAX = 2  # after this, another company takes its place
+
+# The points are ours: level up to 50, reach up to 35, evidence up to 15.
+_LEVEL_POINTS = {
+    TitleLevel.OWNER: 50,
+    TitleLevel.DIRECTOR: 42,
+    TitleLevel.OPERATIONS: 36,
+    TitleLevel.MANAGER: 28,
+    TitleLevel.OFFICE: 18,
+}
+_OTHER_LEVEL_POINTS = 8
+_EMAIL_POINTS = {EmailStatus.PUBLISHED: 25, EmailStatus.PROVIDER_VERIFIED: 22, EmailStatus.INFERRED: 12}
+_OTHER_EMAIL_POINTS = 5
+_LINKEDIN_POINTS = 10
+_OWN_EVIDENCE_POINTS, _OTHER_EVIDENCE_POINTS = 15, 8
 
 
 class ContactDrop(StrEnum):
-    """Why a named person is not a contact; counted per company."""
+    """Why a person is not delivered; counted per company."""
 
     NOT_NAMED = "not_named"
     NOT_A_DECISION_MAKER = "not_a_decision_maker"
@@ -18,53 +33,41 @@ class ContactDrop(StrEnum):
     BEYOND_MAXIMUM = "beyond_maximum"
 
 
-def quality_score(person: Person) -> int:
-    """0 to 100: level (up to 50), reach (up to 35: published email 25, inferred 12, LinkedIn 10), evidence (15).
-
-    The figures are ours; DOMAIN only says "from level, reach and evidence".
-    """
-    level = {
-        TitleLevel.OWNER: 50,
-        TitleLevel.DIRECTOR: 42,
-        TitleLevel.OPERATIONS: 36,
-        TitleLevel.MANAGER: 28,
-        TitleLevel.OFFICE: 18,
-    }
-    points = level.get(rank_title(person.title).level, 8)
-    if person.deliverable_email:
-        by_status = {EmailStatus.PUBLISHED: 25, EmailStatus.PROVIDER_VERIFIED: 22, EmailStatus.INFERRED: 12}
-        points += by_status.get(person.email_status, 5)
-    points += 10 if person.linkedin_url else 0
-    # The evidence of an inferred address is other people's.
-    has_own_proof = person.email_evidence and person.deliverable_email and person.email_basis is None
-    points += 15 if has_own_proof or person.linkedin_evidence else 8
-    return min(points, 100)
-
-
 def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Person], dict[ContactDrop, int]]:
-    """The people to deliver, best level first, and how many were left out and why.
+    """The people to deliver, and how many were dropped for which reason.
 
-    Order: level, then quality, then name, so that the same people give the same selection.
+    Ordered by level, then quality, then name, so the result does not depend on the order of ``people``.
     """
-    drops: dict[ContactDrop, int] = {}
+    drops: Counter[ContactDrop] = Counter()
     kept: dict[str, Person] = {}
     for person in people:
         if not is_named_person(person.full_name):
-            drops[ContactDrop.NOT_NAMED] = drops.get(ContactDrop.NOT_NAMED, 0) + 1
+            drops[ContactDrop.NOT_NAMED] += 1
         elif rank_title(person.title).level is TitleLevel.NONE:
-            drops[ContactDrop.NOT_A_DECISION_MAKER] = drops.get(ContactDrop.NOT_A_DECISION_MAKER, 0) + 1
-        elif not is_reachable(person):
-            drops[ContactDrop.NOT_REACHABLE] = drops.get(ContactDrop.NOT_REACHABLE, 0) + 1
+            drops[ContactDrop.NOT_A_DECISION_MAKER] += 1
+        elif not person.is_reachable:
+            drops[ContactDrop.NOT_REACHABLE] += 1
         else:
             key = person_key(person.full_name)
-            if key not in kept or quality_score(person) > quality_score(kept[key]):
-                kept[key] = person
+            kept[key] = better_proven(person, kept.get(key, person))
     ranked = sorted(kept.values(), key=lambda p: (rank_title(p.title).level, -quality_score(p), p.full_name))
     if len(ranked) > contacts_max:
         drops[ContactDrop.BEYOND_MAXIMUM] = len(ranked) - contacts_max
-    return ranked[:contacts_max], drops
+    return ranked[:contacts_max], dict(drops)
 
 
 def better_proven(first: Person, second: Person) -> Person:
-    """Of two claims about one person the one that proves more; of two that prove as much, the second."""
+    """Of two claims about one person, the one with the higher quality score; on a tie the second."""
     return first if quality_score(first) > quality_score(second) else second
+
+
+def quality_score(person: Person) -> int:
+    """0 to 100 points for level, reach and evidence."""
+    points = _LEVEL_POINTS.get(rank_title(person.title).level, _OTHER_LEVEL_POINTS)
+    if person.deliverable_email:
+        points += _EMAIL_POINTS.get(person.email_status, _OTHER_EMAIL_POINTS)
+    if person.linkedin_url:
+        points += _LINKEDIN_POINTS
+    # An inferred address rests on the evidence of other people's addresses.
+    has_own_address = person.email_evidence and person.deliverable_email and person.email_basis is None
+    return points + (_OWN_EVIDENCE_POINTS if has_own_address or person.linkedin_evidence else _OTHER_EVIDENCE_POINTS)

@@ -1,4 +1,4 @@
-"""E-mail addresses: syntax, shared mailboxes, free mail services, and how well an address is proven."""
+"""E-mail addresses: syntax, role mailboxes, free mail services, and how well an address is proven."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,7 @@ from domain.company.hosts import registrable_domain
 
 
 class EmailStatus(StrEnum):
-    """How well an address is proven, best first (DOMAIN's ladder)."""
+    """How well an address is proven, best first (docs/domain.md, "Contact")."""
 
     PUBLISHED = "published"
     PROVIDER_VERIFIED = "provider_verified"
@@ -35,7 +35,7 @@ FREE_MAIL_DOMAINS = frozenset(
 
 
 def clean_email(text: str | None) -> str | None:
-    """A normalised address, or None where the text is none. Syntax only (RFC 5321, by email-validator)."""
+    """A normalized address, or None for invalid syntax (RFC 5321, checked by email-validator)."""
     if text is None:
         return None
     try:
@@ -44,31 +44,29 @@ def clean_email(text: str | None) -> str | None:
         return None
 
 
-def is_role_mailbox(email: str) -> bool:
-    """Whether an address is shared by its local part (info@, leasing@ …), or under a company's domain by a part of it.
+def email_domain(email: str) -> str:
+    """The part after the @."""
+    return email.rpartition("@")[2].lower()
 
-    A part has three letters or more (leasing.dallas@, leasing-team@; "hr.smith@" begins with initials). A free-mail address is
-    somebody's by its whole ("lee.homes@gmail.com").
+
+def is_role_mailbox(email: str) -> bool:
+    """Whether an address is shared: its local part, or a part of it with three letters or more, names a role.
+
+    ``leasing-team@`` is shared; ``hr.smith@`` begins with initials. A free-mail address counts as a whole, so
+    ``lee.homes@gmail.com`` is personal.
     """
     local, _, domain = email.lower().partition("@")
     local = local.partition("+")[0]  # info+austin@ is info@
-    parts = (
-        [local]
-        if domain in FREE_MAIL_DOMAINS
-        else [local, *(part for part in re.split(r"[._-]", local) if len(part) > 2)]
-    )
+    parts = [local]
+    if domain not in FREE_MAIL_DOMAINS:
+        parts += [part for part in re.split(r"[._-]", local) if len(part) > 2]
     return any(re.sub(r"[._-]?\d+$", "", part) in _ROLE_LOCAL_PARTS for part in parts)
 
 
 def email_belongs_to(email: str, company_domains: frozenset[str], *, published_by_company: bool) -> bool:
-    """Whether an address is acceptable for a person of a company: the company's own domains, or a free-mail
-    address that the company's own site publishes for that person."""
-    domain = registrable_domain(email.rpartition("@")[2])
-    if domain in company_domains:
-        return True
-    return domain in FREE_MAIL_DOMAINS and published_by_company
+    """Whether a person of a company may have this address.
 
-
-def email_domain(email: str) -> str:
-    """What stands after the @."""
-    return email.rpartition("@")[2].lower()
+    It must be in a domain of the company, or a free-mail address that the company's own site publishes.
+    """
+    domain = registrable_domain(email_domain(email))
+    return domain in company_domains or (domain in FREE_MAIL_DOMAINS and published_by_company)

@@ -1,11 +1,7 @@
-"""What becomes of the addresses of one company's people: which stay published, which are refused, which can be inferred.
-Pure rules (DOMAIN, "Contact"): what DNS has said comes in, people with their status go out.
+"""The status of every address of one company's people: published, refused or inferred (docs/domain.md, "Contact").
 
-An address is inferred only for a person who stands in one row of cards with one whose address is printed, and only where nothing
-that the company's pages print speaks against it: not what it prints of people whom nobody has named either.
-
-The same people and the same answers give the same result however often it is worked out, also from a result: what an earlier
-verification inferred or refused is taken back first.
+An address is inferred only for a person listed next to one with a printed address, and only if no address on the
+company's pages speaks against it. Verification is idempotent: it first removes what an earlier one inferred or refused.
 """
 
 from collections import Counter
@@ -19,15 +15,15 @@ from domain.contact.mail_domain import MailDomain, MailVerdict
 from domain.contact.person import Person, is_named_person, person_key
 from domain.contact.title_levels import TitleLevel, rank_title
 
-_TELLING_LETTERS_MIN = 3  # of a name in an address; two letters are in many
+_NAME_LETTERS_MIN = 3  # two letters of a name occur in many addresses by chance
 
 
 class VerifiedEmails(BaseModel):
     """A company's people with the status of their addresses.
 
     Attributes:
-        statuses: how many addresses that can be delivered have which status.
-        refused: how many published addresses are not delivered, by ``email:why``.
+        statuses: number of deliverable addresses by status.
+        refused: number of published addresses that are not delivered, by ``email:reason``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,46 +34,45 @@ class VerifiedEmails(BaseModel):
 
 
 def published_domains(people: Iterable[Person]) -> set[str]:
-    """The domains of the addresses that pages print: those to ask DNS about."""
+    """The domains of the printed addresses: the ones to look up in DNS."""
     return {email_domain(person.email) for person in map(without_verification, people) if person.email}
 
 
 def verify_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]) -> VerifiedEmails:
-    """Settle the status of every address of one company.
+    """Set the status of every address of one company.
 
-    - A published address whose domain refuses mail loses its status and is not delivered. A domain that is unknown, or was
-      not asked about, changes nothing.
-    - A decision maker without an address gets the one that the pattern of the company's published addresses gives, where
-      the domain accepts mail, exactly one of the company's domains has a pattern, every address printed may be made by it,
-      nobody else has that address, and no printed address of somebody unnamed holds the person's first or last name.
+    - A published address is not delivered if its domain refuses mail.
+    - A decision maker without an address gets the one that the company's pattern gives, if the domain accepts mail,
+      exactly one domain of the company has a pattern, nobody else has that address, and no printed address with an
+      unknown owner contains the person's first or last name.
 
     Args:
-        people: all people stored for the company.
-        domains: what is known of the mail of ``published_domains(people)``.
+        people: everyone stored for the company.
+        domains: DNS results for ``published_domains(people)``.
     """
     found = [without_verification(person) for person in people]
     inferred = _inferred(found, domains)
-    settled = [
-        _refused(person, domains) if person.email else inferred.get(person.full_name, person) for person in found
+    verified = [
+        _refuse(person, domains) if person.email else inferred.get(person.full_name, person) for person in found
     ]
     return VerifiedEmails(
-        people=tuple(settled),
-        statuses=Counter(one.email_status.value for one in settled if one.deliverable_email),
-        refused=Counter(f"email:{one.email_problem}" for one in settled if one.email_problem),
+        people=tuple(verified),
+        statuses=Counter(person.email_status.value for person in verified if person.deliverable_email),
+        refused=Counter(f"email:{person.email_problem}" for person in verified if person.email_problem),
     )
 
 
 def without_verification(person: Person) -> Person:
-    """The person before any verification: a refused address is a published one, an inferred one is none."""
+    """The person before any verification: without an inferred address, with a refused one published again."""
     if person.email_basis is not None:
-        nothing = {"email": None, "email_status": EmailStatus.UNKNOWN, "email_evidence": None, "email_basis": None}
-        return person.model_copy(update=nothing)
+        none = {"email": None, "email_status": EmailStatus.UNKNOWN, "email_evidence": None, "email_basis": None}
+        return person.model_copy(update=none)
     if person.email_problem is not None:
         return person.model_copy(update={"email_status": EmailStatus.PUBLISHED, "email_problem": None})
     return person
 
 
-def _refused(person: Person, domains: Mapping[str, MailDomain]) -> Person:
+def _refuse(person: Person, domains: Mapping[str, MailDomain]) -> Person:
     domain = domains.get(email_domain(person.email or ""))
     if domain is None or domain.verdict is not MailVerdict.REFUSES:
         return person
@@ -85,7 +80,7 @@ def _refused(person: Person, domains: Mapping[str, MailDomain]) -> Person:
 
 
 def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[str, Person]:
-    """By name, the people who get an inferred address, with it."""
+    """The people who get an inferred address, by name."""
     published = {(person.email, person.full_name): person for person in found if person.email}
     printed = {address for person in found for address in person.printed_emails or ()}
     unnamed = printed - {email for email, _ in published}
@@ -95,38 +90,24 @@ def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[st
     proposed = {person.full_name: pattern.address_of(person.full_name) for person in found if not person.email}
     taken = Counter([*(email for email, _ in published), *unnamed, *filter(None, proposed.values())])
     basis = [published[one.email, one.full_name] for one in pattern.basis]
+    update = {
+        "email_status": EmailStatus.INFERRED,
+        "email_evidence": basis[0].email_evidence,
+        "email_basis": _basis_note(pattern, basis),
+    }
     return {
-        person.full_name: person.model_copy(
-            update={
-                "email": address,
-                "email_status": EmailStatus.INFERRED,
-                "email_evidence": basis[0].email_evidence,
-                "email_basis": _basis_note(pattern, basis),
-            }
-        )
+        person.full_name: person.model_copy(update={"email": address, **update})
         for person in found
         if (address := proposed.get(person.full_name)) and taken[address] == 1 and not is_role_mailbox(address)
         if is_named_person(person.full_name) and rank_title(person.title).level is not TitleLevel.NONE
-        if person.printed_emails is not None and not _may_have_one(person, unnamed)
+        if person.printed_emails is not None and not _may_own_one(person, unnamed)
     }
-
-
-def _may_have_one(person: Person, unnamed: Iterable[str]) -> bool:
-    """Whether a printed address that nobody is known to have may be the person's: it holds their first or last name."""
-    words = [word for word in person_key(person.full_name).split() if len(word) >= _TELLING_LETTERS_MIN]
-    return any(word in address.partition("@")[0] for address in unnamed for word in words)
-
-
-def _basis_note(pattern: InferredPattern, basis: list[Person]) -> str:
-    """``first.last, as jane.doe@acme.com (Jane Doe, https://acme.com/team) and …``"""
-    shown = (f"{one.email} ({one.full_name}, {(one.email_evidence or one.evidence).url})" for one in basis)
-    return f"{pattern.pattern}, as {' and '.join(shown)}"
 
 
 def _only_pattern(
     found: list[Person], domains: Mapping[str, MailDomain], unnamed: Iterable[str]
 ) -> InferredPattern | None:
-    """The pattern of the one domain that has one and takes mail; two would leave open which is a person's."""
+    """The pattern of the only domain that has one and accepts mail. With two, a person's domain would be a guess."""
     published = [
         PublishedAddress(full_name=person.full_name, email=person.email)
         for person in found
@@ -135,3 +116,14 @@ def _only_pattern(
     accepting = sorted(name for name, domain in domains.items() if domain.verdict is MailVerdict.ACCEPTS)
     patterns = [pattern for name in accepting if (pattern := infer_pattern(name, published, unnamed))]
     return patterns[0] if len(patterns) == 1 else None
+
+
+def _may_own_one(person: Person, unnamed: Iterable[str]) -> bool:
+    words = [word for word in person_key(person.full_name).split() if len(word) >= _NAME_LETTERS_MIN]
+    return any(word in address.partition("@")[0] for address in unnamed for word in words)
+
+
+def _basis_note(pattern: InferredPattern, basis: list[Person]) -> str:
+    """``first.last, as jane.doe@acme.com (Jane Doe, https://acme.com/team) and …``"""
+    shown = (f"{one.email} ({one.full_name}, {(one.email_evidence or one.evidence).url})" for one in basis)
+    return f"{pattern.pattern}, as {' and '.join(shown)}"

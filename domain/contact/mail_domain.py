@@ -1,5 +1,4 @@
-"""Whether a domain takes mail, as far as public data says: the answer and the reason for it. Nothing here asks anybody;
-``web/mail_domains.py`` does. Nobody's mail server is spoken to (DOMAIN, "Contact": no SMTP probing)."""
+"""Whether a domain accepts mail, as far as DNS tells. ``web/mail_domains.py`` asks DNS; no mail server is contacted."""
 
 from enum import StrEnum
 
@@ -7,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class MailVerdict(StrEnum):
-    """Whether mail to a domain can arrive. ``unknown`` is not no."""
+    """Whether mail to a domain can arrive."""
 
     ACCEPTS = "accepts"
     REFUSES = "refuses"
@@ -15,21 +14,15 @@ class MailVerdict(StrEnum):
 
 
 class MailReason(StrEnum):
-    """What a verdict rests on.
-
-    ``mx``: it names a mail server. ``null_mx``: it says that it takes no mail (RFC 7505). ``no_such_domain``: NXDOMAIN, from a
-    resolver that knows the names above it. ``no_mail_host``: neither MX nor an address, so there is nowhere to deliver to
-    (RFC 5321, section 5.1). ``disposable``: anybody can read what arrives. ``address_only``: an address and no MX; RFC 5321
-    has mail delivered to it, but most such hosts are web servers alone. ``no_answer``: SERVFAIL, a refusal or silence.
-    """
+    """The DNS answer behind a verdict."""
 
     MX = "mx"
-    NULL_MX = "null_mx"
-    NO_SUCH_DOMAIN = "no_such_domain"
-    NO_MAIL_HOST = "no_mail_host"
-    DISPOSABLE = "disposable"
-    ADDRESS_ONLY = "address_only"
-    NO_ANSWER = "no_answer"
+    NULL_MX = "null_mx"  # the domain declares that it accepts no mail (RFC 7505)
+    NO_SUCH_DOMAIN = "no_such_domain"  # NXDOMAIN
+    NO_MAIL_HOST = "no_mail_host"  # neither MX nor address (RFC 5321, section 5.1)
+    DISPOSABLE = "disposable"  # a throw-away mailbox that anybody can read
+    ADDRESS_ONLY = "address_only"  # an address without MX: mail may arrive (RFC 5321), but most are web servers only
+    NO_ANSWER = "no_answer"  # SERVFAIL, a refusal or silence
 
 
 _VERDICTS = {
@@ -38,13 +31,11 @@ _VERDICTS = {
     MailReason.NO_SUCH_DOMAIN: MailVerdict.REFUSES,
     MailReason.NO_MAIL_HOST: MailVerdict.REFUSES,
     MailReason.DISPOSABLE: MailVerdict.REFUSES,
-    MailReason.ADDRESS_ONLY: MailVerdict.UNKNOWN,
-    MailReason.NO_ANSWER: MailVerdict.UNKNOWN,
 }
 
 
 class MailDomain(BaseModel):
-    """What is known of the mail of one domain."""
+    """What DNS says about the mail of one domain."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,5 +44,5 @@ class MailDomain(BaseModel):
 
     @property
     def verdict(self) -> MailVerdict:
-        """What the reason means for mail to the domain."""
-        return _VERDICTS[self.reason]
+        """Whether mail to the domain can arrive."""
+        return _VERDICTS.get(self.reason, MailVerdict.UNKNOWN)

@@ -1,4 +1,7 @@
-"""Job titles ranked: which level, seniority and department a printed title stands for."""
+"""Job titles ranked: the level, seniority and department that a printed title stands for (docs/domain.md, "Contact").
+
+``grounding/job_titles.py`` finds titles on pages.
+"""
 
 import re
 from enum import IntEnum
@@ -13,7 +16,7 @@ Seniority = Literal["owner", "executive", "director", "manager", "staff"]
 
 
 class TitleLevel(IntEnum):
-    """Decision-maker level, best first; NONE is not a decision maker."""
+    """Decision-maker level, best first. NONE is not a decision maker."""
 
     OWNER = 1
     DIRECTOR = 2
@@ -24,61 +27,8 @@ class TitleLevel(IntEnum):
     NONE = 9
 
 
-# Ordered: the first pattern that matches gives level, seniority and department. Words from DOMAIN's level list.
-_TITLE_RULES: tuple[tuple[str, TitleLevel, Seniority, Department], ...] = (
-    (r"\b(assistant|coordinator|secretary|receptionist|intern)\b", TitleLevel.NONE, "staff", "other"),
-    (r"\bassociate broker\b", TitleLevel.DIRECTOR, "director", "leadership"),
-    (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", TitleLevel.MAINTENANCE, "manager", "maintenance"),
-    (r"\bowner (relations|services|support)\b", TitleLevel.MANAGER, "manager", "operations"),
-    (r"\b(property|rental|home) owners?\b", TitleLevel.NONE, "staff", "other"),  # a client, not the company's owner
-    (
-        r"\b(co-?)?owners?\b|\b(designated|managing|principal|qualifying) brokers?\b|\bproprietors?\b",
-        TitleLevel.OWNER,
-        "owner",
-        "leadership",
-    ),
-    (r"\b(co-?)?founders?\b|\bmanaging (partner|member|principal)s?\b", TitleLevel.OWNER, "owner", "leadership"),
-    (
-        r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)",
-        TitleLevel.DIRECTOR,
-        "executive",
-        "operations",
-    ),
-    (r"\bvice[- ]president\b|\bv\.?p\.?\b", TitleLevel.DIRECTOR, "executive", "leadership"),
-    (
-        r"\bpresidents?\b|\bprincipals?\b|\bceo\b|\bcoo\b|\bchief (executive|operating)",
-        TitleLevel.OWNER,
-        "executive",
-        "leadership",
-    ),
-    (
-        r"\bdirector of (property|residential|portfolio)|\bproperty management director\b",
-        TitleLevel.DIRECTOR,
-        "director",
-        "operations",
-    ),
-    (r"\bportfolio managers?\b", TitleLevel.DIRECTOR, "manager", "operations"),
-    (r"\bdirector of operations\b|\boperations (manager|director)\b", TitleLevel.OPERATIONS, "director", "operations"),
-    (r"\bbusiness development\b|\bgrowth\b", TitleLevel.OFFICE, "manager", "business_development"),
-    (r"\bleasing (manager|director)|\bdirector of leasing\b", TitleLevel.MANAGER, "manager", "leasing"),
-    (
-        r"\b(senior |community |regional )?property managers?\b|\bmanager of property\b",
-        TitleLevel.MANAGER,
-        "manager",
-        "operations",
-    ),
-    (r"\boffice manager\b", TitleLevel.OFFICE, "manager", "operations"),
-    (r"\b(bookkeep|account|controller|finance)", TitleLevel.NONE, "staff", "accounting"),
-    (r"\bleasing\b", TitleLevel.NONE, "staff", "leasing"),
-)
-_COMPILED_RULES = tuple(
-    (re.compile(rule, re.IGNORECASE), level, seniority, department)
-    for rule, level, seniority, department in _TITLE_RULES
-)
-
-
 class TitleRank(BaseModel):
-    """What a printed title says about its holder."""
+    """What a printed title says about a person."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,9 +37,38 @@ class TitleRank(BaseModel):
     department: Department
 
 
+_L = TitleLevel
+# The first pattern that matches decides.
+# fmt: off
+_TITLES: tuple[tuple[str, TitleLevel, Seniority, Department], ...] = (
+    (r"\b(assistant|coordinator|secretary|receptionist|intern)\b", _L.NONE, "staff", "other"),
+    (r"\bassociate broker\b", _L.DIRECTOR, "director", "leadership"),
+    (r"\bmaintenance|\bfacilit(y|ies)\b|\bhandyman\b", _L.MAINTENANCE, "manager", "maintenance"),
+    (r"\bowner (relations|services|support)\b", _L.MANAGER, "manager", "operations"),
+    (r"\b(property|rental|home) owners?\b", _L.NONE, "staff", "other"),  # a client, not the company's owner
+    (r"\b(co-?)?owners?\b|\b(designated|managing|principal|qualifying) brokers?\b|\bproprietors?\b", _L.OWNER, "owner", "leadership"),
+    (r"\b(co-?)?founders?\b|\bmanaging (partner|member|principal)s?\b", _L.OWNER, "owner", "leadership"),
+    (r"\bvice[- ]president of (operations|property)|\bv\.?p\.?,? (of )?(operations|property)", _L.DIRECTOR, "executive", "operations"),
+    (r"\bvice[- ]president\b|\bv\.?p\.?\b", _L.DIRECTOR, "executive", "leadership"),
+    (r"\bpresidents?\b|\bprincipals?\b|\bceo\b|\bcoo\b|\bchief (executive|operating)", _L.OWNER, "executive", "leadership"),
+    (r"\bdirector of (property|residential|portfolio)|\bproperty management director\b", _L.DIRECTOR, "director", "operations"),
+    (r"\bportfolio managers?\b", _L.DIRECTOR, "manager", "operations"),
+    (r"\bdirector of operations\b|\boperations (manager|director)\b", _L.OPERATIONS, "director", "operations"),
+    (r"\bbusiness development\b|\bgrowth\b", _L.OFFICE, "manager", "business_development"),
+    (r"\bleasing (manager|director)|\bdirector of leasing\b", _L.MANAGER, "manager", "leasing"),
+    (r"\bproperty managers?\b|\bmanager of property\b", _L.MANAGER, "manager", "operations"),
+    (r"\boffice manager\b", _L.OFFICE, "manager", "operations"),
+    (r"\b(bookkeep|account|controller|finance)", _L.NONE, "staff", "accounting"),
+    (r"\bleasing\b", _L.NONE, "staff", "leasing"),
+)
+# fmt: on
+_RANKS = tuple(
+    (re.compile(pattern, re.IGNORECASE), TitleRank(level=level, seniority=seniority, department=department))
+    for pattern, level, seniority, department in _TITLES
+)
+_UNRANKED = TitleRank(level=TitleLevel.NONE, seniority="staff", department="other")
+
+
 def rank_title(title: str) -> TitleRank:
-    """TitleLevel, seniority and department of a printed job title. An unknown title is no decision maker."""
-    for pattern, level, seniority, department in _COMPILED_RULES:
-        if pattern.search(title):
-            return TitleRank(level=level, seniority=seniority, department=department)
-    return TitleRank(level=TitleLevel.NONE, seniority="staff", department="other")
+    """Level, seniority and department of a printed job title. An unknown title is not a decision maker."""
+    return next((rank for pattern, rank in _RANKS if pattern.search(title)), _UNRANKED)

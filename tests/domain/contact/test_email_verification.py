@@ -1,4 +1,4 @@
-"""What becomes of the addresses of a company's people (DOMAIN, "Contact": the ladder from published to unknown)."""
+"""Published, refused and inferred addresses of a company's people."""
 
 from typing import Any
 
@@ -15,7 +15,6 @@ ACCEPTS, OTHER_ACCEPTS = (MailDomain(domain=name, reason=MailReason.MX) for name
 
 
 def person(name: str, email: str | None = None, title: str = "Owner", **more: Any) -> Person:
-    """A person as a page has them."""
     proof = Evidence(result_id="r1", url="https://acme.com/team", quote=f"{name}, {title}")
     if email is not None:
         found = {"email_status": EmailStatus.PUBLISHED, "email_evidence": proof.model_copy(update={"quote": email})}
@@ -28,7 +27,7 @@ PRINTED = ("ann.lee@acme.com", "jane.doe@acme.com")
 
 
 def beside_them(name: str, title: str = "Owner", *more: str) -> Person:
-    """Somebody without an address in one row with them, on pages that print these and more addresses."""
+    """A person without an address, listed next to the two on pages that print their and more addresses."""
     return person(name, title=title, printed_emails=PRINTED + more)
 
 
@@ -36,11 +35,10 @@ ROE = beside_them("John Roe", "Property Manager")
 
 
 def verified(people: list[Person], *domains: MailDomain) -> VerifiedEmails:
-    """The result for a company of whose domains these are known."""
     return verify_addresses(people, {domain.domain: domain for domain in domains})
 
 
-def test_two_published_addresses_give_a_third_person_theirs_with_what_it_rests_on() -> None:
+def test_two_published_addresses_give_a_third_with_its_basis() -> None:
     people = verified([*TWO, ROE], ACCEPTS).people
     assert people[:2] == tuple(TWO)
     assert (people[2].email, people[2].email_status) == ("john.roe@acme.com", EmailStatus.INFERRED)
@@ -84,7 +82,7 @@ def test_in_doubt_nothing_is_inferred(others: list[Person]) -> None:
     assert verified(others, ACCEPTS, OTHER_ACCEPTS).people == tuple(others)
 
 
-def test_an_inferred_address_is_a_way_to_reach_them_and_scores_less_than_a_published_one() -> None:
+def test_inferred_address_scores_less_than_a_published_one() -> None:
     (inferred,) = verified([*TWO, ROE], ACCEPTS).people[2:]
     published = person("John Roe", "john.roe@acme.com", ROE.title)
     assert [one.full_name for one in select_contacts([inferred], 3)[0]] == ["John Roe"]
@@ -96,7 +94,7 @@ def test_an_inferred_address_is_a_way_to_reach_them_and_scores_less_than_a_publi
 
 
 @pytest.mark.parametrize("reason", list(MailReason))
-def test_a_published_address_is_not_delivered_only_where_its_domain_refuses_mail(reason: MailReason) -> None:
+def test_published_address_is_refused_only_with_its_domain(reason: MailReason) -> None:
     domain = MailDomain(domain="acme.com", reason=reason)
     result = verified(TWO[:1], domain)
     (after,) = result.people
@@ -109,19 +107,19 @@ def test_a_published_address_is_not_delivered_only_where_its_domain_refuses_mail
     assert quality_score(after) == quality_score(person("Ann Lee"))
 
 
-def test_who_has_a_profile_is_delivered_without_the_refused_address() -> None:
+def test_refused_address_does_not_drop_a_linkedin_contact() -> None:
     both = person("Ann Lee", "ann.lee@acme.com", linkedin_url="https://linkedin.com/in/ann")
     (after,) = verified([both], MailDomain(domain="acme.com", reason=MailReason.NULL_MX)).people
     assert select_contacts([after], 3)[0] == [after]
 
 
-def test_an_unnamed_colleagues_address_of_the_same_pattern_contradicts_nothing() -> None:
+def test_unnamed_address_of_the_same_shape_is_no_contradiction() -> None:
     people = [*TWO, beside_them("John Roe", "Owner", "pat.kay@acme.com", "leasing.dallas@acme.com")]
     assert verified(people, ACCEPTS).people[2].email == "john.roe@acme.com"
 
 
 @pytest.mark.parametrize("printed", ["jdoe@acme.com", "janey@acme.com"], ids=["of John Doe", "of her own, far away"])
-def test_f57_what_the_page_prints_for_somebody_unnamed_is_inferred_for_nobody(printed: str) -> None:
+def test_unnamed_printed_address_is_never_inferred(printed: str) -> None:
     two = [person("Ann Lee", "alee@acme.com"), person("Bob Ray", "bray@acme.com")]
     jane = person("Jane Doe", printed_emails=("alee@acme.com", "bray@acme.com", printed))
     assert verified([*two, jane], ACCEPTS).people[2] == jane
@@ -131,13 +129,13 @@ def test_f57_what_the_page_prints_for_somebody_unnamed_is_inferred_for_nobody(pr
 
 @pytest.mark.parametrize("first", list(MailReason))
 @pytest.mark.parametrize("then", [MailReason.MX, MailReason.NULL_MX, MailReason.NO_ANSWER])
-def test_the_result_depends_on_the_last_answers_alone(first: MailReason, then: MailReason) -> None:
+def test_result_depends_only_on_the_last_dns_answers(first: MailReason, then: MailReason) -> None:
     earlier = verified([*TWO, ROE], MailDomain(domain="acme.com", reason=first))
     last = MailDomain(domain="acme.com", reason=then)
     assert verified(list(earlier.people), last) == verified([*TWO, ROE], last)
 
 
-def test_an_inferred_address_proves_no_pattern_and_asks_for_no_domain() -> None:
+def test_inferred_address_proves_no_pattern_and_needs_no_dns() -> None:
     inferred = verified([*TWO, ROE], ACCEPTS).people[2]
     bob = beside_them("Bob Ray")
     assert verified([TWO[0], inferred, bob], ACCEPTS).people == (TWO[0], ROE, bob)
