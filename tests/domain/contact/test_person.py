@@ -1,6 +1,5 @@
 """Names, profiles and reachability of a person."""
 
-
 import pytest
 
 from domain.contact.person import Person, clean_linkedin, clean_name, is_named_person
