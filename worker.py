@@ -45,9 +45,9 @@ from search import SEARCH_SETTINGS, make_backend
 from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations
+from web.fetch import make_web_client
 from web.gateway import ToolGateway
 from web.mail_domains import MailDomains, system_resolver
-from web.shared_fetch import make_web_client
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE

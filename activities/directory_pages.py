@@ -116,7 +116,7 @@ async def read_lists_whole(
             readings.results[more.result_id] = more
             list_ = read_directory_page(await gateway.page_body(more), more.final_url)
             readings.listed += len(list_.entries)
-            _take(more, list_.entries if list_.is_property_manager else _of_trade(list_), readings, known, state)
+            _take(more, list_.entries if list_.lists_property_managers else _of_trade(list_), readings, known, state)
             following = list_.next_url
     return readings
 
@@ -129,7 +129,7 @@ async def _check(
     if len(list_.entries) < DIRECTORY_ENTRIES_MIN:
         return None
     # Of a list of another trade (a chamber's members) only those count whose own name says that they manage homes.
-    entries = list_.entries if list_.is_property_manager else _of_trade(list_)
+    entries = list_.entries if list_.lists_property_managers else _of_trade(list_)
     readings.listed += len(entries)
     missing = [entry for entry in entries if not known.holds(entry)]
     if len(missing) > (1 - POOR_READ_SHARE) * len(entries):

@@ -53,11 +53,10 @@ async def choose_pages(
     Raises:
         SiteUnavailableError: one of all these pages failed for a reason that may pass; unless ``is_last_attempt``.
     """
-    once = not is_last_attempt
-    results = [await gateway.fetch_page(url, once=once) for url in known]
+    results = [await gateway.fetch_page(url, retry=is_last_attempt) for url in known]
     linked = _by_sort(results, sorts, company_domains, asked=known[:1])
     best = list(dict.fromkeys(urls[0] for urls in linked if urls))
-    results += [await gateway.fetch_page(url, once=once) for url in best]
+    results += [await gateway.fetch_page(url, retry=is_last_attempt) for url in best]
     if not is_last_attempt:
         raise_if_unavailable(results)
     return [*known[:1], *best]

@@ -1,8 +1,8 @@
-"""What may be opened at all: web schemes on web ports at public addresses, however they are written or resolved.
+"""Which addresses may be opened: web schemes, web ports and public IP addresses, however they are written or resolved.
 
-The guard looks at every hop: the scheme, an address literal in the URL, and, where this process resolves the name
-itself, every address it resolves to; it then connects to just the address that it has checked, so that a second DNS
-answer cannot differ. Through a proxy the name is resolved by the proxy, and the guard looks at the URL alone.
+The guard checks every hop: scheme, port and address literals in the URL, and every address that its name resolves to.
+It connects only to a checked address, so a second DNS answer cannot differ. A proxy resolves names itself; then only the
+URL is checked.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import httpx2
 from domain.company.hosts import normalized_host
 
 WEB_PORTS = frozenset({80, 443, 8080, 8443})
-# Names that only a local network answers for: RFC 6761, 6762, 8375, ICANN's reserved .internal; .localdomain by custom.
+# Names of local networks: RFC 6761, 6762, 8375, ICANN's reserved .internal; .localdomain by custom.
 _LOCAL_NAMES = (".localhost", ".local", ".home.arpa", ".internal", ".localdomain")
-# Python calls these global, at least in some of its versions, and none is anybody's web site.
+# Some Python versions call these global, but no public web site is there.
 _NOT_THE_WEB = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -28,6 +28,8 @@ _NOT_THE_WEB = tuple(
         "3fff::/20",  # documentation (RFC 9637)
     )
 )
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class AddressRefusedError(httpx2.TransportError):
@@ -35,7 +37,7 @@ class AddressRefusedError(httpx2.TransportError):
 
 
 def refused_url(url: str) -> str | None:
-    """Why a URL is not opened, as a short code, or None. Looks at the URL alone, not at DNS."""
+    """Why a URL is not opened, as a short code, or None. DNS is not asked."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -48,35 +50,34 @@ def refused_url(url: str) -> str | None:
     if port is not None and port not in WEB_PORTS:
         return "port"
     if "." not in host.rstrip(".") and ":" not in host:
-        return "private_address"  # a bare name, or a whole address written as one number
-    # Also as others read it: without a closing dot, with full-width digits as digits, a backslash as a slash.
+        return "private_address"  # a bare name, or an address written as one number
+    # Also as other parsers read it: no trailing dot, full-width digits as digits, a backslash as a slash.
     name = normalized_host(url)
-    if any(_is_private_literal(form) for form in (host.rstrip("."), (name or "").strip("[]"))):
+    forms = (host.rstrip("."), (name or "").strip("[]"))
+    if any(_is_private_literal(form) or form.endswith(_LOCAL_NAMES) for form in forms):
         return "private_address"
-    if name is None:
-        return "bad_url"
-    return "private_address" if any(form.endswith(_LOCAL_NAMES) for form in (host.rstrip("."), name)) else None
+    return "bad_url" if name is None else None
 
 
 def is_public_address(address: str) -> bool:
-    """Whether an IP address is on the public internet, also behind an IPv6 form of an IPv4 address."""
+    """Whether an IP address is on the public internet, including IPv4 addresses in an IPv6 form."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None and not is_public_address(str(inner)):
             return False
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
+        if ip in _NAT64:
             return is_public_address(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-        if ip not in ipaddress.ip_network("2000::/3"):
-            return False  # all global unicast there is; Python calls site-local and IPv4-compatible addresses global
+        if ip not in _GLOBAL_UNICAST:
+            return False  # Python calls site-local and IPv4-compatible addresses global
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_THE_WEB)
 
 
 class PinnedTransport(httpx2.AsyncBaseTransport):
-    """Resolves the name once, checks every address and connects to a checked one."""
+    """Resolves a name once, checks every address and connects to a checked one."""
 
     def __init__(self) -> None:
-        # The pool knows connections by address: kept alive, one would be used for another name of the same machine.
+        # The pool identifies connections by address: one kept alive would serve another name on the same machine.
         self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -103,7 +104,7 @@ def _is_private_literal(host: str) -> bool:
     except ValueError:
         pass  # not a plain address: perhaps one in an old form
     try:
-        # inet_aton takes the forms that resolvers take: octal, hexadecimal and shortened addresses.
+        # inet_aton accepts what resolvers accept: octal, hexadecimal and shortened addresses.
         return not is_public_address(socket.inet_ntoa(socket.inet_aton(host)))
     except OSError:
         return False

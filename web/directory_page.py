@@ -1,7 +1,6 @@
-"""Who a list page names, read by rule: the repeated blocks of a directory, a member table or a "best of" article.
+"""The companies that a directory page lists, read by rule: repeated blocks of a directory, member table or article.
 
-Pure: HTML in, entries out. It is the check on what an agent read from the same page, and the second reading where the agent
-read poorly (LESSONS F53, F57b); it judges nobody. What an entry is worth is settled when the company is qualified.
+Pure. It checks what an agent read from the same page, and replaces it where the agent read poorly.
 """
 
 import re
@@ -17,22 +16,22 @@ from domain.company.identity import first_phone
 from pms.rules import portal_account
 
 DIRECTORY_ENTRIES_MIN = 5
-"""Fewer blocks alike are a menu or a handful of links as often as a list."""
+"""Fewer similar blocks are often a menu or a handful of links."""
 
 _BLOCKS = ("li", "tr", "article", "div", "section", "dd", "dt", "p")
 _HEADINGS = ("h2", "h3", "h4", "h5")
-_OUTSIDE_LISTS = ("nav", "header", "footer", "form", "select")
+_NO_DIRECTORY = frozenset({"nav", "header", "footer", "form", "select"})
 _NAME_LENGTH_MAX = 90
-_BLOCK_TEXT_MAX = 3_000  # a block longer than this holds articles or whole lists, not one company
-_SAME_NAME_MAX = 2  # two firms of one name; of three, it is a caption
-_PROVEN_SHARE_MIN = 0.5
+_BLOCK_TEXT_MAX = 3_000  # a longer block holds articles or whole lists, not one company
+_SAME_NAME_MAX = 2  # two companies may share a name; three blocks share a caption
+_SHARE_MIN = 0.5
 _NUMBERING = re.compile(r"^\s*(?:#?\d{1,3}\s*[.):-]\s*|[•·*–-]\s+)")
-_TRADE_WORD = re.compile(
+_BUSINESS_WORD = re.compile(
     r"\b(property|properties|management|managers?|pm|realty|realtors?|real estate|rentals?|residential|homes?|leasing"
     r"|group|associates|partners|services|company|llc|inc|lp|ltd|corp)\b",
     re.IGNORECASE,
 )
-_TRADE_NAME = re.compile(
+_PROPERTY_MANAGER = re.compile(
     r"\b(property|properties|management|managers?|pm|realty|realtors?|rentals?|residential|homes?|leasing)\b",
     re.IGNORECASE,
 )
@@ -42,13 +41,13 @@ _NEXT = re.compile(r"^\W*(?:next(?: page)?|older(?: posts)?|more results|show mo
 
 @dataclass(frozen=True)
 class DirectoryEntry:
-    """One block of a list.
+    """One block.
 
     Attributes:
-        name: as the page prints it, without its number.
-        url: the block's link to a site of its own, unchanged; None where it links only within the list's site.
-        phone: as the page prints it.
-        text: all words of the block, for its place.
+        name: as printed, without its number.
+        url: the link to a site of its own; None if it links only within the directory.
+        phone: as printed.
+        text: all words of the block.
     """
 
     name: str
@@ -58,67 +57,65 @@ class DirectoryEntry:
 
     @property
     def is_property_manager(self) -> bool:
-        """Whether the name itself says that homes are managed."""
-        return _TRADE_NAME.search(self.name) is not None
+        """Whether the name itself says so."""
+        return _PROPERTY_MANAGER.search(self.name) is not None
 
 
 @dataclass(frozen=True)
 class DirectoryPage:
-    """The longest list of a page (no entries: it is none), and the page that goes on with it."""
+    """The longest list of a page (empty if there is none), and the page that continues it."""
 
     entries: tuple[DirectoryEntry, ...]
     next_url: str | None
 
     @property
-    def is_property_manager(self) -> bool:
-        """Whether it lists property managers, and not, say, the members of a chamber of commerce."""
-        return sum(entry.is_property_manager for entry in self.entries) >= _PROVEN_SHARE_MIN * max(1, len(self.entries))
+    def lists_property_managers(self) -> bool:
+        """Whether it lists property managers and not, for example, the members of a chamber of commerce."""
+        return sum(entry.is_property_manager for entry in self.entries) >= _SHARE_MIN * max(1, len(self.entries))
 
 
 def read_directory_page(html: str, page_url: str) -> DirectoryPage:
     """Read a page as a list of companies.
 
-    Blocks are alike when they share parent, tag and class. They are companies when at least half of them link to sites
-    of their own, or bear a word of the trade in their names and have more said of them; people, menus and homes do neither.
+    Similar blocks share parent, tag and class. They are companies if at least half of them link to sites of their own, or
+    have a business word in their names and more text than the name. People, menus and homes have neither.
     """
     tree = LexborHTMLParser(html)
     if tree.body is None:
         return DirectoryPage((), None)
     best: list[DirectoryEntry] = []
-    for blocks in _groups(tree.body):
+    for blocks in _similar_blocks(tree.body):
         entries = _distinct([entry for block in blocks if (entry := _entry(block, page_url)) is not None])
         if len(entries) > len(best) and _are_companies(entries):
             best = entries
     return DirectoryPage(tuple(best), _next_page(tree, page_url))
 
 
-def _groups(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
-    """Blocks alike; each block as its nodes, since a heading's block goes on until the next heading."""
-    alike: dict[tuple[int, str, str], list[LexborNode]] = {}
+def _similar_blocks(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
+    """Each block as its nodes, because a heading's block continues until the next heading."""
+    similar: dict[tuple[int, str, str], list[LexborNode]] = {}
     for node in body.css(",".join((*_BLOCKS, *_HEADINGS))):
         parent = node.parent
         if parent is not None:
             key = (parent.mem_id, node.tag or "", (node.attributes.get("class") or "").strip())
-            alike.setdefault(key, []).append(node)
-    for (_, tag, _), nodes in alike.items():
-        if len(nodes) >= DIRECTORY_ENTRIES_MIN and not _is_outside_lists(nodes[0]):
-            yield [[node, *_until_next(node)] if tag in _HEADINGS else [node] for node in nodes]
+            similar.setdefault(key, []).append(node)
+    for (_, tag, _), nodes in similar.items():
+        if len(nodes) >= DIRECTORY_ENTRIES_MIN and not any(above.tag in _NO_DIRECTORY for above in _parents(nodes[0])):
+            yield [[node, *_until_next_heading(node)] if tag in _HEADINGS else [node] for node in nodes]
 
 
-def _until_next(heading: LexborNode) -> Iterator[LexborNode]:
+def _parents(node: LexborNode) -> Iterator[LexborNode]:
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def _until_next_heading(heading: LexborNode) -> Iterator[LexborNode]:
     node = heading.next
     while node is not None and node.tag not in _HEADINGS and node.tag != "h1":
         yield node
         node = node.next
-
-
-def _is_outside_lists(node: LexborNode) -> bool:
-    above = node.parent
-    while above is not None:
-        if above.tag in _OUTSIDE_LISTS:
-            return True
-        above = above.parent
-    return False
 
 
 def _entry(block: list[LexborNode], page_url: str) -> DirectoryEntry | None:
@@ -156,7 +153,7 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
             url = _absolute(page_url, link.attributes.get("href"))
             if url is None or registrable_domain(url) in (None, registrable_domain(page_url)):
                 continue
-            # Maps and networks lead to nobody's site; a portal host is no lead either, but it leads to one.
+            # Maps and networks are nobody's own site; a portal host identifies a company.
             if excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST) or portal_account(url) is not None:
                 return url
     return None
@@ -165,17 +162,17 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
 def _are_companies(entries: list[DirectoryEntry]) -> bool:
     if len(entries) < DIRECTORY_ENTRIES_MIN:
         return False
-    enough = _PROVEN_SHARE_MIN * len(entries)
+    enough = _SHARE_MIN * len(entries)
     sites = {registrable_domain(entry.url) for entry in entries if entry.url and excluded_site_kind(entry.url) is None}
-    # A menu's words are of the trade as well; but a list says more of each company than its name: where, what number.
-    in_trade = sum(
-        len(entry.text) > len(entry.name) + 2 and _TRADE_WORD.search(entry.name) is not None for entry in entries
+    # A menu has business words too, but a directory says more of a company than its name: where it is, its phone.
+    named = sum(
+        len(entry.text) > len(entry.name) + 2 and _BUSINESS_WORD.search(entry.name) is not None for entry in entries
     )
-    return len(sites) >= enough or in_trade >= enough
+    return len(sites) >= enough or named >= enough
 
 
 def _distinct(entries: list[DirectoryEntry]) -> list[DirectoryEntry]:
-    """Blocks of one name each: what several blocks are called is a caption ("Website", "Read more"), not a name."""
+    """Leave out blocks whose name is a caption ("Website", "Read more"): many blocks share it."""
     by_name: dict[str, dict[str | None, DirectoryEntry]] = {}
     for entry in entries:
         by_name.setdefault(entry.name.casefold(), {}).setdefault(entry.url, entry)
@@ -192,7 +189,7 @@ def _next_page(tree: LexborHTMLParser, page_url: str) -> str | None:
 
 
 def _without_number(url: str) -> tuple[str, str]:
-    """Host and path without a page's number: a list goes on under its own address, the next article of a blog does not."""
+    """Host and path without the page number: a list continues under its own address, a blog's next article does not."""
     parts = urlsplit(url)
     return parts.netloc.lower(), _PAGE_NUMBER.sub("", parts.path).rstrip("/")
 
@@ -202,7 +199,7 @@ def _absolute(page_url: str, reference: str | None) -> str | None:
         return None
     try:
         url = urldefrag(urljoin(page_url, reference.strip())).url
-    except ValueError:  # a malformed address leads nowhere
+    except ValueError:
         return None
     return url if url.startswith(("http://", "https://")) else None
 

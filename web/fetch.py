@@ -1,7 +1,4 @@
-"""Fetching a page from the public web, safely: time, size and redirect limits, robots.txt, pace, never a private address.
-
-What may be opened at all is in ``web_guard.py``, how often a site is asked in ``pace.py``.
-"""
+"""Fetch pages of the public web within limits: time, size, redirects, robots.txt, rate limit, and never a private address."""
 
 import asyncio
 import re
@@ -9,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urljoin
@@ -18,12 +15,16 @@ import httpx2
 
 from domain.retry_after import retry_after_s
 from domain.storable_text import storable
+from settings import Settings
+from store.database import Database
+from store.erasure import forgotten
 from web.address_guard import AddressRefusedError, PinnedTransport, refused_url
 from web.page_retry import REFUSED, ROBOTS_UNREACHABLE
 from web.page_text import nested_too_deeply, render_page
-from web.rate_limit import RateLimitTimeoutError
-from web.robots import SIZE_MAX as ROBOTS_SIZE_MAX
-from web.robots import USER_AGENT, Robots, SharedAnswers
+from web.rate_limit import RATE_LIMIT_TIMEOUT, HostRateLimit, RateLimitTimeoutError
+from web.result_cache import ResultCache
+from web.robots import SIZE_MAX as ROBOTS_BYTES_MAX
+from web.robots import USER_AGENT, Robots
 
 _REDIRECTS_MAX = 5
 _USER_AGENT = f"{USER_AGENT}/0.1 (business directory research; respects robots.txt)"
@@ -33,18 +34,16 @@ _HEADERS_KEPT = ("content-type", "etag", "last-modified", "server")
 _HEADER_LENGTH_MAX = 500
 _NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
-FetchStatus = Literal["ok", "empty", "blocked", "error"]
-WaitTurn = Callable[[str, float | None], Awaitable[None]]
-"""Waits until an address may be asked, given its site's Crawl-delay in seconds; see ``pace.HostRateLimit.acquire``."""
-IsForgotten = Callable[[str], Awaitable[bool]]
-"""Whether an address is on a site that is not to be asked any more; see ``store/erasure/forgotten.py``."""
 FORGOTTEN = "forgotten"
-"""The reason of a page that is on such a site."""
+"""The reason of a page on the site of a forgotten company."""
+FetchStatus = Literal["ok", "empty", "blocked", "error"]
+Acquire = Callable[[str, float | None], Awaitable[None]]
+"""Waits until an address may be asked, given its site's Crawl-delay in seconds (``HostRateLimit.acquire``)."""
 
 
 @dataclass(frozen=True)
 class CachedPage:
-    """A page as it was read before, to ask whether it has changed (RFC 9110, section 13.1)."""
+    """The validators of a page that was read before (RFC 9110, 13.1)."""
 
     url: str
     etag: str | None
@@ -53,17 +52,16 @@ class CachedPage:
 
 @dataclass(frozen=True)
 class FetchedPage:
-    """What came of fetching a URL.
+    """The outcome of fetching a URL.
 
     Attributes:
-        status: ``ok``; ``empty`` (an answer without text); ``blocked`` (refused to us, or by us); ``error``.
-        reason: why not ``ok``, as a short code such as ``http_404``, ``timeout``, ``private_address`` or ``rate_limit_timeout``.
-        final_url: where redirects led; equal to ``url`` without any.
-        redirects: every address on the way, the first included, the last not.
-        body: the decoded page; empty unless ``ok``, and empty when ``unchanged``.
-        headers: those of the answer that say what was read, from when it is and what served it.
-        unchanged: the page is still the known one (304); its body is wherever the known one's is.
-        retry_after_s: the pause that the site asks for before it is asked again, in seconds.
+        status: ``ok``; ``empty`` (an answer without text); ``blocked`` (by the site, or by us); ``error``.
+        reason: why not ``ok``: a code such as ``http_404``, ``timeout``, ``private_address`` or ``rate_limit_timeout``.
+        final_url: where redirects led.
+        redirects: the addresses on the way, ``url`` included, ``final_url`` not.
+        body: the decoded page; empty unless ``ok``, and empty if ``not_modified``.
+        not_modified: the cached page is still current (304).
+        retry_after_s: the pause that the site asks for, in seconds.
     """
 
     url: str
@@ -74,7 +72,7 @@ class FetchedPage:
     redirects: tuple[str, ...]
     body: str
     headers: dict[str, str] = field(default_factory=dict)
-    unchanged: bool = False
+    not_modified: bool = False
     retry_after_s: float | None = None
 
 
@@ -87,19 +85,19 @@ class WebClient:
         proxy: str | None,
         timeout_s: float,
         bytes_max: int,
-        acquire: WaitTurn | None = None,
-        shared_robots: SharedAnswers | None = None,
-        is_forgotten: IsForgotten | None = None,
+        acquire: Acquire | None = None,
+        database: Database | None = None,
     ) -> None:
-        """``timeout_s`` is what a page may take, redirects included; waiting for its turn and robots.txt come on top.
+        """Without ``acquire`` there is no rate limit.
 
-        Without ``acquire`` requests are not spaced out, without ``shared_robots`` each client reads robots.txt itself.
-        ``is_forgotten`` is asked of each address that a redirect leads to, before it is followed.
+        Args:
+            timeout_s: for a page and its redirects; its rate limit and robots.txt are not counted.
+            database: shares robots.txt with other workers; a redirect to the site of a forgotten company is not followed.
         """
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
-        self._wait_turn = acquire
-        self._is_forgotten = is_forgotten
+        self._acquire = acquire
+        self._database = database
         self._is_proxied = proxy is not None
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(proxy=proxy) if proxy else PinnedTransport()
         self._client = httpx2.AsyncClient(
@@ -109,42 +107,36 @@ class WebClient:
             follow_redirects=False,
             trust_env=False,
         )
-        self._robots = Robots(self._robots_text, shared_robots)
+        self._cache = ResultCache(database) if database is not None else None
+        self._robots = Robots(self._fetch_robots, self._cache)
 
     async def close(self) -> None:
-        """Close all connections. Nobody waits for a page any more."""
-        await self._robots.close()
+        """Close all connections, after everybody has stopped waiting for pages."""
+        if self._cache is not None:
+            await self._cache.close()
         await self._client.aclose()
 
-    async def fetch(self, url: str) -> FetchedPage:
-        """Fetch one page within the limits. Failures of the other side are results, not exceptions."""
-        return await self._fetch(url, None)
-
-    async def refetch(self, url: str, known: CachedPage) -> FetchedPage:
-        """Fetch a page that was read before; where redirects still lead to it, only if it has changed."""
-        return await self._fetch(url, known)
-
-    async def _fetch(self, url: str, known: CachedPage | None) -> FetchedPage:
+    async def fetch(self, url: str, cached: CachedPage | None = None) -> FetchedPage:
+        """Fetch one page, or learn that the cached one has not changed. Failures of the other side are results."""
         hops: list[str] = []
         current = url
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
+            async with asyncio.timeout(self._timeout_s) as timeout:
                 while True:
                     refusal = refused_url(current)
                     if refusal is not None:
                         return _failed(url, "blocked", refusal, current, hops)
-                    async with _not_counted(limit):
-                        if hops and self._is_forgotten is not None and await self._is_forgotten(current):
+                    async with _paused(timeout):
+                        if hops and await self._is_forgotten(current):
                             return _failed(url, "blocked", FORGOTTEN, current, hops)
-                    async with _not_counted(limit):  # has the same time for itself
-                        rules = await self._robots.rules(current)
+                        rules = await self._robots.rules(current)  # has a timeout of its own
                     if not rules.allow(current):
-                        reason = ROBOTS_UNREACHABLE if rules.allows_nothing else "robots"
+                        reason = ROBOTS_UNREACHABLE if rules.is_unreachable else "robots"
                         return _failed(url, "blocked", reason, current, hops)
-                    conditions = _conditions(known, current)
-                    answer = await self._get(current, limit, self._bytes_max, rules.crawl_delay_s, conditions)
+                    conditions = _conditions(cached, current)
+                    answer = await self._get(current, timeout, self._bytes_max, rules.crawl_delay_s, conditions)
                     if answer.location is None:
-                        return _read(url, answer, current, hops, asked_if_changed=bool(conditions))
+                        return _read(url, answer, current, hops, is_conditional=bool(conditions))
                     hops.append(current)
                     if len(hops) > _REDIRECTS_MAX:
                         return _failed(url, "error", "too_many_redirects", current, hops)
@@ -152,22 +144,28 @@ class WebClient:
         except (TimeoutError, httpx2.TimeoutException):
             return _failed(url, "error", "timeout", current, hops)
         except RateLimitTimeoutError:
-            return _failed(url, "error", "rate_limit_timeout", current, hops)
+            return _failed(url, "error", RATE_LIMIT_TIMEOUT, current, hops)
         except AddressRefusedError:
             return _failed(url, "blocked", "private_address", current, hops)
         except httpx2.DecodingError:
             return _failed(url, "error", "undecodable", current, hops)
         except (httpx2.TransportError, httpx2.InvalidURL, ValueError) as error:
-            return _failed(url, "error", _unreachable(error), current, hops)
+            return _failed(url, "error", _unreachable_reason(error), current, hops)
 
-    async def _robots_text(self, url: str) -> tuple[int, str]:
-        """Status and text of a robots.txt; a redirect is followed within the same limits."""
+    async def _is_forgotten(self, url: str) -> bool:
+        if self._database is None:
+            return False
+        async with self._database.transaction() as conn:
+            return await forgotten.is_site_forgotten(conn, url)
+
+    async def _fetch_robots(self, url: str) -> tuple[int, str]:
+        """Status and text of a robots.txt; redirects are followed within the same limits."""
         current = url
-        async with asyncio.timeout(self._timeout_s) as limit:
+        async with asyncio.timeout(self._timeout_s) as timeout:
             for _ in range(_REDIRECTS_MAX + 1):
                 if refused_url(current) is not None:
-                    return 404, ""
-                answer = await self._get(current, limit, ROBOTS_SIZE_MAX)
+                    break
+                answer = await self._get(current, timeout, ROBOTS_BYTES_MAX)
                 if answer.location is None:
                     return answer.http_status, _decode(answer)
                 current = urljoin(current, answer.location)
@@ -176,26 +174,24 @@ class WebClient:
     async def _get(
         self,
         url: str,
-        limit: asyncio.Timeout,
+        timeout: asyncio.Timeout,  # noqa: ASYNC109  # shared by all redirects of a page
         bytes_max: int,
         crawl_delay_s: float | None = None,
         conditions: dict[str, str] | None = None,
     ) -> "_Answer":
-        """One request when its turn has come; of a body above the limit, what is within it."""
-        if self._wait_turn is not None:
-            async with _not_counted(limit):
-                await self._wait_turn(url, crawl_delay_s)
+        """Make one request when the rate limit allows it. Reads at most ``bytes_max`` of the body."""
+        if self._acquire is not None:
+            async with _paused(timeout):
+                await self._acquire(url, crawl_delay_s)
         async with self._client.stream("GET", url, headers=conditions) as response:
             if self._is_proxied and _NO_SUCH_NAME in response.headers.get("proxy-status", ""):
                 raise _NoSuchNameError(f"the proxy finds no host {httpx2.URL(url).host}")
             location = response.headers.get("location") if response.is_redirect else None
-            chunks: list[bytes] = []
-            size = 0
+            body = bytearray()
             if location is None:
                 async for chunk in response.aiter_bytes():
-                    chunks.append(chunk[: bytes_max - size])
-                    size += len(chunk)
-                    if size > bytes_max:
+                    body += chunk[: bytes_max + 1 - len(body)]
+                    if len(body) > bytes_max:
                         break
             return _Answer(
                 http_status=response.status_code,
@@ -207,34 +203,51 @@ class WebClient:
                 retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
                 charset=response.charset_encoding,
                 location=location,
-                body=b"".join(chunks),
-                too_large=size > bytes_max,
+                body=bytes(body[:bytes_max]),
+                is_too_large=len(body) > bytes_max,
             )
 
 
+def make_web_client(database: Database, settings: Settings) -> WebClient:
+    """A worker's client, which shares rate limits and robots.txt with all workers. The caller closes it."""
+    rate_limit = HostRateLimit(
+        database,
+        interval_s=settings.host_request_interval_s,
+        crawl_delay_max_s=settings.crawl_delay_max_s,
+        wait_max_s=settings.rate_limit_wait_max_s,
+    )
+    return WebClient(
+        proxy=settings.web_proxy,
+        timeout_s=settings.page_timeout_s,
+        bytes_max=settings.page_bytes_max,
+        acquire=rate_limit.acquire,
+        database=database,
+    )
+
+
 class _NoSuchNameError(httpx2.TransportError):
-    """The proxy says that a name does not exist, as our own resolver would."""
+    """The proxy says that a name does not exist."""
 
 
 @asynccontextmanager
-async def _not_counted(limit: asyncio.Timeout) -> AsyncIterator[None]:
-    """What we wait for by ourselves does not use up the time that a server has for its answer."""
+async def _paused(timeout: asyncio.Timeout) -> AsyncIterator[None]:  # noqa: ASYNC109
+    """Stop the clock: our own waiting does not use up the server's time."""
     loop = asyncio.get_running_loop()
-    deadline = limit.when()
+    deadline = timeout.when()
     left_s = (deadline if deadline is not None else loop.time()) - loop.time()
-    limit.reschedule(None)
+    timeout.reschedule(None)
     yield
-    limit.reschedule(loop.time() + left_s)
+    timeout.reschedule(loop.time() + left_s)
 
 
-def _conditions(known: CachedPage | None, url: str) -> dict[str, str]:
-    if known is None or known.url != url:
+def _conditions(cached: CachedPage | None, url: str) -> dict[str, str]:
+    if cached is None or cached.url != url:
         return {}
-    wanted = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    # What was cut, or cannot go back over the wire as it came, would never match.
+    validators = {"If-None-Match": cached.etag, "If-Modified-Since": cached.last_modified}
+    # A header that was cut, or cannot be sent back as it came, would never match.
     return {
         name: value
-        for name, value in wanted.items()
+        for name, value in validators.items()
         if value and value.isascii() and value.isprintable() and len(value) < _HEADER_LENGTH_MAX
     }
 
@@ -247,67 +260,64 @@ class _Answer:
     charset: str | None
     location: str | None
     body: bytes
-    too_large: bool
+    is_too_large: bool
 
 
-def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, asked_if_changed: bool) -> FetchedPage:
+def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, is_conditional: bool) -> FetchedPage:
     status = answer.http_status
-    if status == 304 and asked_if_changed:
-        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), "", answer.headers, unchanged=True)
+    if status == 304 and is_conditional:
+        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), "", answer.headers, not_modified=True)
     if status in {401, 403, 407, 429, 451}:
         return _failed(url, "blocked", f"http_{status}", final_url, hops, answer)
-    if status >= 400 or status < 200 or status == 304:
-        return _failed(url, "error", f"http_{status}", final_url, hops, answer)
-    if answer.too_large:
-        return _failed(url, "error", "too_large", final_url, hops, answer)
     content_type = answer.headers.get("content-type", "").lower()
-    if content_type and not content_type.startswith(_HTML_TYPES):
-        return _failed(url, "error", "not_html", final_url, hops, answer)
-    body = _decode(answer)
-    if nested_too_deeply(body):
-        return _failed(url, "error", "nested_too_deeply", final_url, hops, answer)
-    if not render_page(body, final_url).text.strip():
+    body = ""
+    if status >= 400 or status < 200 or status == 304:
+        reason = f"http_{status}"
+    elif answer.is_too_large:
+        reason = "too_large"
+    elif content_type and not content_type.startswith(_HTML_TYPES):
+        reason = "not_html"
+    elif nested_too_deeply(body := _decode(answer)):
+        reason = "nested_too_deeply"
+    elif not render_page(body, final_url).text:
         return _failed(url, "empty", "no_text", final_url, hops, answer)
-    return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)
+    else:
+        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)
+    return _failed(url, "error", reason, final_url, hops, answer)
 
 
 def _decode(answer: _Answer) -> str:
     sniffed = _META_CHARSET.search(answer.body[:4096])
-    for name in (answer.charset, sniffed[1].decode("ascii") if sniffed else None, "utf-8"):
+    for name in (answer.charset, sniffed[1].decode("ascii") if sniffed else None):
         if name:
             try:
-                return _storable(answer.body.decode(name, errors="replace"))
-            except (LookupError, UnicodeError):  # no such encoding, or one that is not meant for pages
+                return str(storable(answer.body.decode(name, errors="replace")))
+            except (LookupError, UnicodeError):  # no such encoding, or one that is not for pages
                 continue
-    return _storable(answer.body.decode("utf-8", errors="replace"))
-
-
-def _storable(text: str) -> str:
-    # Postgres takes neither NUL nor half a surrogate pair, and both mean nothing on a page.
-    return text.replace("\x00", "").encode("utf-8", errors="replace").decode("utf-8")
+    return str(storable(answer.body.decode("utf-8", errors="replace")))
 
 
 def _failed(
     url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str], answer: _Answer | None = None
 ) -> FetchedPage:
+    page = FetchedPage(url, status, reason, final_url, None, tuple(hops), "")
     if answer is None:
-        return FetchedPage(url, status, reason, final_url, None, tuple(hops), "")
-    said, pause_s = answer.headers, answer.retry_after_s
-    return FetchedPage(url, status, reason, final_url, answer.http_status, tuple(hops), "", said, retry_after_s=pause_s)
+        return page
+    return replace(page, http_status=answer.http_status, headers=answer.headers, retry_after_s=answer.retry_after_s)
 
 
-def _unreachable(error: Exception) -> str:
-    """Why nothing was got at all: by the cause where that says more than the client's own error."""
-    cause: BaseException | None = error
+def _unreachable_reason(error: Exception) -> str:
+    """The cause of a transport error, where it says more than the error itself."""
     if isinstance(error, _NoSuchNameError):
         return "unreachable_no_such_host"
+    cause: BaseException | None = error
     while cause is not None:
-        # A name server that is away (EAI_AGAIN) says nothing about the name.
+        # EAI_AGAIN: the name server is down, which says nothing about the name.
         if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
             return "unreachable_no_such_host"
         if isinstance(cause, ConnectionRefusedError):
             return REFUSED
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "unreachable_bad_certificate"
-        cause = cause.__cause__ or cause.__context__  # the client gives some only as the latter
+        cause = cause.__cause__ or cause.__context__  # httpx2 sets only one of them
     return f"unreachable_{type(error).__name__.lower()}"

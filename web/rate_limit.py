@@ -1,9 +1,7 @@
-"""How often a site or a service is asked: the starts of two requests are kept apart, by all workers together.
+"""Rate limits shared by all workers: how often a site or a service is asked.
 
-Of a site (one registrable domain) every request counts: robots.txt, each hop of a redirect, the page. The interval is
-``HOST_REQUEST_INTERVAL_S``, or what the site's robots.txt asks for (Crawl-delay) where that is more, up to ``CRAWL_DELAY_MAX_S``.
-A service (a model, a search back end, an MCP server) has a number of requests per minute, and a pause that it asks for
-(``Retry-After``) is kept by everybody.
+Every request to a site (one registrable domain) counts: robots.txt, each redirect, the page. A service (a model, a search
+back end, an MCP server) has a number of requests per minute. When one asks for a pause (``Retry-After``), all workers pause.
 """
 
 import asyncio
@@ -19,19 +17,16 @@ from store.tools import rate_limits
 
 log = structlog.get_logger()
 
+RATE_LIMIT_TIMEOUT = "rate_limit_timeout"
+"""The reason of a result for which nothing was asked: too many others were queueing."""
 Sleep = Callable[[float], Awaitable[None]]
-"""Waits so many seconds; a test may look at what is waited for."""
 
-# Between the database's word and the first byte on the wire, which may take one longer than the one after it.
-_LATENESS_S = 0.05
+# Between the database's answer and the first byte sent; one request may be slower here than the next.
+_SEND_DELAY_S = 0.05
 
 
 class RateLimitTimeoutError(Exception):
-    """The next free start is too far away: others are queueing, or a pause was asked for. Nothing was asked for.
-
-    Attributes:
-        seconds_until_free: when that start comes, in seconds.
-    """
+    """The next free start is too far away, so nothing was asked. ``seconds_until_free``: seconds until that start."""
 
     def __init__(self, message: str, seconds_until_free: float = 0.0) -> None:
         super().__init__(message)
@@ -40,13 +35,13 @@ class RateLimitTimeoutError(Exception):
 
 @dataclass(frozen=True)
 class HostRateLimit:
-    """The pace at which all workers on one database ask sites.
+    """The rate limit of every site.
 
     Attributes:
-        interval_s: least seconds between two starts; 0 switches the pace off, Crawl-delay included.
-        crawl_delay_max_s: a site that asks for more than this gets this much.
-        wait_max_s: how long a fetch queues at most. It keeps one crowded site (a directory that every search task
-            reads) from using up an activity's start-to-close time in ``workflows/policies.py``.
+        interval_s: seconds between two requests; 0 disables the limit, Crawl-delay included.
+        crawl_delay_max_s: the longest Crawl-delay that is respected.
+        wait_max_s: seconds a request may queue. Without it, one site that every search task reads would use up an
+            activity's start-to-close timeout.
     """
 
     database: Database
@@ -56,26 +51,25 @@ class HostRateLimit:
     sleep: Sleep = asyncio.sleep
 
     async def acquire(self, url: str, crawl_delay_s: float | None = None) -> None:
-        """Return when a request to this address may start.
+        """Wait until a request to this address may start.
 
         Raises:
-            RateLimitTimeoutError: the turn would come after more than ``wait_max_s``.
+            RateLimitTimeoutError: that would take more than ``wait_max_s``.
         """
         if self.interval_s <= 0:
             return
-        interval_s = max(self.interval_s, min(crawl_delay_s or 0.0, self.crawl_delay_max_s)) + _LATENESS_S
-        site = registrable_domain(url) or normalized_host(url) or url
-        await _wait_turn(self.database, site, interval_s, self.wait_max_s, self.sleep)
+        interval_s = max(self.interval_s, min(crawl_delay_s or 0.0, self.crawl_delay_max_s)) + _SEND_DELAY_S
+        await _acquire(self.database, site_name(url), interval_s, self.wait_max_s, self.sleep)
 
 
 @dataclass(frozen=True)
 class ServiceRateLimit:
-    """The pace at which all workers on one database ask one service.
+    """The rate limit of one service.
 
     Attributes:
         name: ``kind:service``, such as ``search:serper``.
-        per_minute: requests per minute, evenly apart; 0: only pauses that the service asks for are kept.
-        wait_max_s: how long a request queues at most.
+        per_minute: evenly spaced; 0 means only requested pauses count.
+        wait_max_s: seconds a request may queue.
     """
 
     database: Database
@@ -85,50 +79,65 @@ class ServiceRateLimit:
     sleep: Sleep = asyncio.sleep
 
     async def acquire(self) -> None:
-        """Return when a request may start.
+        """Wait until a request may start.
 
         Raises:
-            RateLimitTimeoutError: the turn would come after more than ``wait_max_s``.
+            RateLimitTimeoutError: that would take more than ``wait_max_s``.
         """
         interval_s = 60.0 / self.per_minute if self.per_minute > 0 else 0.0
-        await _wait_turn(self.database, self.name, interval_s, self.wait_max_s, self.sleep)
+        await _acquire(self.database, self.name, interval_s, self.wait_max_s, self.sleep)
 
     async def pause(self, for_s: float) -> None:
-        """Keep a pause that the service has asked for: no worker asks it for so many seconds."""
-        async with self.database.transaction() as conn:
-            await rate_limits.pause(conn, self.name, for_s=for_s)
-        log.info("service_asks_for_pause", service=self.name, seconds=for_s)
+        """Let no worker ask for so many seconds: the service has requested a pause."""
+        await pause(self.database, self.name, for_s)
 
 
-async def _wait_turn(database: Database, name: str, interval_s: float, wait_max_s: float, sleep: Sleep) -> None:
-    """Holds no connection while it waits. A caller that is cancelled, or to whom pauses that were asked for meanwhile leave no
-    turn in time, gives its start back; one that is killed leaves it unused, which costs the others one interval and never
-    breaks the pace."""
+def site_name(url: str) -> str:
+    """What the rate limit of a site is stored under."""
+    return registrable_domain(url) or normalized_host(url) or url
+
+
+async def pause(database: Database, name: str, for_s: float) -> None:
+    """Let no worker ask a site or service for so many seconds."""
+    async with database.transaction() as conn:
+        await rate_limits.pause(conn, name, for_s=for_s)
+    log.info("pause_requested", name=name, seconds=for_s)
+
+
+async def _acquire(database: Database, name: str, interval_s: float, wait_max_s: float, sleep: Sleep) -> None:
+    """Reserve a start and wait for it, without holding a connection.
+
+    A cancelled request, or one whose turn a pause has moved too far, cancels its reservation. A killed worker's reservation
+    stays unused, which delays the others by one interval.
+    """
     async with database.transaction() as conn:
         wait_s = await rate_limits.reserve_start(conn, name, interval_s=interval_s, wait_max_s=wait_max_s)
         seconds_until_free = await rate_limits.seconds_until_free(conn, name) if wait_s is None else 0.0
     if wait_s is None:
-        log.info("rate_limit_timeout", site=name, wait_max_s=wait_max_s)
-        raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", seconds_until_free)
-    waited_s, patience_s = 0.0, wait_max_s + interval_s  # whose start somebody took waits an interval more
+        raise _timeout(name, wait_max_s, seconds_until_free)
+    waited_s, total_max_s = 0.0, wait_max_s + interval_s  # a request whose start was taken waits one interval more
     try:
-        while wait_s > 0:
-            if waited_s + wait_s > patience_s:
-                await _give_back(database, name, interval_s)
-                log.info("rate_limit_timeout", site=name, wait_max_s=wait_max_s)
-                raise RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", wait_s)
+        while wait_s > 0 and waited_s + wait_s <= total_max_s:
             await sleep(wait_s)
             waited_s += wait_s
             async with database.transaction() as conn:
                 wait_s = await rate_limits.start(conn, name, interval_s=interval_s)
     except asyncio.CancelledError:
-        await _give_back(database, name, interval_s)
+        await _cancel_reservation(database, name, interval_s)
         raise
+    if wait_s > 0:
+        await _cancel_reservation(database, name, interval_s)
+        raise _timeout(name, wait_max_s, wait_s)
 
 
-async def _give_back(database: Database, name: str, interval_s: float) -> None:
+def _timeout(name: str, wait_max_s: float, seconds_until_free: float) -> RateLimitTimeoutError:
+    log.info(RATE_LIMIT_TIMEOUT, name=name, wait_max_s=wait_max_s)
+    return RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", seconds_until_free)
+
+
+async def _cancel_reservation(database: Database, name: str, interval_s: float) -> None:
     try:
         async with database.transaction() as conn:
             await rate_limits.release(conn, name, interval_s=interval_s)
     except psycopg.OperationalError as error:  # the cancellation matters more; the start stays unused
-        log.warning("start_not_given_back", site=name, error=type(error).__name__)
+        log.warning("reservation_not_cancelled", name=name, error=type(error).__name__)

@@ -1,15 +1,11 @@
-"""One call of a tool for all processes on the database that ask for the same at the same time.
-
-A result is looked for in the store; if there is none, one worker claims the call and makes it, the others wait for its
-result to be stored. Nobody holds a database connection while waiting for the network or for another worker. A claim is
-a row that its worker renews; when the worker is killed, it ends by time and another makes the call.
-"""
+"""The result cache of all tool calls: stored results, and one call for everybody who asks for the same at the same time."""
 
 import asyncio
 import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,107 +15,183 @@ import structlog
 from store.database import Connection, Database
 from store.erasure import forgotten
 from store.tools import calls_in_flight
-from store.tools.tool_results import ToolResult, find_fresh, save_result
+from store.tools.tool_results import ResultStatus, ToolResult, find_fresh, save_result
 
 log = structlog.get_logger()
 
 Call = Callable[[], Awaitable[tuple[ToolResult, str | None]]]
 """Makes the call: the result, and for a page its body."""
 
-CLAIM_S = 15.0  # a killed worker's call is made by another within this
+CLAIM_S = 15.0  # another worker makes a killed worker's call after this
 _RENEWAL_S = CLAIM_S / 3
-# A call that lasts longer than any limit of ours allows (pace, robots.txt and page together) keeps nobody waiting.
+# A call that takes longer than all our limits together (rate limit, robots.txt, page) blocks nobody.
 _RENEWALS_MAX = int(600 / _RENEWAL_S)
-# A search or a tool of others may have cost money: its result is held for a database that is away, and not much longer, for those who
-# wait for it have other things to read and only minutes for all of it (SITE in workflows/policies.py).
+# A result may have cost money, so it is held while the database is away. Not for long: its callers have only minutes
+# (SITE in workflows/policies.py).
 _RESULT_HELD_S = 60.0
-_FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5  # how often one who waits looks for the result: soon, then twice a second
+_POLL_S_MIN, _POLL_S_MAX = 0.05, 0.5
+_CLEANUP_S = 3.0  # to release claims at shutdown; without a database each release would wait in vain
+
+
+class ClosedError(Exception):
+    """A call was asked for after ``close``."""
 
 
 class ResultCache:
-    """Makes the calls of one worker, and shares them with the others. Within the worker, see ``Deduplicator``."""
+    """Stored results of tool calls, shared by all workers on one database.
+
+    Within a worker, callers share a task. Across workers, one claims the call and the others wait for its stored result.
+    A claim is a row that its worker renews; it expires when the worker is killed. Waiting holds no database connection.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tasks: dict[str, asyncio.Task[ToolResult]] = {}
+        self._paid: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
-    async def result(
+    async def get(
         self, tool: str, args: dict[str, Any], call: Call, ttl_s: Callable[[ToolResult], float]
     ) -> ToolResult:
         """The fresh stored result for these arguments, or that of one new call.
 
-        An error of ``call``, or a cancellation before it has returned, is no result: nothing is stored, and a worker elsewhere
-        that waits makes the call itself.
+        An error of ``call`` reaches every caller in this worker and is not stored; another worker then makes its own call.
+
+        Raises:
+            ClosedError: a new call would be needed after ``close``.
         """
-        key, claim_id = args_hash(tool, args), uuid4()
-        may_hold_claim = True  # from before it is asked for: a cancellation may come as it is committed
+        key = args_hash(tool, args)
+        task = self._tasks.get(key)
+        if task is None:
+            if self._is_closed:
+                raise ClosedError(f"{tool} is not called: the worker is stopping")
+            task = asyncio.create_task(self._find_or_call(tool, key, call, ttl_s), name=tool)
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._remove(key, done))
         try:
-            result = await self._stored_or_claimed(tool, key, claim_id)
-            if result is None:
-                async with self._renewed(tool, key, claim_id):
-                    called, called_body = await call()
-                    log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
+            return await asyncio.shield(task)  # a cancelled caller must not take the call away from the others
+        except asyncio.CancelledError:
+            if not task.done():
+                task.add_done_callback(_log_error)
+            raise
 
-                    async def save(conn: Connection) -> ToolResult:
-                        result, body = await forgotten.without_addresses(conn, called, called_body)
-                        await save_result(conn, result, key, ttl_s(result), body)
-                        await calls_in_flight.release(conn, tool, key, claim_id)
-                        return result
+    def mark_paid(self) -> None:
+        """Call within ``call``, once something that may cost money has been asked for: ``close`` waits for the answer."""
+        if (task := asyncio.current_task()) is not None:
+            self._paid.add(task)
 
-                    result = await self._database.store_paid(save, tool, _RESULT_HELD_S)
-            may_hold_claim = False
-        finally:
-            if may_hold_claim:
-                await self._release(tool, key, claim_id)
-        return result
+    async def close(self, paid_calls_s: float = 0.0) -> None:
+        """Stop before the database closes: paid calls may finish within ``paid_calls_s``, all others are cancelled."""
+        self._is_closed = True
+        tasks = set(self._tasks.values())
+        paid = tasks & self._paid
+        for task in tasks - paid:
+            task.cancel()
+        if paid:
+            _, late = await asyncio.wait(paid, timeout=paid_calls_s)
+            if late:
+                log.warning("paid_calls_cut_off", tools=sorted(task.get_name() for task in late))
+            for task in late:
+                task.cancel()
+        if tasks:
+            # Cancelled only once: a second cancellation would interrupt the release of the claim.
+            await asyncio.wait(tasks, timeout=_CLEANUP_S)
 
-    async def _stored_or_claimed(self, tool: str, key: str, claim_id: UUID) -> ToolResult | None:
-        """The fresh stored result, waited for while another makes the call; None: the call is this worker's to make."""
-        look_s = _FIRST_LOOK_S
+    def _remove(self, key: str, task: asyncio.Task[ToolResult]) -> None:
+        self._tasks.pop(key, None)
+        self._paid.discard(task)
+
+    async def _find_or_call(self, tool: str, key: str, call: Call, ttl_s: Callable[[ToolResult], float]) -> ToolResult:
+        claim_id = uuid4()
+        try:
+            stored = await self._find_or_claim(tool, key, claim_id)
+            if stored is not None:
+                return stored
+            async with self._renewed(tool, key, claim_id):
+                called, called_body = await call()
+                log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
+
+                async def save(conn: Connection) -> ToolResult:
+                    result, body = await forgotten.without_addresses(conn, called, called_body)
+                    await save_result(conn, result, key, ttl_s(result), body)
+                    await calls_in_flight.release(conn, tool, key, claim_id)
+                    return result
+
+                return await self._database.store_paid(save, tool, _RESULT_HELD_S)
+        except BaseException:  # also a cancellation, which may arrive while the claim is committed
+            await self._release(tool, key, claim_id)
+            raise
+
+    async def _find_or_claim(self, tool: str, key: str, claim_id: UUID) -> ToolResult | None:
+        """The fresh stored result, waiting while another worker makes the call. None: this worker has claimed the call."""
+        poll_s = _POLL_S_MIN
         while True:
             async with self._database.transaction() as conn:
                 stored = await find_fresh(conn, tool, key)
                 if stored is None and await calls_in_flight.claim(conn, tool, key, claim_id, CLAIM_S):
-                    # Another may have stored its result and given its claim back since the first look.
-                    stored = await find_fresh(conn, tool, key)
+                    stored = await find_fresh(conn, tool, key)  # another worker may have stored it since the first look
                     if stored is None:
                         return None
                     await calls_in_flight.release(conn, tool, key, claim_id)
             if stored is not None:
                 return stored
-            await asyncio.sleep(look_s)
-            look_s = min(look_s * 2, _LAST_LOOK_S)
+            await asyncio.sleep(poll_s)
+            poll_s = min(poll_s * 2, _POLL_S_MAX)
 
     @contextlib.asynccontextmanager
     async def _renewed(self, tool: str, key: str, claim_id: UUID) -> AsyncIterator[None]:
-        over = asyncio.Event()
-        renewal = asyncio.create_task(self._renew(tool, key, claim_id, over))
+        renewal = asyncio.create_task(self._renew(tool, key, claim_id))
         try:
             yield
         finally:
-            over.set()
-            await renewal
+            renewal.cancel()
+            await asyncio.wait([renewal])
+
+    async def _renew(self, tool: str, key: str, claim_id: UUID) -> None:
+        for _ in range(_RENEWALS_MAX):
+            await asyncio.sleep(_RENEWAL_S)
+            try:
+                async with self._database.transaction() as conn:
+                    await calls_in_flight.renew(conn, tool, key, claim_id, CLAIM_S)
+            except psycopg.OperationalError as error:  # at worst the call is made twice
+                log.warning("claim_not_renewed", tool=tool, error=type(error).__name__)
 
     async def _release(self, tool: str, key: str, claim_id: UUID) -> None:
         try:
             async with self._database.transaction() as conn:
                 await calls_in_flight.release(conn, tool, key, claim_id)
         except psycopg.OperationalError as error:  # the error of the call matters more
-            log.warning("claim_not_released", tool=tool, error=type(error).__name__, ends_in_s=CLAIM_S)
-
-    async def _renew(self, tool: str, key: str, claim_id: UUID, over: asyncio.Event) -> None:
-        for _ in range(_RENEWALS_MAX):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RENEWAL_S):
-                    await over.wait()
-            if over.is_set():
-                return
-            try:
-                async with self._database.transaction() as conn:
-                    await calls_in_flight.renew(conn, tool, key, claim_id, CLAIM_S)
-            except psycopg.OperationalError as error:  # without a renewal the call may be made twice, no worse
-                log.warning("claim_not_renewed", tool=tool, error=type(error).__name__)
+            log.warning("claim_not_released", tool=tool, error=type(error).__name__, expires_in_s=CLAIM_S)
 
 
 def args_hash(tool: str, args: dict[str, Any]) -> str:
     """The key of a call's result."""
     return hashlib.sha256(json.dumps([tool, args], sort_keys=True).encode()).hexdigest()
+
+
+def new_result(
+    tool: str,
+    args: dict[str, Any],
+    status: ResultStatus,
+    reason: str | None = None,
+    *,
+    payload: dict[str, Any] | None = None,
+    text: str = "",
+) -> ToolResult:
+    """A result that has just arrived."""
+    return ToolResult(
+        result_id=f"r{uuid4().hex[:16]}",
+        tool=tool,
+        args=args,
+        status=status,
+        reason=reason,
+        payload=payload or {},
+        text=text,
+        fetched_at=datetime.now(UTC),
+    )
+
+
+def _log_error(task: asyncio.Task[ToolResult]) -> None:
+    """Log the error of a call whose callers were cancelled: nobody else may be left to see it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("call_failed_without_its_caller", tool=task.get_name(), error=type(error).__name__)

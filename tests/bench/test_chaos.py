@@ -92,7 +92,7 @@ def test_further_attempts_at_a_site_that_never_answers_are_counted_apart_from_th
     other = attempts_in([[scheduled, started]], frozenset({"birch.example"}))
     assert (other.of_silent_sites, other.retried) == (
         0,
-        {"qualify_company: SiteUnavailableError of acme.example does not answer as it should (timeout)": 1},
+        {"qualify_company: SiteUnavailableError of acme.example is temporarily unavailable (timeout)": 1},
     )
 
 

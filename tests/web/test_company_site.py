@@ -17,9 +17,8 @@ from store.tools.tool_results import ToolResult
 from tests.http_server import Reply, Request, html, serving
 from web import page_retry
 from web.company_site import HostBusyError, SiteUnavailableError, raise_if_unavailable, read_site
-from web.fetch import WebClient
+from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
-from web.shared_fetch import make_web_client
 
 WORLD = generate_world(DEFAULT_SEED)
 GOLD = gold_table(WORLD).companies
@@ -120,7 +119,7 @@ async def test_f25_a_site_that_never_answers_costs_a_few_timeouts(
     gateway, site = ToolGateway(database, web, None, settings), in_state("silent")[0]
     with pytest.raises(SiteUnavailableError, match="timeout"):
         await read_site(gateway, site)
-    monkeypatch.setattr(page_retry, "_TRIES_MAX", {"timeout": 2})
+    monkeypatch.setattr(page_retry, "_ATTEMPTS_MAX", {"timeout": 2})
     async with database.transaction() as conn:
         await conn.execute("UPDATE tool_results SET expires_at = now()")
     reading = await read_site(gateway, site)

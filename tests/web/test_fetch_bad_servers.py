@@ -194,7 +194,7 @@ async def fetched(database: Database, settings: Settings, proxy: str, timeout_s:
     """What the gateway makes of the page, read back from the store; nothing of it is under way any more."""
     web = WebClient(proxy=proxy, timeout_s=timeout_s, bytes_max=BYTES_MAX)
     before = asyncio.all_tasks()
-    result = await ToolGateway(database, web, None, settings).fetch_page(URL, once=True)
+    result = await ToolGateway(database, web, None, settings).fetch_page(URL, retry=False)
     left = {task for task in asyncio.all_tasks() - before if "raw_server" not in repr(task) and not task.done()}
     await web.close()
     assert not left, "no task is stuck"

@@ -24,10 +24,8 @@ from store.tools.tool_results import ToolResult
 from tests.conftest import PROJECT
 from tests.http_server import HttpServer, Reply, Request, html, json_reply, serving
 from web import result_cache
-from web.deduplication import ClosedError
-from web.fetch import WebClient
+from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
-from web.shared_fetch import make_web_client
 
 URL = "http://acme.example/"
 HITS = json_reply({"results": [{"url": URL, "title": "Acme", "content": "Manages homes in Austin"}]})
@@ -35,8 +33,8 @@ FETCH_AND_HANG = """
 import asyncio, sys
 from settings import Settings
 from store.database import Database
-from tools.gateway import ToolGateway
-from tools.web_client import WebClient
+from web.fetch import WebClient
+from web.gateway import ToolGateway
 
 async def main(database_url, proxy, url):
     database = Database(database_url)
@@ -208,7 +206,7 @@ async def test_f30_a_worker_that_stops_begins_no_search_that_it_could_not_end(
         started = asyncio.get_running_loop().time()
         await asyncio.gather(queueing.close(), waiting.close())
         assert asyncio.get_running_loop().time() - started < 3, "there is nothing to wait for"
-        with pytest.raises(ClosedError):
+        with pytest.raises(result_cache.ClosedError):
             await waiting.search_web("third")
     assert len(gate.asked) == 1
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
@@ -231,17 +229,16 @@ async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_othe
 
 
 async def test_f30_no_claim_stays_behind_wherever_a_call_is_cancelled(database: Database) -> None:
-    calls = result_cache.ResultCache(database)
-
     async def hang() -> tuple[ToolResult, None]:
         await asyncio.sleep(60)
         raise AssertionError("cancelled long before")
 
     for number in range(60):
-        call = asyncio.create_task(calls.result("fetch_page", {"url": f"{number}"}, hang, lambda result: 60.0))
+        cache = result_cache.ResultCache(database)
+        call = asyncio.create_task(cache.get("fetch_page", {"url": f"{number}"}, hang, lambda result: 60.0))
         await asyncio.sleep(number * 0.0002)
-        call.cancel()
-        with suppress(asyncio.CancelledError):
+        await cache.close()
+        with suppress(asyncio.CancelledError, result_cache.ClosedError):
             await call
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
@@ -255,8 +252,7 @@ async def test_what_fails_after_its_step_was_cancelled_is_told(
             await given_up(gate, gateway.search_web("homes"))
             gate.let.set()
     [told] = [event for event in logged if event["event"] == "call_failed_without_its_caller"]
-    assert (told["log_level"], told["error"]) == ("warning", "SearchUnavailableError")
-    assert told["call"].startswith("search_web ")
+    assert (told["log_level"], told["tool"], told["error"]) == ("warning", "search_web", "SearchUnavailableError")
 
 
 async def given_up(gate: Gate, call: Coroutine[Any, Any, ToolResult]) -> None:

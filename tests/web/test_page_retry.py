@@ -9,7 +9,7 @@ from store.database import Database
 from tests.http_server import Reply, html
 from tests.web.test_gateway import URL, wired
 from web import page_retry
-from web.page_retry import failure_payload, is_transient, kept_s, retry_in_s
+from web.page_retry import failure_payload, failure_ttl_s, is_transient, retry_in_s
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
 def test_after_a_few_tries_a_failure_stands(reason: str, pauses_s: list[float | None]) -> None:
     said = [failure_payload(reason, earlier, None).get("retry_in_s") for earlier in range(len(pauses_s))]
     assert said == pauses_s
-    assert all(kept_s(pause_s) < pause_s for pause_s in pauses_s if pause_s), "the next try finds it expired"
+    assert all(failure_ttl_s(pause_s) < pause_s for pause_s in pauses_s if pause_s), "the next try finds it expired"
 
 
 @pytest.mark.parametrize(("retry_after_s", "pause_s"), [(1.0, 3.0), (20.0, 20.0), (3600.0, 60.0)])
@@ -69,8 +69,8 @@ async def test_f65_a_failure_that_may_pass_is_kept_for_seconds_until_it_has_come
 ) -> None:
     async with wired(database, settings, lambda request: Reply(404 if "robots" in request.target else 503)) as world:
         for _ in range(6):
-            page = await world.gateway.fetch_page(URL, once=True)
-            assert await world.gateway.fetch_page(URL, once=True) == page, "others beside do not ask"
+            page = await world.gateway.fetch_page(URL, retry=False)
+            assert await world.gateway.fetch_page(URL, retry=False) == page, "others beside do not ask"
             async with database.transaction() as conn:
                 # Its time goes by; a failure that stands is kept for longer than that.
                 await conn.execute("UPDATE tool_results SET expires_at = expires_at - interval '10 seconds'")

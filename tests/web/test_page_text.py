@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from web.page_text import PageLink, RenderedPage, nested_too_deeply, render_page
+from web.page_text import RenderedPage, nested_too_deeply, render_page
 
 BASE = "https://acme.example/about/team.html"
 COMPANY_PAGE = """
@@ -58,11 +58,6 @@ def test_scripts_styles_and_templates_are_not_what_a_reader_sees(words: str) -> 
     assert words not in render_page(COMPANY_PAGE, BASE).text
 
 
-def test_links_are_the_web_addresses_in_page_order_each_once() -> None:
-    page = rendered('<a href="/b">B</a><a href="/a">A</a><a href="/b">again</a><a href="mailto:x@y.z">mail</a>')
-    assert page.links == (PageLink("B", "https://acme.example/b"), PageLink("A", "https://acme.example/a"))
-
-
 @pytest.mark.parametrize(
     ("reference", "address"),
     [
@@ -87,7 +82,7 @@ def test_the_pages_own_base_is_respected() -> None:
 )
 def test_a_link_that_leads_nowhere_is_shown_as_its_words(reference: str) -> None:
     page = rendered(f'before <a href="{reference}">go</a> after')
-    assert (page.text, page.links) == ("before go after", ())
+    assert page.text == "before go after"
 
 
 def test_a_link_around_blocks_has_their_words_in_one_line() -> None:
@@ -114,7 +109,7 @@ def test_a_page_that_is_not_well_formed_is_read_all_the_same(broken: str) -> Non
 @pytest.mark.parametrize("nothing", ["", " ", "<html></html>", "<script>x</script>", "\x00"])
 def test_a_page_without_words_has_none(nothing: str) -> None:
     page = render_page(nothing, BASE)
-    assert page.text.strip("\x00\ufffd") == "" and page.links == ()
+    assert page.text.strip("\x00\ufffd") == ""
 
 
 @pytest.mark.parametrize("tag", ["span", "div", "b", "a href='/x'"])

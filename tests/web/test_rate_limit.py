@@ -16,10 +16,9 @@ from settings import Settings
 from store.database import Database
 from store.tools import rate_limits
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
-from web.fetch import WebClient
+from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
 from web.rate_limit import HostRateLimit, RateLimitTimeoutError
-from web.shared_fetch import make_web_client
 
 INTERVAL_S = 1000.0
 URL = "http://www.acme.example/"

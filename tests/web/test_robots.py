@@ -12,9 +12,8 @@ import pytest
 from settings import Settings
 from store.database import Database
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
-from web.fetch import FetchedPage, WebClient
+from web.fetch import FetchedPage, WebClient, make_web_client
 from web.robots import Answer, Robots
-from web.shared_fetch import make_web_client
 
 SITE = "http://acme.example"
 CLOSED = "User-agent: *\nDisallow: /\n"

@@ -80,7 +80,7 @@ TRICKS = LIVE_TRICKS | {
     "local name in full-width letters": "http://printer.ｌｏｃａｌ:{port}/",
     "container's name of its host": "http://host.docker.internal:{port}/",
     "IPv4-compatible": "http://[::127.0.0.1]:{port}/",
-    "IPv4-to_application_error": "http://[::ffff:0:127.0.0.1]:{port}/",
+    "IPv4-translated": "http://[::ffff:0:127.0.0.1]:{port}/",
     "6to4": "http://[2002:7f00:1::]:{port}/",
     "6to4 of the metadata address": "http://[2002:a9fe:a9fe::1]:{port}/",
     "Teredo": "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]:{port}/",

@@ -27,9 +27,8 @@ from tests.http_server import Reply, Request, html, serving
 from tests.store.erasure.forgetting import ACME_TRACES, forget, tables_with
 from tests.store.rows import add_run, candidate
 from tests.store.whole_run import ACME, BIRCH, WholeRun, add_whole_run
-from web.fetch import WebClient
+from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
-from web.shared_fetch import make_web_client
 
 SITE, TEAM = "http://acme.example/", "http://acme.example/team"
 
