@@ -1,11 +1,7 @@
-"""One agent call: turns of the model, tools in between, a typed answer at the end.
+"""One agent call: model turns with tool calls in between, and a typed answer at the end.
 
-Pages that code has read already stand in the conversation from the start, as if the model had asked for them; so one turn
-usually settles a call. An answer that leaves something open may be followed by one more question, never two.
-
-Every turn is stored before anything depends on it; called again with the same input, on any worker, the call goes on at
-the first turn that is not stored. Tools are answered from the gateway's cache then. Nothing is decided here about
-what the answer is worth: that is ``grounding.py`` and the domain's rules.
+Every turn is stored before the next one, so a retry on any worker continues at the first turn that is missing. What an answer
+proves is decided in ``grounding/``.
 """
 
 import hashlib
@@ -15,45 +11,33 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-import httpx2
 import openai
 import structlog
-from openai.types.responses import Response, ResponseTextConfigParam
 from pydantic import BaseModel, ValidationError
 
-from agents.cost import cost_usd, estimate_usd, used_tokens
-from agents.errors import is_short_rate_limit, may_be_charged, queue_full, superseded, to_application_error
+from agents.model_call import ModelCalls
 from agents.role import AgentRole, RoleName
-from agents.strict_schema import strict_schema
-from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, definitions
-from agents.tool_outputs import OPENED_PAGES_MAX, answer_calls, open_pages
+from agents.tool_calls import ClaimPage, KnownSites, ToolCalls, tool_definitions
+from agents.tool_outputs import PRELOADED_PAGES_MAX, answer_calls, preload_pages
 from domain.activity_io import Spend
 from domain.company.status import Interruption
 from domain.storable_text import storable
 from mcp_client.answers import McpTool
 from settings import Settings
-from store.database import Connection, Database
+from store.database import Database
 from store.runs import agent_turns
-from store.runs.agent_turns import Reservation, StoredTurn, TurnKey
+from store.runs.agent_turns import TurnKey
 from store.tools.tool_results import ToolResult
 from web.gateway import ToolGateway
-from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
 
 log = structlog.get_logger()
 
 Stop = Literal["answered", "unreadable", "cut_off", "refused", "limit", "interrupted"]
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
-# A pause that the service asks for is a wait in the queue of all workers, not a failed attempt of the step; up to this many.
-_SLOWED_DOWN_MAX = 5
-# Left out of a conversation's key: grows while the run goes on, and a retry must find its turns again.
+# Not part of a conversation's key: these grow while the run goes on, and a retry must find its turns again.
 _GROWING_FIELDS = frozenset({"already_known"})
-# How long a call queues for the model's rate limit at most: it fits into an attempt (AGENT in workflows/policies.py).
-_PACE_WAIT_MAX_S = 600.0
-# An answer is paid for, so it is held for a database that is away: for most of an attempt, whose own end comes first where less is left.
-_ANSWER_HELD_S = 780.0
-# Where the stored input of a conversation keeps the addresses that were opened for it; not shown to the model.
-_OPENED = "preloaded_urls"
+_PRELOADED = "preloaded_urls"  # in the stored task of a conversation; the model does not see it
 
 
 @dataclass(frozen=True)
@@ -61,8 +45,7 @@ class FollowUp:
     """One more question about an answer.
 
     Attributes:
-        question: what is asked, in words for the model.
-        fields: fields of the answer that it is about; only these are taken from the answer to it.
+        fields: the only fields that its answer may change.
         pages: addresses to open for it.
     """
 
@@ -72,19 +55,18 @@ class FollowUp:
 
 
 FollowUpRule = Callable[[BaseModel, Mapping[str, ToolResult]], FollowUp | None]
-"""Given an answer and what the model was shown: what to ask about it, or None when it will do."""
+"""Given an answer and the tool results behind it: what to ask once more, if anything."""
 
 
 @dataclass(frozen=True)
 class AgentAnswer:
-    """What came of an agent call.
+    """The result of an agent call.
 
     Attributes:
-        output: instance of the role's output model, or None when there is no usable answer.
-        stop: why the call ended; ``cut_off`` is an answer longer than the model may give, twice.
+        output: instance of the role's output model; None without a usable answer.
+        stop: why the call ended. ``cut_off``: the answer was too long twice.
         results: every tool result that the model was shown, by id.
-        spend: what the whole conversation has cost so far, earlier attempts included.
-        interruption: set when ``stop`` is ``interrupted``.
+        spend: cost of the whole conversation, earlier attempts included.
     """
 
     output: BaseModel | None
@@ -105,14 +87,11 @@ class AgentRunner:
         settings: Settings,
         mcp_tools: Mapping[RoleName, tuple[McpTool, ...]] | None = None,
     ) -> None:
-        self._client = client
         self._gateway = gateway
         self._database = database
         self._settings = settings
-        self._pace = ServiceRateLimit(
-            database, f"model:{settings.openai_model}", settings.model_requests_per_minute, _PACE_WAIT_MAX_S
-        )
-        # Not a part of a conversation's key: a worker that offers other tools goes on with what was bought.
+        self._model = ModelCalls(client, database, settings)
+        # Not part of a conversation's key: a worker with other tools continues what was bought.
         self._mcp_tools = mcp_tools or {}
 
     async def run(
@@ -129,228 +108,115 @@ class AgentRunner:
         claim_page: ClaimPage | None = None,
         known_sites: KnownSites | None = None,
     ) -> AgentAnswer:
-        """Run one agent call to its end.
+        """Run or continue one agent call.
 
         Args:
-            subject: what it is about (a search task's or company's id).
-            task: the input for the model, JSON values only.
-            allowed_urls: addresses that may be opened from the start, with the sites they belong to.
-            preload_urls: addresses opened beforehand, best first; of the first ``OPENED_PAGES_MAX``, those that can be read are
-                shown. A conversation once begun goes on with those it was begun with.
-            follow_up: whether the answer leaves something open that is worth one more question.
-            on_turn: told the number of each turn as it begins, for heartbeats.
-            claim_page: whether a page is this call's to read; asked before each fetch.
-            known_sites: which sites a search marks as known; asked after each search.
+            subject: id of the search task or company.
+            task: the model's input; JSON values only.
+            allowed_urls: addresses whose sites may be opened from the start.
+            preload_urls: pages to show with the task, best first. A stored conversation keeps the pages it began with.
+            on_turn: called with each turn's number, for heartbeats.
 
         Raises:
-            ApplicationError: the model's service failed; typed and classified by ``errors.to_application_error``.
+            ApplicationError: the model failed; see ``errors.to_application_error``.
         """
         key = TurnKey(run_id=run_id, subject=subject, role=role.name, input_hash=self._input_hash(role, task))
         async with self._database.transaction() as conn:
             stored = await agent_turns.load_turns(conn, key)
         begun = stored[0].task if stored else None
-        first: Sequence[str] = (
-            [*dict.fromkeys(preload_urls)][:OPENED_PAGES_MAX] if begun is None else begun.get(_OPENED, ())
-        )
+        urls = [*dict.fromkeys(preload_urls)][:PRELOADED_PAGES_MAX] if begun is None else begun.get(_PRELOADED, [])
+        mcp_tools = self._mcp_tools.get(role.name, ())
         tools = ToolCalls(
             self._gateway,
             role.tools,
-            calls_max=role.tool_calls_max + len(first),
-            allowed_urls={*allowed_urls, *first},
-            mcp_tools=self._mcp_tools.get(role.name, ()),
+            calls_max=role.tool_calls_max + len(urls),
+            allowed_urls={*allowed_urls, *urls},
+            mcp_tools=mcp_tools,
             claim_page=claim_page,
             known_sites=known_sites,
         )
-        shown, pages = await open_pages(tools, first, "opened", is_exact=begun is not None)
-        first_input = begun or (task | ({_OPENED: shown} if shown else {}))
-        told = {name: value for name, value in first_input.items() if name != _OPENED}
-        items: list[dict[str, Any]] = [_user(json.dumps(told, ensure_ascii=False)), *pages]
+        preloaded, pages = await preload_pages(tools, urls, "opened", keep_all=begun is not None)
+        task = begun or (task | ({_PRELOADED: preloaded} if preloaded else {}))
+        shown = {name: value for name, value in task.items() if name != _PRELOADED}
+        items: list[dict[str, Any]] = [_user(json.dumps(shown, ensure_ascii=False)), *pages]
         spend = Spend()
-        repaired = False
-        earlier: tuple[BaseModel, FollowUp] | None = None
-        for turn in range(role.turns_max):
-            on_turn(turn)
-            last = turn == role.turns_max - 1
-            if last and items[-1].get("type") == "function_call_output":
+        is_repaired = False
+        first: tuple[BaseModel, FollowUp] | None = None  # the answer that a follow-up question was asked about
+
+        def ended(stop: Stop) -> AgentAnswer:
+            output, stop = (None, stop) if first is None else (first[0], "answered")
+            return AgentAnswer(output, stop, tools.results, spend)
+
+        for number in range(role.turns_max):
+            on_turn(number)
+            is_last = number == role.turns_max - 1
+            if is_last and items[-1].get("type") == "function_call_output":
                 items.append(_user(_ANSWER_NOW))
-            if turn < len(stored):
-                output, price = stored[turn].output, stored[turn].cost_usd
+            if number < len(stored):
+                turn = stored[number]
             else:
-                bought = await self._buy_turn(role, key, turn, first_input, items, offer_tools=not last)
+                offered = [] if is_last else tool_definitions(role.tools, mcp_tools)
+                bought = await self._model.next_turn(role, key, number, task, items, offered)
                 if isinstance(bought, Interruption):
                     return AgentAnswer(None, "interrupted", tools.results, spend, bought)
-                output, price = bought
-            spend = spend.plus(Spend(cost_usd=price, model_calls=1))
-            items.extend(output)
-            calls = [item for item in output if item.get("type") == "function_call"]
+                turn = bought
+            spend = spend.plus(Spend(cost_usd=turn.cost_usd, model_calls=1))
+            items.extend(turn.output)
+            calls = [item for item in turn.output if item.get("type") == "function_call"]
             if calls:
                 items.extend(await answer_calls(tools, calls))
                 continue
-            text, refused = _text_of(output)
-            if refused:
-                return _ended(earlier, "refused", tools, spend)
+            text = _answer_text(turn.output)
+            if text is None:
+                return ended("refused")
             try:
                 parsed = role.output.model_validate_json(text).model_dump(mode="json")
                 answer = role.output.model_validate(storable(parsed))
             except ValidationError as error:
-                cut_off = any(item.get("status") == "incomplete" for item in output)
-                log.info("answer_unreadable", role=role.name, problems=error.error_count(), cut_off=cut_off)
-                if repaired:
-                    return _ended(earlier, "cut_off" if cut_off else "unreadable", tools, spend)
-                repaired = True
-                items.append(_user(_CUT_OFF if cut_off else _repair_message(error)))
+                is_cut_off = any(item.get("status") == "incomplete" for item in turn.output)
+                log.info("answer_unreadable", role=role.name, problems=error.error_count(), cut_off=is_cut_off)
+                if is_repaired:
+                    return ended("cut_off" if is_cut_off else "unreadable")
+                is_repaired = True
+                items.append(_user(_CUT_OFF if is_cut_off else _repair_message(error)))
                 continue
-            if earlier is not None:
-                return AgentAnswer(_completed(*earlier, answer), "answered", tools.results, spend)
-            asked = None if last else follow_up(answer, tools.results)
+            if first is not None:
+                return AgentAnswer(_with_follow_up(*first, answer), "answered", tools.results, spend)
+            asked = None if is_last else follow_up(answer, tools.results)
             if asked is None:
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            _, pages = await open_pages(tools, asked.pages, "opened_again", is_exact=False)
-            if asked.pages and not pages and turn + 1 >= len(stored):
-                # None of them can be read: there is nothing new to answer from. An answer that is bought already is used.
+            _, pages = await preload_pages(tools, asked.pages, "opened_again", keep_all=False)
+            if asked.pages and not pages and number + 1 >= len(stored):
+                # No new page can be read, so another answer is not worth buying. A stored one is still used.
                 return AgentAnswer(answer, "answered", tools.results, spend)
-            earlier = (answer, asked)
+            first = (answer, asked)
             items += [*pages, _user(asked.question)]
-        return _ended(earlier, "limit", tools, spend)
+        return ended("limit")
 
     def question_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
-        """What tells two questions apart that may be answered differently: prompt, model and task, and by what its tools
-        are answered (the search back end, the servers' tools)."""
+        """Identifies a question by what may change its answer: prompt, model, task, search back end and MCP tools."""
         tools = sorted(tool.function for tool in self._mcp_tools.get(role.name, ()))
-        parts = [self._input_hash(role, task), self._gateway.search_backend, *tools]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        return _hash([self._input_hash(role, task), self._gateway.search_backend, *tools])
 
     def _input_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
         stable = {name: value for name, value in task.items() if name not in _GROWING_FIELDS}
-        parts = [role.prompt, strict_schema(role.output), self._settings.openai_model, stable]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
-
-    async def _buy_turn(
-        self,
-        role: AgentRole,
-        key: TurnKey,
-        turn: int,
-        task: dict[str, Any],
-        items: list[dict[str, Any]],
-        *,
-        offer_tools: bool,
-    ) -> tuple[list[dict[str, Any]], float] | Interruption:
-        # What is JSON as the API takes it goes as it is. As arguments, the client would look at every value in it for
-        # something to convert: an eighth of a worker's time, more with every turn of a conversation.
-        body: dict[str, Any] = {"input": items, "text": _text_format(role)}
-        if offer_tools:
-            body["tools"] = definitions(role.tools, self._mcp_tools.get(role.name, ()))
-        # Escaped, as it is here, a text has no fewer characters than bytes.
-        most = estimate_usd(self._settings, len(json.dumps([role.prompt, body])))
-        answered = await self._answered(role, key, turn, task, body, most)
-        if isinstance(answered, StoredTurn):
-            return answered.output, answered.cost_usd
-        if isinstance(answered, Interruption):
-            return answered
-        reserved, response = answered
-        output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
-        used = used_tokens(response.usage)
-        price = cost_usd(self._settings, used) if used else None
-        used_in, used_out = (used.input, used.output) if used else (0, 0)
-
-        async def settle(conn: Connection) -> bool:
-            return await agent_turns.complete_turn(
-                conn, reserved, output, input_tokens=used_in, output_tokens=used_out, cost_usd=price
-            )
-
-        if not await self._database.store_paid(settle, "model turn", _ANSWER_HELD_S):
-            raise superseded()
-        log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=used_in, output_tokens=used_out)
-        return output, (most or 0.0) if price is None else price
-
-    async def _answered(
-        self, role: AgentRole, key: TurnKey, turn: int, task: dict[str, Any], body: dict[str, Any], most: float | None
-    ) -> tuple[Reservation, Response] | StoredTurn | Interruption:
-        """The model's answer to a turn that money was set aside for; or the turn as another worker has stored it, or why not."""
-        for slowed_down in range(_SLOWED_DOWN_MAX + 1):
-            try:
-                await self._pace.acquire()  # before money is set aside: who is ended here has bought nothing
-            except RateLimitTimeoutError as error:
-                raise queue_full(error.seconds_until_free) from error
-            async with self._database.transaction() as conn:
-                reserved = await agent_turns.reserve_turn(
-                    conn, key, turn, self._settings.openai_model, most, task if turn == 0 else None
-                )
-            if not isinstance(reserved, Reservation):
-                return reserved
-            try:
-                return reserved, await self._respond(role, body)
-            except openai.APIError as error:
-                await self._unanswered(reserved, error)
-                if slowed_down == _SLOWED_DOWN_MAX or not is_short_rate_limit(error):
-                    raise to_application_error(error) from error
-        raise AssertionError("the last time round raises")
-
-    async def _unanswered(self, reserved: Reservation, error: openai.APIError) -> None:
-        async with self._database.transaction() as conn:
-            if may_be_charged(error):
-                await agent_turns.mark_turn_lost(conn, reserved)
-            else:
-                await agent_turns.release_turn(conn, reserved)
-        pause = to_application_error(error).next_retry_delay
-        if pause is not None:
-            await self._pace.pause(pause.total_seconds())
-
-    async def _respond(self, role: AgentRole, body: dict[str, Any]) -> Response:
-        own_server = self._settings.openai_base_url is not None
-        try:
-            response = await self._client.responses.create(
-                model=self._settings.openai_model,
-                instructions=role.prompt,
-                parallel_tool_calls=True if "tools" in body else openai.omit,
-                max_output_tokens=self._settings.model_output_tokens_max,
-                store=False,
-                include=["reasoning.encrypted_content"],
-                # A project's own tier may cost more than the list price, on which a run's limit rests.
-                service_tier=openai.omit if own_server else "default",
-                extra_body=body,
-            )
-        except (
-            json.JSONDecodeError,
-            UnicodeDecodeError,
-        ) as error:  # a body that says it is JSON and is not; the client does not wrap it
-            raise openai.APIError("not JSON", request=_NO_REQUEST, body=None) from error
-        if not isinstance(response, Response) or not isinstance(response.output, list):
-            # The client passes on whatever a server sends; one that speaks something else must not look like a bug.
-            raise openai.APIError("not a Responses API answer", request=_NO_REQUEST, body=None)
-        return response
+        return _hash([role.prompt, role.output_schema, self._settings.openai_model, stable])
 
 
-def _ended(earlier: tuple[BaseModel, FollowUp] | None, stop: Stop, tools: ToolCalls, spend: Spend) -> AgentAnswer:
-    """The end of a call without a (further) answer: what was answered before one more question stands."""
-    if earlier is not None:
-        return AgentAnswer(earlier[0], "answered", tools.results, spend)
-    return AgentAnswer(None, stop, tools.results, spend)
-
-
-def _completed(first: BaseModel, follow_up: FollowUp, second: BaseModel) -> BaseModel:
-    """An answer with the fields that one more question was about, as far as the answer to that gives them."""
-    given = {name: getattr(second, name) for name in follow_up.fields if getattr(second, name)}
-    return first.model_copy(update=given)
-
-
-_NO_REQUEST = httpx2.Request("POST", "/v1/responses")
-
-
-def _text_format(role: AgentRole) -> ResponseTextConfigParam:
-    schema = strict_schema(role.output)
-    return {"format": {"type": "json_schema", "name": role.name, "schema": schema, "strict": True}}
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
 def _user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def _text_of(output: list[dict[str, Any]]) -> tuple[str, bool]:
-    """The text of the answer, and whether the model refused to give one."""
-    contents = [part for item in output if item.get("type") == "message" for part in item.get("content", [])]
-    refused = any(part.get("type") == "refusal" for part in contents)
-    return "".join(part.get("text", "") for part in contents if part.get("type") == "output_text"), refused
+def _answer_text(output: list[dict[str, Any]]) -> str | None:
+    """The text of an answer; None if the model refused."""
+    parts = [part for item in output if item.get("type") == "message" for part in item.get("content", [])]
+    if any(part.get("type") == "refusal" for part in parts):
+        return None
+    return "".join(part.get("text", "") for part in parts if part.get("type") == "output_text")
 
 
 def _repair_message(error: ValidationError) -> str:
@@ -358,3 +224,8 @@ def _repair_message(error: ValidationError) -> str:
         f"{'.'.join(map(str, problem['loc'])) or 'answer'}: {problem['msg']}" for problem in error.errors()[:5]
     )
     return f"Your answer did not fit the schema: {problems}. Answer again."
+
+
+def _with_follow_up(first: BaseModel, follow_up: FollowUp, second: BaseModel) -> BaseModel:
+    given = {name: value for name in follow_up.fields if (value := getattr(second, name))}
+    return first.model_copy(update=given)

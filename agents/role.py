@@ -1,17 +1,30 @@
-"""What an agent is: its instructions, the shape of its answer, the tools it may use and its limits."""
+"""What an agent role consists of: instructions, output model, tools and limits."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from agents.answer_example import answer_example
 from agents.prompt_fencing import FENCE_NOTICE
+from domain.evidence import Citation
 
 ToolName = Literal["search_web", "fetch_page"]
 RoleName = Literal["discovery", "company_research", "contact_research"]
 ROLE_NAMES: tuple[RoleName, ...] = get_args(RoleName)
+ValueT = TypeVar("ValueT")
+
+
+class AgentOutput(BaseModel):  # a docstring would become part of each role's schema
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cited(AgentOutput, Generic[ValueT]):
+    """A value and the words that it rests on."""
+
+    value: ValueT
+    citation: Citation
 
 
 @dataclass(frozen=True)
@@ -19,24 +32,54 @@ class AgentRole:
     """One agent role.
 
     Attributes:
-        name: also the name of the output schema in each request.
-        instructions: what the role is told to do; the same for every task of the role.
-        output: pydantic model of the final answer.
-        tools: the only tools of ours that the model is offered; those of MCP servers come from their configuration.
-            A stage is kept out of another's work by what it can call, not by wording (LESSONS F41).
-        turns_max: model turns in one call; reaching it returns what was found so far (LESSONS F38).
-        tool_calls_max: tool calls in one call; pages opened for the model beforehand are not counted.
+        name: also names the output schema in each request.
+        tools: our tools that the model may call; the configuration adds MCP tools.
+        turns_max: model turns in one call.
+        tool_calls_max: tool calls in one call; preloaded pages do not count.
     """
 
     name: RoleName
     instructions: str
-    output: type[BaseModel]
+    output: type[AgentOutput]
     tools: tuple[ToolName, ...]
     turns_max: int
     tool_calls_max: int
 
     @cached_property
     def prompt(self) -> str:
-        """The system text: the instructions, what the fence means, and an example made from the schema (LESSONS F42)."""
+        """The system text. Its example comes from the schema, so that the two cannot differ."""
         shape = f"The shape of an answer, with nothing in it that is true:\n{answer_example(self.output)}\n"
         return f"{self.instructions}\n{FENCE_NOTICE}\n{shape}"
+
+    @cached_property
+    def output_schema(self) -> dict[str, object]:
+        """The output's JSON schema in the strict form of structured outputs."""
+        import openai  # takes half a second to import; most commands call no model
+
+        return openai.pydantic_function_tool(self.output)["function"]["parameters"]
+
+
+def answer_example(model: type[AgentOutput]) -> str:
+    """A JSON object with every field filled: names in angle brackets, zeros, and ``unknown`` where the schema has it."""
+    schema = model.model_json_schema()
+    return json.dumps(_example(schema, schema["$defs"], "answer"))
+
+
+def _example(schema: dict[str, Any], definitions: dict[str, Any], name: str) -> Any:
+    if "$ref" in schema:
+        return _example(definitions[schema["$ref"].rpartition("/")[2]], definitions, name)
+    if "anyOf" in schema:  # a nullable field
+        return _example(next(part for part in schema["anyOf"] if part.get("type") != "null"), definitions, name)
+    if "enum" in schema:
+        return "unknown" if "unknown" in schema["enum"] else schema["enum"][0]
+    match schema["type"]:
+        case "object":
+            return {field: _example(part, definitions, field) for field, part in schema["properties"].items()}
+        case "array":
+            return [_example(schema["items"], definitions, name)]
+        case "integer":
+            return 0
+        case "boolean":
+            return True
+        case _:
+            return f"<{name}>"

@@ -1,8 +1,4 @@
-"""Which pages of a company's own site to open for an agent before it is asked, and which are left when something is missing.
-
-Chosen by the words of links, without any model: what is picked here is paid for as input of one turn, what is not may still
-be opened by the model.
-"""
+"""Which pages of a company's site to show an agent, chosen by the words of their links, without a model."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,21 +9,20 @@ from store.tools.tool_results import ToolResult
 from web.company_site import raise_if_unavailable
 from web.gateway import ToolGateway, normalised_url
 
+# Kinds of pages, best first: patterns for the start of a word in a link's path or text.
 RESEARCH_PAGES = (
     "about|story|company|who|what",
     "owner|landlord|investor|service|management|manage",
     "available|rental|listing|homes|portfolio|properties",
 )
-"""Sorts of pages that tell what a company manages and how much of it, best first; each the beginnings of a link's words."""
 CONTACT_PAGES = (
     "team|staff|people|leadership|meet|agents|directory",
     "about|story|company|who",
     "contact|touch|office|location",
 )
-"""Sorts of pages that name people and how to reach them, best first."""
 
 _LINK = re.compile(r"\[([^\]\[\n]*)\]\((https?://[^)\s]+)\)")
-_NOT_WANTED = re.compile(
+_SKIPPED_PATHS = re.compile(
     r"\.(?:pdf|jpe?g|png|gif|svg|webp|zip|docx?|xlsx?|ics|css|js|xml)$|/(?:wp-|feed\b|blog|news|tag|category|cart|search\b)"
     r"|log-?in|sign-?in|portal|privacy|terms|apply|application|pay\b|\bpay-",
     re.IGNORECASE,
@@ -37,24 +32,22 @@ _NOT_WANTED = re.compile(
 async def choose_pages(
     gateway: ToolGateway,
     known: Sequence[str],
-    sorts: Sequence[str],
+    page_kinds: Sequence[str],
     company_domains: frozenset[str],
     *,
     is_last_attempt: bool = False,
 ) -> list[str]:
-    """Addresses to open beforehand, best first: the home page, then the best page of each sort that is known or linked to.
-    They have been asked for, and come from the cache.
+    """The home page and the best known or linked page of each kind. All are fetched, so they come from the cache later.
 
     Args:
-        known: pages that code has read, home page first; they come from the cache.
-        sorts: ``RESEARCH_PAGES`` or ``CONTACT_PAGES``.
-        is_last_attempt: the step is not tried again, so it goes on without pages that may be there later.
+        known: pages that code has read, home page first.
+        is_last_attempt: continue without pages that failed temporarily.
 
     Raises:
-        SiteUnavailableError: one of all these pages failed for a reason that may pass; unless ``is_last_attempt``.
+        SiteUnavailableError: one of these pages failed temporarily.
     """
     results = [await gateway.fetch_page(url, retry=is_last_attempt) for url in known]
-    linked = _by_sort(results, sorts, company_domains, asked=known[:1])
+    linked = _links_by_kind(results, page_kinds, company_domains, known_urls=known[:1])
     best = list(dict.fromkeys(urls[0] for urls in linked if urls))
     results += [await gateway.fetch_page(url, retry=is_last_attempt) for url in best]
     if not is_last_attempt:
@@ -63,51 +56,52 @@ async def choose_pages(
 
 
 def unread_pages(
-    results: Mapping[str, ToolResult], sorts: Sequence[str], company_domains: frozenset[str], maximum: int
+    results: Mapping[str, ToolResult], page_kinds: Sequence[str], company_domains: frozenset[str], maximum: int
 ) -> list[str]:
-    """Addresses of the sorts that the pages read link to and nobody has opened yet, best first."""
-    asked = [str(address) for each in results.values() for address in (each.args.get("url"), each.final_url) if address]
-    linked = _by_sort([*results.values()], sorts, company_domains, asked=asked)
+    """Linked pages of these kinds that are not among the results, best first."""
+    read = [str(url) for result in results.values() for url in (result.args.get("url"), result.final_url) if url]
+    linked = _links_by_kind(results.values(), page_kinds, company_domains, known_urls=read)
     return list(dict.fromkeys(url for urls in linked for url in urls))[:maximum]
 
 
-def _by_sort(
-    results: Iterable[ToolResult], sorts: Sequence[str], company_domains: frozenset[str], *, asked: Iterable[str]
+def _links_by_kind(
+    results: Iterable[ToolResult],
+    page_kinds: Sequence[str],
+    company_domains: frozenset[str],
+    *,
+    known_urls: Iterable[str],
 ) -> list[list[str]]:
-    """Links to the company's own pages by sort; in each, shallow pages first, then as they are linked. A link belongs to
-    the first sort that it fits, by its path before its words."""
-    seen = {page[0] for url in asked if (page := _page(url))}
-    found: list[list[tuple[int, str]]] = [[] for _ in sorts]
+    """Links to the company's own pages, per kind: shallow paths first, then in page order."""
+    seen = {page[0] for url in known_urls if (page := _page_key(url))}
+    found: list[list[tuple[int, str]]] = [[] for _ in page_kinds]
     for result in results:
         if result.tool != "fetch_page" or registrable_domain(result.final_url) not in company_domains:
             continue
         for words, url in _LINK.findall(result.text):
-            page = _page(url)
+            page = _page_key(url)
             if page is None or registrable_domain(url) not in company_domains:
                 continue
             key, path = page
-            if key in seen or _NOT_WANTED.search(path):
-                continue
-            sort = next(
-                (
-                    at
-                    for text in (path, words)
-                    for at, sort in enumerate(sorts)
-                    if re.search(rf"(?<![a-z])(?:{sort})", text.lower())
-                ),
-                None,
-            )
-            if sort is not None:
+            kind = _kind(path, words, page_kinds)
+            if key not in seen and kind is not None and not _SKIPPED_PATHS.search(path):
                 seen.add(key)
-                found[sort].append((path.strip("/").count("/"), url))
+                found[kind].append((path.strip("/").count("/"), url))
     return [[url for _, url in sorted(urls, key=lambda each: each[0])] for urls in found]
 
 
-def _page(url: str) -> tuple[str, str] | None:
-    """What tells a page from another (no scheme, ``www.``, query, fragment or final slash), and its path; None for what is
-    no address at all."""
+def _kind(path: str, words: str, page_kinds: Sequence[str]) -> int | None:
+    """The first kind that the path matches, else the first that the words match."""
+    for text in (path, words):
+        for number, pattern in enumerate(page_kinds):
+            if re.search(rf"(?<![a-z])(?:{pattern})", text.lower()):
+                return number
+    return None
+
+
+def _page_key(url: str) -> tuple[str, str] | None:
+    """Identity of a page (no scheme, ``www.``, query, fragment or final slash) and its path. None if it is no valid URL."""
     try:
         parts = urlsplit(normalised_url(url))
-    except ValueError:  # "http://[" and the like, which pages do link to
+    except ValueError:  # "http://[", which pages do link to
         return None
     return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}", parts.path

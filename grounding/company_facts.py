@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
-from agents.roles.company_research import CitedNumber, CitedText, ResearchOutput
+from agents.role import Cited
+from agents.roles.company_research import ResearchOutput
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.evidence import Citation, Evidence
 from grounding.company_type import says_closed, says_manages, says_type
@@ -89,7 +90,7 @@ class _Proof:
         return evidence
 
     def number(
-        self, field: str, claim: CitedNumber | None, maximum: int, counts: Callable[[str, int], bool]
+        self, field: str, claim: Cited[int] | None, maximum: int, counts: Callable[[str, int], bool]
     ) -> tuple[int, Evidence] | None:
         """A count that stands in its quote as a number of its own, and counts what it is claimed for."""
         if claim is None:
@@ -105,7 +106,7 @@ class _Proof:
             return None
         return claim.value, evidence
 
-    def text(self, field: str, claim: CitedText | None, about: re.Pattern[str] | None = None) -> TextEvidence | None:
+    def text(self, field: str, claim: Cited[str] | None, about: re.Pattern[str] | None = None) -> TextEvidence | None:
         """A text that stands in its quote, without characters that are not to be seen; with ``about``, beside a word of it."""
         if claim is None:
             return None
@@ -119,7 +120,7 @@ class _Proof:
             return None
         return TextEvidence(value=value, evidence=evidence) if evidence else None
 
-    def texts(self, field: str, claims: Iterable[CitedText]) -> tuple[TextEvidence, ...]:
+    def texts(self, field: str, claims: Iterable[Cited[str]]) -> tuple[TextEvidence, ...]:
         """Those of several texts that hold, each once."""
         found: dict[str, TextEvidence] = {}
         for number, claim in enumerate(claims):
@@ -129,7 +130,7 @@ class _Proof:
                 found.setdefault(fact.value, fact)
         return tuple(found.values())
 
-    def description(self, claim: CitedText | None) -> TextEvidence | None:
+    def description(self, claim: Cited[str] | None) -> TextEvidence | None:
         """The company's own words, as much of them as a cell takes."""
         fact = self.text("description", claim)
         value = cut_description(fact.value) if fact else None

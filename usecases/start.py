@@ -18,7 +18,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from agents.cost import UnknownPriceError, price_usd
+from agents.cost import Tokens, UnknownPriceError, price_usd
 from domain.request.criteria import CriteriaError, parse_criteria
 from domain.request.progress import ENDED, RunStatus, Stage
 from domain.request.run_request import QUANTITY_MAX, Limits, OnDecision, RunRequest, Windows, workflow_id_of
@@ -137,7 +137,7 @@ def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return  # the demo model: the local stack sets its prices
     try:
-        price_usd(settings, 1000, 1000)
+        price_usd(settings, Tokens(input=1000, output=1000))
     except UnknownPriceError as error:
         raise UserError(f"a cost limit cannot be kept: {error}") from error
 

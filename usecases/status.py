@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from agents.cost import UnknownPriceError, price_usd
+from agents.cost import Tokens, UnknownPriceError, price_usd
 from domain.company.status import ReasonCode
 from domain.delivery.completeness import Completeness, ModelUsage, count_columns, unknown_by_criterion
 from domain.request.decision import DecisionReason, DecisionRequest
@@ -223,7 +223,7 @@ def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | No
     if settings is None or settings.openai_model != unpriced.model:
         return None
     try:
-        return price_usd(settings, unpriced.input_tokens, unpriced.output_tokens)
+        return price_usd(settings, Tokens(input=unpriced.input_tokens, output=unpriced.output_tokens))
     except UnknownPriceError:
         return None
 

@@ -1,75 +1,36 @@
-"""The company research agent: reads one company's own site and states facts about it, each with a quote.
+"""The company research agent: reads a company's own site and states facts, each with a quote.
 
-It supplies facts, never grades: fit, tier and confidence are computed in ``domain/company/icp.py``; the property management
-software is detected by code (``tools/pms``) and is not asked of the model.
+Code detects the property management software and computes fit, tier and confidence. The model does neither.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agents.role import AgentRole
+from agents.role import AgentOutput, AgentRole, Cited
 from domain.company.facts import CompanyType
-from domain.evidence import Citation
 
 RESEARCH_VERSION = 2
-"""Of the fields asked for and the rules that prove them: what was researched under another is not reused. Raised by hand
-whenever one of them changes."""
+"""Raise it when the fields or the rules that prove them change: research of another version is not reused."""
 
 
-class CitedText(BaseModel):
-    """A short text and the words it rests on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: str
-    citation: Citation
-
-
-class CitedNumber(BaseModel):
-    """A count that the source states in figures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: int
-    citation: Citation
-
-
-class CitedCompanyType(BaseModel):
-    """The kind of property the company mainly manages, with the words that say so."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: CompanyType
-    citation: Citation
-
-
-class CitedManagement(BaseModel):
-    """Whether the company manages property for owners."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: bool
-    citation: Citation
-
-
-class ResearchOutput(BaseModel):
+class ResearchOutput(AgentOutput):
     """What the company's own pages state. A field nobody states is null or an empty list."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    company_type: CitedCompanyType | None
-    manages_for_owners: CitedManagement | None
-    closed: CitedText | None = Field(
+    company_type: Cited[CompanyType] | None = Field(
+        description="The kind of property the company mainly manages, with the words that say so."
+    )
+    manages_for_owners: Cited[bool] | None = Field(description="Whether the company manages property for owners.")
+    closed: Cited[str] | None = Field(
         description="The words that say the company itself has closed or was merged into another; null while it works."
     )
-    units: CitedNumber | None = Field(description="Doors, units or homes under management, as stated.")
-    listings: CitedNumber | None = Field(description="Homes currently listed for rent, as stated.")
-    employees: CitedNumber | None
-    description: CitedText | None = Field(
+    units: Cited[int] | None = Field(description="Doors, units or homes under management, as stated.")
+    listings: Cited[int] | None = Field(description="Homes currently listed for rent, as stated.")
+    employees: Cited[int] | None
+    description: Cited[str] | None = Field(
         description="One or two whole sentences, copied from the company's own words, at most 300 characters."
     )
-    website_vendor: CitedText | None
-    associations: list[CitedText]
-    places_served: list[CitedText]
+    website_vendor: Cited[str] | None
+    associations: list[Cited[str]]
+    places_served: list[Cited[str]]
 
 
 INSTRUCTIONS = """\

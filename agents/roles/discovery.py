@@ -1,19 +1,13 @@
-"""The discovery agent: reads the pages behind one search task and names the companies it finds there.
+"""The discovery agent: reads the pages behind one search task and names the companies it finds there."""
 
-Only the role lives here: what it is told, what it may use and the shape of its answer. How a call runs is in
-``loop.py``; which of the named companies are kept is decided by code in ``activities/discovery.py``.
-"""
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from agents.role import AgentRole
+from agents.role import AgentOutput, AgentRole
 from domain.evidence import Citation
 
 
-class FoundCompany(BaseModel):
+class FoundCompany(AgentOutput):
     """One company as a source names it. Fields the source does not give stay null."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="The company's name as the source prints it.")
     url: str | None = Field(description="The link that the source gives for this company, unchanged; null if none.")
@@ -23,10 +17,8 @@ class FoundCompany(BaseModel):
     citation: Citation
 
 
-class DiscoveryOutput(BaseModel):
+class DiscoveryOutput(AgentOutput):
     """All companies that the task's sources name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     companies: list[FoundCompany]
 

@@ -1,7 +1,4 @@
-"""A model's server whose answers a test writes down in order: ``POST /v1/responses`` over a real socket.
-
-It is asked by the production client and loop; what it was sent is kept, so that a test can count what was bought.
-"""
+"""A model server that gives the answers of a test in order, over HTTP. It keeps the requests that it gets."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def says(text: str | dict[str, Any]) -> Reply:
 
 
 def cut_off(text: str) -> Reply:
-    """An answer that ends where the model may write no more (``incomplete_details.reason``: ``max_output_tokens``)."""
+    """An answer that reached ``max_output_tokens``."""
     return _response(
         [{**_message({"type": "output_text", "text": text, "annotations": []}), "status": "incomplete"}],
         status="incomplete",
@@ -128,12 +125,12 @@ class Model:
         return body
 
     def tool_outputs(self, number: int = -1) -> list[dict[str, Any]]:
-        """What the tool calls of the conversation were answered with, as of a request."""
+        """All tool outputs in a request."""
         items = self.asked(number)["input"]
         return [json.loads(item["output"]) for item in items if item.get("type") == "function_call_output"]
 
     def new_worker(self) -> AgentRunner:
-        """A runner as another worker has it: nothing shared with the first but database and servers."""
+        """A runner that shares only the database and the servers with the others."""
         return self._new_runner()
 
     async def run(
@@ -142,8 +139,8 @@ class Model:
         *,
         role: AgentRole = company_research.ROLE,
         runner: AgentRunner | None = None,
-        seen: tuple[str, ...] = (),
-        opened: tuple[str, ...] = (),
+        allowed: tuple[str, ...] = (),
+        preload: tuple[str, ...] = (),
         follow_up: FollowUpRule = lambda answer, results: None,
         subject: str = "company 1",
         **task: Any,
@@ -154,8 +151,8 @@ class Model:
             run_id,
             subject,
             {"task": role.name, **task},
-            allowed_urls=seen,
-            preload_urls=opened,
+            allowed_urls=allowed,
+            preload_urls=preload,
             follow_up=follow_up,
         )
 

@@ -1,4 +1,4 @@
-"""What a model call costs. An unknown price is an error where a limit rests on it (DESIGN, "One agent call")."""
+"""What a model call costs. An unknown price is an error wherever a limit relies on it."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,9 +19,10 @@ def settings_of(model: str, **more: Any) -> Settings:
 
 
 LISTED = settings_of("gpt-5-mini")
-CACHED = settings_of("gpt-5.6-luna")  # charges more for what it writes to its cache, and more from 272,000 tokens on
+CACHED = settings_of("gpt-5.6-luna")  # charges more for cache writes, and more from 272,000 tokens on
 UNLISTED = settings_of("our-own-model")
 PRICED = settings_of("our-own-model", model_price_input_usd_per_mtok=2.0, model_price_output_usd_per_mtok=8.0)
+OVERRIDDEN = settings_of("gpt-5-mini", model_price_input_usd_per_mtok=10.0, model_price_output_usd_per_mtok=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -30,35 +31,45 @@ def _no_prices_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODEL_PRICE_OUTPUT_USD_PER_MTOK", raising=False)
 
 
-def test_a_listed_model_has_its_list_price() -> None:
-    assert price_usd(LISTED, 1_000_000, 0) == pytest.approx(0.25)
-    assert price_usd(LISTED, 0, 1_000_000) == pytest.approx(2.0)
+@pytest.mark.parametrize(
+    ("model", "input_tokens", "output_tokens", "usd"),
+    [
+        (LISTED, 1_000_000, 0, 0.25),
+        (LISTED, 0, 1_000_000, 2.0),
+        (PRICED, 1_000_000, 500_000, 6.0),
+        (OVERRIDDEN, 1_000_000, 1_000_000, 10.0),
+    ],
+    ids=["list price", "list price of output", "price from settings", "settings before list"],
+)
+def test_price(model: Settings, input_tokens: int, output_tokens: int, usd: float) -> None:
+    assert price_usd(model, Tokens(input=input_tokens, output=output_tokens)) == pytest.approx(usd)
 
 
-def test_prices_that_are_set_are_used_also_for_a_listed_model() -> None:
-    assert price_usd(PRICED, 1_000_000, 500_000) == pytest.approx(6.0)
-    dearer = settings_of("gpt-5-mini", model_price_input_usd_per_mtok=10.0, model_price_output_usd_per_mtok=0.0)
-    assert price_usd(dearer, 1_000_000, 1_000_000) == pytest.approx(10.0)
+@pytest.mark.parametrize(
+    "model",
+    [
+        UNLISTED,
+        settings_of("our-own-model", model_price_input_usd_per_mtok=1.0),
+        settings_of("our-own-model", model_price_output_usd_per_mtok=1.0),
+    ],
+    ids=["none", "input only", "output only"],
+)
+def test_unknown_price_is_an_error_that_names_the_settings(model: Settings) -> None:
+    with pytest.raises(UnknownPriceError, match=r"'our-own-model'.*MODEL_PRICE_INPUT.*MODEL_PRICE_OUTPUT"):
+        price_usd(model, Tokens(input=1, output=1))
 
 
-@pytest.mark.parametrize("only", ["model_price_input_usd_per_mtok", "model_price_output_usd_per_mtok"])
-def test_an_unknown_price_is_an_error_that_names_the_settings(only: str) -> None:
-    for chosen in (UNLISTED, settings_of("our-own-model", **{only: 1.0})):
-        with pytest.raises(UnknownPriceError, match=r"'our-own-model'.*MODEL_PRICE_INPUT.*MODEL_PRICE_OUTPUT"):
-            price_usd(chosen, 1, 1)
-
-
-def test_a_call_of_unknown_price_counts_as_nothing_but_is_never_estimated_as_free() -> None:
+def test_unknown_price_costs_nothing_and_has_no_estimate() -> None:
     assert cost_usd(UNLISTED, Tokens(input=1_000_000, output=1_000_000)) == 0.0
     assert estimate_usd(UNLISTED, 1_000_000) is None
 
 
-def test_what_a_cache_gives_is_cheaper_and_what_it_takes_may_be_dearer() -> None:
+def test_cache_reads_cost_less_and_writes_may_cost_more() -> None:
     everything = {"input": 100_000, "output": 0}
     plain = cost_usd(CACHED, Tokens(**everything))
     assert cost_usd(CACHED, Tokens(**everything, cache_read=100_000)) == pytest.approx(plain / 10)
     assert cost_usd(CACHED, Tokens(**everything, cache_write=100_000)) == pytest.approx(plain * 1.25)
-    assert cost_usd(PRICED, Tokens(**everything, cache_read=100_000)) == pytest.approx(0.2), "set prices know no cache"
+    assert cost_usd(PRICED, Tokens(**everything, cache_read=100_000)) == pytest.approx(0.2), "settings know no cache"
 
 
 @settings(deadline=None)
@@ -72,11 +83,9 @@ def test_more_tokens_never_cost_less(input_one: int, output_one: int, input_more
 
 @settings(deadline=None, max_examples=30)
 @given(st.text(max_size=200), st.integers(0, 3000), st.data())
-def test_the_estimate_is_never_below_the_price_however_the_text_is_cut_into_tokens(
-    text: str, repeats: int, data: st.DataObject
-) -> None:
+def test_estimate_is_never_below_the_price(text: str, repeats: int, data: st.DataObject) -> None:
     size = len(text.encode(errors="replace")) * repeats
-    used_input = data.draw(st.integers(0, size + 500))  # a byte-level encoding has at most one token a byte
+    used_input = data.draw(st.integers(0, size + 500))  # a byte-level encoding has at most one token per byte
     from_cache = data.draw(st.integers(0, used_input))
     used = Tokens(
         input=used_input,
@@ -90,12 +99,11 @@ def test_the_estimate_is_never_below_the_price_however_the_text_is_cut_into_toke
         assert estimate >= cost_usd(chosen, used) - 1e-12
 
 
-def test_the_estimate_holds_the_longest_answer_allowed() -> None:
+def test_estimate_includes_the_longest_answer() -> None:
     short, long = (settings_of("gpt-5-mini", model_output_tokens_max=tokens) for tokens in (100, 1100))
     one, other = estimate_usd(short, 3000), estimate_usd(long, 3000)
-    assert one is not None
-    assert other is not None
-    assert other - one == pytest.approx(price_usd(short, 0, 1000))
+    assert one is not None and other is not None
+    assert other - one == pytest.approx(price_usd(short, Tokens(input=0, output=1000)))
 
 
 def _usage(**fields: Any) -> ResponseUsage:
@@ -103,21 +111,21 @@ def _usage(**fields: Any) -> ResponseUsage:
     return cast(ResponseUsage, SimpleNamespace(**{"input_tokens": 10, "output_tokens": 5, **fields}))
 
 
-def test_usage_is_read_with_what_the_cache_gave_and_took() -> None:
-    details = SimpleNamespace(cached_tokens=4, cache_write_tokens=3)
-    assert used_tokens(_usage(input_tokens_details=details)) == Tokens(input=10, output=5, cache_read=4, cache_write=3)
-    assert used_tokens(_usage()) == Tokens(input=10, output=5)
-
-
 @pytest.mark.parametrize(
-    "usage",
+    ("usage", "tokens"),
     [
-        pytest.param(None, id="none"),
-        pytest.param(_usage(input_tokens=None), id="no input"),
-        pytest.param(_usage(output_tokens=-1), id="less than nothing"),
-        pytest.param(_usage(output_tokens="many"), id="words"),
-        pytest.param(_usage(input_tokens_details=SimpleNamespace(cached_tokens=11)), id="more cached than there was"),
+        pytest.param(
+            _usage(input_tokens_details=SimpleNamespace(cached_tokens=4, cache_write_tokens=3)),
+            Tokens(input=10, output=5, cache_read=4, cache_write=3),
+            id="with cache",
+        ),
+        pytest.param(_usage(), Tokens(input=10, output=5), id="without cache"),
+        pytest.param(None, None, id="none"),
+        pytest.param(_usage(input_tokens=None), None, id="no input"),
+        pytest.param(_usage(output_tokens=-1), None, id="negative"),
+        pytest.param(_usage(output_tokens="many"), None, id="words"),
+        pytest.param(_usage(input_tokens_details=SimpleNamespace(cached_tokens=11)), None, id="more cached than input"),
     ],
 )
-def test_usage_that_cannot_be_is_unknown(usage: ResponseUsage | None) -> None:
-    assert used_tokens(usage) is None
+def test_reported_usage(usage: ResponseUsage | None, tokens: Tokens | None) -> None:
+    assert used_tokens(usage) == tokens

@@ -269,7 +269,7 @@ async def test_the_way_from_search_result_to_page_is_guarded_too(
         await calls.call("search_web", json.dumps({"query": "property managers", "page": 1}))
         trap.dialled.clear()  # the search back end's own address is a setting, not a stranger's word
         for url in urls:
-            shown = json.loads(await calls.call("fetch_page", json.dumps({"url": url})))
+            shown = await calls.call("fetch_page", json.dumps({"url": url}))
             assert shown["status"] in {"blocked", "error"}, url
 
 
