@@ -1,25 +1,30 @@
-"""What a search back end is to the rest: hits, or an error that says what a retry is worth. Nothing is sent from here."""
+"""What every search back end gives: hits, or an error that says whether a retry helps."""
 
 from datetime import timedelta
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.failures import SEARCH_UNAVAILABLE
 from settings import SearchBackendName
 
-_RETRY_DELAY_MAX = timedelta(minutes=5)  # as for the model's service (agents/errors.py)
+_RETRY_DELAY_MAX_S = 300.0  # as for the model (agents/errors.py)
 
 
 class SearchHit(BaseModel):
-    """One result: address, title and the snippet shown under it."""
+    """One result, under the names that the services use."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
-    url: str
+    url: str = Field(validation_alias=AliasChoices("url", "link"))
     title: str = ""
-    content: str = ""
+    content: str = Field(default="", validation_alias=AliasChoices("content", "snippet", "description"))
+
+    @field_validator("title", "content", mode="before")
+    @classmethod
+    def _null_is_empty(cls, text: object) -> object:
+        return "" if text is None else text
 
     @field_validator("url", "title", "content")
     @classmethod
@@ -32,23 +37,22 @@ class SearchBackend(Protocol):
 
     @property
     def name(self) -> SearchBackendName:
-        """What a stored result says of its origin: the same query elsewhere is another question."""
+        """Part of the cache key: the same query to another back end is a different question."""
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """Hits of one page (1 is the first), http(s) addresses only. Empty means that there are none, and nothing else.
+        """Hits of one page (1 is the first) with http(s) addresses. Empty means that nothing was found.
 
         Raises:
-            SearchUnavailableError: no answer, an error status, or an answer that is not this service's.
+            SearchUnavailableError: no answer, an error status, or an answer in another format.
         """
 
 
 class SearchUnavailableError(ApplicationError):
-    """The back end did not give an answer. It reaches Temporal as it is: a refusal that waiting does not mend is not
-    retried, and what a server asks for with ``Retry-After`` is the next delay, up to five minutes.
+    """The back end did not answer. Reaches Temporal as it is: a permanent refusal is not retried, and ``Retry-After`` is the
+    next retry delay, up to five minutes.
 
     Attributes:
         reason: short code, such as ``timeout``, ``http_503``, ``not_serper_json`` or ``unauthorized_SERPER_API_KEY``.
-        retry_after_s: the pause that the server asks for; None where it asks for none.
     """
 
     def __init__(
@@ -58,13 +62,11 @@ class SearchUnavailableError(ApplicationError):
             f"web search did not answer: {reason}" + (f" ({advice})" if advice else ""),
             type=SEARCH_UNAVAILABLE,
             non_retryable=permanent,
-            next_retry_delay=None if retry_after_s is None else _delay(retry_after_s),
-            # A wish to slow down is no defect: it does not count as a failure in logs and metrics.
+            next_retry_delay=None
+            if retry_after_s is None
+            else timedelta(seconds=min(retry_after_s, _RETRY_DELAY_MAX_S)),
+            # Being asked to slow down is not a defect, so it is not counted as a failure in logs and metrics.
             category=ApplicationErrorCategory.BENIGN if reason == "http_429" else ApplicationErrorCategory.UNSPECIFIED,
         )
         self.reason = reason
         self.retry_after_s = retry_after_s
-
-
-def _delay(seconds: float) -> timedelta:
-    return timedelta(seconds=min(seconds, _RETRY_DELAY_MAX.total_seconds()))

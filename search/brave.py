@@ -1,62 +1,52 @@
-"""Brave Search: ``GET /res/v1/web/search`` with ``X-Subscription-Token``. One request a page of twenty, ten pages.
+"""Brave Search: ``GET /res/v1/web/search`` with ``X-Subscription-Token``. One request for a page of twenty, ten pages.
 
-It tells a bad key with 422 or 404 and a used-up plan with 429, so its error codes count, not the status alone; and it says
-how long to wait in ``X-RateLimit-Reset``, a value for each window of the plan, the shortest first.
+Brave reports a bad key with 422 or 404 and a used-up plan with 429, so its error codes count, not the status alone.
 """
 
 import html
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
-from domain.retry_after import retry_after_s
 from search.backend import SearchHit
-from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
+from search.http import (
+    Refusal,
+    fetch_answer,
+    header_key,
+    parse,
+    refusal_by_status,
+    retry_after_header,
+    web_hits,
+)
 from settings import SearchBackendName
 
 _SETTING = "BRAVE_API_KEY"
 _RESULTS_MAX = 20
 _PAGES_MAX = 10  # its offset goes from 0 to 9
-_WORDS_MAX = 50  # a longer query is refused; so is one of more than 400 characters, which ours never are
+_WORDS_MAX = 50  # Brave refuses longer queries
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
-class _Result(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    url: str
-    title: str | None = None
-    description: str | None = None
-
-
 class _Web(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    results: list[_Result]
+    results: list[SearchHit]
 
 
 class _Answer(BaseModel):
-    """``web`` is left out where nothing was found; ``type`` then still tells an answer from something else."""
-
-    model_config = ConfigDict(extra="ignore")
+    """``web`` is left out if nothing was found."""
 
     type: Literal["search"]
     web: _Web | None = None
 
 
+class _Error(BaseModel):
+    code: str = ""
+
+
 class _Problem(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    class Detail(BaseModel):
-        model_config = ConfigDict(extra="ignore")
-
-        code: str = ""
-
-    error: Detail
+    error: _Error
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ class BraveSearch:
     api_key: SecretStr
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """See ``SearchBackend.search``. Beyond the tenth page there is nothing, without a call."""
+        """See ``SearchBackend.search``. Pages after the tenth are empty, without a call."""
         if page > _PAGES_MAX:
             return []
         params: dict[str, str | int] = {
@@ -84,32 +74,30 @@ class BraveSearch:
             headers={"X-Subscription-Token": header_key(self.api_key, _SETTING), "Accept": "application/json"},
             params=params,
         )
-        body = await body_of(call, _SETTING, refused=_refused, retry_after=_retry_after_s)
-        web = parsed(_Answer, body, self.name).web
+        answer = await fetch_answer(call, _Answer, self.name, _SETTING, refusal=_refusal, retry_after=_retry_after_s)
+        hits = answer.web.results if answer.web else []
         return web_hits(
-            SearchHit(url=hit.url, title=_plain(hit.title), content=_plain(hit.description))
-            for hit in (web.results if web else ())
+            hit.model_copy(update={"title": _plain(hit.title), "content": _plain(hit.content)}) for hit in hits
         )
 
 
-def _plain(text: str | None) -> str:
-    """Text without the tags that mark the words found, and without entities."""
-    return html.unescape(_TAG.sub("", text or ""))
+def _plain(text: str) -> str:
+    """Text without entities and without the tags that highlight the words found."""
+    return html.unescape(_TAG.sub("", text))
 
 
-def _refused(response: httpx2.Response) -> Refusal | None:
-    try:
-        code = _Problem.model_validate_json(response.content).error.code
-    except ValidationError:  # a proxy's or gateway's own page
-        code = ""
+def _refusal(response: httpx2.Response) -> Refusal | None:
+    problem = parse(_Problem, response)
+    code = problem.error.code if problem else ""
     if code.startswith("SUBSCRIPTION_"):
         return "unauthorized"
-    return "quota" if code == "QUOTA_LIMITED" else by_status(response)
+    return "quota" if code == "QUOTA_LIMITED" else refusal_by_status(response)
 
 
 def _retry_after_s(response: httpx2.Response) -> float | None:
-    asked_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-    if asked_s is not None or response.status_code != httpx2.codes.TOO_MANY_REQUESTS:
-        return asked_s
+    """``X-RateLimit-Reset`` has one value per window of the plan, the shortest first."""
+    seconds = retry_after_header(response)
+    if seconds is not None or response.status_code != httpx2.codes.TOO_MANY_REQUESTS:
+        return seconds
     first = response.headers.get("x-ratelimit-reset", "").split(",")[0].strip()
     return float(first) if first.isdecimal() and first.isascii() and first != "0" else None

@@ -1,4 +1,4 @@
-"""What all back ends share: one HTTP exchange, from a request to a parsed answer or a ``SearchUnavailableError``."""
+"""One HTTP exchange with a search service: a parsed answer, or a ``SearchUnavailableError``."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -19,81 +19,82 @@ _ADVICE: dict[Refusal, str] = {
 }
 
 
-def by_status(response: httpx2.Response) -> Refusal | None:
-    """What a status means for a service that takes a key: 401 and 403 refuse it, 402 asks for money."""
+def refusal_by_status(response: httpx2.Response) -> Refusal | None:
+    """Whether a status is a permanent refusal: 401 and 403 refuse the key, 402 asks for money."""
     if response.status_code in {401, 403}:
         return "unauthorized"
     return "quota" if response.status_code == 402 else None
 
 
-async def body_of(
+def retry_after_header(response: httpx2.Response) -> float | None:
+    """The ``Retry-After`` header in seconds."""
+    return retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+
+
+async def fetch_answer(
     call: Awaitable[httpx2.Response],
+    model: type[ModelT],
+    service: str,
     setting: str,
     *,
-    refused: Callable[[httpx2.Response], Refusal | None] = by_status,
-    retry_after: Callable[[httpx2.Response], float | None] | None = None,
-) -> bytes:
-    """The body of a 200.
+    refusal: Callable[[httpx2.Response], Refusal | None] = refusal_by_status,
+    retry_after: Callable[[httpx2.Response], float | None] = retry_after_header,
+) -> ModelT:
+    """Await a request and parse its answer.
 
     Args:
-        setting: the variable to check when the service refuses us.
-        refused: which answers waiting does not mend.
-        retry_after: where a service says how long to wait, in seconds; the ``Retry-After`` header unless given.
+        setting: the variable to check if the service refuses us.
+        refusal: recognises answers that a retry will not change.
+        retry_after: seconds that the service asks us to wait.
 
     Raises:
-        SearchUnavailableError: anything but a 200 with a readable body.
+        SearchUnavailableError: anything but a 200 with an answer of this service. It does not mean that nothing was found.
     """
     try:
         response = await call
     except httpx2.TimeoutException as error:
         raise SearchUnavailableError("timeout") from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-        raise SearchUnavailableError("bad_address", advice="check the address that is set", permanent=True) from error
+        raise SearchUnavailableError("bad_address", advice="check the configured address", permanent=True) from error
     except httpx2.TransportError as error:
         raise SearchUnavailableError("unreachable") from error
     except httpx2.DecodingError as error:
         raise SearchUnavailableError("undecodable") from error
-    if response.status_code == httpx2.codes.OK:
-        return response.content
-    refusal = refused(response)
-    if refusal is not None:
-        raise refusal_error(refusal, setting)
-    header = response.headers.get("retry-after")
-    wait_s = retry_after(response) if retry_after else retry_after_s(header, datetime.now(UTC))
-    raise SearchUnavailableError(f"http_{response.status_code}", retry_after_s=wait_s)
+    if response.status_code != httpx2.codes.OK:
+        if refused := refusal(response):
+            raise _refusal_error(refused, setting)
+        raise SearchUnavailableError(f"http_{response.status_code}", retry_after_s=retry_after(response))
+    answer = parse(model, response)
+    if answer is None:
+        raise SearchUnavailableError(f"not_{service}_json")
+    return answer
 
 
-def refusal_error(refusal: Refusal, setting: str) -> SearchUnavailableError:
-    """The error that names the setting to check; it is not retried."""
-    advice = _ADVICE[refusal].format(setting=setting)
-    return SearchUnavailableError(f"{refusal}_{setting}", advice=advice, permanent=True)
+def parse(model: type[ModelT], response: httpx2.Response) -> ModelT | None:
+    """A body as this model; None if it is something else, such as a proxy's own page."""
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError:
+        return None
 
 
 def header_key(key: SecretStr, setting: str) -> str:
-    """A key as a header takes it. The HTTP client would repeat an unusable one in its error, and so in logs.
+    """A key for a header. The HTTP client would repeat an unusable one in its error, and so in logs.
 
     Raises:
-        SearchUnavailableError: it holds spaces or letters that no header takes.
+        SearchUnavailableError: it contains spaces or characters that a header cannot hold.
     """
     text = key.get_secret_value().strip()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise refusal_error("unauthorized", setting)
+        raise _refusal_error("unauthorized", setting)
     return text
-
-
-def parsed(model: type[ModelT], body: bytes, service: str) -> ModelT:
-    """A body as the service's answer.
-
-    Raises:
-        SearchUnavailableError: it is something else. That is a back end that is down, not one that has found nothing.
-    """
-    try:
-        return model.model_validate_json(body)
-    except ValidationError:
-        # Not chained: the error would carry parts of a stranger's page into logs.
-        raise SearchUnavailableError(f"not_{service}_json") from None
 
 
 def web_hits(hits: Iterable[SearchHit]) -> list[SearchHit]:
     """The hits that can be opened."""
     return [hit for hit in hits if hit.url.lower().startswith(("http://", "https://"))]
+
+
+def _refusal_error(refusal: Refusal, setting: str) -> SearchUnavailableError:
+    advice = _ADVICE[refusal].format(setting=setting)
+    return SearchUnavailableError(f"{refusal}_{setting}", advice=advice, permanent=True)

@@ -1,7 +1,7 @@
-"""OpenAI's hosted web search: a model is asked to search (Responses API, tool ``web_search``) and its sources are the hits.
+"""OpenAI's hosted web search: a model searches (Responses API, tool ``web_search``), and its sources are the hits.
 
-Each search is a model call with money behind it. It is not charged to a run: results are shared between runs and kept for
-all of them. What it used is logged as ``hosted_search_used``; prices are in ``docs/search.md``.
+Each search is a paid model call. It is not charged to a run, because results are shared between runs. Usage is logged as
+``hosted_search_used``; prices are in ``docs/search.md``.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import structlog
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from search.backend import SearchHit, SearchUnavailableError
-from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
+from search.http import Refusal, fetch_answer, header_key, parse, refusal_by_status, web_hits
 from settings import SearchBackendName
 
 log = structlog.get_logger()
@@ -23,63 +23,58 @@ _INSTRUCTIONS = (
     "Search the web once for exactly the words of the input. Then list every page found that fits them, one per line, "
     "each cited. Add no other text."
 )
-_TRACKING = "utm_source=openai"  # added by the service to every address that it cites
+_TRACKING = "utm_source=openai"  # the service adds it to every address that it cites
 
 
-class _Part(BaseModel):
-    """Common to the parts of an answer: what we do not know is ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Source(_Part):
+class _Source(BaseModel):
     url: str | None = None  # some sources are services without an address
 
 
-class _Action(_Part):
+class _Action(BaseModel):
     sources: list[_Source] | None = None
 
 
-class _Annotation(_Part):
+class _Annotation(BaseModel):
     type: str
     url: str | None = None
     title: str | None = None
 
 
-class _Content(_Part):
+class _Content(BaseModel):
     annotations: list[_Annotation] | None = None
 
 
-class _Item(_Part):
+class _Item(BaseModel):
     type: str
     status: str | None = None
     action: _Action | None = None
     content: list[_Content] | None = None
 
 
-class _Usage(_Part):
+class _Usage(BaseModel):
     input_tokens: int
     output_tokens: int
 
 
-class _Answer(_Part):
+class _Answer(BaseModel):
     status: str
     output: list[_Item]
     usage: _Usage | None = None
 
 
-class _Problem(_Part):
-    class Detail(_Part):
-        code: str | None = None
+class _Error(BaseModel):
+    code: str | None = None
 
-    error: Detail
+
+class _Problem(BaseModel):
+    error: _Error
 
 
 @dataclass(frozen=True)
 class HostedSearch:
-    """Hits are first the pages that the model cites, with their titles, then the others that its search has seen.
+    """Hits are the pages that the model cites, then the other pages that its search saw.
 
-    They have no snippet: the text around a citation is the model's own, and nothing may be quoted from it as proof.
+    They have no snippet: the text around a citation is the model's own, so it may not be quoted as proof.
     """
 
     name: ClassVar[SearchBackendName] = "openai"
@@ -92,7 +87,7 @@ class HostedSearch:
     output_tokens_max: int
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """See ``SearchBackend.search``. There are no pages: all but the first are empty without a call."""
+        """See ``SearchBackend.search``. Pages after the first are empty, without a call."""
         if page > 1:
             return []
         call = self.client.post(
@@ -101,7 +96,7 @@ class HostedSearch:
             json=self._request(query),
             timeout=self.timeout_s,
         )
-        answer = parsed(_Answer, await body_of(call, _SETTING, refused=_refused), self.name)
+        answer = await fetch_answer(call, _Answer, self.name, _SETTING, refusal=_refusal)
         searches = [item for item in answer.output if item.type == "web_search_call"]
         log.info(
             "hosted_search_used",
@@ -113,8 +108,7 @@ class HostedSearch:
         if answer.status not in {"completed", "incomplete"}:
             raise SearchUnavailableError(f"response_{answer.status[:20]}")
         if not any(item.status == "completed" for item in searches):
-            # An answer from memory: that nothing was found must not be concluded from it.
-            raise SearchUnavailableError("not_searched")
+            raise SearchUnavailableError("not_searched")  # an answer from memory
         return web_hits(_hits(answer.output))
 
     def _request(self, query: str) -> dict[str, object]:
@@ -125,7 +119,7 @@ class HostedSearch:
             "tools": [
                 {
                     "type": "web_search",
-                    "search_context_size": "low",  # pages are read by ourselves; less of them is paid for here
+                    "search_context_size": "low",  # we read the pages ourselves, so less context is paid for
                     "user_location": {"type": "approximate", "country": "US"},
                 }
             ],
@@ -138,7 +132,7 @@ class HostedSearch:
 
 
 def _hits(items: list[_Item]) -> list[SearchHit]:
-    """Each address once: the cited with their titles, then the others."""
+    """Each address once, cited ones first."""
     titles: dict[str, str] = {}
     for item in items:
         for annotation in (note for content in item.content or () for note in content.annotations or ()):
@@ -155,17 +149,14 @@ def _hits(items: list[_Item]) -> list[SearchHit]:
 def _without_tracking(url: str) -> str:
     try:
         parts = urlsplit(url)
-    except ValueError:  # not an address at all; it is left out later or refused when it is opened
+    except ValueError:  # not an address; opening it will be refused
         return url
     query = "&".join(pair for pair in parts.query.split("&") if pair != _TRACKING)
     return urlunsplit(parts._replace(query=query))
 
 
-def _refused(response: httpx2.Response) -> Refusal | None:
+def _refusal(response: httpx2.Response) -> Refusal | None:
     if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
-        try:
-            problem = _Problem.model_validate_json(response.content)
-        except ValidationError:  # a proxy's own 429
-            return None
-        return "quota" if problem.error.code == "insufficient_quota" else None
-    return by_status(response)
+        problem = parse(_Problem, response)
+        return "quota" if problem and problem.error.code == "insufficient_quota" else None
+    return refusal_by_status(response)

@@ -1,30 +1,27 @@
-"""A SearXNG server of one's own: ``GET /search?format=json``. It takes no key and costs nothing."""
+"""Your own SearXNG server: ``GET /search?format=json``. Its ``search.formats`` must include JSON; otherwise it answers 403."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, JsonValue
 
 from search.backend import SearchHit, SearchUnavailableError
-from search.http import body_of, parsed, web_hits
+from search.http import fetch_answer, web_hits
 from settings import SearchBackendName
+
+# One engine is often down. With two down, "nothing found" cannot be trusted.
+_BLOCKED_ENGINES_MIN = 2
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     results: list[SearchHit]
     unresponsive_engines: list[JsonValue] = []  # names with reasons: CAPTCHA, timeout, too many requests
 
 
-# One engine is away now and then, and behind the last page there is nothing; with two away, "nothing" is not to be trusted.
-_BLOCKED_ENGINES_MIN = 2
-
-
 @dataclass(frozen=True)
 class SearxngSearch:
-    """The server must have JSON among its ``search.formats``; without it, it answers 403."""
+    """No key, no cost."""
 
     name: ClassVar[SearchBackendName] = "searxng"
 
@@ -35,9 +32,8 @@ class SearxngSearch:
         """See ``SearchBackend.search``."""
         params: dict[str, str | int] = {"q": query, "format": "json", "pageno": page}
         call = self.client.get(f"{self.base_url.rstrip('/')}/search", params=params)
-        body = await body_of(call, "SEARXNG_URL", refused=lambda response: None)
-        answer = parsed(_Answer, body, self.name)
+        answer = await fetch_answer(call, _Answer, self.name, "SEARXNG_URL", refusal=lambda response: None)
         if not answer.results and len(answer.unresponsive_engines) >= _BLOCKED_ENGINES_MIN and page == 1:
-            # A 200 also when every engine blocks the server; which engines did answer, it does not say.
+            # SearXNG answers 200 even if every engine blocks it, and does not say which engines did answer.
             raise SearchUnavailableError("engines_unresponsive", advice="see the engines of the SearXNG server")
         return web_hits(answer.results)

@@ -1,35 +1,23 @@
-"""Serper (serper.dev), Google's results: ``POST /search`` with ``X-API-KEY``. One credit a page of ten."""
+"""Serper (serper.dev), Google's results: ``POST /search`` with ``X-API-KEY``. One credit for a page of ten."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from search.backend import SearchHit
-from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
+from search.http import Refusal, fetch_answer, header_key, parse, refusal_by_status, web_hits
 from settings import SearchBackendName
 
 _SETTING = "SERPER_API_KEY"
 
 
-class _Organic(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    link: str
-    title: str | None = None
-    snippet: str | None = None
-
-
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    organic: list[_Organic]
+    organic: list[SearchHit]
 
 
 class _Problem(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     message: str = ""
 
 
@@ -50,18 +38,12 @@ class SerperSearch:
             headers={"X-API-KEY": header_key(self.api_key, _SETTING)},
             json={"q": query, "page": page, "gl": "us"},
         )
-        answer = parsed(_Answer, await body_of(call, _SETTING, refused=_refused), self.name)
-        return web_hits(
-            SearchHit(url=hit.link, title=hit.title or "", content=hit.snippet or "") for hit in answer.organic
-        )
+        answer = await fetch_answer(call, _Answer, self.name, _SETTING, refusal=_refusal)
+        return web_hits(answer.organic)
 
 
-def _refused(response: httpx2.Response) -> Refusal | None:
-    # An account without credit is told so with a 400: {"message": "Not enough credits", "statusCode": 400}.
-    if response.status_code == 400:
-        try:
-            problem = _Problem.model_validate_json(response.content)
-        except ValidationError:  # some other 400
-            return None
-        return "quota" if "credits" in problem.message.lower() else None
-    return by_status(response)
+def _refusal(response: httpx2.Response) -> Refusal | None:
+    if response.status_code == 400:  # without credit: {"message": "Not enough credits", "statusCode": 400}
+        problem = parse(_Problem, response)
+        return "quota" if problem and "credits" in problem.message.lower() else None
+    return refusal_by_status(response)

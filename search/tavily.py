@@ -1,33 +1,22 @@
-"""Tavily: ``POST /search`` with a bearer token. One credit a search at depth ``basic``; it has no pages."""
+"""Tavily: ``POST /search`` with a bearer token. One credit for a search at depth ``basic``; it has no pages."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, SecretStr
 
 from search.backend import SearchHit
-from search.http import Refusal, body_of, by_status, header_key, parsed, web_hits
+from search.http import Refusal, fetch_answer, header_key, refusal_by_status, web_hits
 from settings import SearchBackendName
 
 _SETTING = "TAVILY_API_KEY"
-_RESULTS_MAX = 20  # the most that one search gives
-# Tavily's own: 432 the limit of the key or plan is reached, 433 that of pay-as-you-go.
-_LIMIT_STATUSES = frozenset({432, 433})
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    url: str
-    title: str | None = None
-    content: str | None = None
+_RESULTS_MAX = 20  # Tavily's maximum
+_LIMIT_STATUSES = frozenset({432, 433})  # Tavily's own: the limit of the key or plan, and of pay-as-you-go
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    results: list[_Result]
+    results: list[SearchHit]
 
 
 @dataclass(frozen=True)
@@ -41,7 +30,7 @@ class TavilySearch:
     api_key: SecretStr
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """See ``SearchBackend.search``. All there is comes with the first page; the others are empty without a call."""
+        """See ``SearchBackend.search``. Pages after the first are empty, without a call."""
         if page > 1:
             return []
         call = self.client.post(
@@ -49,11 +38,9 @@ class TavilySearch:
             headers={"Authorization": f"Bearer {header_key(self.api_key, _SETTING)}"},
             json={"query": query, "max_results": _RESULTS_MAX, "search_depth": "basic"},
         )
-        answer = parsed(_Answer, await body_of(call, _SETTING, refused=_refused), self.name)
-        return web_hits(
-            SearchHit(url=hit.url, title=hit.title or "", content=hit.content or "") for hit in answer.results
-        )
+        answer = await fetch_answer(call, _Answer, self.name, _SETTING, refusal=_refusal)
+        return web_hits(answer.results)
 
 
-def _refused(response: httpx2.Response) -> Refusal | None:
-    return "quota" if response.status_code in _LIMIT_STATUSES else by_status(response)
+def _refusal(response: httpx2.Response) -> Refusal | None:
+    return "quota" if response.status_code in _LIMIT_STATUSES else refusal_by_status(response)
