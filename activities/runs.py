@@ -24,7 +24,7 @@ from domain.activity_io import (
 )
 from domain.company.criteria_verdicts import CriteriaResult
 from domain.company.status import CompanyStatus, ReasonCode
-from domain.delivery.selection import selection_digest
+from domain.delivery.selection_digest import selection_digest
 from domain.request.decision import ENDING, DecisionAction, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus
 from domain.request.reopening import reopened_reasons

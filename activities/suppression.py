@@ -22,7 +22,7 @@ from domain.company.excluded_sites import excluded_site_kind
 from domain.company.facts import CompanyFacts
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.pms_vendors import PortalAccount
-from domain.delivery.selection import selection_digest
+from domain.delivery.selection_digest import selection_digest
 from domain.failures import HUBSPOT_ACCESS_DENIED, HUBSPOT_UNAVAILABLE
 from pms.accounts import is_account_host, portal_address
 from settings import Settings

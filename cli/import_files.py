@@ -18,7 +18,7 @@ from rich.console import Console
 
 from cli.follow import print_json
 from domain.company.suppression import SuppressionReason
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.imports.columns import COLUMNS, ImportKind
 from domain.imports.rows import RowError, Seed, SuppressionChange, customer_row, seed_row, suppression_row
 from domain.imports.table import BadRow, Encoding, ImportFileError, Row, Table, encoding_of, open_table, text_lines

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.render import cost_text
-from domain.delivery.completeness import Basis, ColumnCount, Completeness, per_company
+from domain.delivery.columns import Basis
+from domain.delivery.completeness import ColumnCount, Completeness, per_company
 from domain.request.search_plan import WITHOUT_MODEL
 from store.runs.search_tasks import SourceYield
 from usecases.status import RunView

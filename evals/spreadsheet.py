@@ -23,7 +23,8 @@ from uuid import UUID
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, render_files
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.csv_files import render_files
 
 # Tokens of LibreOffice's CSV filter (help.libreoffice.org, "CSV Filter Parameters"): comma, quote, UTF-8, from line 1, no column
 # formats, en-US, … reading: 8 special numbers are not detected, 13 formulas are evaluated. Without the latter a reading proves

@@ -1,45 +1,20 @@
-"""The two files a CRM loads: columns, cells and bytes. Pure; nothing is read or written here (DOMAIN, "The two files")."""
+"""CSV files of a run: cells, bytes and names (docs/domain.md, "Delivery files").
+
+UTF-8 without BOM, LF, minimal quoting, and no cell that a spreadsheet would evaluate as a formula.
+"""
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-COMPANY_COLUMNS = (
-    "company_name",
-    "domain",
-    "website",
-    "state",
-    "pms_detected",
-    "units_estimate",
-    "company_type",
-    "description",
-    "discovery_source",
-    "icp_fit",
-    "icp_tier",
-    "icp_confidence",
-    "disqualifiers",
-    "created_at",
-)
-CONTACT_COLUMNS = (
-    "full_name",
-    "title",
-    "email",
-    "linkedin_url",
-    "department",
-    "seniority",
-    "quality_score",
-    "company_name",
-    "company_domain",
-    "company_website",
-    "company_state",
-    "personalization_notes",
-    "created_at",
-)
-# What Excel, LibreOffice and Google Sheets take for the start of a formula (OWASP, "CSV Injection").
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
+
+# What Excel, LibreOffice and Google Sheets treat as the start of a formula (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -53,18 +28,44 @@ class CsvFile(BaseModel):
     rows: int
 
 
-def escape_formula(text: str) -> str:
-    """A cell's text that no spreadsheet takes for a formula: an apostrophe is put before one that would be.
+def render_files(
+    run_id: UUID, at: datetime, companies: list[dict[str, Any]], contacts: list[dict[str, Any]]
+) -> tuple[CsvFile, CsvFile]:
+    """Both files of a run. Their names contain the first 8 characters of the run id and the time in UTC.
 
-    Control characters are dropped and line breaks, tabs and typographic spaces become spaces, so that a row stays one line.
+    Raises:
+        ValueError: a row lacks a column, or a contact's company is not in the companies file.
     """
-    flat = " ".join(text.split()) if any(char.isspace() and char != " " for char in text) else text
-    clean = "".join(char for char in flat if char.isprintable())
-    return f"'{clean}" if clean.lstrip().startswith(_FORMULA_STARTS) else clean
+    domains = {row["domain"] for row in companies}
+    missing = sorted({str(row["company_domain"]) for row in contacts if row["company_domain"] not in domains})
+    if missing:
+        raise ValueError(f"contacts of companies that are not in the companies file: {', '.join(missing)}")
+    suffix = f"{str(run_id)[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}.csv"
+    return (
+        render_csv(f"companies_{suffix}", COMPANY_COLUMNS, companies),
+        render_csv(f"contacts_{suffix}", CONTACT_COLUMNS, contacts),
+    )
+
+
+def render_csv(name: str, columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> CsvFile:
+    """One file with these columns. Other keys of a row are ignored.
+
+    Raises:
+        ValueError: a row lacks a column.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        missing = [column for column in columns if column not in row]
+        if missing:
+            raise ValueError(f"row without column {', '.join(missing)}")
+        writer.writerow([cell(row[column]) for column in columns])
+    return CsvFile(name=name, content=buffer.getvalue().encode("utf-8"), rows=len(rows))
 
 
 def cell(value: Any) -> str:
-    """A value as a cell. None is an empty cell; times are UTC in ISO 8601 with a Z; numbers are never escaped."""
+    """A value as text. None is empty, times are UTC in ISO 8601 with a Z, and only text is escaped."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -78,37 +79,11 @@ def cell(value: Any) -> str:
     return escape_formula(str(value))
 
 
-def render_files(
-    run_id: UUID, at: datetime, companies: list[dict[str, Any]], contacts: list[dict[str, Any]]
-) -> tuple[CsvFile, CsvFile]:
-    """Both files of a run, or an error and neither.
+def escape_formula(text: str) -> str:
+    """A text on one line, with an apostrophe in front if a spreadsheet would evaluate it as a formula.
 
-    Args:
-        run_id: its first 8 characters name the files.
-        at: time in the file names (UTC).
-        companies, contacts: rows keyed by column.
-
-    Raises:
-        ValueError: a row lacks a column, or a contact's company is not among the companies (LESSONS F92).
+    Control characters are dropped; line breaks, tabs and typographic spaces become spaces.
     """
-    domains = {row["domain"] for row in companies}
-    strays = sorted({str(row["company_domain"]) for row in contacts if row["company_domain"] not in domains})
-    if strays:
-        raise ValueError(f"contacts of companies that are not in the companies file: {', '.join(strays)}")
-    suffix = f"{str(run_id)[:8]}_{at.astimezone(UTC):%Y%m%d_%H%M%S}.csv"
-    return (
-        CsvFile(name=f"companies_{suffix}", content=_render(COMPANY_COLUMNS, companies), rows=len(companies)),
-        CsvFile(name=f"contacts_{suffix}", content=_render(CONTACT_COLUMNS, contacts), rows=len(contacts)),
-    )
-
-
-def _render(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    writer.writerow(columns)
-    for row in rows:
-        missing = [column for column in columns if column not in row]
-        if missing:
-            raise ValueError(f"row without column {', '.join(missing)}")
-        writer.writerow([cell(row[column]) for column in columns])
-    return buffer.getvalue().encode("utf-8")
+    flat = " ".join(text.split()) if any(char.isspace() and char != " " for char in text) else text
+    clean = "".join(char for char in flat if char.isprintable())
+    return f"'{clean}" if clean.lstrip().startswith(_FORMULA_STARTS) else clean

@@ -1,7 +1,6 @@
-"""What every cell of the two files rests on: quoted words, a rule of ours, or what was written down (DESIGN, promise 3).
+"""What every cell of the two files rests on: quoted words, a rule, or a record of the pipeline.
 
-Pure. The values are those that ``store/delivery/export_rows.py`` puts into the files, the columns and their text those of
-``csv_files.py``. A fact without evidence is shown as a fact without evidence; nothing is made up here.
+The values are those that ``store/delivery/export_rows.py`` delivers. A fact without evidence is shown as such.
 """
 
 from collections.abc import Mapping
@@ -15,27 +14,27 @@ from domain.company.icp import IcpResult
 from domain.contact.email_address import EmailStatus
 from domain.contact.person import Person
 from domain.contact.title_levels import Department, Seniority
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, cell
+from domain.delivery.columns import COMPANIES, CONTACTS, Basis, Column, FileKind
+from domain.delivery.csv_files import cell
 from domain.evidence import Evidence
 
-EMAIL_STATUS = "email_status"
-"""Not a column of the contacts file; it says how well the address in ``email`` is proven (DOMAIN's ladder)."""
+CellBasis = Literal["quoted", "computed", "recorded"]
 
 
 class EvidenceCell(BaseModel):
-    """One cell of one of the files.
+    """One cell of one file.
 
     Attributes:
-        person: whose row it is, in the contacts file.
-        value: the cell's text, character by character as the file has it.
-        quote, url, result_id: words that code has found again, the page they stand on, and its row in ``tool_results``.
-        basis: ``quoted`` from a page; ``computed`` from proven facts; ``recorded`` by the pipeline itself.
+        person: the contact, in the contacts file.
+        value: the cell's text, exactly as in the file.
+        quote, url, result_id: the evidence, and its row in ``tool_results``.
+        basis: ``quoted`` from a page, ``computed`` from proven facts, or ``recorded`` by the pipeline.
         rule: what computed or recorded it; for a quoted cell, how the value follows from the words.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    file: Literal["companies", "contacts"]
+    file: FileKind
     company_name: str
     domain: str | None
     person: str | None = None
@@ -44,17 +43,17 @@ class EvidenceCell(BaseModel):
     quote: str | None = None
     url: str | None = None
     result_id: str | None = None
-    basis: Literal["quoted", "computed", "recorded"]
+    basis: CellBasis
     rule: str | None = None
 
     @property
     def is_unproven(self) -> bool:
-        """Whether this is a fact without the words that it should rest on."""
+        """Whether this is a fact without evidence."""
         return self.basis == "quoted" and self.quote is None
 
 
 class ContactRecord(BaseModel):
-    """A person to deliver, with what was computed when the person was stored."""
+    """A contact to deliver, with what was computed when it was stored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,12 +65,12 @@ class ContactRecord(BaseModel):
 
 
 class CompanyRecord(BaseModel):
-    """A company as stored: what its cells are made from.
+    """A company as stored.
 
     Attributes:
         named_by: where a source named the company.
-        icp: None before it was researched.
-        contacts: the people to deliver, best first.
+        icp: None before research.
+        contacts: the contacts to deliver, best first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,152 +86,116 @@ class CompanyRecord(BaseModel):
     contacts: tuple[ContactRecord, ...] = ()
 
 
-class _Ground(BaseModel):
-    """A cell's value and what it rests on, before it is placed in a file."""
+class _Source(BaseModel):
+    """A cell's value and what it rests on. ``basis`` and ``rule`` override those of the column."""
 
     model_config = ConfigDict(frozen=True)
 
     value: Any
-    basis: Literal["quoted", "computed", "recorded"]
     evidence: Evidence | None = None
     url: str | None = None
+    basis: CellBasis | None = None
     rule: str | None = None
 
 
+_BASIS: dict[Basis, CellBasis] = {Basis.FACT: "quoted", Basis.COMPUTED: "computed"}
+_COMPANY_COLUMN = {column.name: column for column in COMPANIES}
+
+
 def evidence_cells(company: CompanyRecord) -> list[EvidenceCell]:
-    """Every cell that is not empty: the company's row in column order, then each contact's row, best contact first.
+    """Every cell that is not empty: the company's row in column order, then a row per contact, best first.
 
-    After a contact's ``email`` stands an ``email_status``.
+    A contact's ``email`` is followed by an ``email_status``, which is not a column of the file.
     """
-    grounds = _company_grounds(company)
-    cells = _placed(company, "companies", COMPANY_COLUMNS, grounds, None)
+    sources = _company_sources(company)
+    cells = [_cell(company, column, sources[column.name]) for column in COMPANIES]
     for contact in company.contacts:
-        row = _contact_grounds(contact) | {
-            "company_name": grounds["company_name"],
-            "company_domain": grounds["domain"],
-            "company_website": grounds["website"],
-            "company_state": grounds["state"],
-        }
-        cells += _placed(company, "contacts", _CONTACT_CELLS, row, contact.person.full_name)
-    return cells
+        name = contact.person.full_name
+        row = _contact_sources(contact)
+        for column in CONTACTS:
+            if column.copied_from is not None:
+                original = _COMPANY_COLUMN[column.copied_from]
+                copied = original.model_copy(update={"file": column.file, "name": column.name})
+                cells.append(_cell(company, copied, sources[original.name], name))
+            else:
+                cells.append(_cell(company, column, row[column.name], name))
+            if column.name == "email":
+                status = column.model_copy(update={"name": "email_status", "basis": Basis.COMPUTED})
+                cells.append(_cell(company, status, row["email_status"], name))
+    return [cell for cell in cells if cell.value]
 
 
-_CONTACT_CELLS = tuple(
-    name for column in CONTACT_COLUMNS for name in ((column, EMAIL_STATUS) if column == "email" else (column,))
-)
+def _cell(company: CompanyRecord, column: Column, source: _Source, person: str | None = None) -> EvidenceCell:
+    basis = source.basis or _BASIS.get(column.basis, "recorded")
+    evidence = source.evidence
+    return EvidenceCell(
+        file=column.file,
+        company_name=company.name,
+        domain=company.domain,
+        person=person,
+        column=column.name,
+        value=cell(source.value),
+        quote=evidence.quote if evidence else None,
+        url=evidence.url if evidence else source.url,
+        result_id=evidence.result_id if evidence else None,
+        basis=basis,
+        rule=source.rule or (None if basis == "quoted" else column.source),
+    )
 
 
-def _placed(
-    company: CompanyRecord,
-    file: Literal["companies", "contacts"],
-    columns: tuple[str, ...],
-    grounds: Mapping[str, _Ground],
-    person: str | None,
-) -> list[EvidenceCell]:
-    return [
-        EvidenceCell(
-            file=file,
-            company_name=company.name,
-            domain=company.domain,
-            person=person,
-            column=column,
-            value=text,
-            quote=ground.evidence.quote if ground.evidence else None,
-            url=ground.evidence.url if ground.evidence else ground.url,
-            result_id=ground.evidence.result_id if ground.evidence else None,
-            basis=ground.basis,
-            rule=ground.rule,
-        )
-        for column in columns
-        for ground in (grounds[column],)
-        if (text := cell(ground.value))
-    ]
-
-
-_FIT_RULE = "company_type, whether it manages for owners and whether it has closed (domain/company/icp.py)"
-
-
-def _company_grounds(company: CompanyRecord) -> dict[str, _Ground]:
+def _company_sources(company: CompanyRecord) -> Mapping[str, _Source]:
     facts, icp = company.facts, company.icp
     units, description = facts.units, facts.description
     known_type = None if facts.company_type is CompanyType.UNKNOWN else facts.company_type.value
-    counted = "10 units for each current listing" if units and units.basis == "estimated" else None
     return {
-        "company_name": _quoted(company.name, company.named_by),
-        "domain": _recorded(company.domain, "the registrable domain of the site that was read", company.website),
-        "website": _recorded(company.website, "the company's own site, as it was read", company.website),
-        "state": _quoted(
-            facts.places[0].state if facts.places else None, facts.place_evidence[0] if facts.place_evidence else None
+        "company_name": _Source(value=company.name, evidence=company.named_by),
+        "domain": _Source(value=company.domain, url=company.website, basis="recorded"),
+        "website": _Source(value=company.website, url=company.website, basis="recorded"),
+        "state": _Source(
+            value=facts.places[0].state if facts.places else None,
+            evidence=facts.place_evidence[0] if facts.place_evidence else None,
         ),
-        "pms_detected": _quoted(facts.pms, facts.pms_evidence),
-        "units_estimate": _quoted(units.value if units else None, units.evidence if units else None, counted),
-        "company_type": _quoted(known_type, facts.company_type_evidence),
-        "description": _quoted(
-            description.value if description else None, description.evidence if description else None
+        "pms_detected": _Source(value=facts.pms, evidence=facts.pms_evidence),
+        "units_estimate": _Source(
+            value=units and units.value,
+            evidence=units and units.evidence,
+            rule="10 units for each current listing" if units and units.basis == "estimated" else None,
         ),
-        "discovery_source": _recorded(
-            company.discovery_source, "the page that named the company", company.discovery_source
-        ),
-        "icp_fit": _computed(icp and icp.fit.value, _FIT_RULE),
-        "icp_tier": _computed(
-            icp and icp.tier.value,
-            "points for company_type, units, software, employees and website vendor, less soft criteria not met (domain/company/icp.py)",
-        ),
-        "icp_confidence": _computed(
-            icp and float(icp.confidence), "share of these signals' weight that is known (domain/company/icp.py)"
-        ),
-        "disqualifiers": _computed(
-            icp and ("; ".join(icp.disqualifiers) or None),
-            _FIT_RULE,
-        ),
-        "created_at": _recorded(company.created_at, "when the company was stored"),
+        "company_type": _Source(value=known_type, evidence=facts.company_type_evidence),
+        "description": _Source(value=description and description.value, evidence=description and description.evidence),
+        "discovery_source": _Source(value=company.discovery_source, url=company.discovery_source),
+        "icp_fit": _Source(value=icp and icp.fit.value),
+        "icp_tier": _Source(value=icp and icp.tier.value),
+        "icp_confidence": _Source(value=icp and icp.confidence),
+        "disqualifiers": _Source(value=icp and "; ".join(icp.disqualifiers)),
+        "created_at": _Source(value=company.created_at),
     }
 
 
-def _contact_grounds(contact: ContactRecord) -> dict[str, _Ground]:
+def _contact_sources(contact: ContactRecord) -> Mapping[str, _Source]:
     person = contact.person
-    return {
-        "full_name": _quoted(person.full_name, person.evidence),
-        "title": _quoted(person.title, person.evidence),
-        "email": _email(person),
-        EMAIL_STATUS: _email_status(person),
-        "linkedin_url": _quoted(
-            person.linkedin_url, person.linkedin_evidence, "the address stands on the page of these words"
-        ),
-        "department": _computed(contact.department, "the title (domain/contact/title_levels.py)"),
-        "seniority": _computed(contact.seniority, "the title (domain/contact/title_levels.py)"),
-        "quality_score": _computed(
-            contact.quality_score, "the title's level, reach and evidence (domain/contact/contact_selection.py)"
-        ),
-        "personalization_notes": _quoted(person.note, person.note_evidence),
-        "created_at": _recorded(contact.created_at, "when the person was stored"),
-    }
-
-
-def _email(person: Person) -> _Ground:
-    """An address that a page prints is quoted; one that no page prints rests on a pattern, which ``email_basis`` names."""
+    profile_rule = "the address is on the page of these words"
+    email_url = person.email_evidence.url if person.email_evidence else None
     if person.email_basis is None:
-        return _quoted(person.deliverable_email, person.email_evidence)
-    url = person.email_evidence.url if person.email_evidence else None
-    return _computed(person.deliverable_email, f"the company's pattern {person.email_basis}", url)
-
-
-def _email_status(person: Person) -> _Ground:
-    if person.deliverable_email is None:
-        return _computed(None, "")
+        email = _Source(value=person.deliverable_email, evidence=person.email_evidence)
+    else:
+        rule = f"the company's pattern {person.email_basis}"
+        email = _Source(value=person.deliverable_email, url=email_url, basis="computed", rule=rule)
     published = person.email_status is EmailStatus.PUBLISHED
-    rule = "the address stands on the company's page, next to the name" if published else "what a check of it said"
-    url = person.email_evidence.url if person.email_evidence else None
-    return _computed(person.email_status.value, f"{rule} (domain/contact/email_address.py, EmailStatus)", url)
-
-
-def _quoted(value: object, evidence: Evidence | None, rule: str | None = None) -> _Ground:
-    return _Ground(value=value, basis="quoted", evidence=evidence, rule=rule)
-
-
-def _computed(value: object, rule: str, url: str | None = None) -> _Ground:
-    return _Ground(value=value, basis="computed", rule=rule, url=url)
-
-
-def _recorded(value: object, rule: str, url: str | None = None) -> _Ground:
-    return _Ground(value=value, basis="recorded", rule=rule, url=url)
+    status_rule = "printed on the company's page, next to the name" if published else "result of the address check"
+    return {
+        "full_name": _Source(value=person.full_name, evidence=person.evidence),
+        "title": _Source(value=person.title, evidence=person.evidence),
+        "email": email,
+        "email_status": _Source(
+            value=person.deliverable_email and person.email_status.value,
+            url=email_url,
+            rule=f"{status_rule} (domain/contact/email_address.py, EmailStatus)",
+        ),
+        "linkedin_url": _Source(value=person.linkedin_url, evidence=person.linkedin_evidence, rule=profile_rule),
+        "department": _Source(value=contact.department),
+        "seniority": _Source(value=contact.seniority),
+        "quality_score": _Source(value=contact.quality_score),
+        "personalization_notes": _Source(value=person.note, evidence=person.note_evidence),
+        "created_at": _Source(value=contact.created_at),
+    }

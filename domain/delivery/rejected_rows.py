@@ -1,27 +1,15 @@
-"""The companies that a run does not deliver, and why: the rows of the third file, for a person to look over. Pure."""
+"""The third file of a run: companies that are not delivered, and why."""
 
-import csv
-import io
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.company.facts import CompanyFacts
 from domain.company.status import CompanyStatus, ReasonCode
-from domain.delivery.csv_files import CsvFile, cell
+from domain.delivery.csv_files import CsvFile, render_csv
 from domain.evidence import Evidence
 
-REJECTED_COLUMNS = (
-    "company_name",
-    "website",
-    "state",
-    "status",
-    "reason",
-    "failing_criterion",
-    "why",
-    "quote",
-    "url",
-)
+REJECTED_COLUMNS = ("company_name", "website", "state", "status", "reason", "failing_criterion", "why", "quote", "url")
 NOT_DELIVERED = (
     CompanyStatus.REJECTED,
     CompanyStatus.NEEDS_REVIEW,
@@ -29,15 +17,14 @@ NOT_DELIVERED = (
     CompanyStatus.DUPLICATE,
     CompanyStatus.SUPPRESSED,
 )
-"""Ends of a company that put it into this file."""
 
 _SENTENCES = {
     ReasonCode.NO_OWN_DOMAIN: "no site of its own was found",
     ReasonCode.SITE_DEAD: "its site does not answer",
-    ReasonCode.SITE_BLOCKED: "its site does not let us read it",
-    ReasonCode.CONTACTS_SHORT: "too few decision makers who can be reached",
+    ReasonCode.SITE_BLOCKED: "its site blocks us",
+    ReasonCode.CONTACTS_SHORT: "too few reachable decision makers",
     ReasonCode.NO_RESEARCH: "its pages could not be researched",
-    ReasonCode.STEP_FAILED: "a step failed for good; the run went on without it",
+    ReasonCode.STEP_FAILED: "an activity failed permanently; the run continued without this company",
 }
 
 
@@ -45,7 +32,7 @@ class EndedCompany(BaseModel):
     """A company that ended without being delivered.
 
     Attributes:
-        duplicate_of: name of the company that it is the same as.
+        duplicate_of: name of the company that it duplicates.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -59,8 +46,13 @@ class EndedCompany(BaseModel):
     facts: CompanyFacts = CompanyFacts()
 
 
+def render_rejected(name: str, companies: list[EndedCompany]) -> CsvFile:
+    """The file, in the format of the delivered ones."""
+    return render_csv(name, REJECTED_COLUMNS, [rejected_row(company) for company in companies])
+
+
 def rejected_row(company: EndedCompany) -> dict[str, Any]:
-    """A row keyed by column. Of a suppressed company it says that it is one, never which list or entry names it."""
+    """A row by column. It never tells which suppression list or entry names a company."""
     criterion = failing_criterion(company.reason)
     evidence = _evidence_for(criterion, company)
     return {
@@ -68,16 +60,16 @@ def rejected_row(company: EndedCompany) -> dict[str, Any]:
         "website": company.website,
         "state": company.facts.places[0].state if company.facts.places else None,
         "status": company.status.value,
-        "reason": company.reason.value if company.reason else None,
+        "reason": company.reason,
         "failing_criterion": criterion,
         "why": _why(company),
-        "quote": evidence.quote if evidence else None,
-        "url": evidence.url if evidence else None,
+        "quote": evidence and evidence.quote,
+        "url": evidence and evidence.url,
     }
 
 
 def failing_criterion(reason: ReasonCode | None) -> str | None:
-    """The criterion that a company failed by: a criterion's key, ``icp``, or None where it ended for something else."""
+    """The criterion that a company failed: its key, ``icp``, or None for another reason."""
     if reason is ReasonCode.ICP_DISQUALIFIED:
         return "icp"
     for ending in ("_not_met", "_unknown"):
@@ -86,30 +78,17 @@ def failing_criterion(reason: ReasonCode | None) -> str | None:
     return None
 
 
-def render_rejected(name: str, companies: list[EndedCompany]) -> CsvFile:
-    """The file: UTF-8, LF, minimal quoting, cells that a spreadsheet takes for no formula (DOMAIN, "The two files")."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    writer.writerow(REJECTED_COLUMNS)
-    for company in companies:
-        row = rejected_row(company)
-        writer.writerow([cell(row[column]) for column in REJECTED_COLUMNS])
-    return CsvFile(name=name, content=buffer.getvalue().encode("utf-8"), rows=len(companies))
-
-
 def _why(company: EndedCompany) -> str:
     if company.status is CompanyStatus.SUPPRESSED:
         return "on a list of companies that are never delivered"
     if company.status is CompanyStatus.DUPLICATE:
         return f"the same company as {company.duplicate_of or 'another one of the run'}"
     sentence = _SENTENCES.get(company.reason) if company.reason else None
-    if sentence is None:
-        return company.reason_detail
-    return f"{sentence}: {company.reason_detail}" if company.reason_detail else sentence
+    return ": ".join(filter(None, (sentence, company.reason_detail)))
 
 
 def _evidence_for(criterion: str | None, company: EndedCompany) -> Evidence | None:
-    """The words that decided a criterion, where words did. A grade is computed, and what is unknown has no words."""
+    """The words that decided a criterion; None if it was computed or unknown."""
     facts = company.facts
     match criterion:
         case "pms" | "pms_exclude":
@@ -121,13 +100,13 @@ def _evidence_for(criterion: str | None, company: EndedCompany) -> Evidence | No
         case "company_types":
             return facts.company_type_evidence
         case "icp":
-            return _evidence_against(company)
+            return _disqualifier_evidence(company)
         case _:
             return None
 
 
-def _evidence_against(company: EndedCompany) -> Evidence | None:
-    """The words behind the first disqualifier (``domain/company/icp.py`` lists them, and the detail of the end is that list)."""
+def _disqualifier_evidence(company: EndedCompany) -> Evidence | None:
+    """The words behind the first disqualifier; ``reason_detail`` lists the disqualifiers."""
     facts, first = company.facts, company.reason_detail.partition(",")[0]
     if first == "defunct":
         return facts.closed_evidence

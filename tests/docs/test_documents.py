@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 import starter
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.request.criteria import KNOWN_KEYS
 from domain.request.decision import DecisionAction
 from tests.docs.blocks import DOCUMENTS, PROJECT, Block, blocks

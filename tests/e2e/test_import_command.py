@@ -15,7 +15,8 @@ from uuid import UUID
 import pytest
 
 from cli.import_files import ImportReport, import_file
-from domain.delivery.csv_files import COMPANY_COLUMNS, render_files
+from domain.delivery.columns import COMPANY_COLUMNS
+from domain.delivery.csv_files import render_files
 from domain.imports.columns import ImportKind
 from runtime.process import UserError
 from store.companies import suppressions

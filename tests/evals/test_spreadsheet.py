@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer import Exit
 
-from domain.delivery.csv_files import COMPANY_COLUMNS
+from domain.delivery.columns import COMPANY_COLUMNS
 from evals.spreadsheet import READ_AS, RISKY_TEXTS, WRITE_AS, convert_command, differences, main, risky_files
 
 WRITTEN = "name,units,share\n'=1+1,1240,0.85\nAcme,,1\n"

@@ -40,7 +40,7 @@ from domain.activity_io import (
 )
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.contact.contact_selection import CONTACT_ATTEMPTS_MAX
-from domain.delivery.selection import selection_digest
+from domain.delivery.selection_digest import selection_digest
 from domain.failures import STILL_DOWN
 from domain.request.decision import DecisionAction, DecisionOption, DecisionRequest
 from domain.request.progress import RunStatus

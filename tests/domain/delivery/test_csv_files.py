@@ -1,4 +1,4 @@
-"""The two files a CRM loads, to the byte (DOMAIN, "The two files"; LESSONS F91 to F93)."""
+"""The two CSV files, byte by byte."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.company.facts import CompanyType
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, cell, escape_formula, render_files
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.csv_files import cell, escape_formula, render_files
 
 RUN_ID = UUID("0123abcd-0000-4000-8000-000000000000")
 AT = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -33,7 +34,7 @@ def parsed(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True))
 
 
-def test_f91_the_files_have_exactly_the_14_and_13_columns_in_order() -> None:
+def test_headers_of_both_files() -> None:
     companies, contacts = render_files(RUN_ID, AT, [], [])
     assert companies.content == (
         b"company_name,domain,website,state,pms_detected,units_estimate,company_type,description,discovery_source,"
@@ -43,17 +44,16 @@ def test_f91_the_files_have_exactly_the_14_and_13_columns_in_order() -> None:
         b"full_name,title,email,linkedin_url,department,seniority,quality_score,company_name,company_domain,"
         b"company_website,company_state,personalization_notes,created_at\n"
     )
-    assert (len(COMPANY_COLUMNS), len(CONTACT_COLUMNS)) == (14, 13)
 
 
-def test_the_names_hold_the_first_8_characters_of_the_run_and_the_time_in_utc() -> None:
+def test_file_names_contain_run_id_and_utc_time() -> None:
     east = AT.astimezone(timezone(timedelta(hours=5)))
     companies, contacts = render_files(RUN_ID, east, [], [])
     assert companies.name == "companies_0123abcd_20310203_040506.csv"
     assert contacts.name == "contacts_0123abcd_20310203_040506.csv"
 
 
-def test_a_row_is_its_columns_whatever_the_order_or_surplus_of_its_keys() -> None:
+def test_row_follows_the_columns_not_its_keys() -> None:
     row = company(company_id="internal", state="TX", units_estimate=1200, icp_confidence=0.85, icp_tier="A+")
     companies, _ = render_files(RUN_ID, AT, [dict(reversed(row.items()))], [])
     assert companies.content.decode().split("\n")[1:] == [
@@ -63,7 +63,7 @@ def test_a_row_is_its_columns_whatever_the_order_or_surplus_of_its_keys() -> Non
     assert companies.rows == 1
 
 
-def test_lines_end_with_lf_and_only_what_must_be_quoted_is() -> None:
+def test_lines_end_with_lf_and_quoting_is_minimal() -> None:
     companies, _ = render_files(RUN_ID, AT, [company(company_name='Acme "Homes", LLC', description="two words")], [])
     text = companies.content.decode()
     assert "\r" not in text and text.endswith("\n") and text.count("\n") == 2
@@ -71,7 +71,7 @@ def test_lines_end_with_lf_and_only_what_must_be_quoted_is() -> None:
     assert text.count('"') == 6 and ",two words," in text
 
 
-def test_the_files_are_utf_8_without_a_byte_order_mark() -> None:
+def test_files_are_utf8_without_bom() -> None:
     companies, _ = render_files(RUN_ID, AT, [company(company_name="Café Ñandú 東京 🏠")], [])
     assert "Café Ñandú 東京 🏠".encode() in companies.content
     assert not companies.content.startswith(b"\xef\xbb\xbf")
@@ -92,7 +92,7 @@ def test_the_files_are_utf_8_without_a_byte_order_mark() -> None:
         ("  padded  ", "  padded  "),
     ],
 )
-def test_a_value_as_a_cell(value: object, text: str) -> None:
+def test_cell_text_by_type(value: object, text: str) -> None:
     assert cell(value) == text
 
 
@@ -100,22 +100,22 @@ def test_a_value_as_a_cell(value: object, text: str) -> None:
     "text",
     ["=1+1", "+1 512 555 0100", "-Acme", "@acme", " =1+1", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠x", "\u200b=1", "\x00=1"],
 )  # fmt: skip
-def test_what_a_spreadsheet_takes_for_a_formula_is_kept_as_text(text: str) -> None:
+def test_formula_is_escaped(text: str) -> None:
     assert escape_formula(text).startswith("'")
 
 
 @pytest.mark.parametrize("text", ["Acme", "'=1", "1-2", "a=b", "O'Neil & Sons", "(512) 555-0100", "jane@acme.com", ""])
-def test_any_other_text_is_left_as_it_is(text: str) -> None:
+def test_other_text_is_not_escaped(text: str) -> None:
     assert escape_formula(text) == text
 
 
-def test_line_breaks_tabs_and_typographic_spaces_become_one_space() -> None:
+def test_line_breaks_and_tabs_become_one_space() -> None:
     assert escape_formula("one\r\ntwo\tthree\u00a0four\u2028five") == "one two three four five"
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT), max_size=5))
-def test_no_cell_of_the_parsed_file_begins_like_a_formula(cells: list[tuple[str, str, str]]) -> None:
+def test_no_cell_starts_like_a_formula(cells: list[tuple[str, str, str]]) -> None:
     rows = [company(company_name=name, description=text, domain=domain) for name, text, domain in cells]
     companies, _ = render_files(RUN_ID, AT, rows, [])
     lines = parsed(companies.content)
@@ -127,7 +127,7 @@ def test_no_cell_of_the_parsed_file_begins_like_a_formula(cells: list[tuple[str,
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), max_size=40))
-def test_printable_text_round_trips_save_for_the_apostrophe_before_a_formula(text: str) -> None:
+def test_printable_text_round_trips(text: str) -> None:
     companies, _ = render_files(RUN_ID, AT, [company(description=text)], [])
     (_, line) = parsed(companies.content)
     shown = dict(zip(COMPANY_COLUMNS, line, strict=True))["description"]
@@ -136,29 +136,19 @@ def test_printable_text_round_trips_save_for_the_apostrophe_before_a_formula(tex
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="'"), max_size=40))
-def test_neutralising_loses_no_word_and_joins_none(text: str) -> None:
+def test_escaping_keeps_every_word(text: str) -> None:
     words = ["".join(char for char in word if char.isprintable()) for word in text.split()]
     assert escape_formula(text).removeprefix("'").split() == [word for word in words if word]
 
 
-def test_f92_a_contact_of_a_company_that_is_not_delivered_is_refused() -> None:
+def test_contact_of_a_missing_company_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"not in the companies file: stray\.com"):
         render_files(RUN_ID, AT, [company()], [contact(), contact(company_domain="stray.com")])
 
 
-def test_every_company_of_the_contacts_file_is_in_the_companies_file() -> None:
-    companies, contacts = render_files(RUN_ID, AT, [company(), company(domain="b.com")], [contact(), contact()])
-    domains = {line[1] for line in parsed(companies.content)[1:]}
-    assert {line[8] for line in parsed(contacts.content)[1:]} <= domains
-    assert (companies.rows, contacts.rows) == (2, 2)
-
-
-@pytest.mark.parametrize("which", ["company", "contact"])
-def test_f93_a_row_without_a_column_gives_neither_file(which: str) -> None:
-    companies, contacts = [company()], [contact()]
-    if which == "company":
-        del companies[0]["icp_tier"]
-    else:
-        del contacts[0]["email"]
-    with pytest.raises(ValueError, match=r"row without column (icp_tier|email)"):
-        render_files(RUN_ID, AT, companies, contacts)
+@pytest.mark.parametrize(("file", "column"), [("companies", "icp_tier"), ("contacts", "email")])
+def test_row_without_a_column_is_an_error(file: str, column: str) -> None:
+    rows = {"companies": [company()], "contacts": [contact()]}
+    del rows[file][0][column]
+    with pytest.raises(ValueError, match=f"row without column {column}"):
+        render_files(RUN_ID, AT, rows["companies"], rows["contacts"])

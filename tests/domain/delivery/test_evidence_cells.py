@@ -1,6 +1,4 @@
-"""Every cell of the two files says what it rests on, and one that rests on nothing says so (DESIGN, promise 3; LESSONS F43, F57a)."""
-
-from __future__ import annotations
+"""What each cell of the two files rests on."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +9,7 @@ from domain.company.pms_vendors import PmsVendor
 from domain.contact.email_address import EmailStatus
 from domain.contact.mail_domain import MailReason
 from domain.contact.person import Person
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.delivery.evidence_cells import CompanyRecord, ContactRecord, EvidenceCell, evidence_cells
 from domain.evidence import Evidence
 
@@ -64,13 +62,13 @@ def by_column(company: CompanyRecord, file: str) -> dict[str, EvidenceCell]:
     return {cell.column: cell for cell in evidence_cells(company) if cell.file == file}
 
 
-def test_every_column_of_both_files_has_its_cell_in_the_order_of_the_file() -> None:
+def test_cells_follow_the_column_order() -> None:
     assert tuple(by_column(ACME, "companies")) == COMPANY_COLUMNS
     assert tuple(name for name in by_column(ACME, "contacts") if name != "email_status") == CONTACT_COLUMNS
     assert {cell.person for cell in evidence_cells(ACME) if cell.file == "contacts"} == {"Olive Reed"}
 
 
-def test_f43_each_fact_names_its_own_words_their_page_and_the_stored_result() -> None:
+def test_each_fact_has_its_own_quote_page_and_result() -> None:
     company, contact = by_column(ACME, "companies"), by_column(ACME, "contacts")
     quoted = {name: cell.quote for name, cell in (company | contact).items() if cell.basis == "quoted"}
     assert quoted == {
@@ -92,23 +90,16 @@ def test_f43_each_fact_names_its_own_words_their_page_and_the_stored_result() ->
             assert (cell.url, cell.result_id) == (f"http://acme.example/{cell.quote}", f"r-{cell.quote}")
 
 
-def test_what_code_computes_or_records_quotes_nothing_and_names_its_rule() -> None:
+def test_computed_and_recorded_cells_have_a_rule_and_no_quote() -> None:
     cells = [cell for cell in evidence_cells(ACME) if cell.basis != "quoted"]
     assert all(cell.rule and cell.quote is None for cell in cells)
     assert {cell.column for cell in cells if cell.basis == "computed"} == {
-        "icp_fit",
-        "icp_tier",
-        "icp_confidence",
-        "disqualifiers",
-        "email_status",
-        "department",
-        "seniority",
-        "quality_score",
-    }
+        "icp_fit", "icp_tier", "icp_confidence", "disqualifiers", "email_status", "department", "seniority", "quality_score",
+    }  # fmt: skip
     assert by_column(ACME, "companies")["website"].url == "http://acme.example/"
 
 
-def test_an_estimate_is_told_from_a_number_that_a_page_states() -> None:
+def test_estimated_units_have_a_rule() -> None:
     assert by_column(ACME, "companies")["units_estimate"].rule == "10 units for each current listing"
     stated = FACTS.model_copy(update={"units": UnitsEvidence(value=9, basis="stated", evidence=words("9-doors"))})
     assert by_column(ACME.model_copy(update={"facts": stated}), "companies")["units_estimate"].rule is None
@@ -121,7 +112,7 @@ def test_values_are_the_text_of_the_file() -> None:
     assert by_column(ACME, "contacts")["email_status"].value == "published"
 
 
-def test_f57a_a_fact_without_evidence_is_shown_as_one_and_an_empty_cell_not_at_all() -> None:
+def test_fact_without_evidence_is_shown_as_unproven() -> None:
     bare = CompanyFacts(company_type=CompanyType.SINGLE_FAMILY)
     unknown = ACME.model_copy(update={"facts": bare, "icp": None, "domain": None, "website": None})
     cells = by_column(unknown, "companies")
@@ -130,7 +121,7 @@ def test_f57a_a_fact_without_evidence_is_shown_as_one_and_an_empty_cell_not_at_a
     assert (cells["company_type"].quote, cells["company_type"].url) == (None, None)
 
 
-def test_a_person_without_an_address_has_no_status_of_it() -> None:
+def test_contact_without_email_has_no_email_status() -> None:
     caller = ContactRecord(
         person=OWNER.model_copy(update={"email": None, "note": None}),
         department="leadership",
@@ -142,9 +133,7 @@ def test_a_person_without_an_address_has_no_status_of_it() -> None:
     assert not {"email", "email_status", "personalization_notes"} & set(cells)
 
 
-def test_an_address_that_no_page_prints_is_computed_from_the_pattern_that_is_named_and_a_refused_one_is_no_cell() -> (
-    None
-):
+def test_inferred_email_is_computed_and_a_refused_one_is_left_out() -> None:
     def cells_of(**changes: object) -> dict[str, EvidenceCell]:
         contact = ACME.contacts[0].model_copy(update={"person": OWNER.model_copy(update=changes)})
         return by_column(ACME.model_copy(update={"contacts": (contact,)}), "contacts")

@@ -143,7 +143,7 @@ async def test_f76_every_company_not_delivered_is_in_the_rejected_file_with_why(
         "Elm": ("needs_review", "units", "number of units not stated"),
         "Fir": ("suppressed", "", "on a list of companies that are never delivered"),
         "Gum": ("duplicate", "", "the same company as Birch"),
-        "Hazel": ("failed", "", "a step failed for good; the run went on without it"),
+        "Hazel": ("failed", "", "an activity failed permanently; the run continued without this company"),
     }
     assert "customer" not in files.rejected_csv.read_text(encoding="utf-8"), "not which list names it"
 

@@ -9,7 +9,8 @@ import pytest
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
-from domain.delivery.csv_files import COMPANY_COLUMNS, CONTACT_COLUMNS, CsvFile
+from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.delivery.csv_files import CsvFile
 from store.companies import companies, contacts
 from store.database import Connection, Database
 from store.delivery import export_rows
