@@ -28,7 +28,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from local.processes import Child, ChildSpec
 from local.temporal_server import ONE_PARTITION_MARK, TemporalServer, start_temporal
 from runtime.process import leave, run_async
-from worker import ACTIVITY_POLLS
+from runtime.worker import ACTIVITY_POLLS
 
 _STEPS, _FLOWS = "steps", "flows"
 _OPEN_FLOWS = 12

@@ -1,84 +1,76 @@
-"""``python -m cli.detect URL…``: which property management software a site's company runs, and how one can tell.
+"""``starter.py detect``: the property management software of any list of sites. Needs no stack.
 
-Needs neither Temporal nor Postgres. Exit codes: 0 every site was judged, 1 a fault of ours kept one from being judged, 2 bad input,
-before anything is fetched.
+Exit codes: 0 every site was judged, 1 an unexpected error prevented one, 2 bad input (before anything is fetched).
 """
 
-import asyncio
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import structlog
 import typer
-from pydantic import ValidationError
-from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from cli.detect_sites import BadUrlsError, SiteVerdict, SiteVerdicts, checked_urls, detect_sites, verdicts_table
-from settings import Settings
+from cli.common import JsonOption, async_command, make_console, print_json
+from cli.evidence import plain
+from runtime.process import UserError, load_settings
+from usecases.detect_sites import SiteVerdict, checked_urls, detect_sites
 from web.fetch import WebClient
 
-EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 
-
-def detect(
+@async_command
+async def detect(
     urls: Annotated[list[str] | None, typer.Argument(metavar="URL…", help="Sites, such as https://acme.com.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="A text file of sites, one a line, # for remarks; - reads them in.")
+        Path | None, typer.Option(help="A text file with one site per line, # for comments; - reads standard input.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many sites are read at a time.")] = 8,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")
-    ] = False,
-) -> None:
-    """Detect the property management software of companies on their own sites.
+    as_json: JsonOption = False,
+) -> int:
+    """Detect the property management software of companies from their websites.
 
-    Reads the home page and up to three likely pages of each, as robots.txt allows. The setting WEB_PROXY is respected.
+    Reads each home page and up to three likely pages, as robots.txt allows.
     """
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    try:
-        settings = Settings()
-        sites = checked_urls([*(urls or []), *(_lines(file) if file else [])])
-    except ValidationError as error:
-        first = error.errors()[0]
-        _refuse(
-            f"the setting {'_'.join(map(str, first['loc'])).upper()} is not usable: {first['msg']}", as_json=as_json
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        _refuse(f"{file} cannot be read: {error}; expected is a text file with one address a line", as_json=as_json)
-    except BadUrlsError as error:
-        _refuse(str(error), as_json=as_json)
-    verdicts = asyncio.run(_detect(settings, sites, concurrency))
-    if as_json:
-        sys.stdout.write(SiteVerdicts(sites=tuple(verdicts)).model_dump_json(indent=2) + "\n")
-    else:
-        # Not a terminal: wide enough for a table to stay readable in a log.
-        Console(width=None if sys.stdout.isatty() else 200).print(verdicts_table(verdicts))
-    raise typer.Exit(EXIT_FAILED if any(verdict.failure for verdict in verdicts) else 0)
-
-
-async def _detect(settings: Settings, sites: list[str], concurrency: int) -> list[SiteVerdict]:
+    settings = load_settings()
+    sites = checked_urls([*(urls or []), *(_lines(file) if file else [])])
     web = WebClient(proxy=settings.web_proxy, timeout_s=settings.page_timeout_s, bytes_max=settings.page_bytes_max)
     try:
-        return await detect_sites(web, sites, concurrency)
+        verdicts = await detect_sites(web, sites, concurrency)
     finally:
         await web.close()
+    if as_json:
+        print_json({"sites": [verdict.model_dump(mode="json") for verdict in verdicts]})
+    make_console(as_json).print(verdicts_table(verdicts))
+    return 1 if any(verdict.failure for verdict in verdicts) else 0
+
+
+def verdicts_table(verdicts: Sequence[SiteVerdict]) -> Table:
+    """Verdicts as a table. Text from pages is shown without markup or control characters."""
+    table = Table()
+    for name in ("site", "status", "PMS", "account", "confidence", "why", "evidence", "pages"):
+        table.add_column(name, overflow="fold")
+    for verdict in verdicts:
+        cells = (
+            verdict.url,
+            verdict.status or "failed",
+            verdict.vendor or "",
+            verdict.account or "",
+            verdict.confidence or "",
+            " ".join(part for part in (verdict.reason, verdict.detail, verdict.failure) if part),
+            "; ".join(f"{seen.product}: {seen.words} on {seen.url}" for seen in verdict.evidence),
+            str(len(verdict.pages)),
+        )
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    return table
 
 
 def _lines(file: Path) -> list[str]:
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}; give a text file with one address per line") from error
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _refuse(message: str, *, as_json: bool) -> NoReturn:
-    if as_json:
-        sys.stdout.write(json.dumps({"error": message}, ensure_ascii=False) + "\n")
-    else:
-        sys.stderr.write(f"error: {message}\n")
-    raise typer.Exit(EXIT_BAD_INPUT)
-
-
-if __name__ == "__main__":
-    typer.run(detect)

@@ -14,7 +14,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
-from cli.follow import print_json
+from cli.common import print_json
 from domain.company.excluded_sites import excluded_site_kind
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email

@@ -1,11 +1,11 @@
-"""What a run came to, in tables for a terminal: what each kind of search brought, where companies were lost, and how
-complete the delivery is (docs/completeness.md)."""
+"""What a run came to, in tables: searches, funnel, and how complete the delivery is (docs/completeness.md)."""
 
 from itertools import zip_longest
 
 from rich.console import Console
 from rich.table import Table
 
+from cli.common import say
 from cli.render import cost_text
 from domain.delivery.columns import Basis
 from domain.delivery.completeness import ColumnCount, Completeness, per_company
@@ -13,29 +13,29 @@ from domain.request.search_plan import WITHOUT_MODEL
 from store.runs.search_tasks import SourceYield
 from usecases.status import RunView
 
-_DROPPED_SHOWN = 12  # the rest is in the JSON document
+_REASONS_SHOWN_MAX = 12  # the JSON document has the rest
 
 
 def print_report(console: Console, view: RunView) -> None:
-    """Every table, as soon as there is something to count."""
+    """Print every table that has something to count."""
     if view.sources:
-        console.print(sources_table(view))
+        console.print(_sources_table(view))
     if view.funnel.get("found"):
-        console.print(funnel_table(view))
+        console.print(_funnel_table(view))
     if view.completeness is not None:
         print_completeness(console, view.completeness)
 
 
 def print_completeness(console: Console, report: Completeness) -> None:
-    """How complete a delivery is, and what is missing from it; nothing of one that holds and left out nothing."""
+    """Print how complete a delivery is, and what is missing from it."""
     if report.companies:
-        console.print(completeness_table(report))
-    for line in completeness_lines(report):
-        console.print(line, markup=False, highlight=False)
+        console.print(_completeness_table(report))
+    for line in _completeness_lines(report):
+        say(console, line)
 
 
-def completeness_table(report: Completeness) -> Table:
-    """Share of the cells filled, and of the filled ones proven, column by column, both files side by side."""
+def _completeness_table(report: Completeness) -> Table:
+    """Per column: the share of cells filled, and the share of filled cells proven; both files side by side."""
     files = ([c for c in report.columns if c.file == "companies"], [c for c in report.columns if c.file == "contacts"])
     title = f"Completeness of {report.companies:,} companies and {report.contacts:,} contacts"
     table = Table(title=title, title_justify="left")
@@ -46,18 +46,17 @@ def completeness_table(report: Completeness) -> Table:
     return table
 
 
-def completeness_lines(report: Completeness) -> list[str]:
-    """What the table cannot say: why companies and claims are missing, and what a delivered company has taken."""
+def _completeness_lines(report: Completeness) -> list[str]:
     lines: list[str] = []
     if report.unproven:
-        lines.append(f"Filled without words of their own: {_counts(report.unproven)}.")
+        lines.append(f"Filled without a quote: {_counts(report.unproven)}.")
     escaped = sum(count.escaped for count in report.columns)
     if escaped:
-        lines.append(f"{escaped:,} cells would be formulas in a spreadsheet: an apostrophe was put before them.")
+        lines.append(f"{escaped:,} cells would be formulas in a spreadsheet: they start with an apostrophe now.")
     if report.unknown:
-        lines.append(f"Kept out, since a hard criterion is unknown: {_counts(report.unknown)} (they need a look).")
+        lines.append(f"Not delivered because a hard criterion is unknown: {_counts(report.unknown)} (check them).")
     if report.dropped:
-        lines.append(f"Left out, by reason: {_counts(report.dropped)}.")
+        lines.append(f"Dropped, by reason: {_counts(report.dropped)}.")
     each = per_company(report.model_usage, report.companies)
     if each is not None and report.model_usage.model_calls:
         cost = each["cost_usd"]
@@ -68,20 +67,10 @@ def completeness_lines(report: Completeness) -> list[str]:
     return lines
 
 
-def _source_cost(view: RunView, source: SourceYield) -> str:
-    has_asked = source.done > 0 and source.kind not in WITHOUT_MODEL
-    return (
-        "unknown"
-        if view.model_usage.unpriced_calls and has_asked and not source.cost_usd
-        else f"${source.cost_usd:.4f}"
-    )
-
-
 def _column_texts(count: ColumnCount | None) -> tuple[str, str, str]:
     if count is None:
         return "", "", ""
-    proven = _percent(count.proven_pct) if count.basis is Basis.FACT else "–"
-    return count.column, _percent(count.filled_pct), proven
+    return count.column, _percent(count.filled_pct), _percent(count.proven_pct) if count.basis is Basis.FACT else "–"
 
 
 def _percent(share: float | None) -> str:
@@ -89,30 +78,26 @@ def _percent(share: float | None) -> str:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    shown = [f"{count:,} {name}" for name, count in list(counts.items())[:_DROPPED_SHOWN]]
+    shown = [f"{count:,} {name}" for name, count in list(counts.items())[:_REASONS_SHOWN_MAX]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {more} more reasons" if more > 0 else "")
 
 
-def funnel_table(view: RunView) -> Table:
-    """Where companies were lost step by step, and what each kind of search came to."""
+def _funnel_table(view: RunView) -> Table:
     table = Table("step", "companies", "lost", title="Funnel", title_justify="left")
     for step in view.funnel_steps:
-        table.add_row(
-            step.name, f"{step.companies:,}", ", ".join(f"{count} {reason}" for reason, count in step.lost.items())
-        )
+        lost = ", ".join(f"{count} {reason}" for reason, count in step.lost.items())
+        table.add_row(step.name, f"{step.companies:,}", lost)
     return table
 
 
-def sources_table(view: RunView) -> Table:
-    """What each kind of search came to, cheapest kind first."""
-    columns = ("search", "done", "named", "new", "on lists", "poor reads", "cost", "seconds")
+def _sources_table(view: RunView) -> Table:
+    columns = ("search", "done", "named", "new", "on lists", "incomplete reads", "cost", "seconds")
     table = Table(*columns, title="Searches", title_justify="left")
     for source in view.sources:
-        done = f"{source.done}/{source.planned}" + (f", {source.failed} failed" if source.failed else "")
         table.add_row(
-            source.kind.replace("_", " ") + (" (given up: hardly anything new)" if source.skipped else ""),
-            done,
+            source.kind.replace("_", " ") + (" (skipped: hardly anything new)" if source.skipped else ""),
+            f"{source.done}/{source.planned}" + (f", {source.failed} failed" if source.failed else ""),
             str(source.named),
             str(source.new),
             str(source.listed),
@@ -121,3 +106,10 @@ def sources_table(view: RunView) -> Table:
             f"{source.seconds:.0f}",
         )
     return table
+
+
+def _source_cost(view: RunView, source: SourceYield) -> str:
+    called_model = source.done > 0 and source.kind not in WITHOUT_MODEL
+    if view.model_usage.unpriced_calls and called_model and not source.cost_usd:
+        return "unknown"
+    return f"${source.cost_usd:.4f}"

@@ -1,7 +1,6 @@
-"""Where Temporal and Postgres are, and how to connect: one way for worker, command line, tests and replayer."""
+"""Where Temporal and Postgres are, and how to connect to Temporal."""
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,16 @@ from temporalio.service import RPCError
 from runtime.process import UserError
 from settings import Settings
 
-_OF_DEMO_WEB = frozenset({"searxng_url", "web_proxy", "host_request_interval_s", "mail_dns"})
-_CONNECT_TIMEOUT = timedelta(seconds=10)
+_DEMO_WEB_SETTINGS = frozenset({"searxng_url", "web_proxy", "host_request_interval_s", "mail_dns"})
+_CONNECT_TIMEOUT_S = 10.0
 
 
 class ServerUnreachableError(UserError):
-    """Temporal's server does not answer; the message says where it was looked for and how to start it."""
+    """Temporal does not answer. The message says where it was expected and how to start it."""
 
 
 class Endpoints(BaseModel):
-    """Where this process finds the servers. From the environment; else those of the local stack, if one runs.
+    """Where this process finds the servers.
 
     Attributes:
         temporal_address: None leaves it to Temporal's own configuration (profile or default).
@@ -51,7 +50,7 @@ class Endpoints(BaseModel):
 
 
 def find_endpoints(settings: Settings) -> Endpoints:
-    """What is configured in the environment, filled up from the local stack that runs in ``LOCAL_DIR``."""
+    """What the environment sets; what it does not set comes from the local stack in ``LOCAL_DIR``, if one runs."""
     address, database, ui_url = settings.temporal_address, settings.database_url, settings.temporal_ui_url
     is_demo = False
     if address is None or database is None:
@@ -65,9 +64,9 @@ def find_endpoints(settings: Settings) -> Endpoints:
 
 
 def with_local_stack(settings: Settings) -> Settings:
-    """Settings filled up from the local stack that runs in ``LOCAL_DIR``, so that a worker started beside it serves it.
+    """Settings completed from the local stack in ``LOCAL_DIR``, so that a worker started beside it works for it.
 
-    What the environment sets stays; a model or search of one's own keeps the demo's away.
+    What the environment sets stays: your own model or search replaces the demo's.
     """
     stack = running_local_stack(settings)
     if stack is None:
@@ -76,12 +75,12 @@ def with_local_stack(settings: Settings) -> Settings:
     if settings.openai_api_key is not None or settings.openai_base_url is not None:
         offered = {name: value for name, value in offered.items() if not name.startswith(("openai_", "model_price_"))}
     if settings.chosen_search is not None:
-        offered = {name: value for name, value in offered.items() if name not in _OF_DEMO_WEB}
+        offered = {name: value for name, value in offered.items() if name not in _DEMO_WEB_SETTINGS}
     return Settings(**offered)
 
 
 def running_local_stack(settings: Settings) -> Any:
-    """The local stack that these settings lead to (``StackAddresses``); None if none runs, or they name servers of their own."""
+    """The local stack (``StackAddresses``) that these settings lead to; None if none runs or they name other servers."""
     if settings.temporal_address is not None or settings.database_url is not None:
         return None
     return _stack_in(settings.local_dir)
@@ -89,19 +88,20 @@ def running_local_stack(settings: Settings) -> Any:
 
 def _stack_in(directory: Path) -> Any:
     try:
-        # Not installed with servers: the embedded stack is an extra.
-        from local.stack_state import running_stack
+        from local.stack_state import running_stack  # an extra that servers do not install
     except ImportError:
         return None
     try:
         return running_stack(directory)
     except PermissionError as error:
-        problem = f"{error.filename} is another user's: the stack there is not yours to use. Set TEMPORAL_ADDRESS and DATABASE_URL"
-        raise UserError(f"{problem}, or LOCAL_DIR to a directory of your own") from error
+        raise UserError(
+            f"{error.filename} belongs to another user, so you cannot use the stack there. Set TEMPORAL_ADDRESS and "
+            "DATABASE_URL, or LOCAL_DIR to your own directory"
+        ) from error
 
 
 async def connect(temporal_address: str | None) -> Client:
-    """Connect to Temporal with the converter that all our processes share.
+    """Connect to Temporal with the data converter that all processes share.
 
     Raises:
         ServerUnreachableError: no answer within ten seconds.
@@ -111,9 +111,8 @@ async def connect(temporal_address: str | None) -> Client:
         config["target_host"] = temporal_address
     target = config.setdefault("target_host", "localhost:7233")
     try:
-        return await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter), _CONNECT_TIMEOUT.total_seconds()
-        )
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            return await Client.connect(**config, data_converter=pydantic_data_converter)
     except (RPCError, RuntimeError, TimeoutError, OSError) as error:
         raise ServerUnreachableError(
             f"Temporal does not answer at {target}: start the local stack with `python starter.py local`, "

@@ -1,6 +1,6 @@
-"""A worker's health endpoint: ``GET /healthz`` (alive) and ``GET /readyz`` (able to work), for compose and the like.
+"""A worker's health endpoint: ``GET /healthz`` (alive) and ``GET /readyz`` (able to work).
 
-200 is yes, 503 no, with a line for each reason. Nothing is asked while a probe waits: the worker looks at itself now and then.
+Answers 200, or 503 with a line per reason. Probes never wait: the worker checks itself every few seconds.
 """
 
 import asyncio
@@ -22,32 +22,31 @@ from store.database import DatabaseUnreachableError, one_connection
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 5.0
+_CHECK_INTERVAL_S = 5.0
 _CHECK_TIMEOUT_S = 4.0
-# A worker whose event loop stands still this long neither beats nor works: its steps are given to others by then.
-_STUCK_AFTER_S = 30.0
+_STUCK_AFTER_S = 30.0  # an event loop blocked this long sends no heartbeats: others have its activities already
 
 Check = Callable[[], Awaitable[None]]
-"""Raises when the part does not answer."""
+"""Raises if the part does not answer."""
 
 
 @dataclass
 class Health:
-    """What a worker knows of itself. Written by its event loop, read by the endpoint's thread.
+    """What a worker knows about itself. Written by its event loop, read by the endpoint's thread.
 
     Attributes:
-        state: why it does not take work at the moment, such as ``starting`` or ``draining``; empty while it does.
-        failing: name of each part that does not answer → the kind of error; no message, which may hold an address.
+        state: why it takes no work now, such as ``starting`` or ``draining``; empty while it does.
+        failing: part that does not answer → the type of the error. No message, which may hold an address.
     """
 
     checks: Mapping[str, Check]
     state: str = "starting"
     failing: dict[str, str] = field(default_factory=dict)
-    looked_at: float = field(default_factory=time.monotonic)
+    checked_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     def of_worker(cls, client: Client, database_url: str) -> "Health":
-        """The health of a worker that polls this server and writes to this database."""
+        """The health of a worker that uses this server and this database."""
 
         async def temporal() -> None:
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -59,17 +58,17 @@ class Health:
         return cls({"temporal": temporal, "database": database})
 
     def stuck(self) -> list[str]:
-        """Why it is not alive; nothing while it is."""
-        still_s = time.monotonic() - self.looked_at
-        return [f"the event loop has stood still for {still_s:.0f} s"] if still_s > _STUCK_AFTER_S else []
+        """Why it is not alive; empty if it is."""
+        blocked_s = time.monotonic() - self.checked_at
+        return [f"the event loop has been blocked for {blocked_s:.0f} s"] if blocked_s > _STUCK_AFTER_S else []
 
     def not_ready(self) -> list[str]:
-        """Why it cannot work; nothing while it can."""
+        """Why it cannot work; empty if it can."""
         state = [self.state] if self.state else []
         return self.stuck() + state + [f"{part} does not answer ({error})" for part, error in self.failing.items()]
 
-    async def look(self) -> None:
-        """Ask each part once."""
+    async def check(self) -> None:
+        """Check each part once."""
         failing: dict[str, str] = {}
         for part, check in self.checks.items():
             try:
@@ -79,18 +78,18 @@ class Health:
                 failing[part] = type(error).__name__
         if failing.keys() != self.failing.keys():
             log.warning("worker_readiness", failing=failing)
-        self.failing, self.looked_at = failing, time.monotonic()
+        self.failing, self.checked_at = failing, time.monotonic()
 
     @asynccontextmanager
-    async def kept(self, every_s: float = LOOK_EVERY_S) -> AsyncIterator[None]:
-        """Look now and then while the block runs."""
+    async def checked_regularly(self) -> AsyncIterator[None]:
+        """Check every few seconds while the block runs."""
 
-        async def looking() -> None:
+        async def check_regularly() -> None:
             while True:
-                await self.look()
-                await asyncio.sleep(every_s)
+                await self.check()
+                await asyncio.sleep(_CHECK_INTERVAL_S)
 
-        task = asyncio.create_task(looking(), name="health")
+        task = asyncio.create_task(check_regularly(), name="health")
         try:
             yield
         finally:
@@ -101,13 +100,7 @@ class Health:
 
 @contextmanager
 def serve_health(port: int, health: Health) -> Iterator[int]:
-    """Serve the endpoint on all addresses of the container while the block runs.
-
-    Args:
-        port: 0 takes a free one.
-
-    Yields:
-        The port.
+    """Serve the endpoint while the block runs; yields the port (0 takes a free one).
 
     Raises:
         UserError: the port is taken.
@@ -116,7 +109,6 @@ def serve_health(port: int, health: Health) -> Iterator[int]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Answer a probe."""
             reasons = reasons_of[self.path]() if self.path in reasons_of else ["not found: /healthz or /readyz"]
             self.send_response(200 if not reasons else 503 if self.path in reasons_of else 404)
             self.send_header("Content-Type", "text/plain")
@@ -124,14 +116,13 @@ def serve_health(port: int, health: Health) -> Iterator[int]:
             self.wfile.write("".join(f"{line}\n" for line in reasons or ["ok"]).encode())
 
         def log_message(self, *_args: object) -> None:
-            """Probes are not events."""
+            """Do not log probes."""
 
     try:
         server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104  # probed from outside the container
     except OSError as error:
-        raise UserError(f"WORKER_HEALTH_PORT {port} cannot be listened on: {error.strerror}") from error
-    thread = Thread(target=server.serve_forever, name="health", daemon=True)
-    thread.start()
+        raise UserError(f"WORKER_HEALTH_PORT {port} cannot be used: {error.strerror}") from error
+    Thread(target=server.serve_forever, name="health", daemon=True).start()
     try:
         yield server.server_address[1]
     finally:

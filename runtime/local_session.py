@@ -1,5 +1,4 @@
-"""The embedded stack as the commands use it: started, migrated, given its search attributes and, in the demo, its
-suppression list; then its workers. Stops in the opposite order."""
+"""The local stack as the commands use it: servers, migrations, search attributes, the demo's suppression list, workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,14 +24,13 @@ from store.migrate import apply_migrations
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
-    """What to start: all that the environment does not name already.
+    """What to start: everything that the environment does not name.
 
     Raises:
-        UserError: no worker would start with these settings, so that nothing needs to be started for them.
+        UserError: no worker would start with these settings.
     """
     if settings.mcp_config is not None:
-        # Here, for the protocol's library takes more than a second to import.
-        from runtime.mcp_servers import check_config
+        from runtime.mcp_servers import check_config  # the MCP library takes more than a second to import
 
         check_config(settings.mcp_config)
     return StackOptions(
@@ -50,10 +48,10 @@ def stack_options(
 
 @asynccontextmanager
 async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack, StackAddresses]]:
-    """The whole stack, ready to take runs, for as long as the block runs.
+    """The whole stack, ready for runs, while the block runs.
 
     Raises:
-        UserError: a part could not be started; the message says which and why.
+        UserError: a part could not be started.
     """
     try:
         async with LocalStack(options) as stack:
@@ -69,7 +67,6 @@ async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack
 
 
 def endpoints_of(addresses: StackAddresses) -> Endpoints:
-    """The stack's addresses as every command takes them."""
     return Endpoints(
         temporal_address=addresses.temporal_address,
         temporal_ui_url=addresses.temporal_ui_url,
@@ -79,7 +76,7 @@ def endpoints_of(addresses: StackAddresses) -> Endpoints:
 
 
 async def _load_demo_suppressions(addresses: StackAddresses) -> None:
-    """The demo's customer list: an input that a real user would import from a file."""
+    # A real user would import this list from a file.
     rows = demo_suppressions(generate_world(addresses.demo_seed or DEFAULT_SEED))
     entries = [
         Suppression(

@@ -1,6 +1,6 @@
-"""structlog for every process: events as JSON or for a console, with the run and the step they belong to.
+"""Logging of every process, as JSON or for a console. Events carry the run and the activity they belong to.
 
-Events carry run id, workflow id and attempt; never personal data or secrets (callers name companies by id).
+Never log personal data or secrets: name companies by id.
 """
 
 import logging
@@ -15,12 +15,12 @@ from settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send all logging of this process, the libraries' included, to standard error."""
+    """Send all logging of this process and its libraries to standard error."""
     shared: list[Processor] = [
         _without_replays,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        _with_step,
+        _with_run,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -47,7 +47,7 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "yoyo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # The adapters would write the whole workflow or activity info into each message; _with_step adds what is needed.
+    # These would add the whole workflow or activity info to each message; _with_run adds what is needed.
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False
 
@@ -58,7 +58,7 @@ def _without_replays(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _with_step(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _with_run(_logger: Any, _method: str, event: EventDict) -> EventDict:
     if workflow.in_workflow():
         event["workflow_id"] = workflow.info().workflow_id
     elif activity.in_activity():

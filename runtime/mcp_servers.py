@@ -1,5 +1,4 @@
-"""Whether the configured MCP servers can be used: what can be seen without starting one, and which of them answer, with how
-many tools (starts each one and ends it again)."""
+"""Check the configured MCP servers, before any is started or by starting each one."""
 
 import asyncio
 import shutil
@@ -14,10 +13,10 @@ from settings import Settings, environment_variables
 
 
 def check_config(config: Path) -> None:
-    """Refuse what no worker would start with: a file that cannot be read or understood, a command that is not there.
+    """Check the file and its commands without starting a server.
 
     Raises:
-        UserError: the first thing that is wrong, and what to do about it.
+        UserError: the first problem, and what to do about it.
     """
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
@@ -26,12 +25,12 @@ def check_config(config: Path) -> None:
     for server in servers:
         if isinstance(server, StdioServer) and not shutil.which(server.command, path=server.env.get("PATH")):
             raise UserError(
-                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found: install it, or give its whole path"
+                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found: install it, or give its full path"
             )
 
 
 async def answering_servers(settings: Settings, config: Path) -> list[tuple[str, bool, str]]:
-    """Name, whether it answers, and what it says or what is wrong; without a name where the file itself is wrong."""
+    """Start each server once; returns name (empty if the file itself is wrong), whether it answers, and details."""
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
     except McpSetupError as error:

@@ -1,4 +1,4 @@
-"""What a command needs: Temporal's client and one database connection, opened together, closed together."""
+"""The connections of one command: Temporal's client and a database connection."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,15 +14,15 @@ from settings import Settings
 from store.database import Connection, DatabaseUnreachableError, one_connection
 from store.migrate import pending_migrations
 
-_GOES_ON = (
-    "Runs that are open go on when it is back (the local stack: `python starter.py local`); follow one with "
-    "`python starter.py watch RUN`, `python starter.py list` shows them"
+_RUNS_CONTINUE = (
+    "Open runs continue when it is back (the local stack: `python starter.py local`). `python starter.py list` shows "
+    "them, `python starter.py watch RUN` follows one"
 )
 
 
 @dataclass(frozen=True)
 class Services:
-    """Connections of one command. ``conn`` is in autocommit: each statement stands for itself."""
+    """Connections of one command. ``conn`` is in autocommit."""
 
     settings: Settings
     endpoints: Endpoints
@@ -30,7 +30,7 @@ class Services:
     conn: Connection
 
     def link(self, workflow_id: str) -> str | None:
-        """Where the Web UI shows a workflow, if the UI's address is known."""
+        """The workflow's address in the Web UI, if that is known."""
         base = self.endpoints.temporal_ui_url
         return f"{base.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}" if base else None
 
@@ -40,8 +40,7 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to both servers.
 
     Raises:
-        UserError: one does not answer, or goes away while the block runs, or the database lacks migrations; the message says which
-            and what to do.
+        UserError: a server does not answer, or stops answering while the block runs, or the database lacks migrations.
     """
     endpoints = endpoints or find_endpoints(settings)
     async with open_database(settings, endpoints) as conn:
@@ -51,18 +50,17 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
         except RPCError as error:
             if error.status is not RPCStatusCode.UNAVAILABLE:
                 raise
-            raise UserError(f"Temporal went away meanwhile ({error}). {_GOES_ON}") from error
+            raise UserError(f"Temporal stopped answering ({error}). {_RUNS_CONTINUE}") from error
 
 
 @asynccontextmanager
 async def open_database(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Connection]:
-    """Connect to the database alone.
+    """Connect only to the database.
 
     Raises:
-        UserError: it does not answer, or goes away while the block runs, or lacks migrations.
+        UserError: it does not answer, or stops answering while the block runs, or lacks migrations.
     """
-    endpoints = endpoints or find_endpoints(settings)
-    url = endpoints.database()
+    url = (endpoints or find_endpoints(settings)).database()
     try:
         pending = pending_migrations(url)
         if pending:
@@ -74,4 +72,4 @@ async def open_database(settings: Settings, endpoints: Endpoints | None = None) 
         raise UserError(str(error)) from error
     except psycopg.OperationalError as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"the database went away meanwhile ({reason}). {_GOES_ON}") from error
+        raise UserError(f"the database stopped answering ({reason}). {_RUNS_CONTINUE}") from error

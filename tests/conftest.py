@@ -33,7 +33,7 @@ from local.postgres import start_postgres
 from local.processes import Child, ChildSpec
 from search import SearxngSearch
 from settings import Settings
-from store.database import SCHEMA, Database
+from store.database import SCHEMA, Connection, Database, one_connection
 from store.migrate import apply_migrations
 from web.fetch import WebClient
 from web.gateway import ToolGateway
@@ -235,6 +235,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.open()
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    """A connection to a new database, in autocommit, as a command has it."""
+    async with one_connection(database_url) as conn:
+        await conn.set_autocommit(True)
+        yield conn
 
 
 async def _administer(url: str, statement: sql.Composed) -> None:

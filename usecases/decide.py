@@ -1,5 +1,7 @@
-"""Answering an open question, and cancelling, from the command line or a program."""
+"""Answer a run's open question, or cancel the run."""
 
+import shlex
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.request.decision import DecisionError, parse_decision
+from domain.request.decision import DecisionError, DecisionOption, parse_decision
 from domain.request.progress import ENDED, RunStatus
 from domain.request.run_request import RunRequest
 from runtime.process import UserError
@@ -15,7 +17,10 @@ from runtime.services import Services
 from store.runs.runs import RunRow
 from workflows.names import UPDATE_DECISION
 
-ANSWER_FLAGS = {
+_ANSWER_TIMEOUT = timedelta(seconds=20)
+
+# Key of an answer → option of the ``signal`` command.
+_ANSWER_FLAGS = {
     "states": "--state",
     "cities": "--city",
     "pms": "--pms",
@@ -27,28 +32,25 @@ ANSWER_FLAGS = {
     "whole_state": "--whole-state",
     "pms_soft": "--pms-soft",
 }
-"""What an answer's keys are called on the command line of ``signal``."""
-
-_ANSWER_TIMEOUT = timedelta(seconds=20)
 
 
 async def send_decision(services: Services, run: RunRow, answer: dict[str, Any]) -> None:
     """Answer a run's open question.
 
     Args:
-        answer: action and its options; the open question's ``decision_id`` is added where it is left out.
+        answer: action and its options. The ``decision_id`` of the open question is added if it is missing.
 
     Raises:
-        UserError: no question is open, or the answer makes no sense for it. Nothing has changed then.
+        UserError: no question is open, or the answer makes no sense for it. Nothing has changed.
     """
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
         raise UserError(
-            f"run {str(run.run_id)[:8]} is not waiting for a decision (it is {run.status.value}): nothing was sent"
+            f"run {run.short_id} is not waiting for a decision (it is {run.status.value}): nothing was sent"
         )
     answer = {"decision_id": run.decision.decision_id, **answer}
     try:
-        # The same rules as the workflow's, asked first: they need no worker to say what is wrong.
-        parse_decision(answer, run.decision, _request_of(run), key_names=ANSWER_FLAGS)
+        # The workflow applies the same rules. Checked here first, a bad answer needs no worker.
+        parse_decision(answer, run.decision, _request_of(run), key_names=_ANSWER_FLAGS)
     except DecisionError as error:
         raise UserError(str(error)) from error
     handle = services.client.get_workflow_handle(run.workflow_id)
@@ -66,29 +68,42 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise UserError("no worker took the answer within 20 seconds: start one with `python worker.py`") from error
     except RPCError as error:
-        raise UserError(_why(error)) from error
+        raise _user_error(error) from error
 
 
 async def cancel_run(services: Services, run: RunRow) -> None:
     """Ask a run to stop. What it found is kept and can be exported.
 
     Raises:
-        UserError: it has ended already.
+        UserError: it has already ended, or Temporal does not answer.
     """
     if run.status in ENDED:
-        raise UserError(f"run {str(run.run_id)[:8]} has ended already (it is {run.status.value})")
+        raise UserError(f"run {run.short_id} has already ended (it is {run.status.value})")
     try:
         await services.client.get_workflow_handle(run.workflow_id).cancel()
     except RPCError as error:
-        raise UserError(_why(error)) from error
+        raise _user_error(error) from error
 
 
-def _why(error: RPCError) -> str:
+def signal_command(run: RunRow, option: DecisionOption) -> str:
+    """The command that answers with an option."""
+    words = ["python", "starter.py", "signal", run.short_id, option.action.value]
+    for name, value in option.answer.items():
+        if name in _ANSWER_FLAGS:
+            values: Iterable[object] = value if isinstance(value, list) else [value]
+            for item in values:
+                words += [_ANSWER_FLAGS[name]] if item is True else [_ANSWER_FLAGS[name], str(item)]
+    return shlex.join(words)
+
+
+def _user_error(error: RPCError) -> UserError:
     if error.status is RPCStatusCode.NOT_FOUND:
-        return "no workflow of this run is running any more: `python starter.py status RUN` says what to do"
+        return UserError("this run's workflow no longer runs: `python starter.py status RUN` says what to do")
     if error.status is RPCStatusCode.UNAVAILABLE:
-        return "Temporal does not answer: start the local stack (`python starter.py local`) and give the command again"
-    return f"Temporal did not take it: {error.message}; is a worker running (`python worker.py`)?"
+        return UserError(
+            "Temporal does not answer: start the local stack (`python starter.py local`) and repeat the command"
+        )
+    return UserError(f"Temporal refused: {error.message}; is a worker running (`python worker.py`)?")
 
 
 def _request_of(run: RunRow) -> RunRequest:

@@ -1,4 +1,4 @@
-"""Writing a run's files to a directory: all of one call or none. The two files, and on request two more for a person to check."""
+"""Write a run's files to a directory: all files of a call, or none."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,10 +21,11 @@ from store.runs.runs import RunRow
 
 
 class WrittenFiles(BaseModel):
-    """Where the files are and what is in them; ``partial``: less than was asked for, or the run may still change.
+    """Where the files are and what they hold.
 
     Attributes:
-        evidence_jsonl, rejected_csv: only where they were asked for; left out of a dump otherwise.
+        partial: they hold less than was requested, or the run may still change.
+        evidence_jsonl, rejected_csv: only if requested; a dump leaves them out otherwise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,26 +42,28 @@ class WrittenFiles(BaseModel):
 async def export_files(
     conn: Connection, run: RunRow, directory: Path, *, evidence: bool = False, rejected: bool = False
 ) -> WrittenFiles:
-    """Write a run's files: those kept with a completed run, else what is complete now. Changes nothing in the database.
+    """Write a run's files: those stored with a completed run, otherwise what is complete now.
 
     Args:
-        evidence: also ``evidence_….jsonl``, what each cell rests on.
-        rejected: also ``rejected_….csv``, the companies that are not delivered, and why.
+        evidence: also write what each cell rests on.
+        rejected: also write the companies that are not delivered, and why.
 
     Raises:
-        UserError: the directory cannot be written to; none of the files is there then.
+        UserError: the directory cannot be written to. None of the files exists then.
     """
     evidence_file = rejected_file = None
     async with _snapshot(conn):
         companies_file, contacts_file, partial = await _rendered(conn, run)
-        stamp = Path(companies_file.name).stem.removeprefix("companies_")  # all files of a call have one
+        stamp = Path(companies_file.name).stem.removeprefix("companies_")  # shared by all files of a call
         if evidence:
-            evidence_file = await _evidence_file(conn, run, f"evidence_{stamp}.jsonl")
+            loaded = await evidence_store.load_evidence(conn, await selected_companies(conn, run))
+            lines = [f"{cell.model_dump_json()}\n" for company in loaded for cell in evidence_cells(company.record)]
+            content = "".join(lines).encode("utf-8")
+            evidence_file = CsvFile(name=f"evidence_{stamp}.jsonl", content=content, rows=len(lines))
         if rejected:
             companies = await evidence_store.rejected_companies(conn, run.run_id)
             rejected_file = render_rejected(f"rejected_{stamp}.csv", companies)
-    more = [file for file in (evidence_file, rejected_file) if file is not None]
-    write_both(directory, companies_file, contacts_file, *more)
+    write_files(directory, companies_file, contacts_file, *filter(None, (evidence_file, rejected_file)))
     return WrittenFiles(
         companies_csv=directory / companies_file.name,
         contacts_csv=directory / contacts_file.name,
@@ -78,32 +81,8 @@ async def rendered_files(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFil
         return await _rendered(conn, run)
 
 
-@asynccontextmanager
-async def _snapshot(conn: Connection) -> AsyncIterator[None]:
-    """One moment of the database for all that is read: a run that goes on cannot come in between."""
-    async with conn.transaction():
-        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
-
-
-async def _rendered(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
-    if run.status is RunStatus.COMPLETED:
-        kept_companies = await export_rows.load_artifact(conn, run.run_id, "companies")
-        kept_contacts = await export_rows.load_artifact(conn, run.run_id, "contacts")
-        if kept_companies is not None and kept_contacts is not None:
-            return kept_companies[0], kept_contacts[0], kept_companies[1]
-    return await render_run(conn, run, datetime.now(UTC))
-
-
-async def _evidence_file(conn: Connection, run: RunRow, name: str) -> CsvFile:
-    """A line per cell of the delivered companies, in their order."""
-    loaded = await evidence_store.load_evidence(conn, await selected_companies(conn, run))
-    lines = [f"{cell.model_dump_json()}\n" for company in loaded for cell in evidence_cells(company.record)]
-    return CsvFile(name=name, content="".join(lines).encode("utf-8"), rows=len(lines))
-
-
-def write_both(directory: Path, *files: CsvFile) -> None:
-    """Write files under temporary names, then give all of them their names; on an error none is left.
+def write_files(directory: Path, *files: CsvFile) -> None:
+    """Write files under temporary names, then rename all of them. On an error none is left.
 
     Raises:
         UserError: the directory cannot be written to.
@@ -124,3 +103,20 @@ def write_both(directory: Path, *files: CsvFile) -> None:
         for path in begun:
             path.unlink(missing_ok=True)
         raise UserError(f"the files cannot be written to {directory}: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def _snapshot(conn: Connection) -> AsyncIterator[None]:
+    # One moment of the database for everything that is read, while the run continues.
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+async def _rendered(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
+    if run.status is RunStatus.COMPLETED:
+        stored_companies = await export_rows.load_artifact(conn, run.run_id, "companies")
+        stored_contacts = await export_rows.load_artifact(conn, run.run_id, "contacts")
+        if stored_companies is not None and stored_contacts is not None:
+            return stored_companies[0], stored_contacts[0], stored_companies[1]
+    return await render_run(conn, run, datetime.now(UTC))

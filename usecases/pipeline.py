@@ -1,10 +1,9 @@
-"""The pipeline for programs, with the signatures of the earlier system. Importing this starts nothing.
+"""The pipeline for programs. Importing this starts nothing.
 
-Each function connects, does its work and disconnects. They are for ordinary (synchronous) programs and cannot be called from a
+Each function connects, does its work and disconnects. They are for synchronous programs and cannot be called from a
 running event loop.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,23 +16,23 @@ from runtime.process import UserError, load_settings, run_async
 from runtime.services import Services, open_services
 from store.runs import runs
 from store.runs.runs import RunRow
-from usecases.export import export_files, rendered_files, write_both
-from usecases.find_run import find_run
+from usecases.export import export_files, rendered_files, write_files
+from usecases.find import find_run
+from usecases.follow import follow_run
 from usecases.start import StartOptions, build_request, check_output_dir, start_run
 from usecases.status import RunView, progress_counts, view_run
 
 ResultT = TypeVar("ResultT")
 
-_INTERVAL_S = 0.5
 _STAGES = list(Stage)
 
 
 class PipelineError(Exception):
-    """The run failed, was cancelled, or needs a decision that it was not told how to take. It stays resumable."""
+    """The run failed, was cancelled, or needs a decision that the request did not answer. It stays resumable."""
 
 
 class PipelineTimeoutError(PipelineError):
-    """A stage ran out of time. The run itself goes on, or waits for a decision; it is not lost."""
+    """A stage ran out of time. The run itself continues, or waits for a decision."""
 
 
 def execute_full_pipeline(
@@ -55,7 +54,7 @@ def execute_full_pipeline(
         Run id, path of the companies CSV, path of the contacts CSV.
 
     Raises:
-        UserError: the request is not valid, or a server does not answer; nothing has been started.
+        UserError: the request is not valid, or a server does not answer. Nothing has been started.
         PipelineTimeoutError: a stage ran out of time.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
@@ -74,9 +73,8 @@ def execute_full_pipeline(
         check_output_dir(Path(output_dir))
         await start_run(services, request, notify_email)
         run = await runs.get_run(services.conn, request.run_id)
-        await _wait(services, run, lambda view: view.has_ended and view.run.status is RunStatus.COMPLETED, None)
-        run = await _with_files(services, run)
-        files = await export_files(services.conn, run, Path(output_dir))
+        await _wait(services, run)
+        files = await export_files(services.conn, await runs.get_run(services.conn, run.run_id), Path(output_dir))
         return str(run.run_id), str(files.companies_csv), str(files.contacts_csv)
 
     return _run(work)
@@ -90,17 +88,15 @@ def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) 
 
     Raises:
         UserError: no such run or stage.
-        PipelineTimeoutError: not within the time.
+        PipelineTimeoutError: the time is over.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
-    if expected_stage not in {stage.value for stage in Stage}:
-        raise UserError(f"unknown stage {expected_stage!r}: one of {', '.join(stage.value for stage in Stage)}")
-    expected = Stage(expected_stage)
+    if expected_stage not in _STAGES:
+        raise UserError(f"unknown stage {expected_stage!r}: one of {', '.join(_STAGES)}")
+    position = _STAGES.index(Stage(expected_stage))
 
     def passed(view: RunView) -> bool:
-        if expected is Stage.DONE:
-            return view.run.status is RunStatus.COMPLETED
-        return _STAGES.index(view.stage) > _STAGES.index(expected)
+        return view.run.status is RunStatus.COMPLETED or _STAGES.index(view.stage) > position
 
     async def work(services: Services) -> None:
         await _wait(services, await find_run(services.conn, run_id), passed, timeout)
@@ -109,8 +105,11 @@ def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) 
 
 
 def get_run_progress(run_id: str) -> dict[str, Any]:
-    """Where a run stands: ``run_id``, ``stage``, ``status``, ``criteria``, ``companies`` and ``contacts`` (each with
-    ``ready``, ``gap``, ``progress_pct``), ``created_at`` and ``notes``.
+    """Where a run stands.
+
+    Returns:
+        ``run_id``, ``stage``, ``status``, ``criteria``, ``companies`` and ``contacts`` (each with ``ready``, ``gap``,
+        ``progress_pct``), ``created_at`` and ``notes``.
 
     Raises:
         UserError: no such run.
@@ -134,7 +133,7 @@ def get_run_progress(run_id: str) -> dict[str, Any]:
 
 
 def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write a run's companies file alone; returns its path.
+    """Write only a run's companies file; returns its path.
 
     Raises:
         UserError: no such run, or the directory cannot be written to.
@@ -143,7 +142,7 @@ def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
 
 
 def export_contacts_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write a run's contacts file alone; returns its path.
+    """Write only a run's contacts file; returns its path.
 
     Raises:
         UserError: no such run, or the directory cannot be written to.
@@ -155,7 +154,7 @@ def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
     """Write both files of a run; returns the paths of companies and contacts.
 
     Raises:
-        UserError: no such run, or the directory cannot be written to; neither file is there then.
+        UserError: no such run, or the directory cannot be written to. Neither file exists then.
     """
 
     async def work(services: Services) -> tuple[str, str]:
@@ -167,9 +166,8 @@ def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
 
 def _export_one(run_id: str, output_dir: str | Path, index: int) -> str:
     async def work(services: Services) -> str:
-        companies, contacts, _ = await rendered_files(services.conn, await find_run(services.conn, run_id))
-        file = (companies, contacts)[index]
-        write_both(Path(output_dir), file)
+        file = (await rendered_files(services.conn, await find_run(services.conn, run_id)))[:2][index]
+        write_files(Path(output_dir), file)
         return str(Path(output_dir) / file.name)
 
     return _run(work)
@@ -183,25 +181,24 @@ def _run(work: Callable[[Services], Awaitable[ResultT]]) -> ResultT:
     return run_async(connected())
 
 
-async def _wait(services: Services, run: RunRow, is_done: Callable[[RunView], bool], timeout_s: float | None) -> None:
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    while True:
-        view = await view_run(services, run)
-        if is_done(view):
+async def _wait(
+    services: Services,
+    run: RunRow,
+    passed: Callable[[RunView], bool] = lambda _: False,
+    timeout_s: float = float("inf"),
+) -> None:
+    """Wait until a view of the run has passed, or the run is completed and its files are stored."""
+    name, deadline = f"run {run.run_id}", time.monotonic() + timeout_s
+    async for view in follow_run(services, run):
+        if passed(view):
             return
-        name, decision = f"run {run.run_id}", view.decision
-        if decision is not None and view.waits_for_person:
-            if decision.reason is DecisionReason.STAGE_TIMEOUT:
-                raise PipelineTimeoutError(f"{name}: {decision.message} It waits for a decision.")
-            raise PipelineError(f"{name} needs a decision ({decision.reason.value}): {decision.message}")
-        if view.has_ended:
-            raise PipelineError(f"{name} ended as {view.run.status.value}: {view.run.notes}")
-        if deadline is not None and time.monotonic() >= deadline:
-            raise PipelineTimeoutError(f"{name} is still in {view.stage.value} after {timeout_s:g} seconds; it goes on")
-        await asyncio.sleep(_INTERVAL_S)
-
-
-async def _with_files(services: Services, run: RunRow) -> RunRow:
-    """The run once its workflow is over: the files are stored after the run's row is final."""
-    await services.client.get_workflow_handle(run.workflow_id).result()
-    return await runs.get_run(services.conn, run.run_id)
+        if not view.waits_for_person and not view.has_ended and time.monotonic() >= deadline:
+            raise PipelineTimeoutError(
+                f"{name} is still in {view.stage.value} after {timeout_s:g} seconds; it continues"
+            )
+    if view.waits_for_person and view.decision is not None:
+        if view.decision.reason is DecisionReason.STAGE_TIMEOUT:
+            raise PipelineTimeoutError(f"{name}: {view.decision.message} It waits for a decision.")
+        raise PipelineError(f"{name} needs a decision ({view.decision.reason.value}): {view.decision.message}")
+    if view.run.status is not RunStatus.COMPLETED:
+        raise PipelineError(f"{name} ended as {view.run.status.value}: {view.run.notes}")

@@ -1,4 +1,4 @@
-"""From words and flags to a started run. Everything that can be wrong is found before anything is started or stored."""
+"""Check a request and start its run. Bad input is refused before anything is stored or started."""
 
 import json
 import re
@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from agents.cost import Tokens, UnknownPriceError, price_usd
 from domain.request.criteria import CriteriaError, parse_criteria
+from domain.request.criteria_words import request_in_words
 from domain.request.progress import ENDED, RunStatus, Stage
 from domain.request.run_request import QUANTITY_MAX, Limits, OnDecision, RunRequest, Windows, workflow_id_of
 from runtime.process import UserError
@@ -31,11 +32,12 @@ from workflows.messages import LeadListInput
 from workflows.names import PMS, STAGE, STATE, STATUS, TASK_QUEUE
 
 _CONTACTS_MAX = 20
+_SUMMARY_BYTES_MAX = 190  # Temporal allows 200
 _STAGE_TIMEOUT_MAX_S = 365 * 24 * 3600
 
 
 class StartOptions(BaseModel):
-    """The flags of ``start`` as given; checked by ``build_request``."""
+    """A request as given; ``build_request`` checks it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,28 +54,28 @@ class StartOptions(BaseModel):
 
 
 def criteria_from_json(text: str) -> object:
-    """The criteria object in a text.
+    """Parse criteria.
 
     Raises:
-        UserError: it is not JSON.
+        UserError: the text is not JSON.
     """
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise UserError("criteria are nested too deep: expected a flat object") from error
+        raise UserError("criteria are nested too deeply: expected a flat object") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f'criteria are not JSON ({error.msg} at character {error.pos + 1}): expected an object such as {{"state": "TX"}}'
         ) from error
     except ValueError as error:  # a number with more digits than Python reads
-        raise UserError(f"criteria hold a number that cannot be read: {error}") from error
+        raise UserError(f"criteria contain a number that cannot be read: {error}") from error
 
 
 def build_request(options: StartOptions, settings: Settings) -> RunRequest:
-    """The run that the flags ask for.
+    """The request of a run.
 
     Raises:
-        UserError: something is wrong with them; nothing has been started or stored.
+        UserError: an option is not valid. Nothing has been started or stored.
     """
     try:
         parsed = parse_criteria(options.criteria)
@@ -135,25 +137,25 @@ def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:
     if not 0 < max_cost_usd < float("inf"):
         raise UserError(f"max-cost-usd must be above 0, not {max_cost_usd:g}")
     if settings.openai_api_key is None and settings.openai_base_url is None:
-        return  # the demo model: the local stack sets its prices
+        return  # the local stack sets the prices of its demo model
     try:
         price_usd(settings, Tokens(input=1000, output=1000))
     except UnknownPriceError as error:
-        raise UserError(f"a cost limit cannot be kept: {error}") from error
+        raise UserError(f"a cost limit needs a known price: {error}") from error
 
 
 def checked_email(address: str | None) -> str | None:
-    """An address to notify, checked.
+    """The normalized address.
 
     Raises:
-        UserError: it is no mail address.
+        UserError: it is not a valid email address.
     """
     if address is None:
         return None
     try:
         return validate_email(address, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise UserError(f"{address!r} is not a mail address: {error}") from error
+        raise UserError(f"{address!r} is not a valid email address: {error}") from error
 
 
 def _run_id(text: str | None) -> UUID:
@@ -166,10 +168,10 @@ def _run_id(text: str | None) -> UUID:
 
 
 def check_output_dir(directory: Path) -> None:
-    """See that files can be written into a directory, without leaving anything behind.
+    """Check that files can be written into a directory.
 
     Raises:
-        UserError: it is a file, or cannot be written to or created.
+        UserError: they cannot.
     """
     existing = directory
     while not existing.exists() and existing != existing.parent:
@@ -184,13 +186,13 @@ def check_output_dir(directory: Path) -> None:
 
 
 async def start_run(services: Services, request: RunRequest, notify_email: str | None) -> bool:
-    """Store a run and start its workflow. The same run id started again finds the run that there is.
+    """Store a run and start its workflow. Starting the same run id again changes nothing.
 
-    A stored run that Temporal does not know (any more) is started anew, under the limits that are in force for it: what was
-    spent counts against them, also after a decision has raised them.
+    A stored run that Temporal no longer knows is started again under its current limits: what was spent counts against
+    them, and so does a decision that has raised them.
 
     Returns:
-        Whether it was started now (False: it is there already, with the same request).
+        Whether it was started now. False: it already exists, with the same request.
 
     Raises:
         UserError: the run id belongs to another request, or Temporal refused the start.
@@ -205,12 +207,12 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
             and (existing.contacts_min, existing.contacts_max) == (request.contacts_min, request.contacts_max)
         )
         if not same:
-            raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or ask for the same")
+            raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or repeat that request")
         if existing.status in ENDED:
-            return False  # Temporal may have forgotten the workflow by now; the run is over all the same
+            return False  # Temporal may have deleted the workflow already
         request = request.model_copy(update={"limits": existing.limits, "on_decision": existing.on_decision})
         if not await _has_workflow(services.client, workflow_id):
-            # A question of the workflow that is gone would be taken for one that somebody can answer.
+            # Nobody can answer a question of the deleted workflow.
             await runs.set_state(services.conn, request.run_id, Stage.COMPANY_DISCOVERY, RunStatus.ACTIVE, "")
     try:
         await _start_workflow(services.client, request, workflow_id)
@@ -224,7 +226,7 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
 
 
 async def _has_workflow(client: Client, workflow_id: str) -> bool:
-    """Whether the workflow is there all the same (another start of the same run id); "cannot tell" counts as yes."""
+    """Whether the workflow exists. If Temporal does not say, it counts as yes."""
     try:
         await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
@@ -250,16 +252,10 @@ async def _start_workflow(client: Client, request: RunRequest, workflow_id: str)
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         search_attributes=TypedSearchAttributes(attributes),
-        static_summary=_summary(request)[:190],
+        static_summary=_truncated(request_in_words(request.target_quantity, criteria), _SUMMARY_BYTES_MAX),
         static_details=f"```json\n{json.dumps(criteria.described(), indent=2)}\n```",
     )
 
 
-def _summary(request: RunRequest) -> str:
-    criteria = request.criteria
-    parts = [f"{request.target_quantity} companies"]
-    if criteria.pms:
-        parts.append("on " + " or ".join(vendor.value for vendor in criteria.pms))
-    if criteria.cities or criteria.states:
-        parts.append("in " + ", ".join((*criteria.cities, *criteria.states)))
-    return " ".join(parts)
+def _truncated(text: str, bytes_max: int) -> str:
+    return text.encode()[:bytes_max].decode(errors="ignore")

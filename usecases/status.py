@@ -1,4 +1,4 @@
-"""How far a run is, as one document: what the workflow says, or, when no worker answers, what was last written down."""
+"""Where a run stands: what its workflow says, or what is stored if no worker answers."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.export import selected_companies
 from agents.cost import Tokens, UnknownPriceError, price_usd
 from domain.company.status import ReasonCode
 from domain.delivery.completeness import Completeness, ModelUsage, count_columns, unknown_by_criterion
@@ -16,7 +17,7 @@ from domain.request.funnel import FunnelStep, funnel_steps
 from domain.request.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request.run_request import OnDecision
 from runtime.services import Services
-from runtime.worker_versions import has_workers
+from runtime.workers import has_workers
 from settings import Settings
 from store.companies import companies
 from store.database import Connection
@@ -28,7 +29,7 @@ from store.runs.runs import RunRow
 from store.runs.search_tasks import SourceYield
 from workflows.names import QUERY_PROGRESS
 
-_REFUSED_MAX = 5  # the newest; all are in audit_events
+_REFUSED_MAX = 5  # audit_events has all of them
 _QUERY_TIMEOUT = timedelta(seconds=5)
 
 
@@ -36,12 +37,12 @@ class RunView(BaseModel):
     """A run as shown and as ``--json`` prints it.
 
     Attributes:
-        live: counts of what is open now; None when no worker answers, or the run has ended.
-        waiting_for_worker: the run should be worked on, but no worker is there to do it.
-        stranded: why no worker will ever take it up, and what to do; None where one can.
+        live: counts of what is open now; None if no worker answers or the run has ended.
+        waiting_for_worker: the run has work to do but no worker is there.
+        stranded: why no worker will ever continue the run, and what to do.
         model_usage: exact, from the stored turns.
-        refused: the newest answers that the run did not take, newest first.
-        completeness: the report on what is delivered; None unless it was asked for.
+        refused: the newest answers that the run refused, newest first.
+        completeness: the report on the delivery, if requested.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,35 +68,32 @@ class RunView(BaseModel):
 
     @property
     def cost_usd(self) -> float | None:
-        """What the model's calls have cost; None when a call was made whose price nobody knows."""
+        """The cost of the model calls; None if the price of any call is unknown."""
         return None if self.model_usage.unpriced_calls else self.model_usage.cost_usd
 
     @property
     def surplus(self) -> int:
-        """Complete companies beyond those that are delivered: they came in while the last ones wanted were in work."""
+        """Complete companies that are not delivered: they finished after the target was reached."""
         return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - self.companies_ready)
 
     @property
     def model_calls(self) -> int:
-        """How often the model was called."""
         return self.model_usage.model_calls
 
     @property
     def funnel_steps(self) -> tuple[FunnelStep, ...]:
-        """Where companies were lost, step by step."""
         return funnel_steps(sum(source.named for source in self.sources), self.funnel)
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
         return self.run.status in ENDED
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether a question is open that the request itself does not answer (``--on-decision``)."""
+        """Whether a question is open that ``--on-decision`` does not answer."""
         if self.run.status is not RunStatus.NEEDS_USER_DECISION or self.decision is None:
             return False
-        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # answered by nobody in advance
+        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # never answered in advance
         return outage or self.run.on_decision not in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
 
     @property
@@ -105,7 +103,6 @@ class RunView(BaseModel):
 
     @property
     def stage(self) -> Stage:
-        """The stage as it is now."""
         return self.live.stage if self.live and not self.has_ended else self.run.stage
 
     def document(self) -> dict[str, Any]:
@@ -144,7 +141,7 @@ class RunView(BaseModel):
 
 
 def progress_counts(ready: int, target: int) -> dict[str, int]:
-    """ready, gap and whole percent of a target."""
+    """Ready, gap and whole percent of a target."""
     return {"ready": ready, "gap": max(0, target - ready), "progress_pct": min(100, ready * 100 // max(1, target))}
 
 
@@ -152,45 +149,28 @@ async def view_run(services: Services, run: RunRow, *, report: bool = False) -> 
     """A run as it is now.
 
     Args:
-        report: with the completeness report; counting it reads every delivered row.
+        report: include the completeness report, which reads every delivered row.
     """
     live, waiting_for_worker, stranded = None, False, None
     if run.status not in ENDED:
-        live = await query_progress(services.client, run)
-        stranded = await why_stranded(services.client, run) if live is None else None
+        live = await _query_progress(services.client, run)
+        stranded = await _why_stranded(services.client, run) if live is None else None
         waiting_for_worker = stranded is None and (live is None or not await has_workers(services.client))
-    return await stored_view(
-        services.conn,
-        run,
-        live,
-        waiting_for_worker=waiting_for_worker,
-        stranded=stranded,
-        report=report,
-        settings=services.settings,
-    )
+    view = await stored_view(services.conn, run, services.settings, report=report)
+    if view.has_ended:  # in the meantime
+        waiting_for_worker, stranded = False, None
+    return view.model_copy(update={"live": live, "waiting_for_worker": waiting_for_worker, "stranded": stranded})
 
 
-async def stored_view(
-    conn: Connection,
-    run: RunRow,
-    live: RunProgress | None = None,
-    *,
-    waiting_for_worker: bool = False,
-    stranded: str | None = None,
-    report: bool = False,
-    settings: Settings | None = None,
-) -> RunView:
-    """A run as the database has it, with what the workflow said.
+async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, report: bool = False) -> RunView:
+    """A run as stored.
 
     Args:
-        conn: in autocommit: the report is read in a snapshot of its own.
-        settings: prices for calls that were made before any was known.
+        conn: in autocommit; the report is read in its own snapshot.
+        settings: prices for calls that were made before their price was known.
     """
     run = await runs.get_run(conn, run.run_id)
-    if run.selected is not None:
-        ids = list(run.selected)
-    else:
-        ids = await companies.complete_in_order(conn, run.run_id, run.target_quantity)
+    ids = await selected_companies(conn, run)
     model_usage = await _model_usage(conn, run.run_id, settings)
     funnel = await companies.funnel(conn, run.run_id)
     return RunView(
@@ -201,26 +181,23 @@ async def stored_view(
         sources=await search_tasks.yield_by_kind(conn, run.run_id),
         model_usage=model_usage,
         refused=tuple(await audit.refused_answers(conn, run.run_id, _REFUSED_MAX)),
-        live=live,
-        waiting_for_worker=waiting_for_worker and run.status not in ENDED,
-        stranded=stranded if run.status not in ENDED else None,
-        completeness=await _report(conn, run, ids, funnel, model_usage) if report else None,
+        completeness=await _completeness(conn, run, ids, funnel, model_usage) if report else None,
     )
 
 
-async def _model_usage(conn: Connection, run_id: UUID, settings: Settings | None) -> ModelUsage:
-    """What the stored turns have cost. Those without a price get the one known now, if it is their model's (perhaps 0)."""
+async def _model_usage(conn: Connection, run_id: UUID, settings: Settings) -> ModelUsage:
+    """What the stored turns have cost. A call without a price gets the current price of its model, if that is known."""
     spend = await runs.spend(conn, run_id)
     unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
     for unpriced in await completeness.unpriced_calls(conn, run_id):
-        price = _price_now(settings, unpriced)
+        price = _current_price(settings, unpriced)
         unpriced_calls += unpriced.calls if price is None else 0
         cost_usd += price or 0.0
     return ModelUsage.model_validate({**spend, "cost_usd": cost_usd, "unpriced_calls": unpriced_calls})
 
 
-def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | None:
-    if settings is None or settings.openai_model != unpriced.model:
+def _current_price(settings: Settings, unpriced: UnpricedCalls) -> float | None:
+    if settings.openai_model != unpriced.model:
         return None
     try:
         return price_usd(settings, Tokens(input=unpriced.input_tokens, output=unpriced.output_tokens))
@@ -228,7 +205,7 @@ def _price_now(settings: Settings | None, unpriced: UnpricedCalls) -> float | No
         return None
 
 
-async def _report(
+async def _completeness(
     conn: Connection, run: RunRow, company_ids: list[UUID], funnel: dict[str, int], model_usage: ModelUsage
 ) -> Completeness:
     async with conn.transaction():
@@ -245,27 +222,27 @@ async def _report(
     )
 
 
-async def why_stranded(client: Client, run: RunRow) -> str | None:
-    """Why no worker will take an open run up again, and what to do; None where one can, or Temporal cannot be asked."""
+async def _why_stranded(client: Client, run: RunRow) -> str | None:
+    """Why no worker will continue an open run, and what to do; None if one can, or Temporal cannot be asked."""
     try:
         description = await client.get_workflow_handle(run.workflow_id).describe()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             return None
         return (
-            f"Temporal does not know this run (any more): start it again with `python starter.py start --run-id {run.run_id}` and "
-            "the criteria and quantity it was started with; what is stored is used, not bought again"
+            f"Temporal does not know this run: start it again with `python starter.py start --run-id {run.run_id}` and "
+            "the same criteria and quantity; what is stored is used and not bought again"
         )
     if description.status in {None, WorkflowExecutionStatus.RUNNING}:
         return None
     return (
-        f"its workflow has ended as {str(description.status.name).lower()}, and will not go on: export what is there "
-        f"(`python starter.py export {str(run.run_id)[:8]}`), and start a new run; it takes over what is known"
+        f"its workflow has ended as {str(description.status.name).lower()} and will not continue: export what is there "
+        f"(`python starter.py export {run.short_id}`) and start a new run, which reuses what was found"
     )
 
 
-async def query_progress(client: Client, run: RunRow) -> RunProgress | None:
-    """What the workflow says of itself; None when it does not answer (no worker, or it is just starting)."""
+async def _query_progress(client: Client, run: RunRow) -> RunProgress | None:
+    """What the workflow says about itself; None if it does not answer (no worker, or it is just starting)."""
     handle = client.get_workflow_handle(run.workflow_id)
     try:
         progress: RunProgress = await handle.query(QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT)

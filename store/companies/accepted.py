@@ -1,6 +1,6 @@
 """A person overrules the criteria for one company. Tables ``company_candidates`` and ``audit_events``.
 
-Whom this may be done for is said in ``domain/company/acceptance.py``; who asks for it, in ``cli/accept.py``.
+Whom this may be done for is said in ``domain/company/acceptance.py``; who asks for it, in ``usecases/accept_company.py``.
 """
 
 from uuid import UUID

@@ -1,7 +1,7 @@
 """Stored companies with the pages they were judged from, and a new detection written back.
 
 Tables ``company_research`` and ``tool_results``. Nothing here detects anything: that is ``tools/pms``; what may be written for
-whom is said in ``cli/redetect.py``.
+whom is said in ``usecases/redetect.py``.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -40,6 +40,11 @@ class RunRow(BaseModel):
     updated_at: datetime
     finished_at: datetime | None
 
+    @property
+    def short_id(self) -> str:
+        """The first 8 characters of the run id, as commands show and take it."""
+        return str(self.run_id)[:8]
+
 
 class ListedRun(RunRow):
     """A run in a list. ``complete`` counts its complete companies now, which may be more than its target."""

@@ -23,13 +23,13 @@ from domain.activity_io import CompanyInput, CompanyRef, RunInput, SearchTaskRef
 from domain.request.run_request import RunRequest
 from local.demo.truth import gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
+from runtime.worker import open_activities
 from settings import Settings
 from store.companies import companies
 from store.database import SCHEMA, Connection, one_connection
 from store.runs import search_tasks
 from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
-from worker import open_activities
 
 Rows = dict[str, bytes]
 

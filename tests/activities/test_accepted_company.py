@@ -11,7 +11,6 @@ from activities.contacts import ContactActivities
 from activities.qualify import QualificationActivities
 from activities.research import ResearchActivities
 from agents.loop import AgentRunner
-from cli.accept import accept_company
 from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.company.suppression import Suppression
@@ -26,6 +25,7 @@ from store.delivery.evidence import load_evidence
 from store.runs import runs
 from tests.activities.environment import step_environment
 from tests.store.rows import add_run, candidate
+from usecases.accept_company import accept_company
 from web.gateway import ToolGateway
 
 APPFOLIO: GoldCompany = next(

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 from domain.activity_io import RunInput, SearchTaskInput
+from runtime.worker import open_activities
 from settings import Settings
 from store.database import Database
 from store.runs import search_tasks
 from tests.activities.environment import step_environment
 from tests.http_server import Reply, Request, json_reply, serving
 from tests.store.rows import add_run
-from worker import open_activities
 
 
 async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_before_the_worker_ends(

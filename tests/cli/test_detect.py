@@ -1,4 +1,4 @@
-"""``python -m cli.detect``: the detection as a tool of its own, on the demo's web, checked against the world's own records."""
+"""``starter.py detect`` on the demo web, checked against the demo's own records."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.detect_sites import BadUrlsError, Sighting, SiteVerdict, checked_urls, detect_sites, verdicts_table
+from cli.detect import verdicts_table
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
+from runtime.process import UserError
 from tests.conftest import PROJECT, DemoServers
 from tests.http_server import Reply, Request, html, serving
+from usecases.detect_sites import Sighting, SiteVerdict, checked_urls, detect_sites
 from web.fetch import CachedPage, FetchedPage, WebClient
 
 GOLD = gold_table(generate_world(DEFAULT_SEED)).companies
@@ -39,7 +41,7 @@ KEPT_OUT = first(lambda company: "robots_blocked" in company.traits)
 def run(demo: DemoServers, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """The command as a process without any setting but the web's proxy: no database, no Temporal."""
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "WEB_PROXY": demo.web_proxy}
-    command = [sys.executable, "-m", "cli.detect", *words]
+    command = [sys.executable, "starter.py", "detect", *words]
     return subprocess.run(
         command, cwd=PROJECT, env=environment, input=given, check=False, capture_output=True, text=True, timeout=60
     )
@@ -106,7 +108,7 @@ def test_each_site_is_read_once_and_a_bare_name_is_one() -> None:
         "http://acme.example",
         "https://b.example/x",
     ]
-    with pytest.raises(BadUrlsError, match="no address is given"):
+    with pytest.raises(UserError, match="no address is given"):
         checked_urls([])
 
 

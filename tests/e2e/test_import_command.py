@@ -5,7 +5,7 @@ The rules of files and rows are specified in ``tests/domain/test_import_files.py
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,26 +14,18 @@ from uuid import UUID
 
 import pytest
 
-from cli.import_files import ImportReport, import_file
 from domain.delivery.columns import COMPANY_COLUMNS
 from domain.delivery.csv_files import render_files
 from domain.imports.columns import ImportKind
 from runtime.process import UserError
 from store.companies import suppressions
 from store.companies.imported import ImportCounts
-from store.database import Connection, Database, one_connection
+from store.database import Connection, Database
 from tests.e2e.terminal import Terminal
+from usecases.import_file import ImportReport, import_file
 
 S, C, X = ImportKind.SUPPRESSIONS, ImportKind.CUSTOMERS, ImportKind.SEEDS
 GOOD = "Domain,Company,State,Reason\nacme.com,Acme,TX,\n,Birch Homes LLC,Ohio,contacted\n"
-
-
-@pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
-    """A connection as a command has it."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
 
 
 class Files:

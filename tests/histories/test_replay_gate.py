@@ -15,11 +15,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from runtime.worker import workflow_runner
 from tests.conftest import PROJECT
 from tests.histories.changed_workflow import ChangedLeadListWorkflow
 from tests.histories.record import DIRECTORY, SCENARIOS, SUMS, load, sum_line
 from tests.workflows.conftest import check_payloads
-from worker import workflow_runner
 from workflows import activity_stubs
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow

@@ -21,6 +21,7 @@ from domain.evidence import Citation
 from grounding.quotes import Grounder
 from mcp_client.pool import McpPool, open_pool
 from runtime.process import UserError
+from runtime.worker import open_activities
 from search import SearchBackend
 from settings import Settings
 from store.database import Database
@@ -33,7 +34,6 @@ from tests.store.rows import add_run
 from usecases.doctor import examine
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from worker import open_activities
 
 NO_COMPANIES: dict[str, Any] = {"companies": []}
 SEARCH = "find.companies"

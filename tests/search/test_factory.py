@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 import starter
-import worker
 from local.processes import ProcessIdentity
 from local.stack_state import StackAddresses, StackRecord
+from runtime import worker
 from runtime.connection import with_local_stack
 from runtime.local_session import stack_options
 from runtime.process import UserError, load_settings
@@ -87,7 +87,7 @@ def test_a_named_back_end_without_its_key_stops_a_worker_and_doctor_with_exit_co
     for main in (worker.main, starter.main):
         assert main() == 2
         assert (
-            f"the setting SEARCH_BACKEND is not usable: it needs {setting} (it is {name!r})" in capsys.readouterr().err
+            f"the setting SEARCH_BACKEND is not valid: it needs {setting} (it is {name!r})" in capsys.readouterr().err
         )
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_back_end_is_refused_with_the_known_ones(monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEARCH_BACKEND", "bing")
     with pytest.raises(
-        UserError, match=r"SEARCH_BACKEND is not usable: .*'searxng', 'serper', 'tavily', 'brave' or 'openai'"
+        UserError, match=r"SEARCH_BACKEND is not valid: .*'searxng', 'serper', 'tavily', 'brave' or 'openai'"
     ):
         load_settings()
 
@@ -146,10 +146,10 @@ async def test_doctor_beside_a_local_stack_says_what_its_workers_use_not_what_th
     (tmp_path / "stack.json").write_text(record.model_dump_json())
     findings = await examine(settings_with(local_dir=tmp_path, brave_api_key="k"))
     details = {finding.part: finding.detail for finding in findings}
-    assert "those of this terminal" in details["settings"]
-    assert "at its next start" in details["settings"]
+    assert "this terminal's environment" in details["settings"]
+    assert "restart the local stack" in details["settings"]
     assert details["web search"].startswith("the local stack's workers use its demo web; the one set in this terminal")
-    assert details["model"].startswith("none is set in this terminal; the local stack was started with one of its own")
+    assert details["model"].startswith("not set in this terminal; the local stack was started with one")
 
 
 @pytest.mark.usefixtures("plain_environment")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
 from settings import Settings
 from store.companies import companies, contacts
-from store.database import Connection, one_connection
+from store.database import Connection
 from store.delivery.completeness import save_contacts_dropped
 from store.runs import agent_turns, audit, runs
 from store.runs.agent_turns import TurnKey
@@ -29,14 +28,6 @@ from usecases.status import RunView, stored_view
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 MODEL = "in-house-1"
-
-
-@pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
-    """A command's connection."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
 
 
 def priced(**prices: float) -> Settings:
@@ -52,7 +43,7 @@ async def buy(conn: Connection, run_id: UUID, *usd: float, model: str = MODEL) -
 
 
 async def view_of(conn: Connection, run_id: UUID, settings: Settings | None = None, **more: Any) -> RunView:
-    return await stored_view(conn, await runs.get_run(conn, run_id), settings=settings, **more)
+    return await stored_view(conn, await runs.get_run(conn, run_id), settings or priced(), **more)
 
 
 async def delivered(conn: Connection, *, price_usd: float = 0.1) -> UUID:
@@ -127,8 +118,8 @@ async def test_f91_the_table_and_what_it_cannot_say_are_printed(conn: Connection
         "–",
     ]
     said = " ".join(text.split())
-    assert "Kept out, since a hard criterion is unknown: 1 pms (they need a look)." in said
-    assert "Left out, by reason: 3 email:obfuscated." in said
+    assert "Not delivered because a hard criterion is unknown: 1 pms (check them)." in said
+    assert "Dropped, by reason: 3 email:obfuscated." in said
     assert "1 cells would be formulas" in said
     assert "Per delivered company: 1 model calls, 1,000 tokens in, 100 out, cost $0.1000." in said
 
@@ -139,7 +130,7 @@ async def test_complete_companies_beyond_the_target_are_explained(conn: Connecti
         await complete(conn, await add_company(conn, run_id, name))
     view = await view_of(conn, run_id)
     assert (view.companies_ready, view.document()["surplus"]) == (1, 2)
-    assert "2 more companies are complete than the 1 of the list: not in the files, kept for later runs." in panel(view)
+    assert "2 more companies are complete than the 1 delivered: not in the files, kept for later runs." in panel(view)
 
 
 async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Connection) -> None:
@@ -147,7 +138,7 @@ async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Co
     await complete(conn, await add_company(conn, run_id, "Acme"))
     view = await view_of(conn, run_id)
     assert view.surplus == 0
-    assert "of the list" not in panel(view)
+    assert "more companies are" not in panel(view)
 
 
 async def test_after_one_of_a_list_was_forgotten_all_that_are_complete_and_not_in_the_files_are_counted(
@@ -202,7 +193,7 @@ async def test_a_price_that_nobody_knows_is_shown_as_unknown_with_the_settings_t
     assert counts_line(view).endswith(f"cost {shown}")
     text = printed(view, width=200)
     assert f"cost {shown}." in text
-    kinds = ("│ seeds", "│ list pages", "│ individual")
+    kinds = ("│ seeds", "│ directory pages", "│ individual")
     costs = [line.split("│")[7].strip() for line in text.splitlines() if line.startswith(kinds)]
     assert costs == ["$0.0000", "unknown", "$0.0000"], "what asked no model costs nothing"
     document = view.document()

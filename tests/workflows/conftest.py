@@ -28,10 +28,10 @@ from temporalio.worker import Replayer, Worker
 
 from activities.worker_shutdown import RescheduleOnShutdown
 from domain.request.run_request import RunRequest, workflow_id_of
+from runtime.worker import workflow_runner
 from tests.workflows.fake_run import Ending, FakeRun
 from tests.workflows.live_run import LiveRun
 from tests.workflows.world import World
-from worker import workflow_runner
 from workflows.company import CompanyWorkflow
 from workflows.lead_list import LeadListWorkflow
 from workflows.messages import LeadListInput

@@ -11,11 +11,11 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 
 from domain.failures import MODEL_BAD_REQUEST, MODEL_UNREACHABLE
 from domain.request.run_request import Windows
+from runtime.worker import open_activities
 from settings import Settings
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import request_for
-from worker import open_activities
 from workflows import activity_stubs
 from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
 

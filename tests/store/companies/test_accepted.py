@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.accept import accept_company
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.decision import DecisionAction, DecisionOption, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus
@@ -17,6 +16,7 @@ from store.database import Connection, Database, one_connection
 from store.runs import audit, runs
 from store.runs.runs import RunRow
 from tests.store.rows import add_company, add_run
+from usecases.accept_company import accept_company
 
 ENDS = {
     "Wrong Software": (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET),
@@ -88,7 +88,7 @@ REFUSED = {
     "Broken": r"no criterion rejected it \(step_failed\)",
     "Fine": "already complete",
     "Open": "not finished it yet",
-    "Wrong Softwares": "did you mean 'Wrong Software'",
+    "Wrong Softwares": "Did you mean 'Wrong Software'",
 }
 
 
@@ -107,7 +107,7 @@ async def test_f68_f75_nothing_but_a_criterion_is_overruled_and_the_refusal_says
 async def test_accepted_twice_it_stays_the_first_persons_word(conn: Connection, run: RunRow) -> None:
     await accept_company(conn, run, "Wrong Software", "Dana", "")
     before = await state(conn, run)
-    with pytest.raises(UserError, match="accepted by Dana already"):
+    with pytest.raises(UserError, match="already accepted by Dana"):
         await accept_company(conn, run, "Wrong Software", "Eli", "")
     assert await state(conn, run) == before
 

@@ -17,7 +17,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from activities.qualify import QualificationActivities
-from cli.redetect import Redetection, redetect_command, redetect_companies
+from cli import redetect as command
 from domain.activity_io import CompanyInput, CompanyRef
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.progress import RunStatus
@@ -31,6 +31,7 @@ from store.database import Connection, Database, one_connection
 from store.runs import audit, runs
 from tests.conftest import PROJECT
 from tests.store.rows import add_run, candidate
+from usecases.redetect import Redetection, redetect_companies
 from web.gateway import ToolGateway
 
 READABLE = [
@@ -125,7 +126,7 @@ async def test_in_a_run_under_way_facts_and_verdicts_follow_and_the_audit_trail_
     [found] = await stored.redetected()
 
     assert found is not None
-    assert (found.done, found.note) == ("facts stored, judged anew", "its next step decides")
+    assert (found.done, found.note) == ("facts stored, judged again", "its next activity decides")
     now = await stored.research(company_id)
     assert (now["facts"], now["verdicts"]) == (as_judged["facts"], as_judged["verdicts"])
     [event] = [e for e in await audit.list_events(stored.conn, stored.request.run_id) if e["event"] == "pms_redetected"]
@@ -145,7 +146,7 @@ async def test_where_a_company_stands_is_left_to_the_run_and_told(stored: Stored
     notes = {found.company_id: found.note for found in await stored.redetected() if found is not None}
 
     assert notes == {
-        let_in: "ended as pms_not_met, would now go on",
+        let_in: "ended as pms_not_met, would now continue",
         kept_out: "ended as complete, would now end as pms_not_met",
     }
     assert (await companies.get_company(stored.conn, let_in)).status is CompanyStatus.REJECTED
@@ -249,5 +250,5 @@ async def test_the_command_needs_the_database_alone_and_prints_one_document(stor
 
 @pytest.mark.parametrize(("run", "every_run"), [(None, False), ("57ecd6cf", True)], ids=["neither", "both"])
 def test_one_run_or_all_of_them_must_be_named(run: str | None, every_run: bool) -> None:
-    with pytest.raises(UserError, match="name one run, or say --all"):
-        redetect_command(run, every_run)
+    with pytest.raises(UserError, match="name one run, or give --all"):
+        command.redetect(run, every_run)

@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import starter
-from cli.evidence import evidence_of, plain, print_evidence
+from cli.evidence import plain, print_evidence
 from domain.company.facts import CompanyFacts, CompanyType, TextEvidence, UnitsEvidence
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
@@ -31,8 +31,9 @@ from store.database import Connection, Database, one_connection
 from store.runs import runs
 from store.runs.runs import RunRow
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, complete, facts_in, person
-from usecases.export import export_files, write_both
-from usecases.find_company import find_company
+from usecases.evidence import evidence_of
+from usecases.export import export_files, write_files
+from usecases.find import find_company
 
 HOSTILE = "[red]Since 1990[/red] \x1b[2J\u202e\n:smile: \u009b31m=SUM(A1)"
 FACTS = facts_in(Place(city="Austin", state="TX")).model_copy(
@@ -162,10 +163,10 @@ async def test_f93_all_files_of_a_call_are_written_or_none(conn: Connection, run
     files = [CsvFile(name=name, content=b"x", rows=0) for name in names]
     (tmp_path / "half" / names[-1]).mkdir(parents=True)  # so that the last of them cannot get its name
     with pytest.raises(UserError, match="cannot be written"):
-        write_both(tmp_path / "half", *files)
+        write_files(tmp_path / "half", *files)
     assert [path.name for path in (tmp_path / "half").iterdir()] == names[-1:]
     with pytest.raises(UserError, match="cannot be written"):
-        write_both(written.companies_csv, *files)  # a file stands where the directory should be
+        write_files(written.companies_csv, *files)  # a file stands where the directory should be
 
 
 async def test_a_company_of_any_status_is_found_by_domain_name_alias_or_id(conn: Connection, run: RunRow) -> None:
@@ -175,12 +176,12 @@ async def test_a_company_of_any_status_is_found_by_domain_name_alias_or_id(conn:
     assert gum.status is CompanyStatus.DUPLICATE
     assert await find_company(conn, run, str(gum.company_id)[:8]) == gum
 
-    with pytest.raises(UserError, match="no company 'Dogwod'; did you mean 'Dogwood'"):
+    with pytest.raises(UserError, match=r"no company 'Dogwod'\. Did you mean 'Dogwood'"):
         await find_company(conn, run, "Dogwod")
     await companies.set_own_site(
         conn, (await find_company(conn, run, "acme")).company_id, "birch.example", "http://birch.example/", []
     )
-    with pytest.raises(UserError, match=r"names 2 companies.*Birch, complete.*Give the company id"):
+    with pytest.raises(UserError, match=r"matches 2 companies.*Birch, complete.*Give the company id"):
         await find_company(conn, run, "birch.example")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +27,7 @@ from runtime.process import UserError
 from settings import Settings
 from starter import app
 from store.companies import companies, contacts, research_cache, suppressions
-from store.database import Connection, Database, one_connection
+from store.database import Connection, Database
 from store.erasure import forgotten
 from store.erasure.sweep import text_tables
 from store.runs import audit, runs, search_tasks
@@ -45,14 +44,6 @@ from web.gateway import ToolGateway
 # What may hold a trace afterwards, and what never can.
 KEEPS_THEM_OUT = {"suppression_domains", "forgotten"}
 HOLDS_NO_WORDS = {"erasures", "forgotten", "notifications", "tool_calls_in_flight"}
-
-
-@pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
-    """A connection as a command has it."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
 
 
 @pytest.fixture

@@ -34,14 +34,6 @@ SITE, TEAM = "http://acme.example/", "http://acme.example/team"
 
 
 @pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
-    """A connection as a command has it."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
-
-
-@pytest.fixture
 async def open_run(conn: Connection) -> WholeRun:
     async with conn.transaction():
         return await add_whole_run(conn, ended=False)

@@ -48,14 +48,6 @@ from web.mail_domains import MailDomains
 Forget = Callable[[], Awaitable[object]]
 
 
-@pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
-    """A connection as a command has it."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
-
-
 class MeanwhileForgotten(MailDomains):
     """DNS that takes so long that somebody is forgotten meanwhile; it says that all domains take mail."""
 

@@ -1,0 +1,18 @@
+"""``starter.py doctor``: what is missing."""
+
+from cli.common import JsonOption, async_command, make_console, print_json, say
+from runtime.process import load_settings
+from usecases.doctor import examine
+
+
+@async_command
+async def doctor(as_json: JsonOption = False) -> int:
+    """Check what is reachable, what is missing and what to do about it. Exits with 1 if something is missing."""
+    console = make_console(as_json)
+    findings = await examine(load_settings())
+    if as_json:
+        print_json({"findings": [finding.model_dump() for finding in findings]})
+    for finding in findings:
+        console.print("[green]ok[/]     " if finding.ok else "[red]missing[/]", end=" ")
+        say(console, f"{finding.part}: {finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else 1

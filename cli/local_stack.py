@@ -1,0 +1,84 @@
+"""Running the local stack in the foreground, for ``starter.py local`` and ``start --local``."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+
+from cli.common import say
+from local.stack import StackAddresses, StackOptions, running_stack
+from runtime.local_session import endpoints_of, local_session, stack_options
+from runtime.process import UserError
+from runtime.services import Services, open_services
+from settings import Settings
+
+
+async def run_local_stack(options: StackOptions, console: Console) -> int:
+    """Run the stack until Ctrl-C or SIGTERM. Its data stays, and open runs continue at the next start.
+
+    Raises:
+        UserError: a part could not be started, or died.
+    """
+    try:
+        async with cancelled_by_signals(), local_session(options) as (stack, addresses):
+            _print_addresses(console, addresses, options)
+            try:
+                raise UserError(await stack.wait_until_broken())
+            except asyncio.CancelledError:
+                console.print("\nStopping: the workers finish or reschedule their activities (up to half a minute) …")
+                raise
+    except asyncio.CancelledError:
+        console.print("Stopped.")
+        return 0
+
+
+@asynccontextmanager
+async def services_of_local_stack(settings: Settings, console: Console) -> AsyncIterator[tuple[Services, bool]]:
+    """Connections to the stack in ``LOCAL_DIR``. If none runs, one is started for the block (True)."""
+    running = running_stack(settings.local_dir)
+    if running is not None:
+        async with open_services(settings, endpoints_of(running)) as services:
+            yield services, False
+        return
+    options = stack_options(settings)
+    console.print("Starting the local stack …")
+    async with cancelled_by_signals(), local_session(options) as (_, addresses):
+        if addresses.temporal_ui_url:
+            say(console, f"Temporal Web UI: {addresses.temporal_ui_url}")
+        async with open_services(settings, endpoints_of(addresses)) as services:
+            yield services, True
+
+
+@asynccontextmanager
+async def cancelled_by_signals() -> AsyncIterator[None]:
+    """Ctrl-C and SIGTERM cancel the current task, so that everything it started is stopped in order."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101  # inside a coroutine there is one
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _print_addresses(console: Console, addresses: StackAddresses, options: StackOptions) -> None:
+    say(console, "The local stack is running. Ctrl-C stops it; its data stays.\n")
+    parts = [
+        ("Temporal", addresses.temporal_address),
+        ("Temporal Web UI", addresses.temporal_ui_url or "the configured server's own"),
+        ("Postgres", f"its connection string is in {options.directory}/stack.json"),
+        ("demo web (proxy)", addresses.web_proxy),
+        ("demo search", addresses.searxng_url),
+        ("demo model", addresses.openai_base_url),
+    ]
+    for name, where in parts:
+        if where:
+            say(console, f"{name:<18}{where}")
+    if addresses.demo_seed is not None:
+        console.print(f"DEMO, seed {addresses.demo_seed}: every company in it is fictional.", style="magenta")
+    say(console, "\nStart a run in another terminal: python starter.py start --help")

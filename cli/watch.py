@@ -1,0 +1,197 @@
+"""``starter.py watch``: follow a run to its end, answer its questions, write its files."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from cli.common import (
+    DEFAULT_OUTPUT_DIR,
+    JsonOption,
+    OutputDirOption,
+    RunArgument,
+    async_command,
+    make_console,
+    print_json,
+    say,
+)
+from cli.render import counts_line, funnel_line, print_question, progress_line, progress_panel, surplus_line
+from cli.report import print_completeness
+from domain.request.progress import RunStatus
+from domain.request.run_request import OnDecision
+from runtime.process import UserError, load_settings
+from runtime.services import Services, open_services
+from store.runs.runs import RunRow
+from usecases.decide import send_decision
+from usecases.export import export_files
+from usecases.find import find_run
+from usecases.follow import follow_run
+from usecases.start import check_output_dir
+from usecases.status import RunView, view_run
+
+TypedT = TypeVar("TypedT", int, str)
+
+EXIT_CODES = {
+    RunStatus.COMPLETED: 0,
+    RunStatus.NEEDS_USER_DECISION: 3,
+    RunStatus.ERROR: 4,
+    RunStatus.CANCELLED: 5,
+}
+_START_AGAIN = "start the local stack again with `python starter.py local`"
+
+
+class Detached(BaseException):
+    """The person left with Ctrl-C and the run continues. Not an ``Exception``: only the command line handles it."""
+
+    def __init__(self, run: RunRow, *, owns_stack: bool) -> None:
+        back = f"python starter.py watch {run.short_id}"
+        if owns_stack:
+            super().__init__(f"Detached. The local stack has stopped: {_START_AGAIN}, then `{back}`.")
+        else:
+            super().__init__(f"Detached. Run {run.short_id} continues while a worker runs. Come back with: {back}")
+
+
+@async_command
+async def watch(run: RunArgument, output_dir: OutputDirOption = DEFAULT_OUTPUT_DIR, as_json: JsonOption = False) -> int:
+    """Follow a run to its end and write its files."""
+    check_output_dir(output_dir)
+    async with open_services(load_settings()) as services:
+        row = await find_run(services.conn, run)
+        return await follow_to_end(services, row, output_dir, make_console(as_json), as_json=as_json)
+
+
+async def follow_to_end(
+    services: Services,
+    run: RunRow,
+    output_dir: Path,
+    console: Console,
+    *,
+    as_json: bool,
+    on_decision: OnDecision = OnDecision.ASK,
+    owns_stack: bool = False,
+) -> int:
+    """Follow a run until it has ended, or waits for a decision that nobody at this terminal takes.
+
+    Args:
+        owns_stack: the local stack stops with this command, so the person must start it again for other commands.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: the files cannot be written.
+        Detached: Ctrl-C.
+    """
+    may_ask = on_decision is OnDecision.ASK and not as_json and sys.stdin.isatty() and console.is_terminal
+    answered: str | None = None
+    try:
+        while True:
+            view = await _display(services, run, console, answered)
+            if view.decision is None or not view.waits_for_person:
+                return await _finish(services, view, output_dir, console, as_json=as_json, owns_stack=owns_stack)
+            print_question(console, view.run, view.decision, None if owns_stack else services.link(run.workflow_id))
+            options = view.decision.options
+            number = await ask_for_option(len(options), console) if may_ask else 0
+            if number == 0:
+                if as_json:
+                    print_json(view.document())
+                first = f"This command's local stack stops now: {_START_AGAIN}. Then answer" if owns_stack else "Answer"
+                say(console, f"Run {run.run_id} waits for a decision. {first} with one of the commands above.")
+                return EXIT_CODES[RunStatus.NEEDS_USER_DECISION]
+            try:
+                answer = await _filled_in(options[number - 1].answer)
+                await send_decision(services, view.run, {**answer, "decided_by": "terminal"})
+                answered = view.decision.decision_id
+            except UserError as error:  # ask again, unless somebody else has answered in the meantime
+                say(console, str(error))
+    except asyncio.CancelledError:
+        raise Detached(run, owns_stack=owns_stack) from None
+
+
+async def ask_for_option(options: int, console: Console) -> int:
+    """The number of the option that the person chooses; 0 leaves the question open."""
+    while True:
+        number = await _prompt(f"Which option (1 to {options}, 0 to leave it waiting)", int)
+        if 0 <= number <= options:
+            return number
+        console.print(f"There is no option {number}: enter a number from 1 to {options}, or 0 to leave it waiting.")
+
+
+async def _display(services: Services, run: RunRow, console: Console, answered: str | None) -> RunView:
+    """Follow with a live display on a terminal, or with a line per change elsewhere; returns the last view."""
+    live = Live(console=console, refresh_per_second=4) if console.is_terminal and not console.quiet else None
+    last = None
+    with live or contextlib.nullcontext():
+        async for view in follow_run(services, run, answered):
+            change = (view.stage, view.run.status, view.companies_ready, view.why_nothing_moves)
+            if live is not None:
+                live.update(progress_panel(view, is_demo=services.endpoints.is_demo))
+            elif change != last:
+                suffix = f" · {view.why_nothing_moves}" if view.why_nothing_moves else ""
+                say(console, progress_line(view) + suffix)
+            last = change
+    return view
+
+
+async def _filled_in(answer: dict[str, Any]) -> dict[str, Any]:
+    """An option's answer, with typed text in place of a placeholder such as ``<two-letter code>``."""
+    filled = dict(answer)
+    for name, value in answer.items():
+        if isinstance(value, list) and [str(item)[:1] for item in value] == ["<"]:
+            typed = await _prompt(f"{name}: {value[0]}", str)
+            filled[name] = [word.strip() for word in typed.split(",")]
+    return filled
+
+
+async def _prompt(text: str, kind: type[TypedT]) -> TypedT:
+    # Read in a daemon thread, so that Ctrl-C ends the command at once.
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[TypedT] = loop.create_future()
+
+    def put(typed: TypedT | None) -> None:
+        if not answer.done():
+            answer.cancel() if typed is None else answer.set_result(typed)
+
+    def read() -> None:
+        try:
+            typed: TypedT | None = typer.prompt(text, type=kind)
+        except (typer.Abort, EOFError):
+            typed = None
+        loop.call_soon_threadsafe(put, typed)
+
+    threading.Thread(target=read, name="prompt", daemon=True).start()
+    return await answer
+
+
+async def _finish(
+    services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool, owns_stack: bool
+) -> int:
+    view = await view_run(services, view.run, report=True)
+    run, document = view.run, view.document()
+    if run.status is RunStatus.COMPLETED:
+        files = await export_files(services.conn, run, output_dir)
+        document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
+        say(console, funnel_line(view.funnel), "dim")
+        if view.surplus:
+            say(console, surplus_line(view))
+        say(console, counts_line(view))
+        if view.completeness is not None:
+            print_completeness(console, view.completeness)
+        if files.partial:
+            say(console, f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}")
+        say(console, f"SUCCESS: Run {run.run_id}")
+        say(console, f"Companies CSV: {files.companies_csv}")
+        say(console, f"Contacts CSV: {files.contacts_csv}")
+    else:
+        say(console, f"Run {run.run_id} ended as {run.status.value}: {run.notes}")
+        first = f"{_START_AGAIN}, then " if owns_stack else ""
+        say(console, f"To export what it found: {first}`python starter.py export {run.short_id}`")
+    if as_json:
+        print_json(document)
+    return EXIT_CODES[run.status]

@@ -1,0 +1,50 @@
+"""Workers as the Temporal server sees them."""
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import WorkerDeploymentConfig
+
+from runtime.process import UserError
+from settings import Settings
+from workflows.names import AGENT_TASK_QUEUE, TASK_QUEUE
+
+DEPLOYMENT = "pm-pipeline"
+
+_QUEUES = (
+    (TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+    (AGENT_TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+)
+
+
+async def has_workers(client: Client) -> bool:
+    """Whether workers have polled both task queues within the last minutes."""
+    for queue, kind in _QUEUES:
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
+        )
+        if not answer.pollers:
+            return False
+    return True
+
+
+def deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Worker Versioning for a worker, or None if it is off (docs/upgrades.md).
+
+    Runs move to the current build (``AUTO_UPGRADE``): a run may wait a week for a person, and pinned runs would need
+    their old build for as long.
+
+    Raises:
+        UserError: versioning is on and the build has no id.
+    """
+    if settings.worker_versioning == "off":
+        return None
+    if settings.worker_build_id is None:
+        raise UserError("WORKER_VERSIONING=on needs WORKER_BUILD_ID, such as the commit that this worker runs")
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=settings.worker_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )

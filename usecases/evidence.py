@@ -1,0 +1,28 @@
+"""What each cell of a run's files rests on. Needs only the database."""
+
+from typing import Any
+
+from activities.export import selected_companies
+from domain.delivery.evidence_cells import evidence_cells
+from store.database import Connection
+from store.delivery.evidence import CompanyEvidence, load_evidence
+from store.runs.runs import RunRow
+from usecases.find import find_company
+
+
+async def evidence_of(conn: Connection, run: RunRow, company: str | None) -> list[CompanyEvidence]:
+    """The companies that a run delivers, in delivery order; or the one company that a text names.
+
+    Raises:
+        UserError: no company matches the text, or several do.
+    """
+    if company is None:
+        return await load_evidence(conn, await selected_companies(conn, run))
+    return await load_evidence(conn, [(await find_company(conn, run, company)).company_id])
+
+
+def evidence_document(company: CompanyEvidence) -> dict[str, Any]:
+    """A company and its cells as JSON."""
+    standing = company.model_dump(mode="json", exclude={"record"})
+    cells = [cell.model_dump(mode="json") for cell in evidence_cells(company.record)]
+    return {"company_name": company.record.name, "domain": company.record.domain, **standing, "cells": cells}
