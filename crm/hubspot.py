@@ -1,8 +1,8 @@
 """What HubSpot knows of a company: whether it is a customer, and when it was last contacted. Off without ``HUBSPOT_TOKEN``.
 
-CRM search API (``POST /crm/v3/objects/companies/search``), as HubSpot documents it: at most 5 filter groups a request, 200 results a
-page, paging by ``paging.next.after``, about 4 requests a second, text values in lower case for ``IN``. Read only. An answer that is not
-understood is no answer: "not in HubSpot" is only concluded from a search read to its last page (LESSONS F66, F67).
+Read only, by the CRM search API (``POST /crm/v3/objects/companies/search``). HubSpot's limits: 5 filter groups a request,
+200 results a page, about 4 requests a second; ``IN`` compares in lower case. "Not in HubSpot" is concluded only from a
+search that was read to its last page.
 """
 
 import asyncio
@@ -22,28 +22,20 @@ from settings import Settings
 log = structlog.get_logger()
 
 _PATH = "/crm/v3/objects/companies/search"
-_PROPERTIES = (
-    "name",
-    "domain",
-    "hs_additional_domains",
-    "lifecyclestage",
-    "notes_last_contacted",
-    "hs_last_sales_activity_timestamp",
-)
-# HubSpot's default lifecycle stages of those who have bought; an evangelist is a customer who recommends.
+# HubSpot's default lifecycle stages of customers; an evangelist is a customer who recommends.
 _CUSTOMER_STAGES = frozenset({"customer", "evangelist"})
-_DOMAINS_PER_REQUEST = 4  # one filter group for the main domain, one for each as an additional domain: five in all
+_DOMAINS_PER_REQUEST = 4  # one filter group for all main domains, and one per additional domain: five
 _PAGE_RESULTS = 200
 _REQUESTS_PER_S = 4.0
-_KEPT_S = 600.0
-_KEPT_MAX = 20_000
+_CACHE_TTL_S = 600.0
+_CACHED_DOMAINS_MAX = 20_000
 _TIMEOUT_S = 10.0
 
 CrmReason = Literal["customer", "contacted"]
 
 
 class HubSpotUnavailableError(Exception):
-    """HubSpot gave no answer that can be relied on. Worth another try; ``retry_after_s`` as HubSpot asks for it."""
+    """HubSpot gave no reliable answer; a retry may help, after ``retry_after_s`` if HubSpot asks for it."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(f"HubSpot cannot be read ({reason}): companies are held back until it can")
@@ -52,11 +44,11 @@ class HubSpotUnavailableError(Exception):
 
 
 class HubSpotAccessDeniedError(Exception):
-    """HubSpot refuses us; another try would fail alike. The message names the setting to mend."""
+    """HubSpot refuses us, and a retry will not help. The message names the setting to fix."""
 
 
 class HubSpotCompany(BaseModel):
-    """A company as HubSpot has it; ``domains`` are all that it lists, in normal form."""
+    """A company in HubSpot, with all its domains in normal form."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,7 +59,7 @@ class HubSpotCompany(BaseModel):
 
 
 class HubSpotCompanies:
-    """Companies by domain, for one worker: asked at a pace, each domain once in ten minutes."""
+    """Companies by domain, rate limited, cached for ten minutes per worker."""
 
     def __init__(
         self,
@@ -82,33 +74,32 @@ class HubSpotCompanies:
         self._url = base_url.rstrip("/") + _PATH
         self._token = token
         self._churned_stages = frozenset(stage.strip().lower() for stage in churned_stages if stage.strip())
-        self._pause_s = 1 / requests_per_s
-        self._asking = asyncio.Lock()  # one request at a time: the pace holds, and nobody asks what another is asking
-        self._kept: dict[str, tuple[float, tuple[HubSpotCompany, ...]]] = {}
+        self._interval_s = 1 / requests_per_s
+        self._lock = asyncio.Lock()  # one request at a time, so the rate limit holds and no domain is asked for twice
+        self._cache: dict[str, tuple[float, tuple[HubSpotCompany, ...]]] = {}  # with the expiry, oldest first
 
     async def look_up(self, domains: Sequence[str]) -> tuple[HubSpotCompany, ...]:
-        """The companies that list any of these domains (lower case), from HubSpot or from the last ten minutes.
+        """The companies that list any of these domains (lower case).
 
         Raises:
-            HubSpotUnavailableError: no answer, an error of the server, or an answer that is not understood.
+            HubSpotUnavailableError: no answer, a server error, or an answer in another format.
             HubSpotAccessDeniedError: the token or the request is refused.
         """
         wanted = tuple(dict.fromkeys(domains))
-        async with self._asking:
+        async with self._lock:
             now = time.monotonic()
-            kept = ((domain, self._kept.get(domain)) for domain in wanted)
-            # This look-up's own answers: what is kept makes room for others while it asks.
-            answers = {domain: answer[1] for domain, answer in kept if answer is not None and answer[0] > now}
+            cached = ((domain, self._cache.get(domain)) for domain in wanted)
+            answers = {domain: entry[1] for domain, entry in cached if entry is not None and entry[0] > now}
             missing = [domain for domain in wanted if domain not in answers]
             for start in range(0, len(missing), _DOMAINS_PER_REQUEST):
                 answers |= await self._ask(missing[start : start + _DOMAINS_PER_REQUEST])
-            found = {company.hubspot_id: company for domain in wanted for company in answers[domain]}
+        found = {company.hubspot_id: company for domain in wanted for company in answers[domain]}
         return tuple(found.values())
 
     async def reason(self, domains: Sequence[str], contacted_days: int) -> CrmReason | None:
-        """Why a company of these domains must not be delivered, or None. Raises what ``look_up`` raises.
+        """Why a company with these domains must not be delivered, or None. Raises what ``look_up`` raises.
 
-        A churned customer may return; one who was contacted within the window is left alone like any other company.
+        A churned customer may be delivered again, unless contacted within the window like any other company.
         """
         companies = await self.look_up(domains)
         stages = {company.stage for company in companies if company.stage}
@@ -119,22 +110,20 @@ class HubSpotCompanies:
         return "contacted" if any(at > since for at in contacted) else None
 
     async def _ask(self, domains: list[str]) -> dict[str, tuple[HubSpotCompany, ...]]:
-        """The companies of each domain, from HubSpot; kept for the next ten minutes."""
-        groups: list[dict[str, Any]] = [{"propertyName": "domain", "operator": "IN", "values": domains}]
-        groups += [
+        filters: list[dict[str, Any]] = [{"propertyName": "domain", "operator": "IN", "values": domains}]
+        filters += [
             {"propertyName": "hs_additional_domains", "operator": "CONTAINS_TOKEN", "value": domain}
             for domain in domains
         ]
         search: dict[str, Any] = {
-            "filterGroups": [{"filters": [group]} for group in groups],
-            "properties": list(_PROPERTIES),
+            "filterGroups": [{"filters": [each]} for each in filters],
+            "properties": ["name", *_Properties.model_fields],
             "limit": _PAGE_RESULTS,
         }
         companies: list[HubSpotCompany] = []
-        after: str | None = None
         seen: set[str] = set()
         while True:
-            page = await self._page({**search, **({"after": after} if after else {})})
+            page = await self._page(search)
             companies += [_company(result) for result in page.results]
             after = page.paging.next.after if page.paging and page.paging.next else None
             if after is None:
@@ -142,23 +131,20 @@ class HubSpotCompanies:
             if after in seen:
                 raise HubSpotUnavailableError("its paging goes in circles")
             seen.add(after)
+            search["after"] = after
         log.info("hubspot_asked", domains=len(domains), companies=len(companies))
-        # The search also takes parts of a name for it: only a company that lists the very domain counts.
+        # The search also matches parts of a domain: only a company that lists the domain itself counts.
         answers = {domain: tuple(company for company in companies if domain in company.domains) for domain in domains}
-        self._keep(answers)
+        expires_at = time.monotonic() + _CACHE_TTL_S
+        for domain, found in answers.items():
+            self._cache.pop(domain, None)
+            self._cache[domain] = (expires_at, found)
+        while len(self._cache) > _CACHED_DOMAINS_MAX:
+            del self._cache[next(iter(self._cache))]
         return answers
 
-    def _keep(self, answers: dict[str, tuple[HubSpotCompany, ...]]) -> None:
-        """Answers go last, so those kept are in the order in which they expire; of too many, the first go."""
-        until = time.monotonic() + _KEPT_S
-        for domain, companies in answers.items():
-            self._kept.pop(domain, None)
-            self._kept[domain] = (until, companies)
-        while len(self._kept) > _KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
-
     async def _page(self, search: dict[str, Any]) -> "_SearchPage":
-        await asyncio.sleep(self._pause_s)
+        await asyncio.sleep(self._interval_s)
         headers = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
         try:
             response = await self._http.post(self._url, json=search, headers=headers)
@@ -173,9 +159,8 @@ class HubSpotCompanies:
                 "crm.objects.companies.read; companies are held back until it is accepted"
             )
         if status in {408, 429} or status >= 500:
-            raise HubSpotUnavailableError(
-                f"HTTP {status}", retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-            )
+            pause_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+            raise HubSpotUnavailableError(f"HTTP {status}", pause_s)
         if status != httpx2.codes.OK:
             raise HubSpotAccessDeniedError(f"HubSpot refused the search (HTTP {status}): check HUBSPOT_BASE_URL")
         try:
@@ -185,7 +170,7 @@ class HubSpotCompanies:
 
 
 def hubspot_client(settings: Settings, http: httpx2.AsyncClient) -> HubSpotCompanies | None:
-    """HubSpot as the settings name it, or None without a token."""
+    """HubSpot as configured; None without a token."""
     if settings.hubspot_token is None:
         return None
     churned = settings.hubspot_churned_stages.split(",")
@@ -193,16 +178,12 @@ def hubspot_client(settings: Settings, http: httpx2.AsyncClient) -> HubSpotCompa
 
 
 def http_client() -> httpx2.AsyncClient:
-    """A client with HubSpot's time-out, for ``hubspot_client``; to be closed by the caller."""
+    """An HTTP client with HubSpot's timeout. The caller closes it."""
     return httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Properties(_Model):
-    """A property that the account does not use comes as null, or not at all."""
+class _Properties(BaseModel):
+    """A property that the account does not use is null or missing."""
 
     domain: str | None = None
     hs_additional_domains: str | None = None
@@ -211,20 +192,20 @@ class _Properties(_Model):
     hs_last_sales_activity_timestamp: str | None = None
 
 
-class _Result(_Model):
+class _Result(BaseModel):
     id: str
     properties: _Properties
 
 
-class _Next(_Model):
+class _Next(BaseModel):
     after: str
 
 
-class _Paging(_Model):
+class _Paging(BaseModel):
     next: _Next | None = None
 
 
-class _SearchPage(_Model):
+class _SearchPage(BaseModel):
     results: list[_Result]
     paging: _Paging | None = None
 
@@ -243,7 +224,7 @@ def _company(result: _Result) -> HubSpotCompany:
 
 
 def _time(text: str | None) -> datetime | None:
-    """ISO 8601, or milliseconds since 1970 as older properties have it."""
+    """ISO 8601, or milliseconds since 1970 in older properties."""
     if not text:
         return None
     try:

@@ -1,7 +1,4 @@
-"""Which pages of a company's site to read for its PMS, and what the pages read say together.
-
-Pure on stored pages. Fetching them is the gateway's work; the rule on the signals is ``domain.company.pms_detection.pms_verdict``.
-"""
+"""Which pages of a company's site to read for its PMS, and what they say together. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +12,19 @@ from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
 from domain.company.hosts import normalized_host, registrable_domain, same_registrable_domain
 from domain.company.pms_detection import PmsDetection, PmsSignal, SitePage, SiteProblem, page_key, pms_verdict
 from pms.rules import rule_table
-from pms.signals import PageReading, read_page, redirect_signals
+from pms.signals import read_page, redirect_signals
 
 LIKELY_WORDS = (
     "resident", "tenant", "owner", "portal", "pay", "login", "apply", "rentals", "available", "listings", "about",
 )  # fmt: skip
-"""DOMAIN's words for pages that likely show a portal, best first."""
+"""Words of pages that likely show a portal, best first (docs/domain.md)."""
 
 
 def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
-    """Links of the home page to read next, best first, absolute, without fragment, each page once.
+    """Links of the home page to read next: absolute, without fragment, each page once, at most ``limit``.
 
-    A link counts when a word of its path or of its text begins with one of ``LIKELY_WORDS`` and it stays on the same
-    registrable domain. The best link of each word comes first, in the order of the words, then what is left: three
-    pages of three sorts can agree better than three pages on residents. Blog posts and files are left out.
-
-    Args:
-        limit: how many at most; DOMAIN reads up to three.
+    A link counts if a word of its path or text begins with one of ``LIKELY_WORDS`` and it stays on the same registrable
+    domain, except blog posts and files. The best link of each word comes first: three different pages confirm more.
     """
     seen = {page_key(home_url)}
     by_word: dict[int, list[tuple[int, int, str]]] = {}
@@ -53,15 +46,14 @@ def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
 
 
 def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = None) -> PmsDetection:
-    """What the stored pages of one company's site say about its PMS; the order of the pages does not matter.
+    """What the pages of one company's site say about its PMS; their order does not matter.
 
-    Only the company's own pages are read. A page that answered from another site gives its redirect and nothing else,
-    so that a vendor's portal, a directory or a moved page never speaks for the company; pages with the same content
-    count once.
+    Only the company's own pages are read. A page that was answered by another site gives only its redirect, so a portal,
+    a directory or a moved page never speaks for the company. Pages with the same content count once.
 
     Args:
-        pages: what was asked for on the company's own site: the home page and ``likely_pages``.
-        site_problem: why there is no site, or why (part of) it could not be read.
+        pages: what was requested on the company's own site: the home page and ``likely_pages``.
+        site_problem: why the site, or part of it, could not be read.
     """
     asked = [page for page in pages if not _is_product_host(page.url)]
     own_domains = {registrable_domain(page.url) for page in asked if _may_be_own(page.url)}
@@ -73,24 +65,17 @@ def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = 
             known = own.get(page.html)
             if known is None or page_key(page.final_url) < page_key(known.final_url):
                 own[page.html] = page
-    clean: set[str] = set()
-    challenges = 0
-    readings: list[PageReading] = []
-    for page in own.values():
-        reading = read_page(page.html, page.final_url)
-        signals.extend(reading.signals)
-        challenges += reading.is_challenge
-        readings.append(reading)
-        if reading.is_clean:
-            clean.add(page_key(page.final_url))
-    if site_problem is None and not clean and challenges:
-        site_problem = "blocked"
+    readings = [(page, read_page(page.html, page.final_url)) for page in own.values()]
+    signals += [signal for _, reading in readings for signal in reading.signals]
+    clean_pages = {page_key(page.final_url) for page, reading in readings if reading.is_clean}
     if site_problem is None and not own:
         site_problem = "no_site"
-    # Words are asked only where they matter: they cost a tenth of the whole reading.
-    is_seen = any(signal.category == "pms" for signal in signals)
-    claimed = not is_seen and any(reading.claims_a_pms() for reading in readings)
-    return pms_verdict(signals, len(clean), site_problem=site_problem, claimed_in_words=claimed)
+    elif site_problem is None and not clean_pages and any(reading.is_challenge for _, reading in readings):
+        site_problem = "blocked"
+    # Only if it matters: reading the words takes a tenth of the time.
+    has_pms_signal = any(signal.category == "pms" for signal in signals)
+    claimed = not has_pms_signal and any(reading.claims_a_pms() for _, reading in readings)
+    return pms_verdict(signals, len(clean_pages), site_problem=site_problem, claimed_in_words=claimed)
 
 
 _NOT_A_PAGE = re.compile(
@@ -101,7 +86,7 @@ _NOT_A_PAGE = re.compile(
 
 
 def _likely_word(text: str) -> int | None:
-    """Rank of the best of the words that begins a word of the text."""
+    """Rank of the best word that begins a word of the text."""
     tokens = re.findall(r"[a-z]+", text.lower())
     return next((rank for rank, word in enumerate(LIKELY_WORDS) if any(t.startswith(word) for t in tokens)), None)
 
@@ -115,7 +100,7 @@ def _links(html: str, page_url: str) -> Iterator[tuple[str, str]]:
         try:
             url = urldefrag(urljoin(start, href)).url
             scheme = urlsplit(url).scheme
-        except ValueError:  # a malformed address leads nowhere
+        except ValueError:
             continue
         if scheme in ("http", "https"):
             yield url, node.text()
@@ -127,10 +112,10 @@ def _is_product_host(url: str) -> bool:
 
 
 def _may_be_own(url: str) -> bool:
-    """A company may live on a free host; it never lives in a directory, a network or a vendor's house."""
+    """A company's site may be on a free host, but not on a directory, a network or a vendor's domain."""
     return excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST)
 
 
 def _has_moved(page: SitePage) -> bool:
-    """The whole site answers from another domain: its home page was asked for, and a site of nobody else's answered."""
+    """Whether the whole site has moved: the home page was requested, and an ordinary site answered."""
     return urlsplit(page.url).path in ("", "/") and _may_be_own(page.url) and excluded_site_kind(page.final_url) is None

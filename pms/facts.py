@@ -1,4 +1,4 @@
-"""A detection as facts of a company. Pure; where the pages come from and where the facts are kept is the callers' concern."""
+"""Turns a PMS detection into facts about a company."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from domain.evidence import Evidence
 
 @dataclass(frozen=True)
 class ReadPage:
-    """A page that the detection was made from: the stored result, the address asked for and the one that answered."""
+    """A page that the detection used: its stored result, the requested address and the one that answered."""
 
     result_id: str
     url: str
@@ -18,15 +18,15 @@ class ReadPage:
 
 
 def apply_detection(facts: CompanyFacts, detection: PmsDetection, pages: Sequence[ReadPage]) -> CompanyFacts:
-    """The facts with everything about the software replaced by what a detection says; nothing else changes.
-
-    Proof is the strongest signal of the vendor found; a signal names the address that was asked for (a redirect) or the
-    one that answered, so its stored result is looked for in this order.
-    """
+    """The facts with everything about the PMS replaced by the detection. Proof is the vendor's strongest signal."""
     proof = next((signal for signal in detection.signals if signal.vendor == detection.vendor), None)
-    page = next((page for page in pages if proof and page.url == proof.page_url), None)
-    page = page or next((page for page in pages if proof and page.final_url == proof.page_url), None)
-    evidence = Evidence(result_id=page.result_id, url=proof.page_url, quote=proof.evidence) if proof and page else None
+    evidence = None
+    if proof is not None:
+        # A redirect names the requested address, any other signal the one that answered.
+        matching = [page for page in pages if page.url == proof.page_url]
+        matching += [page for page in pages if page.final_url == proof.page_url]
+        if matching:
+            evidence = Evidence(result_id=matching[0].result_id, url=proof.page_url, quote=proof.evidence)
     return facts.model_copy(
         update={
             "pms_status": detection.status,

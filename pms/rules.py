@@ -1,7 +1,6 @@
-"""The rules file made usable: typed, checked, compiled, and one question answered: which rule fits this address?
+"""The rules of ``rules.toml``, typed and compiled: which rule matches an address?
 
-The patterns are data in ``rules.toml``, which also says what each field means. Reading pages is ``signals.py``.
-Hosts are compared label by label from the right (registrable domain, then what stands before it), never by substring.
+Hosts are compared label by label from the right, never by substring.
 """
 
 from __future__ import annotations
@@ -16,22 +15,18 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain.company.hosts import host_and_parents, registrable_domain
 from domain.company.pms_detection import Confidence, SignalKind
 from domain.company.pms_vendors import PmsVendor, PortalAccount, Product, category_of
 
-Place: TypeAlias = Literal["link", "frame", "loaded", "script", "redirect", "text"]
-"""Where an address stands: link or form; iframe; script or stylesheet; words of a script; redirect; visible text."""
-
-
-class RuleError(ValueError):
-    """A rules file that cannot be used; the message names the rule and the field."""
+AddressSource: TypeAlias = Literal["link", "frame", "loaded", "script", "redirect", "text"]
+"""What holds an address: link or form; iframe; script or stylesheet; script text; redirect; visible text."""
 
 
 class PmsRule(BaseModel):
-    """One ``[[rule]]``; the fields are explained at the head of ``rules.toml``."""
+    """One ``[[rule]]``; ``rules.toml`` explains the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +47,7 @@ class PmsRule(BaseModel):
 
     @property
     def is_open(self) -> bool:
-        """Whether the subdomain is a pattern, so that any name could stand there."""
+        """Whether the subdomain is a pattern that any name could match."""
         return "{slug}" in self.subdomain or "*" in self.subdomain
 
     @model_validator(mode="after")
@@ -62,21 +57,21 @@ class PmsRule(BaseModel):
         if not re.fullmatch(r"|\*|(?:[a-z0-9-]+|\{slug\}|[a-z0-9-]*\*)(?:\.[a-z0-9-]+)*", self.subdomain):
             raise ValueError(f"subdomain: {self.subdomain!r} is neither a name nor a pattern")
         if self.path is not None and not re.fullmatch(r"/[^?\s]*", self.path):
-            raise ValueError(f"path: {self.path!r} does not begin with / or holds a query")
+            raise ValueError(f"path: {self.path!r} does not start with / or contains a query")
         if self.slug_in != _slug_place(self):
-            raise ValueError(f"slug_in: says {self.slug_in}, but the {{slug}} stands in: {_slug_place(self)}")
+            raise ValueError(f"slug_in: says {self.slug_in}, but the {{slug}} is in: {_slug_place(self)}")
         if self.exclude and not self.is_open:
-            raise ValueError("exclude: a rule for one named host has nothing to exclude")
+            raise ValueError("exclude: a rule for one named host excludes nothing")
         if (self.call is None) != (self.call_key is None):
-            raise ValueError("call_key: call and call_key come together")
+            raise ValueError("call_key: call and call_key belong together")
         if (self.confidence is None) != (category_of(self.vendor) == "add_on"):
-            raise ValueError("confidence: every rule has one, except those of add-ons")
+            raise ValueError("confidence: every rule has one, except add-ons")
         return self
 
 
 @dataclass(frozen=True)
 class Match:
-    """The rule that fits an address, the host in normal form, and the account where the address holds one."""
+    """The rule that matches an address, the host in normal form, and the account if the address contains one."""
 
     rule: PmsRule
     host: str
@@ -90,25 +85,25 @@ class RuleTable:
         self.rules = tuple(rules)
         reserved = (*vendor_pages, *never_a_slug)
         self._by_domain: dict[str, list[_Compiled]] = {}
-        # Every link of every page asks; hosts repeat far more than addresses do.
+        # Called for every link of every page; hosts repeat far more often than addresses.
         self._rules_of = lru_cache(maxsize=16_384)(self._find_rules)
         for rule in self.rules:
             self._by_domain.setdefault(rule.domain, []).append(_compile(rule, reserved))
 
     @property
     def domains(self) -> frozenset[str]:
-        """Every registrable domain the rules speak of: none of them is ever a company's own."""
+        """Every registrable domain in the rules; none of them is a company's own."""
         return frozenset(self._by_domain)
 
     @property
     def calls(self) -> frozenset[tuple[str, str]]:
-        """Script calls to look for, with the key of the argument that holds the host."""
+        """Script calls to look for, with the argument that holds the host."""
         return frozenset((rule.call, rule.call_key) for rule in self.rules if rule.call and rule.call_key)
 
-    def match(self, url: str, place: Place) -> Match | None:
-        """The first rule that fits an absolute http(s) or scheme-relative address found in that place, or None.
+    def match(self, url: str, source: AddressSource) -> Match | None:
+        """The first rule that matches an absolute or scheme-relative address, or None.
 
-        The query never counts: an address carried inside another one is not where the link leads.
+        The query is ignored: an address inside another one is not where the link leads.
         """
         address = split_address(url)
         if address is None:
@@ -119,15 +114,15 @@ class RuleTable:
             return None
         subdomain, rules = found
         for compiled in rules:
-            if place not in compiled.places:
+            if source not in compiled.sources:
                 continue
-            slug = compiled.fits(subdomain, target)
+            slug = compiled.match(subdomain, target)
             if slug is not None:
                 return Match(compiled.rule, host, slug or None)
         return None
 
     def match_call(self, call: str, host_or_url: str) -> Match | None:
-        """The rule of a script call, when the host it is given is one of that vendor's accounts."""
+        """The rule of a script call whose host is one of that vendor's accounts."""
         address = split_address(host_or_url if "//" in host_or_url else f"//{host_or_url}")
         found = self._rules_of(address[0]) if address else None
         if address is None or found is None:
@@ -138,7 +133,7 @@ class RuleTable:
         return None
 
     def owns(self, host: str) -> bool:
-        """Whether a host in normal form belongs to one of the products, marketing pages included."""
+        """Whether a host in normal form belongs to a product, including its marketing pages."""
         return self._rules_of(host) is not None
 
     def _find_rules(self, host: str) -> tuple[str, list[_Compiled]] | None:
@@ -150,49 +145,26 @@ class RuleTable:
 
 
 def parse_rules(text: str) -> RuleTable:
-    """A rules file, checked as a whole.
+    """A rules file. The shipped file is tested further: every example must match its own rule.
 
     Raises:
-        RuleError: bad TOML, a missing or unknown key, a field that breaks its rule, a named vendor page without a
-            path, or an example that another rule, or none, fits.
+        ValueError: bad TOML, or a field that is missing, unknown or wrong; the message names rule and field.
     """
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RuleError(f"not TOML: {error}") from error
-    try:
-        file = _RulesFile.model_validate(data)
-    except ValidationError as error:
-        raise RuleError(_explain(data, error)) from error
-    table = RuleTable(file.rule, file.vendor_pages, file.never_a_slug)
-    for number, rule in enumerate(file.rule, start=1):
-        if rule.subdomain in {"", *file.vendor_pages} and rule.path is None and rule.kind is not SignalKind.ASSET:
-            raise RuleError(f"{_name(number, rule.vendor)}: path: a vendor's own page proves nothing without one")
-        place: Place = "loaded" if rule.found_in == "loaded" else "link"
-        found = table.match(rule.example, place)
-        if found is None or found.rule is not rule:
-            fits = "no rule" if found is None else f"the earlier rule of {found.rule.vendor} {found.rule.example}"
-            raise RuleError(f"{_name(number, rule.vendor)}: example: {rule.example} fits {fits}")
-        if (found.slug is None) != (rule.slug_in == "none"):
-            raise RuleError(f"{_name(number, rule.vendor)}: slug_in: no account in {rule.example}")
-    return table
+    file = _RulesFile.model_validate(tomllib.loads(text))
+    return RuleTable(file.rule, file.vendor_pages, file.never_a_slug)
 
 
 @cache
 def rule_table() -> RuleTable:
-    """The rules this project ships, read once.
-
-    Raises:
-        RuleError: the file is not usable.
-    """
+    """The rules in ``rules.toml``."""
     return parse_rules(resources.files("pms").joinpath("rules.toml").read_text(encoding="utf-8"))
 
 
 def portal_account(url: str) -> PortalAccount | None:
-    """The PMS account a portal address (or bare portal host) belongs to; None when it holds no account name."""
+    """The PMS account that a portal address or bare portal host belongs to; None if it contains no account name."""
     address = url.strip().replace("\\", "/")
     if "//" not in address.partition("?")[0]:
-        if "@" in address.partition("/")[0]:  # an e-mail address is no portal
+        if "@" in address.partition("/")[0]:  # an email address
             return None
         address = f"//{address}"
     found = rule_table().match(address, "link")
@@ -202,12 +174,11 @@ def portal_account(url: str) -> PortalAccount | None:
 
 
 def split_address(url: str) -> tuple[str, str] | None:
-    """Host (lower case, no user, port or trailing dot) and path with fragment of an absolute address, or None.
+    """Host (lower case, without user, port or trailing dot) and path with fragment of an absolute address, or None.
 
-    Leaner than ``domain.company.hosts.normalized_host``: it runs on every link of every page, and the rules know only ASCII
-    hosts.
+    Faster than ``domain.company.hosts.normalized_host``, because it runs on every link; the rules have only ASCII hosts.
     """
-    if url[:1] in "/#?" and url[1:2] not in ("/", "\\"):  # most links: they stay on their own site
+    if url[:1] in "/#?" and url[1:2] not in ("/", "\\"):  # most links: within their own site
         return None
     found = _ADDRESS.match(url)
     if found is None:
@@ -222,7 +193,7 @@ _ADDRESS = re.compile(
     r"(?P<path>[/\\][^?#]*)?(?:\?[^#]*)?(?:#(?P<fragment>.*))?$",
     re.IGNORECASE | re.DOTALL,
 )
-_PLACES: dict[str, frozenset[Place]] = {
+_SOURCES: dict[str, frozenset[AddressSource]] = {
     "any": frozenset({"link", "frame", "loaded", "script", "redirect", "text"}),
     "link": frozenset({"link"}),
     "loaded": frozenset({"frame", "loaded", "script"}),
@@ -240,13 +211,13 @@ class _RulesFile(BaseModel):
 @dataclass(frozen=True)
 class _Compiled:
     rule: PmsRule
-    places: frozenset[Place]
+    sources: frozenset[AddressSource]
     subdomain: re.Pattern[str]
     path: re.Pattern[str] | None
     reserved: tuple[str, ...]
 
-    def fits(self, subdomain: str, target: str) -> str | None:
-        """The account, empty when the rule knows none; None when the rule does not fit."""
+    def match(self, subdomain: str, target: str) -> str | None:
+        """The account, empty if the rule has none; None if the rule does not match."""
         slug = self.subdomain_slug(subdomain)
         if slug is None or self.path is None:
             return slug
@@ -273,7 +244,7 @@ def _compile(rule: PmsRule, reserved: tuple[str, ...]) -> _Compiled:
     subdomain = r"[a-z0-9_.-]+" if rule.subdomain == "*" else subdomain.replace(r"\*", r"[a-z0-9_-]*")
     return _Compiled(
         rule=rule,
-        places=_PLACES[rule.found_in],
+        sources=_SOURCES[rule.found_in],
         subdomain=re.compile(subdomain),
         path=None if rule.path is None else _path_pattern(rule.path),
         reserved=(*reserved, *rule.exclude),
@@ -281,31 +252,14 @@ def _compile(rule: PmsRule, reserved: tuple[str, ...]) -> _Compiled:
 
 
 def _path_pattern(path: str) -> re.Pattern[str]:
-    """The beginning of path and fragment, up to the end of a segment unless the pattern ends in a star."""
-    goes_on = path.endswith("*") and not path.endswith("/*")
-    body = re.escape(path.removesuffix("*") if goes_on else path).replace("/", r"[/\\]")
+    """Matches the start of path and fragment, up to the end of a segment unless the pattern ends with a star."""
+    is_open = path.endswith("*") and not path.endswith("/*")
+    body = re.escape(path.removesuffix("*") if is_open else path).replace("/", r"[/\\]")
     body = body.replace(r"\{slug\}", r"(?P<slug>[^/\\#;\s]+)").replace(r"\*", r"[^/\\#\s]+")
-    return re.compile(body if goes_on else rf"{body}(?=[/\\#;]|$)", re.IGNORECASE)
+    return re.compile(body if is_open else rf"{body}(?=[/\\#;]|$)", re.IGNORECASE)
 
 
 def _slug_place(rule: PmsRule) -> str:
     before, _, fragment = (rule.path or "").partition("#")
     places = [("subdomain", rule.subdomain), ("path", before), ("fragment", fragment)]
     return " and ".join(name for name, pattern in places if "{slug}" in pattern) or "none"
-
-
-def _name(number: int, vendor: object) -> str:
-    return f"rule {number} ({vendor})"
-
-
-def _explain(data: dict[str, object], error: ValidationError) -> str:
-    """The first complaint, with the number and vendor of the rule and the field."""
-    first = error.errors(include_url=False)[0]
-    location = [part for part in first["loc"] if isinstance(part, str | int)]
-    message = first["msg"].removeprefix("Value error, ")
-    rules = data.get("rule")
-    if len(location) < 2 or location[0] != "rule" or not isinstance(location[1], int) or not isinstance(rules, list):
-        return f"{location[0] if location else 'file'}: {message}"
-    raw = rules[location[1]]
-    name = _name(location[1] + 1, raw.get("vendor", "no vendor") if isinstance(raw, dict) else raw)
-    return f"{name}: {location[2]}: {message}" if len(location) > 2 else f"{name}: {message}"

@@ -1,8 +1,6 @@
-"""One page in, signals out: every address a page links, loads, frames, posts to or names, held against the rules.
+"""The PMS signals of one page: every address that it links, loads, frames, posts to or names, matched against the rules.
 
-Pure: HTML and addresses in. Which pages to read and what they prove together is ``detect.py``. A signal needs an
-address whose host a rule knows; a vendor's name in words, paths or other people's domains gives none (DOMAIN; LESSONS
-F55, F79).
+Pure. A signal needs an address with a host that a rule knows. A vendor's name in words, paths or other domains gives none.
 """
 
 from __future__ import annotations
@@ -17,10 +15,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from domain.company.pms_detection import PmsSignal, SignalKind, SitePage
 from domain.company.pms_vendors import AddOn, PmsVendor
-from pms.rules import Match, Place, rule_table
+from pms.rules import AddressSource, Match, rule_table
 
 MAX_EVIDENCE_LENGTH = 500
-"""Characters of evidence kept: enough to find the words again, whatever a page puts into an address."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,9 @@ class PageReading:
     """What one page says.
 
     Attributes:
-        signals: each product, kind, host and account once, in the order of the page.
-        is_clean: the page showed content: it has a link and is no challenge. A script shell or an empty answer has
-            none.
-        is_challenge: a bot check or block page stands where the page should be.
+        signals: each product, kind, host and account once, in page order.
+        is_clean: the page has content: a link, and no challenge. A script shell or an empty answer has none.
+        is_challenge: a bot check or block page.
         text: the words that a visitor sees.
     """
 
@@ -41,24 +37,19 @@ class PageReading:
     text: str = field(default="", repr=False)
 
     def claims_a_pms(self) -> bool:
-        """Whether it says in words that it uses a PMS ("rent is paid through Buildium").
+        """Whether the page says that it uses a PMS ("rent is paid through Buildium").
 
-        No signal: words name no account and may be wrong, but they speak against "none".
+        This is not a signal, because words name no account and may be wrong. But it rules out ``none``.
         """
-        # A cheap way out for almost every text; it decides nothing, the pattern does.
+        # The first check is only fast.
         return any(vendor.value in self.text for vendor in PmsVendor) and _CLAIM.search(self.text) is not None
 
 
 def read_page(html: str | bytes, page_url: str) -> PageReading:
     """Every signal of a page of the company's own site.
 
-    Reads ``a[href]``, ``area[href]``, ``form[action]``, ``iframe[src]``, ``script[src]``, ``link[href]``, the words of
-    inline scripts (click handlers and ``javascript:`` links are scripts too) and, as the weakest kind, addresses in the
-    visible text.
-
-    Args:
-        html: the page; bytes are decoded by what the page declares.
-        page_url: where it was read; becomes ``PmsSignal.page_url``.
+    Reads links, forms, frames, scripts, stylesheets, inline scripts (also click handlers and ``javascript:`` links) and, as
+    the weakest kind, addresses in the visible text.
     """
     tree = LexborHTMLParser(html)
     page = _Page(page_url)
@@ -71,7 +62,7 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
         if onclick:
             scripts.append(onclick)
         if tag in _ATTRIBUTES:
-            place, names = _ATTRIBUTES[tag]
+            source, names = _ATTRIBUTES[tag]
             value = next((found for name in names if (found := attributes.get(name))), None)
             if value is None:
                 if tag == "script":
@@ -80,11 +71,11 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
             if value[:11].lower() == "javascript:":
                 scripts.append(value)
             else:
-                page.add_address(value, place, base)
+                page.add_address(value, source, base)
     for script in scripts:
         page.add_calls(script)
         page.add_words(script, "script")
-    # A script shell may hold one link, on how to turn scripts on.
+    # A script shell may have one link: how to enable scripts.
     has_link = len(tree.css("a[href]")) > len(tree.css("noscript a[href]"))
     text = _visible_text(tree)
     page.add_words(text, "text")
@@ -94,7 +85,7 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
 
 
 def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
-    """Portals that an address of the company's own site leads to; shared sign-in hosts do not count here."""
+    """Portals that an address of the company's own site redirects to; shared sign-in hosts do not count."""
     reading = _Page(page.url)
     for address in (*page.redirects, page.final_url):
         if address != page.url:
@@ -103,9 +94,9 @@ def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
 
 
 _CARRIERS = "a[href],area[href],form[action],iframe,script,link[href],[onclick]"
-# Frames and scripts that load late carry their address in a data attribute until they are seen.
+# Frames and scripts that load lazily have their address in a data attribute.
 _SOURCES = ("src", "data-src", "data-lazy-src")
-_ATTRIBUTES: dict[str | None, tuple[Place, tuple[str, ...]]] = {
+_ATTRIBUTES: dict[str | None, tuple[AddressSource, tuple[str, ...]]] = {
     "a": ("link", ("href",)),
     "area": ("link", ("href",)),
     "form": ("link", ("action",)),
@@ -114,12 +105,12 @@ _ATTRIBUTES: dict[str | None, tuple[Place, tuple[str, ...]]] = {
     "link": ("loaded", ("href",)),
 }
 _NAMES = "|".join(re.escape(vendor.value) for vendor in PmsVendor)
-# "Paid through Buildium", "our AppFolio portal". Names as their vendors write them: a "rent manager" is also a job.
+# "Paid through Buildium", "our AppFolio portal". Case matters: a "rent manager" is also a job.
 _CLAIM = re.compile(
     rf"\b(?:(?:through|via|using|uses?|powered by|sign in to|log ?in to|logging in to)\s+(?:our\s+|the\s+)?(?:{_NAMES})"
     rf"|(?:{_NAMES})(?:\s+(?:online|owner|resident|tenant))?\s+(?:portal|account|login|app))\b"
 )
-# Titles of the common bot checks and block pages (Cloudflare, Sucuri, Akamai, Imperva, DDoS-Guard).
+# Titles of common bot checks and block pages (Cloudflare, Sucuri, Akamai, Imperva, DDoS-Guard).
 _CHALLENGE = re.compile(
     r"just a moment|attention required! \| cloudflare|access denied|ddos-guard|sucuri website firewall"
     r"|pardon our interruption|are you a robot|verify(?:ing)? you are human|bot verification|403 forbidden",
@@ -135,9 +126,9 @@ class _Page:
         self._found: dict[tuple[str, SignalKind, str, str | None], PmsSignal] = {}
 
     def signals(self) -> tuple[PmsSignal, ...]:
-        """What was found, without assets and words that only repeat a host shown in a stronger way.
+        """What was found, without assets and words that repeat a host of a stronger signal.
 
-        Performance plug-ins and page data copy the address of every link; a copy is no second kind of signal.
+        Performance plug-ins and page data copy the address of every link, so a copy confirms nothing.
         """
         best: dict[tuple[str, str], int] = {}
         for signal in self._found.values():
@@ -149,16 +140,16 @@ class _Page:
             if signal.kind.can_prove or signal.kind.rank == best[signal.vendor, signal.host]
         )
 
-    def add_address(self, value: str, place: Place, base: str | None) -> None:
+    def add_address(self, value: str, source: AddressSource, base: str | None) -> None:
         address = value
         if base is not None:
             try:
                 address = urljoin(base, value)
-            except ValueError:  # a malformed address leads nowhere, so it says nothing
+            except ValueError:
                 return
-        match = rule_table().match(address, place)
+        match = rule_table().match(address, source)
         if match is not None:
-            self._add(match, _kind(match, place), value)
+            self._add(match, _kind(match, source), value)
 
     def add_calls(self, script: str) -> None:
         for call, pattern in _calls():
@@ -169,12 +160,12 @@ class _Page:
                 if match is not None:
                     self._add(match, SignalKind.LISTING_WIDGET, found[0])
 
-    def add_words(self, words: str, place: Place) -> None:
+    def add_words(self, words: str, source: AddressSource) -> None:
         for found in dict.fromkeys(_addresses(words)):
             address = found.replace("\\", "")
-            match = rule_table().match(address if "//" in address.partition("?")[0] else f"//{address}", place)
+            match = rule_table().match(address if "//" in address.partition("?")[0] else f"//{address}", source)
             if match is not None:
-                self._add(match, _kind(match, place), found)
+                self._add(match, _kind(match, source), found)
 
     def _add(self, match: Match, kind: SignalKind, evidence: str) -> None:
         vendor = match.rule.vendor
@@ -193,52 +184,39 @@ class _Page:
         )
 
 
-def _kind(match: Match, place: Place) -> SignalKind:
-    """What a rule's address amounts to in that place: a portal that is only loaded, not linked, is an asset."""
-    if place == "text":
+def _kind(match: Match, source: AddressSource) -> SignalKind:
+    """The kind of signal by source: a portal that is only loaded, not linked, is an asset."""
+    if source == "text":
         return SignalKind.TEXT
     if match.rule.kind is SignalKind.ASSET:
         return SignalKind.ASSET
-    if place == "redirect":
+    if source == "redirect":
         return SignalKind.REDIRECT
-    if place == "frame":
+    if source == "frame":
         return SignalKind.LISTING_WIDGET
-    if place in ("loaded", "script") and match.rule.kind is SignalKind.PORTAL_LINK:
+    if source in ("loaded", "script") and match.rule.kind is SignalKind.PORTAL_LINK:
         return SignalKind.ASSET
     return match.rule.kind
 
 
 def _base(tree: LexborHTMLParser) -> str | None:
-    """The address relative links start from, where the page sets one; else they stay on the company's own site."""
+    """The page's base address for relative links; None if they stay on the company's own site."""
     node = tree.css_first("base[href]")
     href = (node.attributes.get("href") or "") if node is not None else ""
     return href if "//" in href else None
 
 
 def _visible_text(tree: LexborHTMLParser) -> str:
-    body = tree.body
-    if body is None:
-        return ""
     tree.strip_tags(["script", "style", "noscript"])
-    return body.text(separator=" ")
+    return tree.body.text(separator=" ") if tree.body is not None else ""
 
 
 def _addresses(words: str) -> Iterator[str]:
-    """Full addresses or bare hosts of a domain the rules know; whole labels, and never inside a longer name or path."""
+    """Addresses or bare hosts of a domain in the rules; whole labels, never inside a longer name or path."""
     lowered = words.lower()
-    suffix, domains = _endings()
-    # A cheap way out for almost every text; it decides nothing, the pattern does.
-    if any(lowered.endswith(domains, 0, found.end()) for found in suffix.finditer(lowered)):
+    if any(domain in lowered for domain in rule_table().domains):  # only a fast first check
         for address in _address_pattern().finditer(words):
             yield address[0].rstrip(".,;:!")
-
-
-@cache
-def _endings() -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """The domains of the rules, and a pattern for what they end on (``.com``, ``.co.uk``)."""
-    domains = tuple(sorted(rule_table().domains))
-    suffixes = sorted({re.escape(domain.partition(".")[2]) for domain in domains})
-    return re.compile(rf"\.(?:{'|'.join(suffixes)})"), domains
 
 
 @cache
@@ -246,7 +224,7 @@ def _address_pattern() -> re.Pattern[str]:
     domains = "|".join(re.escape(domain) for domain in sorted(rule_table().domains))
     return re.compile(
         r"(?:(?:https?:)?(?:\\?/){2}|(?<![\w.@/%\\-]))"  # after // or at the start of a name
-        # Bounded: no portal stands deeper, and a page of dots must not cost a minute.
+        # Bounded: no portal has more labels, and a page of dots must not take a minute.
         rf"(?:[a-z0-9_-]{{1,63}}\.){{0,4}}(?:{domains})(?![\w-])(?!\.\w)(?::\d+)?"
         r"(?:\\?[/?#][^\s\"'<>()]*)?",
         re.IGNORECASE,

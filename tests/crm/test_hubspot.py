@@ -141,7 +141,7 @@ async def test_one_domain_is_asked_for_once_within_minutes_also_by_many_at_a_tim
 
 
 async def test_a_look_up_has_its_own_answers_when_the_kept_ones_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crm.hubspot._KEPT_MAX", 4)
+    monkeypatch.setattr("crm.hubspot._CACHED_DOMAINS_MAX", 4)
     first, *others = (f"company{number}.com" for number in range(11))
     async with hubspot(lambda _: found(company(first, lifecyclestage="customer"))) as (crm, server):
         assert await crm.reason([first], 90) == "customer"
