@@ -1,4 +1,4 @@
-"""A company as a source names it, made a candidate: unproven fields are left out, and what cannot be a lead is dropped."""
+"""Turn a company that a source names into a candidate: unproven fields are left out, and excluded sites dropped."""
 
 from agents.roles.discovery import FoundCompany
 from domain.company.excluded_sites import excluded_site_kind
@@ -11,10 +11,10 @@ from store.companies.companies import Candidate
 from store.tools.tool_results import ToolResult
 
 
-def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]) -> Candidate | None:
-    """A named company as a candidate, or None when it is unproven or cannot be a lead.
+def proven_candidate(company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]) -> Candidate | None:
+    """The candidate, or None if its name is unproven or its site is excluded.
 
-    Of the optional fields only what stands in the cited source is kept; a link must be one that the source shows.
+    Optional fields are kept only if the cited source holds them.
     """
     evidence = grounder.evidence("company", company.citation, values=[company.name])
     if evidence is None:
@@ -30,9 +30,9 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
     if domain is not None and not is_portal and excluded_site_kind(domain) is not None:
         grounder.dropped["company:not_a_lead"] += 1
         return None
-    source_domain = registrable_domain(source.final_url) if source.tool == "fetch_page" else None
-    if domain is not None and domain == source_domain:
-        url, domain = None, None  # a profile page on the directory it was named on is not the company's own site
+    source_url = source.final_url if source.tool == "fetch_page" else evidence.url
+    if source.tool == "fetch_page" and domain is not None and domain == registrable_domain(source_url):
+        url, domain = None, None  # a profile page on the directory that names the company
     state = state_code(company.state) if company.state else None
     words = grounder.searchable_text(source)
     city = company.city if company.city and words.contains(company.city) else None
@@ -42,14 +42,14 @@ def checked_candidate(company: FoundCompany, grounder: Grounder, results: dict[s
         city=city,
         state=state,
         phone=normalized_phone(company.phone) if company.phone and words.contains(company.phone) else None,
-        discovery_source=source.final_url if source.tool == "fetch_page" else evidence.url,
+        discovery_source=source_url,
         evidence=evidence,
-        candidate_key=candidate_key(company.name, city, state, url, domain),
+        candidate_key=_candidate_key(company.name, city, state, url, domain),
     )
 
 
-def candidate_key(name: str, city: str | None, state: str | None, url: str | None, domain: str | None) -> str:
-    """What makes two mentions the same candidate before either is looked at: portal account, domain, or name and place."""
+def _candidate_key(name: str, city: str | None, state: str | None, url: str | None, domain: str | None) -> str:
+    """Mentions with the same portal account, domain, or name and place are one candidate."""
     account = portal_account(url) if url else None
     if account is not None:
         return f"portal:{account.vendor}:{account.slug}"

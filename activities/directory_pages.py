@@ -1,7 +1,7 @@
-"""List pages read whole: what an agent named is held against what stands on the page, and missing pages are read on.
+"""Complete what an agent has read from directory pages.
 
-An agent that names five of forty companies has read poorly (LESSONS F40, F53): the rest is taken by rule from the same
-stored page, once. Pages that go on with a list, and that the agent left out, are read in the same way.
+If the agent named too few of the companies on a page, code adds the rest from the same stored page. Code also reads the
+pages on which a directory goes on, if the agent has not.
 """
 
 from collections.abc import Iterable
@@ -23,41 +23,91 @@ from web.gateway import ToolGateway, may_succeed_later, normalised_url
 
 log = structlog.get_logger()
 
-POOR_READ_SHARE = 0.5
-"""A list of which less than this is named has been read poorly. An agent that names half or more has read the page, and what
-it passed over was its judgement."""
-_PAGES_MORE_MAX = 20  # of one list; 20 pages of 25 are far more than a city or association has
+COMPLETE_READ_SHARE = 0.5
+"""An agent that names this share of a page has read it; what it left out was its judgement."""
+_EXTRA_PAGES_MAX = 20  # of one directory; 20 pages of 25 are far more than a city or association has
 _QUOTE_MAX = 300
+
+Mention = tuple[str, str | None]
+"""A company's name and link."""
 
 
 @dataclass
-class ListReadings:
-    """What the lists of one search task came to.
+class DirectoryReading:
+    """What the directory pages of one search task came to.
 
     Attributes:
-        listed: companies standing on the list pages that were read.
+        listed: companies on the pages that were read.
         incomplete_reads: pages of which the agent named too few.
-        pages_more: pages of lists that the agent had not read.
+        extra_pages: pages that the agent had not read.
         companies: those that were missing, in page order, as an agent would name them.
-        results: the pages that were read in addition, by result id.
-        cut_short: a list goes on, on a page that could not be read now and may be back.
+        results: the extra pages by result id.
+        cut_short: a next page could not be read now, but may be readable later.
     """
 
     listed: int = 0
     incomplete_reads: int = 0
-    pages_more: int = 0
+    extra_pages: int = 0
     companies: list[FoundCompany] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)
     cut_short: bool = False
 
 
-class _Known:
-    """Who need not be named again: by the link's site, and by name where one of the two has no link.
+async def complete_directory_pages(
+    gateway: ToolGateway,
+    results: Iterable[ToolResult],
+    mentions: Iterable[Mention],
+    state: str | None,
+    claim_page: ClaimPage,
+) -> DirectoryReading:
+    """Check every directory page among the results, and add what is missing.
 
-    Two firms of one name, each with a site of its own, are two.
+    Args:
+        mentions: companies that the agent has named, and those that the run had before.
+        state: of the search task; cities in the entries are looked up in it.
+        claim_page: whether a page is this task's to read, or another's.
+    """
+    reading, known = DirectoryReading(), _KnownCompanies(mentions)
+    pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
+    read = {normalised_url(url) for page in pages for url in (page.final_url, str(page.args.get("url", "")))}
+    for page in pages:
+        directory = read_directory_page(await gateway.page_body(page), page.final_url)
+        if len(directory.entries) < DIRECTORY_ENTRIES_MIN:
+            continue
+        entries = _property_managers(directory)
+        missing = [entry for entry in entries if entry not in known]
+        reading.listed += len(entries)
+        if len(missing) > (1 - COMPLETE_READ_SHARE) * len(entries):
+            reading.incomplete_reads += 1
+            log.warning(
+                "directory_page_incomplete", result_id=page.result_id, listed=len(entries), missing=len(missing)
+            )
+            reading.companies += _new_companies(page, missing, known, state)
+        next_url = directory.next_url
+        for _ in range(_EXTRA_PAGES_MAX):
+            if next_url is None or normalised_url(next_url) in read:
+                break
+            read.add(normalised_url(next_url))
+            extra = await gateway.fetch_page(next_url)
+            reading.cut_short = reading.cut_short or may_succeed_later(extra)
+            if extra.status != "ok" or not await claim_page(normalised_url(next_url)):
+                break
+            directory = read_directory_page(await gateway.page_body(extra), extra.final_url)
+            reading.extra_pages += 1
+            reading.results[extra.result_id] = extra
+            reading.listed += len(directory.entries)
+            reading.companies += _new_companies(extra, _property_managers(directory), known, state)
+            next_url = directory.next_url
+    return reading
+
+
+class _KnownCompanies:
+    """Companies that need not be named again: by site, or by name if one of the two has no link.
+
+    Two firms of one name with different sites are two companies.
     """
 
-    def __init__(self, mentions: Iterable[tuple[str, str | None]]) -> None:
+    def __init__(self, mentions: Iterable[Mention]) -> None:
         self._sites: set[str] = set()
         self._names: set[str] = set()
         self._names_without_site: set[str] = set()
@@ -72,11 +122,9 @@ class _Known:
         else:
             self._sites.add(site)
 
-    def holds(self, entry: DirectoryEntry) -> bool:
-        site = _site(entry.url)
-        if site is not None:
-            return site in self._sites or normalized_company_name(entry.name) in self._names_without_site
-        return normalized_company_name(entry.name) in self._names
+    def __contains__(self, entry: DirectoryEntry) -> bool:
+        site, name = _site(entry.url), normalized_company_name(entry.name)
+        return name in self._names if site is None else site in self._sites or name in self._names_without_site
 
 
 def _site(url: str | None) -> str | None:
@@ -84,88 +132,32 @@ def _site(url: str | None) -> str | None:
     return f"{account.vendor}:{account.slug}" if account else registrable_domain(url) if url else None
 
 
-async def read_lists_whole(
-    gateway: ToolGateway,
-    results: Iterable[ToolResult],
-    mentions: Iterable[tuple[str, str | None]],
-    state: str | None,
-    claim_page: ClaimPage,
-) -> ListReadings:
-    """Check every list page among the results and complete what was left out.
-
-    Args:
-        mentions: name and link of what the agent named, and of what the run had found before, which an agent need not
-            name again.
-        state: of the search task; cities in the entries are understood as its cities.
-        claim_page: whether a page is this task's to read, or another's.
-    """
-    readings, known = ListReadings(), _Known(mentions)
-    pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
-    read = {normalised_url(url) for page in pages for url in (page.final_url, str(page.args.get("url", "")))}
-    for page in pages:
-        following = await _check(gateway, page, readings, known, state)
-        for _ in range(_PAGES_MORE_MAX):
-            if following is None or normalised_url(following) in read:
-                break
-            read.add(normalised_url(following))
-            more = await gateway.fetch_page(following)
-            readings.cut_short = readings.cut_short or may_succeed_later(more)
-            if more.status != "ok" or not await claim_page(normalised_url(following)):
-                break
-            readings.pages_more += 1
-            readings.results[more.result_id] = more
-            list_ = read_directory_page(await gateway.page_body(more), more.final_url)
-            readings.listed += len(list_.entries)
-            _take(more, list_.entries if list_.lists_property_managers else _of_trade(list_), readings, known, state)
-            following = list_.next_url
-    return readings
+def _property_managers(directory: DirectoryPage) -> tuple[DirectoryEntry, ...]:
+    """All entries of a directory of property managers; of another one (a chamber's members), those named like one."""
+    if directory.lists_property_managers:
+        return directory.entries
+    return tuple(entry for entry in directory.entries if entry.is_property_manager)
 
 
-async def _check(
-    gateway: ToolGateway, page: ToolResult, readings: ListReadings, known: _Known, state: str | None
-) -> str | None:
-    """Hold one page against what is known; the address where its list goes on, if it is one."""
-    list_ = read_directory_page(await gateway.page_body(page), page.final_url)
-    if len(list_.entries) < DIRECTORY_ENTRIES_MIN:
-        return None
-    # Of a list of another trade (a chamber's members) only those count whose own name says that they manage homes.
-    entries = list_.entries if list_.lists_property_managers else _of_trade(list_)
-    readings.listed += len(entries)
-    missing = [entry for entry in entries if not known.holds(entry)]
-    if len(missing) > (1 - POOR_READ_SHARE) * len(entries):
-        readings.incomplete_reads += 1
-        log.warning("list_read_poorly", result_id=page.result_id, listed=len(entries), missing=len(missing))
-        _take(page, missing, readings, known, state)
-    return list_.next_url
-
-
-def _of_trade(list_: DirectoryPage) -> tuple[DirectoryEntry, ...]:
-    return tuple(entry for entry in list_.entries if entry.is_property_manager)
-
-
-def _take(
-    page: ToolResult, entries: Iterable[DirectoryEntry], readings: ListReadings, known: _Known, state: str | None
-) -> None:
+def _new_companies(
+    page: ToolResult, entries: Iterable[DirectoryEntry], known: _KnownCompanies, state: str | None
+) -> list[FoundCompany]:
     lines = [(line, SearchableText(line)) for line in page.text.split("\n")]
+    found: list[FoundCompany] = []
     for entry in entries:
-        if known.holds(entry):
+        if entry in known:
             continue
         known.add(entry.name, entry.url)
-        readings.companies.append(
+        name = normalized(entry.name)
+        quotes = (line for line, words in lines if words.holds(name) and len(line) <= _QUOTE_MAX)
+        found.append(
             FoundCompany(
                 name=entry.name,
                 url=entry.url,
                 city=city_in(entry.text.replace(entry.name, " ").strip(), state) if state else None,
-                state=None,  # that of the task is what was asked for, not what the page says
+                state=None,  # the task's state was asked for; the page does not say it
                 phone=entry.phone,
-                citation=Citation(result_id=page.result_id, quote=_quote(lines, entry)),
+                citation=Citation(result_id=page.result_id, quote=next(quotes, entry.name)),
             )
         )
-
-
-def _quote(lines: list[tuple[str, SearchableText]], entry: DirectoryEntry) -> str:
-    wanted = normalized(entry.name)
-    for line, words in lines:
-        if words.holds(wanted) and len(line) <= _QUOTE_MAX:
-            return line
-    return entry.name
+    return found

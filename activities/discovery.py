@@ -1,20 +1,19 @@
-"""Run one search task: what is at hand is taken by code, the rest is read by an agent; every company is checked and stored."""
+"""Run one search task: use stored candidates, reuse a recent search, or ask an agent; prove and store what was found."""
 
 from collections import Counter
 from collections.abc import Sequence
-from uuid import UUID
 
 import structlog
 from temporalio import activity
 
-from activities.candidates import checked_candidate
-from activities.directory_pages import ListReadings, read_lists_whole
+from activities.candidates import proven_candidate
+from activities.directory_pages import DirectoryReading, complete_directory_pages
 from activities.heartbeats import heartbeating
 from activities.stored_candidates import find_stored_candidates
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import discovery
 from agents.roles.discovery import DiscoveryOutput
-from domain.activity_io import POSITIONS_PER_TASK, SearchTaskInput, SearchTaskOutcome
+from domain.activity_io import POSITIONS_PER_TASK, SearchTaskInput, SearchTaskOutcome, Spend
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.places import state_names
 from domain.request.search_plan import WITHOUT_MODEL
@@ -31,9 +30,7 @@ from web.gateway import ToolGateway, may_succeed_later
 log = structlog.get_logger()
 
 _KNOWN_NAMES_MAX = 300
-_STORED_AT_ONCE = (
-    100  # companies a transaction: the run's lock is held, and others wait for it, a few tenths of a second
-)
+_BATCH_SIZE = 100  # candidates a transaction; it holds the run's lock for a few tenths of a second
 
 
 class DiscoveryActivities:
@@ -43,7 +40,7 @@ class DiscoveryActivities:
         self._database = database
         self._gateway = gateway
         self._runner = runner
-        self._found_again_hours = settings.search_ttl_hours
+        self._settings = settings
 
     @activity.defn
     async def discover(self, params: SearchTaskInput) -> SearchTaskOutcome:
@@ -58,151 +55,149 @@ class DiscoveryActivities:
             task = await search_tasks.get_task(conn, params.task.task_id)
             await search_tasks.start_task(conn, task.task_id)
         if task.kind in WITHOUT_MODEL:
-            return await self._take_at_hand(params, task)
+            return await self._use_stored_candidates(params, task)
         async with self._database.transaction() as conn:
-            shown = await companies.list_names(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
-        asked = task_input(params, task, shown)
-        question_hash = self._runner.question_hash(discovery.ROLE, asked)
-        if params.retry_round == 0:  # later rounds look anew because a person has told them to
-            async with self._database.transaction() as conn:
-                before = await search_tasks.find_reusable_search(conn, task, question_hash, self._found_again_hours)
-                # What an attempt that has died had begun to buy is used, not dropped.
-                begun = await runs.spend_on(conn, task.run_id, _subject(params), discovery.ROLE.name)
-            if before is not None and not begun.model_calls:
-                return await self._take_over(task, before)
-        return await self._search(params, task, asked, question_hash)
+            known = await companies.list_names(conn, task.run_id, task.state, _KNOWN_NAMES_MAX)
+            question = _question(params, task, known)
+            question_hash = self._runner.question_hash(discovery.ROLE, question)
+            reusable = None
+            if params.retry_round == 0:  # in later rounds a person has asked to search again
+                reusable = await search_tasks.find_reusable_search(
+                    conn, task, question_hash, self._settings.search_ttl_hours
+                )
+                # An earlier attempt may have begun to ask: then its answers are used, because they are paid for.
+                spent = await runs.spend_on(conn, task.run_id, _agent_call_subject(params), discovery.ROLE.name)
+                reusable = reusable if not spent.model_calls else None
+        if reusable is not None:
+            return await self._reuse(task, reusable)
+        return await self._search(params, task, question, question_hash)
 
     @activity.defn
     async def fail_search_task(self, params: SearchTaskInput) -> None:
-        """Mark a task whose step failed for good, so that the run goes on without it and ``retry`` finds it."""
+        """Mark a task whose activity failed for good. The run goes on without it, and ``retry`` opens it again."""
         async with self._database.transaction() as conn:
             await search_tasks.fail_task(conn, params.task.task_id)
 
-    async def _take_at_hand(self, params: SearchTaskInput, task: SearchTaskRow) -> SearchTaskOutcome:
-        run_id = params.request.run_id
+    async def _use_stored_candidates(self, params: SearchTaskInput, task: SearchTaskRow) -> SearchTaskOutcome:
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await find_stored_candidates(conn, run_id, task.kind, params.request.criteria)
-            await self._store(run_id, task, found)
-        return await self._finish(task, TaskYield(named=len(found)), SearchTaskOutcome(named=len(found)))
+                found = await find_stored_candidates(conn, task.run_id, task.kind, params.request.criteria)
+            await self._store(task, found)
+        return await self._finish(task, TaskYield(named=len(found)))
 
-    async def _take_over(self, task: SearchTaskRow, before: ReusableSearch) -> SearchTaskOutcome:
-        """What a run for the same has found by this search is not bought again while search results are kept."""
+    async def _reuse(self, task: SearchTaskRow, search: ReusableSearch) -> SearchTaskOutcome:
+        """Take over what a recent run with the same criteria found by the same search."""
         with heartbeating():
             async with self._database.transaction() as conn:
-                found = await companies.list_candidates(conn, before.task_id)
-                await search_tasks.copy_page_claims(conn, task.run_id, task.task_id, before.task_id)
-            await self._store(task.run_id, task, found)
-        found_by_task = TaskYield(named=len(found), listed=before.listed, incomplete_reads=before.incomplete_reads)
-        log.info("search_task_taken_over", searched_at=before.searched_at.isoformat(), named=len(found))
-        return await self._finish(task, found_by_task, SearchTaskOutcome(named=len(found)))
+                found = await companies.list_candidates(conn, search.task_id)
+                await search_tasks.copy_page_claims(conn, task.run_id, task.task_id, search.task_id)
+            await self._store(task, found)
+        log.info("search_reused", searched_at=search.searched_at.isoformat(), named=len(found))
+        found_by_task = TaskYield(named=len(found), listed=search.listed, incomplete_reads=search.incomplete_reads)
+        return await self._finish(task, found_by_task)
 
     async def _search(
-        self, params: SearchTaskInput, task: SearchTaskRow, asked: dict[str, object], question_hash: str
+        self, params: SearchTaskInput, task: SearchTaskRow, question: dict[str, object], question_hash: str
     ) -> SearchTaskOutcome:
-        run_id = params.request.run_id
-
         async def claim_page(url: str) -> bool:
             async with self._database.transaction() as conn:
-                return await search_tasks.claim_page(conn, run_id, task.task_id, url)
+                return await search_tasks.claim_page(conn, task.run_id, task.task_id, url)
 
         async def known_sites(sites: set[str]) -> set[str]:
             async with self._database.transaction() as conn:
-                return await search_tasks.sites_found_by_other_tasks(conn, run_id, task.task_id, sites)
+                return await search_tasks.sites_found_by_other_tasks(conn, task.run_id, task.task_id, sites)
 
         with heartbeating() as on_turn:
             answer = await self._runner.run(
                 discovery.ROLE,
-                run_id,
-                _subject(params),
-                asked,
+                task.run_id,
+                _agent_call_subject(params),
+                question,
                 on_turn=on_turn,
                 claim_page=claim_page,
                 known_sites=known_sites,
             )
             if answer.interruption is not None:
                 return SearchTaskOutcome(spend=answer.spend, interruption=answer.interruption)
-            found = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
             async with self._database.transaction() as conn:
-                known = await companies.mentions(conn, run_id, but_of=task.task_id)
-            lists = await read_lists_whole(
-                self._gateway,
-                answer.results.values(),
-                [*known, *((company.name, company.url) for company in found)],
-                task.state,
-                claim_page,
+                mentions = await companies.mentions(conn, task.run_id, but_of=task.task_id)
+            mentions += [(company.name, company.url) for company in _named(answer)]
+            reading = await complete_directory_pages(
+                self._gateway, answer.results.values(), mentions, task.state, claim_page
             )
-            candidates, dropped = _checked(answer, lists)
-            await self._store(run_id, task, candidates)
+            found, dropped = _prove(answer, reading)
+            await self._store(task, found)
         found_by_task = TaskYield(
-            named=len(candidates),
-            listed=lists.listed,
-            incomplete_reads=lists.incomplete_reads,
+            named=len(found),
+            listed=reading.listed,
+            incomplete_reads=reading.incomplete_reads,
             cost_usd=answer.spend.cost_usd,
         )
-        outcome = SearchTaskOutcome(named=len(candidates), spend=answer.spend)
-        outcome = await self._finish(task, found_by_task, outcome, question_hash if is_settled(answer, lists) else None)
+        reusable_as = question_hash if is_conclusive(answer, reading) else None
+        outcome = await self._finish(task, found_by_task, answer.spend, reusable_as)
         log.info(
             "search_task_done",
             stop=answer.stop,
             new=outcome.new,
             dropped=dict(dropped),
-            pages_more=lists.pages_more,
+            extra_pages=reading.extra_pages,
             **found_by_task.model_dump(),
         )
         return outcome
 
-    async def _store(self, run_id: UUID, task: SearchTaskRow, found: Sequence[Candidate]) -> None:
-        for start in range(0, len(found), _STORED_AT_ONCE):
+    async def _store(self, task: SearchTaskRow, found: Sequence[Candidate]) -> None:
+        """Store candidates, except forgotten companies."""
+        for start in range(0, len(found), _BATCH_SIZE):
+            batch = found[start : start + _BATCH_SIZE]
             async with self._database.transaction() as conn:
-                # Sequence numbers must become visible in their order, or the run could read past a company.
-                await companies.lock_run(conn, run_id)
+                # Sequence numbers must become visible in order, or the run could read past a company.
+                await companies.lock_run(conn, task.run_id)
                 position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
-                batch = found[start : start + _STORED_AT_ONCE]
                 gone = await forgotten.domains_among(conn, {host for each in batch for host in _hosts(each)})
                 for candidate in batch:
-                    if _hosts(candidate) & gone:
-                        continue
-                    is_new = await companies.insert_candidate(conn, run_id, task.task_id, position, candidate)
-                    position += is_new
+                    if not _hosts(candidate) & gone:
+                        position += await companies.insert_candidate(
+                            conn, task.run_id, task.task_id, position, candidate
+                        )
 
     async def _finish(
-        self, task: SearchTaskRow, found: TaskYield, outcome: SearchTaskOutcome, question_hash: str | None = None
+        self, task: SearchTaskRow, found: TaskYield, spend: Spend | None = None, question_hash: str | None = None
     ) -> SearchTaskOutcome:
         async with self._database.transaction() as conn:
             new = await search_tasks.finish_task(conn, task.task_id, found, question_hash)
-        return outcome.model_copy(update={"new": new})
+        return SearchTaskOutcome(named=found.named, new=new, spend=spend or Spend())
 
 
-def _subject(params: SearchTaskInput) -> str:
-    return f"task {params.task.task_id} round {params.retry_round}"
+def is_conclusive(answer: AgentAnswer, reading: DirectoryReading) -> bool:
+    """Whether another run may reuse the answer: the agent finished, and no page is worth another try."""
+    has_missed = reading.cut_short or any(may_succeed_later(result) for result in answer.results.values())
+    return answer.stop == "answered" and not has_missed
+
+
+def _named(answer: AgentAnswer) -> list[discovery.FoundCompany]:
+    return answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
+
+
+def _prove(answer: AgentAnswer, reading: DirectoryReading) -> tuple[list[Candidate], Counter[str]]:
+    """Each company with proof once, as first named, and how many claims were dropped by reason."""
+    results = {**answer.results, **reading.results}
+    grounder = Grounder(results)
+    proven = [proven_candidate(company, grounder, results) for company in (*_named(answer), *reading.companies)]
+    by_key = {candidate.candidate_key: candidate for candidate in reversed(proven) if candidate is not None}
+    return list(reversed(by_key.values())), grounder.dropped
 
 
 def _hosts(candidate: Candidate) -> set[str]:
-    """By what a candidate's link tells whose it is: the registrable domain, and the host, which may be a portal's."""
+    """The registrable domain of a candidate's link, and its host, which may be a portal's."""
     names = (registrable_domain(candidate.url), normalized_host(candidate.url)) if candidate.url else ()
     return {name for name in names if name}
 
 
-def is_settled(answer: AgentAnswer, lists: ListReadings) -> bool:
-    """Whether asking again would come to the same: the agent ended by itself, and nothing it asked for may be there later."""
-    has_missed = lists.cut_short or any(may_succeed_later(result) for result in answer.results.values())
-    return answer.stop == "answered" and not has_missed
+def _agent_call_subject(params: SearchTaskInput) -> str:
+    return f"task {params.task.task_id} round {params.retry_round}"
 
 
-def _checked(answer: AgentAnswer, lists: ListReadings) -> tuple[list[Candidate], Counter[str]]:
-    """What the agent named, then what stood on its lists besides, as far as the sources bear it out."""
-    results = {**answer.results, **lists.results}
-    grounder = Grounder(results)
-    named = answer.output.companies if isinstance(answer.output, DiscoveryOutput) else []
-    checked = [checked_candidate(company, grounder, results) for company in (*named, *lists.companies)]
-    # A company that stands on two lists of one search is named once.
-    once = {candidate.candidate_key: candidate for candidate in reversed(checked) if candidate is not None}
-    return list(reversed(once.values())), grounder.dropped
-
-
-def task_input(params: SearchTaskInput, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
-    """What the agent is told: its own task, and the names that need not be found again."""
+def _question(params: SearchTaskInput, task: SearchTaskRow, known: list[str]) -> dict[str, object]:
     criteria = params.request.criteria
     return {
         "task": "discovery",

@@ -1,4 +1,4 @@
-"""The step that settles how well the addresses of a company's people are proven, and infers those that can be."""
+"""Verify the email addresses of a company's people, and infer addresses that can be inferred."""
 
 import structlog
 from temporalio import activity
@@ -18,19 +18,18 @@ log = structlog.get_logger()
 
 
 class EmailActivities:
-    """Addresses of one company's people. Reads them from the database and leaves the result there."""
+    """Addresses of one company's people."""
 
     def __init__(self, database: Database, mail_domains: MailDomains | None) -> None:
-        """``mail_domains`` None: DNS is not asked (``MAIL_DNS=false``); published addresses stay so, none is inferred."""
+        """``mail_domains`` None (``MAIL_DNS=false``): DNS is not asked, and no address is inferred."""
         self._database = database
         self._mail_domains = mail_domains
 
     @activity.defn
     async def verify_emails(self, params: CompanyInput) -> int:
-        """Store the status of every address of the company's people so far: refused ones and inferred ones, with the scores.
+        """Store the status of every address, and inferred addresses with their scores.
 
-        Safe to run twice: it is worked out from what the pages print and what DNS says now, whatever an earlier attempt
-        stored. DNS that does not answer changes nothing and is no error.
+        Safe to run twice: it depends only on published addresses and on DNS. If DNS does not answer, nothing changes.
 
         Returns:
             How many people have an address that mail can be sent to.
@@ -46,8 +45,7 @@ class EmailActivities:
         verified = verify_addresses(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
-            # An inferred address may be that of somebody who asked to be forgotten, and the company, or one of its people, may
-            # have been forgotten while DNS was asked.
+            # An inferred address may be a forgotten person's, and people may be forgotten while DNS is asked.
             changed = await forgotten.not_forgotten(conn, own_domains(company), changed)
             await contacts.save_people(conn, params.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)

@@ -1,4 +1,4 @@
-"""Render a run's two files. Pure towards the data: nothing but the stored files changes (LESSONS F89)."""
+"""Render a run's two files. Nothing but the stored files changes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,42 +19,37 @@ log = structlog.get_logger()
 
 
 async def selected_companies(conn: Connection, run: RunRow) -> list[UUID]:
-    """The companies that count and are exported: as ended with, or, while a run goes on, the complete ones in order."""
+    """The companies that a run delivers: those it ended with, or the first complete ones while it goes on."""
     if run.selected is not None:
         return list(run.selected)
     return await companies.complete_in_order(conn, run.run_id, run.target_quantity)
 
 
-def is_partial(run: RunRow, companies_count: int) -> bool:
-    """Whether a run's files hold less than was asked for, or may still change."""
-    return run.status is not RunStatus.COMPLETED or companies_count < run.target_quantity
-
-
 async def render_run(conn: Connection, run: RunRow, at: datetime) -> tuple[CsvFile, CsvFile, bool]:
-    """Both files of a run as it stands, and whether they are partial.
+    """Both files of a run as it stands, and whether they are partial: fewer than asked for, or still changing.
 
-    The caller's transaction is a snapshot (``REPEATABLE READ``), so that a run that goes on cannot put a contact in
-    without its company.
+    The caller's transaction is ``REPEATABLE READ``, so that no contact appears without its company.
 
     Raises:
-        LookupError: a selected company has no research; nothing is rendered then.
+        LookupError: a selected company has no research.
     """
     ids = await selected_companies(conn, run)
     company_rows = await export_rows.company_rows(conn, ids)
     contact_rows = await export_rows.contact_rows(conn, ids)
     companies_file, contacts_file = render_files(run.run_id, at, company_rows, contact_rows)
-    return companies_file, contacts_file, is_partial(run, len(ids))
+    is_partial = run.status is not RunStatus.COMPLETED or len(ids) < run.target_quantity
+    return companies_file, contacts_file, is_partial
 
 
 class ExportActivities:
-    """The final files, kept with their run so that they can be written anywhere, any time."""
+    """The files are stored with their run, so that they can be written anywhere at any time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn
     async def export_run(self, params: RunInput) -> ExportResult:
-        """Render both files and store them with the run; both or neither, and again gives the same rows."""
+        """Render and store both files, or neither. Safe to run twice: it gives the same rows."""
         async with self._database.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             run = await runs.get_run(conn, params.request.run_id)

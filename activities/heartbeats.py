@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import structlog
 from temporalio import activity
 
-from activities.worker_shutdown import RescheduleError, reschedule_if_shutting_down
-
-log = structlog.get_logger()
+from activities.worker_shutdown import RescheduleError
 
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
 """A third of the heartbeat time-out in ``workflows/policies.py``."""
@@ -19,25 +16,25 @@ HEARTBEAT_INTERVAL = timedelta(seconds=5)
 
 @contextmanager
 def heartbeating() -> Iterator[Callable[[int], None]]:
-    """Heartbeat every five seconds while the block runs, so that a dead worker is noticed long before its time-out.
+    """Heartbeat every five seconds while the block runs, so that a dead worker is noticed soon.
 
     Yields:
-        A function to tell the number of the turn that begins; it is the heartbeat's detail. On a worker that is stopping it
-        raises ``RescheduleError`` instead: between two turns nothing that is paid for is lost. So it does when half of the attempt's
-        time is gone: a turn may queue for long, and one that runs out of time would count as a failure.
+        A function to call with each turn's number before the turn begins. It raises ``RescheduleError`` if the worker is
+        stopping, because between turns nothing paid for is lost. It also does so after half of the attempt's time, except
+        before the first turn: a turn may queue for long, and one that times out would count as a failure.
     """
     turn, first = 0, None
-    half_s, began_s = _time_of_attempt_s() / 2, time.monotonic()
+    deadline_s = time.monotonic() + _attempt_limit_s() / 2
 
     def on_turn(number: int) -> None:
         nonlocal turn, first
-        reschedule_if_shutting_down()
+        if activity.is_worker_shutdown():
+            raise RescheduleError("the worker stops")
         first = number if first is None else first
-        if number > first and time.monotonic() - began_s > half_s:
-            log.info("activity_rescheduled", activity=activity.info().activity_type, why="half of its time is gone")
+        if number > first and time.monotonic() > deadline_s:
             raise RescheduleError("half of the attempt's time is gone")
         turn = number
-        activity.heartbeat(turn)
+        activity.heartbeat(turn)  # shown in the Web UI
 
     async def beat() -> None:
         while True:
@@ -51,7 +48,6 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
         task.cancel()
 
 
-def _time_of_attempt_s() -> float:
-    # Called directly, nobody ends it.
+def _attempt_limit_s() -> float:
     limit = activity.info().start_to_close_timeout if activity.in_activity() else None
     return limit.total_seconds() if limit is not None else float("inf")

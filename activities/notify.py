@@ -1,4 +1,4 @@
-"""Tell the requester by mail that a run has ended or needs a decision, once per change of state."""
+"""Email the requester when a run has ended or needs a decision, once per change of state."""
 
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class NotifyActivities:
-    """Mail by SMTP (``SMTP_URL``). Without it, or without an address, nothing is sent and the log says so."""
+    """Email by SMTP. Without ``SMTP_URL`` or the requester's address, nothing is sent."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -30,30 +30,27 @@ class NotifyActivities:
     async def notify_requester(self, params: NotifyInput) -> bool:
         """Send the message for a change of state; returns whether one was sent now.
 
-        Two attempts at once wait for each other. The change is marked as told only after the server has taken the message: a
-        crash between the two can repeat a message, under the same Message-ID, never lose one.
+        Concurrent attempts wait for each other. The change is marked as sent after the server has taken the message: a
+        crash in between can repeat a message under the same Message-ID, but never lose one.
 
         Raises:
-            ApplicationError: ``MailDown``, retryable; ``MailRefused``, not.
+            ApplicationError: ``MailDown``, retryable; ``MailRefused``, not retryable.
         """
         async with self._database.transaction() as conn:
             await notifications.lock(conn, params.run_id, params.state_key)
             run = await runs.get_run(conn, params.run_id)
-            told = await notifications.was_sent(conn, params.run_id, params.state_key)
-            files = [
-                artifact[0]
-                for kind in ("companies", "contacts")
-                if (artifact := await export_rows.load_artifact(conn, params.run_id, kind)) is not None
-            ]
-            if told or run.notify_email is None:
+            if run.notify_email is None or await notifications.was_sent(conn, params.run_id, params.state_key):
                 return False
             if self._settings.smtp_url is None:
                 log.warning("notification_not_sent", reason="SMTP_URL is not set", state=params.state_key)
                 return False
             message = self._message(run, params.state_key)
-            for file in files if run.status is RunStatus.COMPLETED else []:
-                message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
-            await self._send(message)
+            for kind in ("companies", "contacts") if run.status is RunStatus.COMPLETED else ():
+                artifact = await export_rows.load_artifact(conn, params.run_id, kind)
+                if artifact is not None:
+                    file, _ = artifact
+                    message.add_attachment(file.content, maintype="text", subtype="csv", filename=file.name)
+            await _send(message, self._settings.smtp_url.get_secret_value())
             await notifications.mark_sent(conn, params.run_id, params.state_key)
         log.info("notification_sent", state=params.state_key)
         return True
@@ -78,29 +75,26 @@ class NotifyActivities:
         message.set_content(body)
         return message
 
-    async def _send(self, message: EmailMessage) -> None:
-        secret = self._settings.smtp_url
-        url = urlsplit(secret.get_secret_value() if secret else "")
-        tls = url.scheme == "smtps"
-        try:
-            await aiosmtplib.send(
-                message,
-                hostname=url.hostname or "localhost",
-                port=url.port or (465 if tls else 25),
-                username=unquote(url.username) if url.username else None,
-                password=unquote(url.password) if url.password else None,
-                use_tls=tls,
-                # A password never travels in the clear: without TLS from the start, STARTTLS must work (LESSONS F95).
-                start_tls=True if url.username and not tls else None,
-                timeout=30,
-            )
-        except (
-            aiosmtplib.SMTPRecipientsRefused,
-            aiosmtplib.SMTPSenderRefused,
-            aiosmtplib.SMTPAuthenticationError,
-        ) as error:
-            raise ApplicationError(
-                "the mail server refused the message", type="MailRefused", non_retryable=True
-            ) from error
-        except aiosmtplib.SMTPException as error:
-            raise ApplicationError("the mail server did not take the message", type="MailDown") from error
+
+async def _send(message: EmailMessage, smtp_url: str) -> None:
+    url = urlsplit(smtp_url)
+    tls = url.scheme == "smtps"
+    try:
+        await aiosmtplib.send(
+            message,
+            hostname=url.hostname or "localhost",
+            port=url.port or (465 if tls else 25),
+            username=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+            use_tls=tls,
+            start_tls=True if url.username and not tls else None,  # no password without encryption
+            timeout=30,
+        )
+    except (
+        aiosmtplib.SMTPRecipientsRefused,
+        aiosmtplib.SMTPSenderRefused,
+        aiosmtplib.SMTPAuthenticationError,
+    ) as error:
+        raise ApplicationError("the mail server refused the message", type="MailRefused", non_retryable=True) from error
+    except aiosmtplib.SMTPException as error:
+        raise ApplicationError("the mail server did not take the message", type="MailDown") from error

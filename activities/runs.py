@@ -1,4 +1,4 @@
-"""The steps on a whole run: plan its search, hand out tasks and companies, put questions, apply answers, end it."""
+"""Activities on a whole run: plan its search, hand out tasks and companies, ask and apply decisions, end it."""
 
 from datetime import datetime
 
@@ -6,8 +6,8 @@ import structlog
 from temporalio import activity
 
 from activities.company import end_company
-from activities.questions import options_for
-from activities.stored_candidates import wanted_of
+from activities.decision_options import options_for
+from activities.stored_candidates import wanted_candidates
 from domain.activity_io import (
     CompanyBatch,
     CompanyBatchInput,
@@ -39,25 +39,8 @@ from store.runs import agent_turns, audit, runs, search_tasks
 log = structlog.get_logger()
 
 
-def _default(params: QuestionInput) -> DecisionAction:
-    """What is done without an answer: an outage is waited out, a shortfall delivered as it is."""
-    if params.reason is DecisionReason.DEPENDENCY_DOWN:
-        return DecisionAction.RETRY
-    return DecisionAction.ACCEPT_PARTIAL if params.complete else DecisionAction.CANCEL
-
-
-async def _spent(conn: Connection, params: QuestionInput) -> str:
-    """At the limit, what is spent of it: from the store, for a workflow learns what a step has cost only at its end."""
-    if params.reason is not DecisionReason.BUDGET_REACHED:
-        return ""
-    spend = await runs.spend(conn, params.request.run_id)
-    price = f" for ${spend['cost_usd']:.4g}" if params.request.limits.max_cost_usd is not None else ""
-    calls = f"{spend['model_calls']:,} call{'' if spend['model_calls'] == 1 else 's'}"
-    return f" So far {calls}{price}; the next one may come to more than what is left."
-
-
 class RunActivities:
-    """Runs as a whole. All writes are keyed, so each step is safe to run twice."""
+    """Runs as a whole. All writes are keyed, so every activity is safe to run twice."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -65,7 +48,7 @@ class RunActivities:
 
     @activity.defn
     async def plan_run_search(self, params: RunInput) -> int:
-        """Store the search tasks that the criteria call for and the run does not have yet; returns how many."""
+        """Store the search tasks that the criteria call for and the run lacks; returns how many."""
         async with self._database.transaction() as conn:
             added = await self._plan(conn, params.request)
             await audit.record(conn, params.request.run_id, "run_started", "1")
@@ -73,7 +56,7 @@ class RunActivities:
 
     @activity.defn
     async def next_search_tasks(self, params: SearchTaskBatchInput) -> SearchTaskBatch:
-        """The next open search tasks in plan order; those of kinds that have dried up are given up."""
+        """The next open search tasks in plan order. Tasks of exhausted kinds are skipped."""
         async with self._database.transaction() as conn:
             await search_tasks.skip_open_tasks(conn, params.run_id, params.exhausted_kinds)
             tasks = await search_tasks.next_open(conn, params.run_id, params.after_ordinal, params.limit)
@@ -82,7 +65,7 @@ class RunActivities:
 
     @activity.defn
     async def new_companies(self, params: CompanyBatchInput) -> CompanyBatch:
-        """Companies stored since the last look."""
+        """Companies stored after the cursor."""
         async with self._database.transaction() as conn:
             refs, cursor = await companies.list_open_after(conn, params.run_id, params.cursor, params.limit)
             remaining = await companies.count_open_after(conn, params.run_id, cursor)
@@ -103,34 +86,28 @@ class RunActivities:
 
     @activity.defn
     async def store_question(self, params: QuestionInput) -> DecisionRequest:
-        """Store a question with its options. From here on the run buys nothing until it is answered."""
+        """Store a question with its options. The run buys nothing until it is answered."""
+        request, decision_id = params.request, params.decision_id
         async with self._database.transaction() as conn:
-            await runs.set_state(conn, params.request.run_id, params.stage, RunStatus.NEEDS_USER_DECISION, "")
-            funnel = await companies.funnel(conn, params.request.run_id)
-            options = await options_for(conn, params.request, params.reason, params.decision_id, params.complete)
+            await runs.set_state(conn, request.run_id, params.stage, RunStatus.NEEDS_USER_DECISION, "")
             question = DecisionRequest(
-                decision_id=params.decision_id,
+                decision_id=decision_id,
                 reason=params.reason,
                 message=params.message + await _spent(conn, params),
-                funnel=funnel,
-                options=options,
+                funnel=await companies.funnel(conn, request.run_id),
+                options=await options_for(conn, request, params.reason, decision_id, params.complete),
                 default=_default(params),
                 deadline=datetime.fromisoformat(params.deadline_at),
             )
-            await runs.set_question(conn, params.request.run_id, question)
-            await audit.record(
-                conn,
-                params.request.run_id,
-                "decision_requested",
-                params.decision_id,
-                detail={"decision_id": params.decision_id, "reason": params.reason.value, "message": params.message},
-            )
-        log.info("decision_requested", decision_id=params.decision_id, reason=params.reason.value)
+            await runs.set_question(conn, request.run_id, question)
+            detail = {"decision_id": decision_id, "reason": params.reason.value, "message": params.message}
+            await audit.record(conn, request.run_id, "decision_requested", decision_id, detail=detail)
+        log.info("decision_requested", decision_id=decision_id, reason=params.reason.value)
         return question
 
     @activity.defn
     async def apply_decision(self, params: DecisionInput) -> int:
-        """Store an answer, amend the run and put back the companies it may let in; returns how many."""
+        """Store an answer, amend the run and reopen the companies that it may let in; returns how many."""
         request, decision = params.request, params.decision
         reasons = reopened_reasons(decision)
         async with self._database.transaction() as conn:
@@ -156,51 +133,61 @@ class RunActivities:
 
     @activity.defn
     async def record_refused_decision(self, params: RefusedAnswerInput) -> None:
-        """Keep an answer that was refused, and why; an open question shows it."""
+        """Store a refused answer and why; an open question shows it."""
+        info = activity.info()
+        key = f"{params.decision_id}/{info.workflow_run_id}/{info.activity_id}"
+        detail = {"decision_id": params.decision_id, "problem": params.problem}
         async with self._database.transaction() as conn:
             await runs.set_problem(conn, params.run_id, params.problem)
-            await audit.record(
-                conn,
-                params.run_id,
-                "decision_refused",
-                f"{params.decision_id}/{activity.info().workflow_run_id}/{activity.info().activity_id}",
-                detail={"decision_id": params.decision_id, "problem": params.problem},
-            )
+            await audit.record(conn, params.run_id, "decision_refused", key, detail=detail)
 
     @activity.defn
     async def finish_run(self, params: FinishInput) -> FinishResult:
-        """End a run: the first complete companies in order are what it delivers, counts and exports.
+        """End a run with its first complete companies, which it delivers, counts and exports.
 
-        Are these not the ones any more that passed the last gate (somebody was forgotten since), nothing is written and the run goes on.
-        An end that is stored stays as it is: it is an earlier attempt's, whose answer was lost. But a run that was cancelled while
-        its end was being stored is cancelled, in whichever order the two arrive.
+        If the selection changed since the final suppression check, write nothing and continue. A stored end stays, because
+        an earlier attempt stored it. But a run that is cancelled while its end is being stored ends cancelled.
         """
+        request, status = params.request, params.status
         async with self._database.transaction() as conn:
-            stored = await runs.lock_result(conn, params.request.run_id)
-            if stored is not None and (stored.status is params.status or params.status is RunStatus.COMPLETED):
+            stored = await runs.lock_result(conn, request.run_id)
+            if stored is not None and (stored.status is status or status is RunStatus.COMPLETED):
                 people = await export_rows.contacts_selected(conn, stored.selected)
                 return FinishResult(companies=len(stored.selected), contacts=people)
-            selected = await companies.complete_in_order(conn, params.request.run_id, params.request.target_quantity)
+            selected = await companies.complete_in_order(conn, request.run_id, request.target_quantity)
             people = await export_rows.contacts_selected(conn, selected)
             if params.passed_digest:
-                whole = await export_rows.count_with_contacts(conn, selected, params.request.contacts_min)
+                whole = await export_rows.count_with_contacts(conn, selected, request.contacts_min)
                 if whole < len(selected) or selection_digest(selected) != params.passed_digest:
-                    log.info("selection_changed_after_gate", companies=whole)
+                    log.info("selection_changed_after_suppression_check", companies=whole)
                     return FinishResult(companies=whole, contacts=people, selection_changed=True)
-            await runs.finish(conn, params.request.run_id, params.status, selected, params.note)
-            await agent_turns.mark_open_turns_lost(conn, params.request.run_id)
-            await audit.record(
-                conn,
-                params.request.run_id,
-                f"run_{params.status.value}",
-                "1",
-                detail={"companies": len(selected), "contacts": people, "note": params.note},
-            )
-        log.info("run_ended", status=params.status.value, companies=len(selected), contacts=people)
+            await runs.finish(conn, request.run_id, status, selected, params.note)
+            await agent_turns.mark_open_turns_lost(conn, request.run_id)
+            detail = {"companies": len(selected), "contacts": people, "note": params.note}
+            await audit.record(conn, request.run_id, f"run_{status.value}", "1", detail=detail)
+        log.info("run_ended", status=status.value, companies=len(selected), contacts=people)
         return FinishResult(companies=len(selected), contacts=people)
 
     async def _plan(self, conn: Connection, request: RunRequest) -> int:
-        at_hand = await stored_candidates.count_stored_candidates(conn, request.run_id, wanted_of(request.criteria))
+        wanted = wanted_candidates(request.criteria)
+        stored = await stored_candidates.count_stored_candidates(conn, request.run_id, wanted)
         skipped = await search_tasks.skipped_before(conn, request.run_id, self._settings.search_ttl_hours)
-        tasks = plan_search(request.criteria, at_hand)
+        tasks = plan_search(request.criteria, stored)
         return await search_tasks.insert_tasks(conn, request.run_id, tasks, skipped=skipped)
+
+
+def _default(params: QuestionInput) -> DecisionAction:
+    """What happens without an answer: wait for the dependency, or deliver what is complete."""
+    if params.reason is DecisionReason.DEPENDENCY_DOWN:
+        return DecisionAction.RETRY
+    return DecisionAction.ACCEPT_PARTIAL if params.complete else DecisionAction.CANCEL
+
+
+async def _spent(conn: Connection, params: QuestionInput) -> str:
+    """What has been spent, if the budget is reached. The workflow learns the costs of an activity only at its end."""
+    if params.reason is not DecisionReason.BUDGET_REACHED:
+        return ""
+    spend = await runs.spend(conn, params.request.run_id)
+    price = f" for ${spend['cost_usd']:.4g}" if params.request.limits.max_cost_usd is not None else ""
+    calls = f"{spend['model_calls']:,} call{'' if spend['model_calls'] == 1 else 's'}"
+    return f" So far {calls}{price}; the next one may cost more than what is left."

@@ -1,6 +1,6 @@
-"""Candidates without any search: imported accounts and companies of earlier runs, as any other candidate of a run.
+"""Candidates that need no search: imported accounts and companies of earlier runs.
 
-They prove nothing by being at hand: each is qualified on its own site like every other (LESSONS F71, F80).
+Each is qualified on its own site like any other candidate.
 """
 
 from datetime import UTC, datetime
@@ -22,55 +22,48 @@ from store.tools import tool_results
 from store.tools.tool_results import ToolResult
 
 STORED_CANDIDATES_MAX = 10_000
-"""As many as a run may want companies."""
+"""As many companies as a run may want."""
 _KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
 
 
-def wanted_of(criteria: Criteria) -> Wanted:
-    """What a company at hand has to fit to be tried for these criteria."""
-    vendors = criteria.pms if criteria.mode_of("pms") == "hard" else ()
-    wanted = Wanted(
-        vendors=tuple(vendor.value for vendor in vendors),
+def wanted_candidates(criteria: Criteria) -> Wanted:
+    """Which stored candidates are worth trying for these criteria."""
+    states: tuple[str, ...] = ()
+    if criteria.mode_of("place") == "hard":
+        states = criteria.states
+        if not states:
+            near = {city.state for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)}
+            place = zip_place(criteria.zip) if criteria.zip else None
+            states = tuple(sorted(near | ({place.state} if place and place.state else set())))
+    return Wanted(
+        vendors=tuple(vendor.value for vendor in criteria.pms) if criteria.mode_of("pms") == "hard" else (),
+        states=states,
+        cities=criteria.cities if criteria.mode_of("place") == "hard" else (),
         company_types=tuple(kind.value for kind in criteria.company_types),
     )
-    if criteria.mode_of("place") != "hard":
-        return wanted
-    near = {city.state for city in cities_within(criteria.zip or "", criteria.radius_miles or 0.0)}
-    place = zip_place(criteria.zip) if criteria.zip else None
-    states = criteria.states or tuple(sorted(near | ({place.state} if place and place.state else set())))
-    return wanted.model_copy(update={"states": states, "cities": criteria.cities})
 
 
 async def find_stored_candidates(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
     """The candidates of a task of kind ``seeds`` or ``known_companies``, in a fixed order."""
-    wanted = wanted_of(criteria)
+    wanted = wanted_candidates(criteria)
     if kind == "known_companies":
-        return [
-            _of_known(known)
-            for known in await stored_candidates.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
-        ]
-    return [
-        await _of_seed(conn, seed)
-        for seed in await stored_candidates.seeds(conn, run_id, wanted, STORED_CANDIDATES_MAX)
-    ]
+        cached = await stored_candidates.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+        return [_from_cache(company) for company in cached]
+    seeds = await stored_candidates.seeds(conn, run_id, wanted, STORED_CANDIDATES_MAX)
+    return [await _from_seed(conn, seed) for seed in seeds]
 
 
-def _of_known(known: CachedCompany) -> Candidate:
+def _from_cache(company: CachedCompany) -> Candidate:
     return Candidate(
-        name=known.name,
-        url=known.website,
-        city=known.city,
-        state=known.state,
+        **company.model_dump(exclude={"domain", "website"}),
+        url=company.website,
         phone=None,
-        discovery_source=known.discovery_source,
-        evidence=known.evidence,
-        candidate_key=f"domain:{known.domain}",
+        candidate_key=f"domain:{company.domain}",
     )
 
 
-async def _of_seed(conn: Connection, seed: Seed) -> Candidate:
+async def _from_seed(conn: Connection, seed: Seed) -> Candidate:
     account = PortalAccount(vendor=PmsVendor(seed.vendor), slug=seed.slug)
-    evidence = await _kept_as_evidence(conn, seed)
     domain = registrable_domain(seed.website) if seed.website else None
     return Candidate(
         name=seed.company_name,
@@ -79,13 +72,13 @@ async def _of_seed(conn: Connection, seed: Seed) -> Candidate:
         state=seed.state,
         phone=normalized_phone(seed.phone),
         discovery_source=f"import:{seed.source}",
-        evidence=evidence,
+        evidence=await _evidence(conn, seed),
         candidate_key=f"domain:{domain}" if domain else f"portal:{account.vendor}:{account.slug}",
     )
 
 
-async def _kept_as_evidence(conn: Connection, seed: Seed) -> Evidence:
-    """The import's row as a stored result, so that where a name comes from can be shown like any other."""
+async def _evidence(conn: Connection, seed: Seed) -> Evidence:
+    """Store the imported row as a tool result, so that evidence can be shown as for any other company."""
     parts = (seed.company_name, seed.city, seed.state, seed.website, seed.portal_url, seed.phone)
     text = "\n".join(part for part in parts if part)
     args = {"vendor": seed.vendor, "slug": seed.slug}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.directory_pages import POOR_READ_SHARE, read_lists_whole
+from activities.directory_pages import COMPLETE_READ_SHARE, complete_directory_pages
 from grounding.quotes import Grounder
 from local.demo.listpages import GUIDE_HOSTS
 from local.demo.world import DEFAULT_SEED, generate_world
@@ -51,7 +51,7 @@ async def test_f53_a_list_of_which_an_agent_names_five_is_a_poor_read_and_comple
     gateway: ToolGateway, first_page: ToolResult
 ) -> None:
     names = await all_names(gateway)
-    readings = await read_lists_whole(gateway, [first_page], unlinked(names[:5]), "TX", anyones)
+    readings = await complete_directory_pages(gateway, [first_page], unlinked(names[:5]), "TX", anyones)
     assert readings.incomplete_reads == 1
     assert [company.name for company in readings.companies] == names[5:]
     assert readings.listed == len(names)
@@ -59,8 +59,8 @@ async def test_f53_a_list_of_which_an_agent_names_five_is_a_poor_read_and_comple
 
 async def test_pages_that_an_agent_left_out_are_read_to_the_end(gateway: ToolGateway, first_page: ToolResult) -> None:
     first, *others = await pages_of_list(gateway)
-    readings = await read_lists_whole(gateway, [first_page], unlinked(first), "TX", anyones)
-    assert (readings.incomplete_reads, readings.pages_more) == (0, len(others))
+    readings = await complete_directory_pages(gateway, [first_page], unlinked(first), "TX", anyones)
+    assert (readings.incomplete_reads, readings.extra_pages) == (0, len(others))
     assert {company.name for company in readings.companies} == {name for page in others for name in page} - set(first)
 
 
@@ -70,8 +70,8 @@ async def test_f51_pages_that_another_search_of_the_run_reads_are_left_to_it(
     async def first_alone(url: str) -> bool:
         return url == LIST
 
-    readings = await read_lists_whole(gateway, [first_page], [], "TX", first_alone)
-    assert (readings.pages_more, readings.results) == (0, {})
+    readings = await complete_directory_pages(gateway, [first_page], [], "TX", first_alone)
+    assert (readings.extra_pages, readings.results) == (0, {})
     assert len(readings.companies) == len((await pages_of_list(gateway))[0])
 
 
@@ -81,17 +81,17 @@ async def test_a_list_that_was_read_to_its_end_is_left_as_it_was_read(gateway: T
         following := read_directory_page(await gateway.page_body(pages[-1]), pages[-1].payload["final_url"]).next_url
     ) is not None:
         pages.append(await gateway.fetch_page(following))
-    readings = await read_lists_whole(gateway, pages, unlinked(await all_names(gateway)), "TX", anyones)
-    assert (readings.companies, readings.incomplete_reads, readings.pages_more) == ([], 0, 0)
+    readings = await complete_directory_pages(gateway, pages, unlinked(await all_names(gateway)), "TX", anyones)
+    assert (readings.companies, readings.incomplete_reads, readings.extra_pages) == ([], 0, 0)
 
 
 async def test_what_an_agent_passed_over_of_a_list_it_mostly_named_is_left_to_it(
     gateway: ToolGateway, first_page: ToolResult
 ) -> None:
     names = await all_names(gateway)
-    few = [name for index, name in enumerate(names) if index % 4]  # three of four: more than POOR_READ_SHARE
-    assert POOR_READ_SHARE < 0.75
-    readings = await read_lists_whole(gateway, [first_page], unlinked(few), "TX", anyones)
+    few = [name for index, name in enumerate(names) if index % 4]  # three of four: more than COMPLETE_READ_SHARE
+    assert COMPLETE_READ_SHARE < 0.75
+    readings = await complete_directory_pages(gateway, [first_page], unlinked(few), "TX", anyones)
     on_first = {entry.name for entry in read_directory_page(await gateway.page_body(first_page), LIST).entries}
     assert readings.incomplete_reads == 0
     assert on_first.isdisjoint(company.name for company in readings.companies)
@@ -100,7 +100,7 @@ async def test_what_an_agent_passed_over_of_a_list_it_mostly_named_is_left_to_it
 async def test_what_is_added_has_its_words_on_the_page_and_invents_nothing(
     gateway: ToolGateway, first_page: ToolResult
 ) -> None:
-    readings = await read_lists_whole(gateway, [first_page], [], "TX", anyones)
+    readings = await complete_directory_pages(gateway, [first_page], [], "TX", anyones)
     results = {first_page.result_id: first_page} | readings.results
     grounder = Grounder(results)
     truth = {company.name: company for company in generate_world(DEFAULT_SEED).companies}
@@ -122,5 +122,5 @@ async def test_a_companys_own_pages_are_no_lists(gateway: ToolGateway) -> None:
         :10
     ]
     pages = [await gateway.fetch_page(site) for site in sites if site]
-    readings = await read_lists_whole(gateway, pages, [], "TX", anyones)
+    readings = await complete_directory_pages(gateway, pages, [], "TX", anyones)
     assert (readings.listed, readings.companies) == (0, [])

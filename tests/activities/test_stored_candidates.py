@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from activities.stored_candidates import find_stored_candidates, wanted_of
+from activities.stored_candidates import find_stored_candidates, wanted_candidates
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.icp import grade_icp
 from domain.company.places import Place
@@ -92,7 +92,7 @@ async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_
         await add_known(conn, "Acme")
         await add_known(conn, "Ohioan", state="OH")
         await add_known(conn, "Folio", vendor="AppFolio")
-        wanted = wanted_of(criteria())
+        wanted = wanted_candidates(criteria())
         own_run = (await companies.get_company(conn, await add_known(conn, "Birch"))).run_id
         found = await find_stored_candidates(conn, own_run, "known_companies", criteria())
         counted = await stored_candidates.count_stored_candidates(conn, own_run, wanted)
@@ -131,8 +131,8 @@ async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(d
 async def test_the_look_up_by_software_and_state_uses_its_index(database: Database) -> None:
     async with database.transaction() as conn:
         await conn.execute("SET LOCAL enable_seqscan = off")
-        asked = stored_candidates._known(wanted_of(criteria()))
-        values = stored_candidates._values(uuid4(), wanted_of(criteria()))
+        asked = stored_candidates._known(wanted_candidates(criteria()))
+        values = stored_candidates._values(uuid4(), wanted_candidates(criteria()))
         plan = await (await conn.execute(f"EXPLAIN SELECT 1 {asked}".encode(), values)).fetchall()
     assert any("known_companies_of_software" in row["QUERY PLAN"] for row in plan), plan
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.questions import options_for
+from activities.decision_options import options_for
 from domain.request.decision import DecisionAction, DecisionReason, DecisionRequest, amend, parse_decision
 from domain.request.run_request import Limits
 from runtime.process import UserError

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import openai
 import pytest
 
-from activities.directory_pages import ListReadings
-from activities.discovery import DiscoveryActivities, is_settled
+from activities.directory_pages import DirectoryReading
+from activities.discovery import DiscoveryActivities, is_conclusive
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles.discovery import DiscoveryOutput
 from domain.activity_io import SearchTaskInput, SearchTaskOutcome, SearchTaskRef
@@ -186,5 +186,5 @@ def page_that(reason: str | None, **payload: Any) -> ToolResult:
     ],
 )
 def test_only_an_answer_that_would_come_out_the_same_is_taken_over(answer: AgentAnswer, *, settled: bool) -> None:
-    assert is_settled(answer, ListReadings()) is settled
-    assert not is_settled(answer, ListReadings(cut_short=True))
+    assert is_conclusive(answer, DirectoryReading()) is settled
+    assert not is_conclusive(answer, DirectoryReading(cut_short=True))

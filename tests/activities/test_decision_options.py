@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from activities.questions import options_for
+from activities.decision_options import options_for
 from activities.runs import RunActivities
 from domain.activity_io import QuestionInput
 from domain.company.facts import CompanyFacts
@@ -70,7 +70,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
     )
     question = await step_environment().run(RunActivities(database, settings).store_question, params)
     assert question.message == (
-        "0 of 5 companies are complete. So far 1 call for $0.9568; the next one may come to more than what is left."
+        "0 of 5 companies are complete. So far 1 call for $0.9568; the next one may cost more than what is left."
     )
 
 
