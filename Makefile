@@ -1,4 +1,4 @@
-# Every target sets up what it needs and is fast when nothing has changed.
+# Every target installs what it needs, and is fast if nothing has changed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test check format clean constraints
 
-# The main job: 25 Buildium companies in Texas with one to three contacts each, from the demo world.
+# 25 Buildium companies in Texas with one to three contacts each, from the demo web.
 demo: $(STAMP)
 	$(BIN)/python starter.py start --local --criteria '{"pms": "Buildium", "state": "TX"}' --quantity 25 \
 		--contacts-min 1 --contacts-max 3 --output-dir exports --on-decision wait
@@ -29,7 +29,7 @@ format: $(STAMP)
 clean:
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 
-# Pin anew: the newest versions that the ranges in pyproject.toml allow. Take PYTHON=the oldest 3.11 at hand: some need a later one.
+# Pin the newest versions that pyproject.toml allows. Use the oldest Python 3.11 you have (PYTHON=…).
 constraints:
 	$(PYTHON) -m venv $(VENV)-pin
 	$(VENV)-pin/bin/pip install -q '.[local,dev]'

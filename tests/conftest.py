@@ -44,8 +44,7 @@ _TEMPLATE = "migrated"
 _numbers = count(1)
 
 
-# Whole-job tests that bring what they need; the others share one of the two stacks of tests/e2e/stacks.py.
-_WITHOUT_SHARED_STACK = frozenset({"tests/e2e/test_import_command.py"})
+# Whole-job tests share one of the two stacks of tests/e2e/stacks.py.
 _ON_IDLE_STACK = frozenset(
     f"tests/e2e/test_{name}.py"
     for name in ("cancel_buys_nothing", "fiction", "lost_workflow", "other_model", "worker_kill")
@@ -53,24 +52,22 @@ _ON_IDLE_STACK = frozenset(
 
 
 def _scope(nodeid: str) -> str:
-    """What is run by one process: a file; and all who share a stack, which costs ten seconds to start."""
+    """What one process runs: a file, or all files that share a stack, which takes ten seconds to start."""
     file = nodeid.partition("::")[0]
     if file in _ON_IDLE_STACK:
         return "idle stack"
-    if file.startswith(("tests/browser/", "tests/e2e/")) and file not in _WITHOUT_SHARED_STACK:
-        return "stack"
-    return file
+    return "stack" if file.startswith(("tests/browser/", "tests/e2e/")) else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The two long scopes first: what is left to the end is short.
+    """Run the two long scopes first, so that the last ones are short.
 
     Raises:
         UsageError: a file uses the idle stack and is not listed here; it would start a second one.
     """
     users = {item.nodeid.partition("::")[0] for item in items if "idle_stack" in getattr(item, "fixturenames", ())}
     if unlisted := users - _ON_IDLE_STACK:
-        raise pytest.UsageError(f"{', '.join(sorted(unlisted))} to be listed in _ON_IDLE_STACK (tests/conftest.py)")
+        raise pytest.UsageError(f"list {', '.join(sorted(unlisted))} in _ON_IDLE_STACK (tests/conftest.py)")
     items.sort(key=lambda item: _scope(item.nodeid).startswith("tests/"))
 
 

@@ -1,11 +1,11 @@
--- One role and its own databases for Temporal, one role and its own database for the application: neither can connect to
--- the other's. Tables are not made here (temporal-sql-tool and the application's migrations do that).
+-- One role with its databases for Temporal, one for the application; neither can connect to the other's. Tables are
+-- created elsewhere (temporal-sql-tool, the application's migrations).
 --
--- The postgres image runs this once, on an empty volume. It is also safe to run by hand on a live server, which is how a
--- password is changed (docs/deploy.md). Passwords come from the environment of psql, so that none is on a command line.
+-- The postgres image runs this once, on an empty volume. Run it by hand on a live server to change a password
+-- (docs/deploy.md). Passwords come from the environment, so that none is on a command line.
 
 \set ON_ERROR_STOP on
--- Whatever this server logs of statements, those below carry passwords.
+-- The statements below carry passwords: do not log them.
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = panic;
@@ -13,7 +13,7 @@ SET log_min_error_statement = panic;
 \getenv temporal_password TEMPORAL_DB_PASSWORD
 \getenv app_password APP_DB_PASSWORD
 
--- An unset variable would surface as a syntax error, an empty one as a role that nobody can sign in as.
+-- An unset variable would be a syntax error, an empty one a role that nobody can use.
 SELECT :{?temporal_password} AND :{?app_password} AS passwords_are_set \gset
 \if :passwords_are_set
     SELECT :'temporal_password' <> '' AND :'app_password' <> '' AS passwords_are_set \gset
@@ -36,6 +36,6 @@ FROM (
 ) AS wanted (name, owner)
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = wanted.name) \gexec
 
--- Every role may connect to a new database unless that is taken away; the owner keeps its right.
+-- By default every role may connect to a new database. The owner keeps its right.
 REVOKE ALL ON DATABASE temporal, temporal_visibility, pm_pipeline FROM PUBLIC;
 REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;

@@ -1,11 +1,10 @@
 #!/bin/sh
-# Brings the two Temporal databases to the schema of this admin-tools version. Safe to run again: setup-schema leaves a
-# database alone that is past its version, and update-schema applies only what is missing.
+# Brings the two Temporal databases to the schema of this admin-tools version. Safe to run again: only what is missing is
+# applied.
 #
-# The databases are made by deploy/postgres/10-databases.sql, not by `temporal-sql-tool create-database`: that would need
-# the CREATEDB right, which the temporal role has no other use for.
+# deploy/postgres/10-databases.sql creates the databases; `temporal-sql-tool create-database` would need CREATEDB.
 #
-# Connection: SQL_PLUGIN, SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD, read by temporal-sql-tool itself.
+# Connection: SQL_PLUGIN, SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD, read by temporal-sql-tool.
 set -eu
 
 : "${SQL_PLUGIN:?}" "${SQL_HOST:?}" "${SQL_PORT:?}" "${SQL_USER:?}" "${SQL_PASSWORD:?}"

@@ -1,10 +1,8 @@
 #!/bin/sh
-# Creates the namespace, keeps its retention at the configured value and registers the search attributes. Safe to run
-# again at every start.
+# Creates the namespace, sets its retention and registers the search attributes. Safe to run again at every start.
 #
-# Environment: TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE (read by the temporal command itself), NAMESPACE_RETENTION (a
-# duration such as 30d: how long the history of a closed run can be looked at), KEYWORD_SEARCH_ATTRIBUTES (names with
-# blanks between them).
+# Environment: TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE (read by the temporal command), NAMESPACE_RETENTION (such as 30d),
+# KEYWORD_SEARCH_ATTRIBUTES (names separated by spaces).
 set -eu
 
 : "${TEMPORAL_ADDRESS:?}" "${TEMPORAL_NAMESPACE:?}" "${NAMESPACE_RETENTION:?}" "${KEYWORD_SEARCH_ATTRIBUTES:?}"
@@ -12,8 +10,8 @@ set -eu
 attempts_max=${SETUP_ATTEMPTS_MAX:-30}
 pause_s=${SETUP_PAUSE_S:-2}
 
-# The server answers before it has elected itself and filled its caches: a refusal in the first minute means "not yet".
-# The last attempt is made in the open, so that what is wrong can be read in the log.
+# The server answers before it is fully up, so a failure in the first minute means "not yet". The last attempt shows its
+# output, so that the log says what is wrong.
 retried() {
     attempt=1
     while [ "$attempt" -lt "$attempts_max" ]; do
@@ -36,9 +34,8 @@ make_namespace() {
     fi
 }
 
-# One call for each name: of several names in one call this command (seen with 1.9.1) registers only the first and still
-# reports success.
-# Registering a name again is no error; with another type it is.
+# One call per name: with several names the command (1.9.1) registers only the first and still reports success.
+# Registering a name again succeeds; with another type it fails.
 register_attributes() {
     for name in $KEYWORD_SEARCH_ATTRIBUTES; do
         temporal operator search-attribute create --namespace "$TEMPORAL_NAMESPACE" --type Keyword --name "$name" || return 1

@@ -1,8 +1,5 @@
-"""The pieces that docker-compose.yml mounts or runs, run here: the namespace job on a real Temporal server, the health
-checks against real answers. The init script of Postgres is in `test_deploy_postgres.py`.
-
-Not run: `temporal-sql-tool`, which no package ships; `schema.sh` is run with a recorder in its place.
-"""
+"""The scripts and health checks of docker-compose.yml, run here. No package ships ``temporal-sql-tool``, so ``schema.sh``
+runs with a recorder in its place. The SQL is in ``test_deploy_postgres.py``."""
 
 from __future__ import annotations
 
@@ -31,10 +28,9 @@ from local.temporal_server import DYNAMIC_CONFIG, ONE_PARTITION
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-SHELL_SCRIPTS = sorted((ROOT / "deploy").rglob("*.sh"))
 
 
-def test_the_server_is_told_what_the_local_one_is_but_for_reading_one_partition_which_older_data_forbids() -> None:
+def test_the_server_settings_match_the_local_stack() -> None:
     given = yaml.safe_load((ROOT / "deploy" / "temporal" / "dynamicconfig.yaml").read_text())
     told = {f"{name}={json.dumps(values[0]['value'])}" for name, values in given.items()}
     local = {*DYNAMIC_CONFIG, *ONE_PARTITION}
@@ -53,13 +49,6 @@ def run_script(name: str, environment: dict[str, str], path: Path) -> subprocess
     command = ["/bin/sh", str(ROOT / "deploy" / "temporal" / name)]
     environment = {"PATH": f"{path}:/usr/bin:/bin", "HOME": str(path)} | environment
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
-@pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
-@pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_shell_scripts_parse(shell: str, script: Path) -> None:
-    checked = subprocess.run([f"/bin/{shell}", "-n", str(script)], capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stderr) == (0, "")
 
 
 # --- Temporal --------------------------------------------------------------------------------------------------------
@@ -98,8 +87,8 @@ def run_setup(server: TemporalServer, namespace: str, **changes: str) -> subproc
     return run_script("setup.sh", fixed | {"SETUP_PAUSE_S": "0.2"} | changes, server.commands)
 
 
-def test_setup_makes_the_namespace_and_registers_the_attributes(temporal: TemporalServer) -> None:
-    """The server may still be starting when the job does: nothing here waits for it but the job."""
+def test_setup_creates_the_namespace_and_attributes(temporal: TemporalServer) -> None:
+    # The server may still be starting: only the job waits for it.
     first = run_setup(temporal, "fresh")
     assert first.returncode == 0, first.stderr
     attributes = ask_temporal(temporal, "fresh", "operator", "search-attribute", "list")["customAttributes"]
@@ -114,14 +103,14 @@ def retention(server: TemporalServer, namespace: str) -> str:
     return kept
 
 
-def test_setup_can_run_again_and_follows_the_configured_retention(temporal: TemporalServer) -> None:
+def test_setup_runs_again_and_updates_the_retention(temporal: TemporalServer) -> None:
     for wanted, stored in [("30d", "2592000s"), ("30d", "2592000s"), ("72h", "259200s")]:
         again = run_setup(temporal, "repeated", NAMESPACE_RETENTION=wanted)
         assert again.returncode == 0, again.stderr
         assert retention(temporal, "repeated") == stored
 
 
-def test_setup_fails_in_the_open(temporal: TemporalServer) -> None:
+def test_setup_shows_why_it_fails(temporal: TemporalServer) -> None:
     wrong = run_setup(temporal, "failing", NAMESPACE_RETENTION="soon", SETUP_ATTEMPTS_MAX="2")
     assert wrong.returncode != 0
     assert "soon" in wrong.stderr
@@ -144,7 +133,7 @@ def test_setup_names_what_is_not_set(temporal: TemporalServer) -> None:
     assert "KEYWORD_SEARCH_ATTRIBUTES" in unset.stderr
 
 
-def test_the_health_check_of_temporal_asks_something_that_it_answers(temporal: TemporalServer) -> None:
+def test_temporal_answers_its_health_check(temporal: TemporalServer) -> None:
     *wget, url = SERVICES["temporal"]["healthcheck"]["test"]
     assert wget == ["CMD", "wget", "-q", "-O", "/dev/null"]
     deadline = time.monotonic() + 30
@@ -160,7 +149,7 @@ def test_the_health_check_of_temporal_asks_something_that_it_answers(temporal: T
     assert urlsplit(url).port == 7243, "the default of the image; the gRPC port would not speak HTTP"
 
 
-def test_the_servers_are_the_versions_that_the_tests_run_on(temporal: TemporalServer) -> None:
+def test_the_image_versions_are_the_tested_ones(temporal: TemporalServer) -> None:
     command = [str(temporal.commands / "temporal"), "--version"]
     version = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     server = SERVICES["temporal"]["image"].split(":")[1]
@@ -234,9 +223,9 @@ def answers() -> Iterator[tuple[int, dict[str, HTTPStatus]]]:
 
 @pytest.mark.parametrize(
     ("service", "port", "path"),
-    [("worker", 8090, "/healthz"), ("dashboard", 8501, "/_stcore/health"), ("searxng", 8080, "/healthz")],
+    [("worker", 8090, "/healthz"), ("searxng", 8080, "/healthz")],
 )
-def test_a_health_check_tells_well_from_ill_from_gone(
+def test_a_health_check_succeeds_only_on_success(
     service: str, port: int, path: str, answers: tuple[int, dict[str, HTTPStatus]]
 ) -> None:
     _, _python, flag, program = SERVICES[service]["healthcheck"]["test"]
@@ -254,19 +243,19 @@ def test_a_health_check_tells_well_from_ill_from_gone(
     assert verdict(free_port()) != 0
 
 
-def test_the_worker_listens_where_it_is_asked() -> None:
+def test_the_worker_listens_on_its_health_port() -> None:
     worker = SERVICES["worker"]
     assert f":{worker['environment']['WORKER_HEALTH_PORT']}/" in worker["healthcheck"]["test"][-1]
 
 
-def test_the_search_back_end_answers_json_and_keeps_no_secret_in_the_repository() -> None:
+def test_searxng_answers_json_and_has_no_stored_secret() -> None:
     settings = yaml.safe_load((ROOT / "deploy" / "searxng" / "settings.yml").read_text())
     assert "json" in settings["search"]["formats"]
     assert settings["use_default_settings"] is True
     assert "secret_key" not in settings["server"]
 
 
-def test_the_search_back_end_has_a_new_secret_at_each_start(tmp_path: Path) -> None:
+def test_searxng_gets_a_new_secret_at_each_start(tmp_path: Path) -> None:
     image_entrypoint = "/usr/local/searxng/entrypoint.sh"
     shown = tmp_path / "entrypoint.sh"
     shown.write_text('#!/bin/sh\nprintf %s "$SEARXNG_SECRET"\n')
