@@ -1,199 +1,216 @@
-"""How much of a demo world a run finds and how much of it is right: ``python -m evals.discovery [SEED…] [--into FILE]``.
+"""How much of a demo world does a run find, and is it right? ``python -m evals.discovery [SEED…] [--into FILE]``.
 
-For each seed: starts the embedded stack in a directory of its own, asks for every company in Texas that runs Buildium, asks the
-same again, and measures both on the database (``discovery_measures.py``). Prints Markdown; ``--into`` puts it between the marks
-of a document. The seeds are none that anything was built with. Exits 1 when a target is missed.
+In each world all companies of one software and state are asked for, twice, and compared with the demo's truth. Exits 1 when a
+target is missed.
 """
 
-import os
-import platform
-import sys
-import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+import time
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-import typer
-
-from domain.request.progress import RunStatus
-from domain.request.run_request import OnDecision
-from evals.discovery_measures import Measures, Wanted, measure
-from local.demo.truth import gold_table
+from domain.company.criteria_verdicts import SETTLED_BEFORE_RESEARCH
+from domain.company.hosts import registrable_domain
+from domain.company.pms_detection import SitePage
+from domain.company.status import CompanyStatus
+from evals.figures import PMS, STATE, Figure, Into, Seeds, command, run_evaluation, run_request
+from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import generate_world
-from runtime.local_session import endpoints_of, local_session, stack_options
-from runtime.process import leave, run_async
-from runtime.services import Services, open_services
-from settings import Settings
+from pms.detect import detect_pms
+from runtime.services import Services
+from store.database import Connection
 from store.runs import runs
-from usecases.start import StartOptions, build_request, start_run
+from store.tools import tool_results
 
 SEEDS = (31, 57, 101, 404, 777)
-_QUANTITY = 200  # more than any of the worlds has
-_WANTED = Wanted(pms="Buildium", state="TX")
-_BEGIN, _END = "<!-- evals.discovery: begin -->", "<!-- evals.discovery: end -->"
-_RECALL_MIN, _DUPLICATES_MAX, _PAGES_PER_S_MIN = 0.95, 0.05, 1000
-
-# Name of the figure, what is wanted, how it reads, whether the target is met (None: a figure without a target).
-_FIGURES: tuple[tuple[str, str, Callable[[Measures], str], Callable[[Measures], bool] | None], ...] = (
-    (
-        "recall of deliverable companies",
-        f"≥ {_RECALL_MIN:.2f}",
-        lambda m: f"{m.recall:.3f} ({m.delivered}/{m.fitting})",
-        lambda m: m.recall >= _RECALL_MIN,
-    ),
-    ("delivered though it does not fit", "0", lambda m: str(len(m.invented)), lambda m: not m.invented),
-    (
-        "precision of `qualified`",
-        "1",
-        lambda m: f"{m.precision:.3f} ({m.qualified - len(m.wrongly_qualified)}/{m.qualified})",
-        lambda m: not m.wrongly_qualified,
-    ),
-    (
-        "PMS verdicts given that are right",
-        "1",
-        lambda m: f"{m.verdict_accuracy:.3f} ({m.verdicts - len(m.wrong_verdicts)}/{m.verdicts})",
-        lambda m: not m.wrong_verdicts,
-    ),
-    (
-        "sites without a PMS verdict (though gold has one)",
-        "",
-        lambda m: f"{m.abstention:.3f} ({m.abstained}; {len(m.abstained_though_known)})",
-        None,
-    ),
-    ("sites read as a company's that are none's", "", lambda m: str(len(m.no_companies)), None),
-    (
-        "identical tool calls repeated on the network",
-        "0",
-        lambda m: str(len(m.repeated_calls)),
-        lambda m: not m.repeated_calls,
-    ),
-    (
-        "page fetches of the same request asked again",
-        "0",
-        lambda m: str(len(m.second_run_fetches)),
-        lambda m: not m.second_run_fetches,
-    ),
-    ("searches of the same request asked again", "", lambda m: str(m.second_run_searches), None),
-    (
-        "mentions that another task had made before",
-        f"≤ {_DUPLICATES_MAX:.0%}",
-        lambda m: f"{m.duplicates:.1%} ({m.named - m.new}/{m.named})",
-        lambda m: m.duplicates <= _DUPLICATES_MAX,
-    ),
-    ("candidates that were another candidate", "", lambda m: f"{m.identity_duplicates}/{m.found}", None),
-    (
-        "stored pages classified, per second and core",
-        f"≥ {_PAGES_PER_S_MIN:,}",
-        lambda m: f"{m.pages_per_s:,.0f} (of {m.pages:,})",
-        lambda m: m.pages_per_s >= _PAGES_PER_S_MIN,
-    ),
-    ("wall time, first and second run", "", lambda m: f"{m.wall_s:.0f} s, {m.second_wall_s:.0f} s", None),
-    ("model calls", "", lambda m: f"{m.model_calls:,}", None),
-    ("cost (the demo model's)", "", lambda m: f"${m.cost_usd:.3f}", None),
-)
+_UNREADABLE = frozenset({"no_own_domain", "defunct", "blocked_by_robots"})
+_NOT_QUALIFIED = frozenset({CompanyStatus.SUPPRESSED, CompanyStatus.DUPLICATE, CompanyStatus.FAILED})
+Row = dict[str, Any]
 
 
-def main(
-    seeds: Annotated[list[int] | None, typer.Argument(metavar="[SEED…]", help="Worlds; by default five.")] = None,
-    into: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, writable=True, help="A document with the marks between which the tables go."
-        ),
-    ] = None,
-) -> None:
-    """Run the benchmark and print its tables as Markdown."""
-    for name in Settings.model_fields:
-        os.environ.pop(name.upper(), None)  # the demo alone is measured, whatever the caller has set
-    measured: list[Measures] = []
-    if into is not None:
-        _around(into)  # that it can be done is known before an hour of work
-    for seed in seeds or SEEDS:
-        sys.stderr.write(f"seed {seed} …\n")
-        with tempfile.TemporaryDirectory(prefix="pm-bench-", ignore_cleanup_errors=True) as directory:
-            Path(directory).chmod(0o711)  # so that Postgres's own system user gets to its data in there
-            measured.append(run_async(_measured(seed, Path(directory))))
-        if into is not None:
-            _put(into, report(measured))  # as far as it got, should it be stopped
-    if into is None:
-        print(report(measured))
-    met = all(is_met(one) for one in measured for *_, is_met in _FIGURES if is_met is not None)
-    raise typer.Exit(0 if met else 1)
+def main(seeds: Seeds = None, into: Into = None) -> None:
+    """Measure discovery in demo worlds."""
+    run_evaluation("discovery", seeds or SEEDS, into, measure)
 
 
-def _put(document: Path, tables: str) -> None:
-    before, after = _around(document)
-    document.write_text(f"{before}{_BEGIN}\n{tables}{_END}{after}", encoding="utf-8")
-
-
-def _around(document: Path) -> tuple[str, str]:
-    """What stands before and after the marks."""
-    before, begin, rest = document.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise typer.BadParameter(f"{document} lacks the lines {_BEGIN} and {_END}")
-    return before, after
-
-
-def report(measured: list[Measures]) -> str:
-    """The figures of all worlds side by side, and every row that is wrong."""
-    now = f"{datetime.now(UTC):%Y-%m-%d}"
-    lines = [
-        f"Measured {now} on {os.cpu_count()} cores ({platform.machine()}, Python {platform.python_version()}), one worker.",
-        "",
-        f"| figure | wanted | {' | '.join(f'seed {one.seed}' for one in measured)} |",
-        f"|---|---|{'---|' * len(measured)}",
+async def measure(services: Services, seed: int) -> list[Figure]:
+    """Ask twice and compare what was found with the truth."""
+    conn, gold = services.conn, gold_table(generate_world(seed)).companies
+    first, second = await run_request(services), await run_request(services)
+    rows = await _companies(conn, first)
+    by_domain = {domain: company for company in gold for domain in (company.domain, *company.alias_domains) if domain}
+    fitting = [c for c in gold if c.deliverable and (c.pms, c.state) == (PMS, STATE)]
+    complete = [row for row in rows if row["status"] == CompanyStatus.COMPLETE]
+    delivered = {id(by_domain[row["domain"]]) for row in complete if row["domain"] in by_domain}
+    missed = [_lost(company, rows) for company in fitting if id(company) not in delivered]
+    unfit = [_named(row, by_domain) for row in complete if by_domain.get(row["domain"]) not in fitting]
+    qualified = [row for row in rows if _is_qualified(row)]
+    wrongly = [
+        f"{_named(row, by_domain)}: {why}" for row in qualified if (why := _why_not(by_domain.get(row["domain"])))
     ]
-    for name, wanted, shown, is_met in _FIGURES:
-        cells = [shown(one) if is_met is None or is_met(one) else f"**{shown(one)}**" for one in measured]
-        lines.append(f"| {name} | {wanted} | {' | '.join(cells)} |")
-    for one in measured:
-        for title, rows in (
-            ("missed", one.missed),
-            ("delivered though it does not fit", one.invented),
-            ("wrongly qualified", one.wrongly_qualified),
-            ("wrong PMS verdict", one.wrong_verdicts),
-            ("no PMS verdict though gold has one", one.abstained_though_known),
-            ("read as a company's site though it is none's", one.no_companies),
-            ("repeated call", one.repeated_calls),
-            ("fetched when the same was asked again", one.second_run_fetches),
-            ("tasks that named what the run had already", one.repeating_tasks),
-        ):
-            if rows:
-                lines += ["", f"Seed {one.seed}, {title}:", "", *(f"- {row}" for row in rows)]
-    return "\n".join(lines) + "\n"
-
-
-async def _measured(seed: int, directory: Path) -> Measures:
-    gold = gold_table(generate_world(seed)).companies
-    settings = Settings(_env_file=None, local_dir=directory / "local", demo_seed=seed)
-    async with (
-        local_session(stack_options(settings)) as (_, addresses),
-        open_services(settings, endpoints_of(addresses)) as services,
-    ):
-        first = await _run(services)
-        second = await _run(services)
-        return await measure(services.conn, seed, gold, _WANTED, first, second)
-
-
-async def _run(services: Services) -> UUID:
-    options = StartOptions(
-        criteria={"pms": _WANTED.pms, "state": _WANTED.state}, quantity=_QUANTITY, on_decision=OnDecision.ACCEPT_PARTIAL
+    with_facts = [row for row in rows if row["facts"] is not None]
+    read = [row for row in with_facts if row["domain"] in by_domain]
+    given = [row for row in read if row["facts"]["pms_status"] != "unknown"]
+    wrong = [_named(row, by_domain) for row in given if not _is_right(row, by_domain)]
+    abstained = [row for row in read if row not in given]
+    not_companies = [_named(row, by_domain) for row in with_facts if row["domain"] not in by_domain]
+    one, two = await runs.get_run(conn, first), await runs.get_run(conn, second)
+    spend = await runs.spend(conn, first)
+    repeated = await _repeated_calls(conn, two.created_at)
+    fetched = await _calls_since(conn, two.created_at, "fetch_page")
+    searched = await _calls_since(conn, two.created_at, "search_web")
+    [tasks] = await _rows(
+        conn, "SELECT sum(named) AS named, sum(new) AS new FROM search_tasks WHERE run_id = %s", first
     )
-    request = build_request(options, services.settings)
-    await start_run(services, request, None)
-    run = await runs.get_run(services.conn, request.run_id)
-    await services.client.get_workflow_handle(run.workflow_id).result()
-    ended = await runs.get_run(services.conn, request.run_id)
-    if ended.status is not RunStatus.COMPLETED:
-        raise RuntimeError(f"the run ended as {ended.status.value}, completed was expected: {ended.notes}")
-    return run.run_id
+    named = int(tasks["named"] or 0)
+    pages, pages_per_s = await _classification_speed(conn)
+    return [
+        _right("recall of deliverable companies", len(fitting), missed, 0.95),
+        Figure("delivered though it does not fit", len(unfit), len(complete), unfit, at_most=0),
+        _right("precision of `qualified`", len(qualified), wrongly, 1),
+        _right("software verdicts given that are right", len(given), wrong, 1),
+        Figure("sites without a software verdict", len(abstained), len(read)),
+        Figure("sites read as a company's that are nobody's", text=str(len(not_companies)), rows=not_companies),
+        Figure(
+            "identical tool calls repeated on the network",
+            len(repeated),
+            1,
+            repeated,
+            at_most=0,
+            text=str(len(repeated)),
+        ),
+        Figure(
+            "page fetches of the same request asked again", len(fetched), 1, fetched, at_most=0, text=str(len(fetched))
+        ),
+        Figure("searches of the same request asked again", text=str(len(searched))),
+        Figure("mentions that another task had made before", named - int(tasks["new"] or 0), named, at_most=0.05),
+        Figure(
+            "candidates that were another candidate",
+            sum(row["status"] == CompanyStatus.DUPLICATE for row in rows),
+            len(rows),
+        ),
+        Figure(
+            "stored pages classified, per second and core",
+            pages_per_s,
+            1,
+            at_least=1000,
+            text=f"{pages_per_s:,.0f} (of {pages:,})",
+        ),
+        Figure("wall time, first and second run", text=f"{_seconds(one):.0f} s, {_seconds(two):.0f} s"),
+        Figure("model calls", text=f"{spend['model_calls']:,}"),
+        Figure("cost (the demo model's)", text=f"${float(spend['cost_usd']):.3f}"),
+    ]
+
+
+def _right(name: str, whole: int, wrong: list[str], at_least: float) -> Figure:
+    return Figure(name, whole - len(wrong), whole, wrong, at_least=at_least)
+
+
+def _is_qualified(row: Row) -> bool:
+    """Code read its site, and nothing that code settles alone turned it away or left it for a person."""
+    if row["facts"] is None or row["status"] in _NOT_QUALIFIED:
+        return False
+    settled = [verdict for verdict in row["verdicts"] if verdict["criterion"] in SETTLED_BEFORE_RESEARCH]
+    return all(verdict["value"] == "met" for verdict in settled)
+
+
+def _why_not(company: GoldCompany | None) -> str | None:
+    """Why the truth would not let a company through, by what code settles alone."""
+    if company is None:
+        return "no such company"
+    if company.not_deliverable_reason in _UNREADABLE:
+        return str(company.not_deliverable_reason)
+    if company.suppressed:
+        return "suppressed"
+    if company.state != STATE:
+        return f"in {company.state}"
+    return None if company.pms == PMS else f"gold: {company.pms or company.pms_status}"
+
+
+def _is_right(row: Row, by_domain: dict[str, GoldCompany]) -> bool:
+    company, facts = by_domain[row["domain"]], row["facts"]
+    gold = (company.pms_status, company.pms if company.pms_status == "detected" else None)
+    return gold == (facts["pms_status"], facts["pms"])
+
+
+def _named(row: Row, by_domain: dict[str, GoldCompany]) -> str:
+    company = by_domain.get(row["domain"])
+    gold = "not in the gold table" if company is None else f"gold: {company.pms or company.pms_status}, {company.state}"
+    return f"{row['name']} ({row['domain']}; {gold})"
+
+
+def _lost(company: GoldCompany, rows: list[Row]) -> str:
+    """Where a company that fits was lost: how every candidate of its domain or name ended."""
+    own = {company.domain, *company.alias_domains}
+    ends = [
+        f"{row['status']}/{row['reason']}" if row["reason"] else str(row["status"])
+        for row in rows
+        if row["domain"] in own or (row["domain"] is None and row["name"] == company.name)
+    ]
+    traits = f"; {', '.join(company.traits)}" if company.traits else ""
+    return f"{company.name} ({company.domain}{traits}): {', '.join(ends) or 'never named by a search task'}"
+
+
+async def _companies(conn: Connection, run_id: UUID) -> list[Row]:
+    return await _rows(
+        conn,
+        """
+        SELECT c.name, c.domain, c.status, c.reason, f.facts, f.verdicts
+        FROM company_candidates c LEFT JOIN company_research f USING (company_id)
+        WHERE c.run_id = %s ORDER BY c.position, c.company_id
+        """,
+        run_id,
+    )
+
+
+async def _repeated_calls(conn: Connection, before: datetime) -> list[str]:
+    # A result kept for seconds only is a failure that may pass: asking again repeats no call.
+    rows = await _rows(
+        conn,
+        """
+        SELECT tool, args::text AS args, count(*) - 1 AS repeats FROM tool_results
+        WHERE fetched_at < %s AND expires_at - fetched_at >= interval '1 minute'
+        GROUP BY tool, args_hash, args HAVING count(*) > 1 ORDER BY 1, 2
+        """,
+        before,
+    )
+    return [f"{row['tool']} {row['args']}: {row['repeats']} more" for row in rows]
+
+
+async def _calls_since(conn: Connection, since: datetime, tool: str) -> list[str]:
+    query = "SELECT args::text AS args, status, reason FROM tool_results WHERE fetched_at >= %s AND tool = %s ORDER BY fetched_at"
+    return [f"{row['args']}: {row['reason'] or row['status']}" for row in await _rows(conn, query, since, tool)]
+
+
+async def _classification_speed(conn: Connection) -> tuple[int, float]:
+    """Pages stored, and how many a second one core classifies, without the time to load them."""
+    rows = await _rows(
+        conn,
+        """
+        SELECT payload->>'url' AS url, payload->>'final_url' AS final_url, page_hash FROM tool_results
+        WHERE tool = 'fetch_page' AND status = 'ok' ORDER BY result_id
+        """,
+    )
+    sites: dict[str | None, list[SitePage]] = defaultdict(list)
+    for row in rows:
+        html = await tool_results.load_body(conn, row["page_hash"])
+        page = SitePage(url=row["url"], final_url=row["final_url"], html=html)
+        sites[registrable_domain(page.url)].append(page)
+    started_s = time.process_time()
+    for pages in sites.values():
+        detect_pms(pages)
+    spent_s = time.process_time() - started_s
+    return len(rows), len(rows) / spent_s if spent_s else 0.0
+
+
+async def _rows(conn: Connection, query: str, *values: object) -> list[Row]:
+    return list(await (await conn.execute(query.encode(), values)).fetchall())
+
+
+def _seconds(run: runs.RunRow) -> float:
+    return (run.finished_at - run.created_at).total_seconds() if run.finished_at else 0.0
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except SystemExit as left:
-        leave(left.code if isinstance(left.code, int) else 1)
+    command(main)

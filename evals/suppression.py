@@ -1,9 +1,7 @@
 """Is a suppressed company ever delivered? ``python -m evals.suppression [--runs 100] [--seed 1]``.
 
-Whole runs on the embedded stack, one after another, each drawn by hypothesis: where, how many, which companies are put on the
-list, by domain, name or portal, before the run or while it works, and when the list's store fails: locked, its connections
-ended, or gone. Judged by the gold table and by what the run's history says about when the list was last read. Prints
-Markdown; exits 1 when a suppressed company was delivered, or when nothing was put to the test.
+Hypothesis draws whole runs on the embedded stack: what is listed, how, when, and how the list's store fails. The run's history says
+when it last read the list. Exits 1 when a suppressed company was delivered, or when nothing was tested.
 """
 
 import asyncio
@@ -34,10 +32,11 @@ from domain.company.suppression import Suppression
 from domain.request.decision import DecisionAction
 from domain.request.progress import ENDED, RunStatus
 from domain.request.run_request import OnDecision
+from evals.figures import command
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from runtime.local_session import endpoints_of, local_session, stack_options
-from runtime.process import UserError, leave, run_async
+from runtime.process import UserError, run_async
 from runtime.services import Services, open_services
 from settings import Settings
 from store.companies import suppressions
@@ -51,11 +50,11 @@ Way = Literal["domain", "name", "portal"]
 Failure = Literal["locked", "ended", "gone"]
 _SLICE_MIN = 12  # deliverable companies in a slice: enough are left beside the suppressed ones, and a run is short
 _POLL_S = 0.2
-_SOURCE = "bench"
+_SOURCE = "evaluation"
 
 
 class Fault(BaseModel):
-    """The list's store fails this long after the run's start (or the fault before), for this long; seconds."""
+    """How the list's store fails; seconds after the run's start or the fault before."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +64,7 @@ class Fault(BaseModel):
 
 
 class Case(BaseModel):
-    """One run: where it looks, for how many, who is listed (by place in the slice; late: while the run works), what fails."""
+    """One run: its slice, quantity, who is listed (index: way, seconds after the start), and what fails."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,8 +75,6 @@ class Case(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What came of one run."""
-
     model_config = ConfigDict(frozen=True)
 
     status: RunStatus
@@ -110,9 +107,7 @@ _cases = st.builds(
 )  # fmt: skip
 
 
-class Bench:
-    """The stack, the gold table, and what has been measured."""
-
+class Evaluation:
     def __init__(self, services: Services, control: Connection, outcomes: list[Outcome]) -> None:
         self._services = services
         self._control = control
@@ -129,7 +124,6 @@ class Bench:
         self.outcomes = outcomes
 
     async def run(self, case: Case) -> None:
-        """One whole run, disturbed and judged."""
         companies = self._slices[case.place % len(self._slices)]
         listed = {companies[index % len(companies)].domain: how for index, how in case.listed.items()}
         await self._control.execute("DELETE FROM suppression_domains WHERE source = %s", (_SOURCE,))
@@ -158,7 +152,7 @@ class Bench:
         self.outcomes.append(await self._judged(request.run_id, case, since, applied))
 
     async def _list(self, domain: str | None, way: Way, since: dict[str | None, datetime]) -> None:
-        """Put a company on the list, and note by domain the time from which it counts: for its namesakes too, listed by name."""
+        """List a company and note from when it counts, also for namesakes if listed by name."""
         company = self._by_domain[domain]
         key: dict[str, str | None] = {"domain": domain}
         means = [company]
@@ -183,7 +177,7 @@ class Bench:
         await self._list(domain, way, since)
 
     async def _disturb(self, faults: tuple[Fault, ...], over: asyncio.Event) -> tuple[Failure, ...]:
-        """Let the list's store fail as drawn, until the run is over. Returns the failures that it lived through."""
+        """Let the list's store fail as drawn until the run is over; the failures that were applied."""
         applied: list[Failure] = []
         for fault in faults:
             with suppress(TimeoutError):
@@ -212,7 +206,7 @@ class Bench:
         return tuple(applied)
 
     async def _ended(self, run_id: UUID, disturbing: asyncio.Task[tuple[Failure, ...]]) -> None:
-        """Wait for the run's end; once nothing fails any more, an outage that it asks about is answered by ``retry``."""
+        """Wait for the run's end. After the last fault, answer an outage with ``retry``."""
         while (run := await runs.get_run(self._services.conn, run_id)).status not in ENDED:
             if run.status is RunStatus.NEEDS_USER_DECISION and run.decision is not None and disturbing.done():
                 with suppress(UserError):  # the run's own policy may have answered since the row was read
@@ -253,7 +247,7 @@ class Bench:
         )
 
     async def _of_history(self, workflow_id: str) -> tuple[datetime | None, int]:
-        """When the run last began to read the list before its delivery, and how many attempts of all steps failed."""
+        """When the last suppression check was scheduled, and how many attempts of all activities failed."""
         read_at: datetime | None = None
         failed = 0
         ids = [workflow_id]
@@ -272,7 +266,6 @@ class Bench:
 
 
 def report(outcomes: list[Outcome], seed: int, wall_s: float) -> str:
-    """The figures as Markdown."""
     wrong = [name for one in outcomes for name in one.wrongly_delivered]
     ends = Counter(one.status.value for one in outcomes)
     faults = Counter(kind for one in outcomes for kind in one.faults)
@@ -287,7 +280,7 @@ def report(outcomes: list[Outcome], seed: int, wall_s: float) -> str:
         f" {sum(one.listed for one in outcomes)}, {sum(one.listed_late for one in outcomes)} |",
         f"| companies held back as suppressed | | {sum(one.held_back for one in outcomes)} |",
         f"| failures of the list's store | | {', '.join(f'{count} {kind}' for kind, count in sorted(faults.items()))} |",
-        f"| attempts of steps that failed, in how many runs | |"
+        f"| attempts of activities that failed, in how many runs | |"
         f" {sum(one.failed_attempts for one in outcomes)}, {sum(one.failed_attempts > 0 for one in outcomes)} |",
         f"| how the runs ended | | {', '.join(f'{count} {status}' for status, count in sorted(ends.items()))} |",
     ]
@@ -298,12 +291,12 @@ def main(
     count: Annotated[int, typer.Option("--runs", min=1, help="How many runs.")] = 100,
     seed: Annotated[int, typer.Option(help="What the runs are drawn with.")] = 1,
 ) -> None:
-    """Run the benchmark and print its table as Markdown."""
+    """Measure and print a table as Markdown."""
     for name in Settings.model_fields:
-        os.environ.pop(name.upper(), None)  # the demo alone is measured, whatever the caller has set
+        os.environ.pop(name.upper(), None)
     started = time.monotonic()
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="pm-bench-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="pm-eval-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o711)  # so that Postgres's own system user gets to its data in there
         try:
             run_async(_measured(Path(directory), count, seed, outcomes))
@@ -321,7 +314,7 @@ async def _measured(directory: Path, count: int, seed: int, outcomes: list[Outco
         one_connection(services.endpoints.database()) as control,
     ):
         await control.set_autocommit(True)
-        bench = Bench(services, control, outcomes)
+        evaluation = Evaluation(services, control, outcomes)
         loop = asyncio.get_running_loop()
 
         @drawn_with(seed)
@@ -334,14 +327,11 @@ async def _measured(directory: Path, count: int, seed: int, outcomes: list[Outco
         )
         @given(case=_cases)
         def each(case: Case) -> None:
-            asyncio.run_coroutine_threadsafe(bench.run(case), loop).result()
-            sys.stderr.write(f"\r{len(bench.outcomes)}/{count}")
+            asyncio.run_coroutine_threadsafe(evaluation.run(case), loop).result()
+            sys.stderr.write(f"\r{len(evaluation.outcomes)}/{count}")
 
         await asyncio.to_thread(each)
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except SystemExit as left:
-        leave(left.code if isinstance(left.code, int) else 1)
+    command(main)

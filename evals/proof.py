@@ -1,7 +1,6 @@
-"""Delivered rows taken apart into facts, and each fact's proof looked up again in what the run has stored.
+"""Delivered rows as facts, and each fact's proof looked up again in what the run stored. Pure.
 
-The bench's own reading: nothing of ``grounding/quotes.py`` is used, so that a hole in it shows. Pure; rows come from
-``quality_measures.py``.
+It uses nothing of ``grounding/quotes.py``, so that a hole there shows.
 """
 
 import html
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 Row = Mapping[str, Any]
 
-_UNITS_PER_LISTING = 10  # DOMAIN, "Ideal customer profile": units ≈ 10 × listings, marked as an estimate
+_UNITS_PER_LISTING = 10  # docs/domain.md, "Ideal customer profile"
 _TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‑": "-"})
 _LINK = re.compile(r"\[([^\]\[]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 _NUMBER = re.compile(r"\d+(?:,\d{3})*")
@@ -30,7 +29,7 @@ _WORDS_OF_TYPE = {
     "vacation_rental": ("vacation", "short-term", "night"),
     "brokerage": ("buy", "sell", "sales", "broker", "real estate"),
 }
-_HOSTS_OF_PMS = {"Buildium": ("managebuilding.com", "buildium")}  # what the bench asks for
+_HOSTS_OF_PMS = {"Buildium": ("managebuilding.com", "buildium")}  # what the evaluations ask for
 _STATE_NAMES = {"TX": "Texas"}
 _WHOLE = frozenset({"state", "full_name", "email", "linkedin_url"})  # columns whose value is no part of a longer word
 
@@ -73,11 +72,7 @@ class Fact(BaseModel):
 
 
 def facts_of_company(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
-    """The non-empty fact cells of a row of the companies file, and the stored facts that its grade rests on besides.
-
-    Left out is what code computes (the profile's columns) and the time. ``row`` is the company as stored: ``evidence``
-    of where it was named, ``facts``.
-    """
+    """The filled fact cells of a row of the companies file, and the other stored facts that its grade rests on."""
     facts, domain = row["facts"], str(cells["domain"])
 
     def fact(column: str, value: object, evidence: Row | None, *any_of: str) -> Fact:
@@ -120,7 +115,6 @@ def facts_of_company(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
 
 
 def facts_of_contact(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
-    """The non-empty fact cells of a row of the contacts file. ``row`` is the person as stored."""
     person = row["person"]
     name = without_apostrophe(cells["full_name"])
     for column, evidence in (
@@ -146,10 +140,9 @@ def facts_of_contact(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
 
 
 def why_unproven(fact: Fact, sources: Mapping[str, Source], hosts: frozenset[str]) -> str | None:
-    """What is wrong with a fact's proof; None when its quote stands in what it cites and holds the value.
+    """What is wrong with a fact's proof; None if its quote stands in the cited result and holds the value.
 
-    A domain and a website have no words of their own: a page must have been read there (``hosts``: where pages were).
-    Where a company was named is an address: the cited result must be of that page or list it.
+    A domain or website needs a page that was read there (``hosts``). A source's address must be in the cited result.
     """
     if fact.column in {"domain", "website"}:
         return None if host_of(fact.value) in hosts else "no page was read there"

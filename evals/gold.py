@@ -1,13 +1,10 @@
-"""What the gold table says of a delivered row: each function gives the difference in words, or nothing.
-
-Pure. Stored companies and people are the rows that ``quality_measures.py`` reads; cells are those of the delivered files.
-"""
+"""How a delivered row differs from the demo's gold table, in words. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evals.quality_facts import Fact, host_of, name_key, without_apostrophe
+from evals.proof import Fact, host_of, name_key, without_apostrophe
 from local.demo.truth import GoldCompany, GoldContact
 
 Row = Mapping[str, Any]
@@ -38,11 +35,7 @@ def gold_tier(company: GoldCompany) -> str:
 
 
 def why_wrong(fact: Fact, company: GoldCompany | None) -> str | None:
-    """What gold says instead of a fact, "" where it says the same; None where it has nothing to say.
-
-    It has nothing to say of words taken from a page, of where a company was named, and of an address that was inferred for
-    somebody who publishes none.
-    """
+    """What gold says instead of a fact: "" if the same, None if gold does not know (free text, sources, inferred addresses)."""
     if company is None:
         return "gold has no such company"
     if fact.of:
@@ -85,7 +78,6 @@ def _why_wrong_of_person(fact: Fact, person: GoldContact | None) -> str | None:
 
 
 def wrong_tier(row: Row, company: GoldCompany) -> str | None:
-    """A company's stored tier where it is not gold's, and what it comes from."""
     tier, gold = row["icp"]["tier"], gold_tier(company)
     if tier == gold:
         return None
@@ -102,7 +94,6 @@ def wrong_tier(row: Row, company: GoldCompany) -> str | None:
 
 
 def wrong_person(cells: Mapping[str, str], company: GoldCompany | None) -> str | None:
-    """A delivered contact who is no decision maker of the company, and who gold says they are."""
     name = without_apostrophe(cells["full_name"])
     if company is not None and person_of(company, name) is not None:
         return None
@@ -111,10 +102,7 @@ def wrong_person(cells: Mapping[str, str], company: GoldCompany | None) -> str |
 
 
 def wrong_status(cells: Mapping[str, str], status: str, company: GoldCompany | None) -> str | None:
-    """A delivered contact whose ``email_status`` is not true (DOMAIN's ladder).
-
-    True is ``published`` exactly where gold publishes this very address, and ``unknown`` where nobody has one.
-    """
+    """A wrong ``email_status``: ``published`` is right where gold publishes this address, ``unknown`` where nobody has one."""
     name = without_apostrophe(cells["full_name"])
     gold = person_of(company, name) if company else None
     published = (gold.email or "").lower() if gold else ""
@@ -128,7 +116,6 @@ def wrong_status(cells: Mapping[str, str], status: str, company: GoldCompany | N
 
 
 def differences(row: Row, people: Iterable[Row], company: GoldCompany) -> list[str]:
-    """How all that is stored of a company and its people differs from gold; what is empty and need not be differs too."""
     facts, people = row["facts"], list(people)
     stored = json.dumps([facts, [person["person"] for person in people]], ensure_ascii=False).casefold()
     found = [f"holds “{words}”" for words in _INJECTED if words in stored]
@@ -150,7 +137,6 @@ def differences(row: Row, people: Iterable[Row], company: GoldCompany) -> list[s
 
 
 def person_of(company: GoldCompany, name: str) -> GoldContact | None:
-    """The decision maker of a company by name."""
     return next((person for person in company.decision_makers if name_key(person.full_name) == name_key(name)), None)
 
 
