@@ -73,7 +73,7 @@ def report(outcomes: list[Outcome], seed: int, wall_s: float) -> str:
         f"| runs that were not as they must be | 0 | {sum(bool(one.over) for one in outcomes)} |",
         f"| runs that asked for a higher limit, and then came to their end | all |"
         f" {sum(one.asked and not one.over for one in outcomes)} of {sum(one.asked for one in outcomes)} |",
-        f"| runs of which every answer came, and whose spend is exact to the last digit | all | {sum(exact)} of {len(exact)} |",
+        f"| runs with every answer received, whose spend is exact to the last digit | all | {sum(exact)} of {len(exact)} |",
         f"| how often limits were raised | | {sum(one.raises for one in outcomes)} |",
         f"| calls charged, together | | {sum(one.charged for one in outcomes)}, ${sum(one.spent_usd for one in outcomes):.3f} |",
         f"| of these, without an answer that could be used | | {again} |",

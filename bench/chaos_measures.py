@@ -91,7 +91,7 @@ class Attempts(BaseModel):
         scheduled: activities that were to be done.
         retried: attempts after a first one, by activity and by why the attempt before it ended.
         failed: activities that ended without a result, likewise.
-        handed_back: activities that a stopping worker gave back, to be scheduled anew; not among ``failed``.
+        rescheduled: activities that a stopping worker rescheduled; not among ``failed``.
         of_silent_sites: further attempts at sites that never answer, which every run makes; not among ``retried``.
     """
 
@@ -100,7 +100,7 @@ class Attempts(BaseModel):
     scheduled: int
     retried: Counter[str]
     failed: Counter[str]
-    handed_back: int = 0
+    rescheduled: int = 0
     of_silent_sites: int = 0
 
 
@@ -122,7 +122,7 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
     Args:
         silent_sites: domains of the sites that never answer.
     """
-    scheduled, handed_back, of_silent_sites, retried, failed = 0, 0, 0, Counter[str](), Counter[str]()
+    scheduled, rescheduled, of_silent_sites, retried, failed = 0, 0, 0, Counter[str](), Counter[str]()
     for history in histories:
         names: dict[int, str] = {}
         for event in history:
@@ -140,14 +140,14 @@ def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: froze
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                     ended = event.activity_task_failed_event_attributes
                     if _reason(ended.failure) == RESCHEDULE:
-                        handed_back += 1
+                        rescheduled += 1
                         continue
                     failed[f"{names[ended.scheduled_event_id]}: {_reason(ended.failure)}"] += 1
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
                     timed_out = event.activity_task_timed_out_event_attributes
                     failed[f"{names[timed_out.scheduled_event_id]}: {_reason(timed_out.failure)}"] += 1
     return Attempts(
-        scheduled=scheduled, retried=retried, failed=failed, handed_back=handed_back, of_silent_sites=of_silent_sites
+        scheduled=scheduled, retried=retried, failed=failed, rescheduled=rescheduled, of_silent_sites=of_silent_sites
     )
 
 

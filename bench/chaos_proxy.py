@@ -72,7 +72,6 @@ class FaultyProxy:
         self._upstream = (parts.hostname or LOOPBACK, parts.port or 80)
 
     def forget(self) -> None:
-        """Begin the books anew, with nothing going wrong."""
         self.requests, self.is_down = 0, False
         self.answered, self.injected = Counter(), Counter()
         self.faults.clear()

@@ -216,7 +216,7 @@ def _of_drained(figures: Figures) -> list[_Line]:
         _Line("model turns paid twice", "0", str(repeated), not repeated),
         _Line("searches paid twice", "0", f"{searches_again} of {searches}", not searches_again),
         _Line("further attempts at sites that never answer, not counted above", "", str(silent)),
-        _Line("steps handed back by a draining worker", "", str(sum(run.attempts.handed_back for run in runs))),
+        _Line("activities rescheduled by a draining worker", "", str(sum(run.attempts.rescheduled for run in runs))),
         _Line("workers that did not end in order", "0", str(sum(run.crashed for run in runs)), not any(run.crashed for run in runs)),
         _Line("their files identical to the undisturbed run's", "all", f"{same} of {len(runs)}", same == len(runs)),
     ]  # fmt: skip
@@ -246,7 +246,7 @@ def _details(figures: Figures, kind: str, one: Disturbed) -> list[str]:
     if rows and not other.is_identical:
         before, after = figures.undisturbed[one.world].ended, result.ended
         rows.append(f"companies by end, undisturbed: {_counted(before)}; disturbed: {_counted(after)}")
-        rows.append(f"steps that failed for good: {_counted(result.attempts.failed)}")
+        rows.append(f"activities that failed for good: {_counted(result.attempts.failed)}")
     if not rows:
         return []
     return ["", f"{kind} {one.number} (world {one.world}, {result.run_id}):", "", *(f"- {row}" for row in rows)]

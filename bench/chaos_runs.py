@@ -134,7 +134,7 @@ async def outage_run(stack: ChaosStack, at_call: int, lasts_s: float) -> Outage:
 
 
 async def drained_run(stack: ChaosStack, at_calls: tuple[int, ...]) -> RunResult:
-    """A run of two workers, of which one is drained at each of these model calls, in turn, and then started again."""
+    """A run of two workers. At each of these model calls one of them, in turn, is drained and started again."""
     request = await _started(stack)
     following = asyncio.create_task(_followed(stack, request, time.monotonic()))
     drained = 0
@@ -177,7 +177,7 @@ async def _followed(
     by_hand = 0
     while (run := await _row(stack, request)) is None or run.status not in ENDED:
         if time.monotonic() - started > _RUN_MAX_S:
-            break  # reported as it stands
+            break  # reported as unfinished
         if run is not None and run.status is RunStatus.NEEDS_USER_DECISION and run.decision is not None:
             question = run.decision
             _, since = asked.setdefault(question.decision_id, (question.reason.value, time.monotonic()))

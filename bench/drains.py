@@ -1,10 +1,8 @@
 """Is a task lost when a worker stops? ``python -m bench.drains [--seconds 120] [--polls 1] [--several-partitions]``.
 
-A worker that stops ends its polls, and a task that is handed to it at that very moment must not fall through. ``bench.chaos`` drains
-real workers in real runs, which meets that moment rarely; here steps of a twentieth of a second keep two workers busy, one of which is
-stopped and started again twice a second, on the server of the embedded stack. Prints Markdown; exits 1 when a step had to be begun
-twice. The options show what the settings of ``worker.py`` and ``local/temporal_server.py`` are for, and whether a newer SDK or
-server still needs them.
+A task handed to a worker as it stops must not be lost. Activities of 50 ms keep two workers busy while one of them is stopped and
+started twice a second. The options show whether the settings in ``worker.py`` and ``local/temporal_server.py`` are still needed. Exits 1
+when an activity had to be begun twice.
 """
 
 import asyncio

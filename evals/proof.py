@@ -52,7 +52,7 @@ class Fact(BaseModel):
         of: the person's name, for a fact about a person.
         column: column of the delivered file, or name of the stored fact.
         result_id, quote: what it cites; None where it cites nothing.
-        any_of: words of which the quote has to hold one (in any case); numbers as digits without separators.
+        any_of: the quote has to hold one of these (in any case); numbers as digits without separators.
         is_inferred: an address that nobody publishes; its proof is an address of the same domain.
     """
 

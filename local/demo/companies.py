@@ -43,7 +43,7 @@ def make_companies(rng: Random) -> tuple[Company, ...]:
 
 
 def make_suppressions(rng: Random, companies: tuple[Company, ...]) -> tuple[SuppressionRow, ...]:
-    """The customer's never-deliver list: by domain, alias, portal host, or only name and state (DOMAIN.md)."""
+    """The customer's suppression list: by domain, alias, portal host, or only name and state."""
     reasons: tuple[SuppressionReason, ...] = ("customer", "contacted", "do_not_contact")
     rows = [SuppressionRow(domain=d, name=n, state=s, reason="customer") for d, n, s in _ELSEWHERE_CUSTOMERS]
     for number, c in enumerate(c for c in companies if c.suppressed):
@@ -166,7 +166,7 @@ class _Maker:
         if company_type in ("hoa", "commercial", "vacation_rental"):
             return None, None, 0  # they show no homes for rent by the month
         listings = rng.randrange(4, 36)
-        # DOMAIN.md: where only current listings are known, units = 10 x listings, marked as an estimate.
+        # Where only current listings are known, units are estimated as 10 x listings (docs/domain.md).
         return (10 * listings, "estimated", listings) if draw < 0.82 else (None, None, 0)
 
     def _people(self, slot: Slot, domain: str | None) -> tuple[tuple[Person, ...], tuple[Person, ...]]:

@@ -1,7 +1,7 @@
 """The nouns of the demo world: companies, people, portals, pages, hosts. Only data; what makes them is elsewhere.
 
-Vocabulary (company types, disqualifiers, PMS vendor names, contact levels) is that of DOMAIN.md, repeated here as
-literals on purpose: the world is the ruler the product is measured with, so it does not import the product.
+The vocabulary of docs/domain.md is repeated here as literals on purpose: the product is measured against this world, so the
+world does not import the product.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Place(Frozen):
 
 
 class PortalLink(Frozen):
-    """One link to a resident or owner portal as it stands on a company's page."""
+    """One portal link as a company's page shows it."""
 
     label: str
     url: str
@@ -60,7 +60,7 @@ class Portal(Frozen):
 
 
 class Person(Frozen):
-    """Somebody shown on a company's site. `level` is DOMAIN's decision-maker level 1-6, None below that."""
+    """Somebody shown on a company's site. `level` is the decision-maker level 1-6, None below that."""
 
     full_name: str
     title: str
@@ -137,7 +137,7 @@ class Company(Frozen):
 
     @property
     def pms_status(self) -> PmsStatus:
-        """What a correct reader of the public pages reports (DOMAIN.md, "Property management software")."""
+        """What a correct reader of the public pages reports (docs/domain.md, "Property management software")."""
         if self.site_state != "alive":
             return "unknown"
         if self.pms_evidence == "two_vendors":

@@ -1,6 +1,6 @@
 """Names of companies and their domains: word pools, and a register that keeps them apart as the identity rules ask.
 
-Two different companies in one city must not look like one: DOMAIN.md merges names of Jaro-Winkler >= 0.90 in the same
+Two different companies in one city must not look like one: the product merges names of Jaro-Winkler >= 0.90 in the same
 city, so the register refuses a name closer than that to another one there. Domains, slugs and phones are unique.
 """
 
@@ -13,7 +13,7 @@ from rapidfuzz.distance import JaroWinkler
 
 from local.demo.entities import CompanyType, Place
 
-TOO_ALIKE = 0.88  # below DOMAIN's 0.90, so that a rounding or a stripped word does not merge two firms
+TOO_ALIKE = 0.88  # below the product's 0.90, so that a rounding or a stripped word does not merge two firms
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ _TAILS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LEGAL_SUFFIXES = (", LLC", " LLC", ", Inc.", " Inc", ", L.P.", " Company, LLC")
 
-# Substrings of vendors' names inside innocent ones; the first four are DOMAIN.md's own examples.
+# Substrings of vendors' names inside innocent ones.
 LOOKALIKE_NAMES = (
     "Courtyard Investments", "The Rent Managers", "Stonesite Living", "Ventrata", "Shipyard Income Properties",
     "Limestonesite Homes", "Torrentvine Rentals", "Centrata Homes", "Churchyard Investments", "Vineyard Income Homes",

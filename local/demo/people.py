@@ -8,7 +8,7 @@ from random import Random
 from local.demo.entities import EmailForm, PartnerQuote, Person
 from local.demo.names import SURNAMES, words
 
-# DOMAIN.md, "Contact": titles per decision-maker level.
+# Titles per decision-maker level (docs/domain.md, "Contact").
 TITLES: dict[int | None, tuple[str, ...]] = {
     1: (
         "Owner", "Co-Owner", "Broker/Owner", "Owner & Broker", "Designated Broker", "Managing Broker", "President",

@@ -17,7 +17,7 @@ _DEAD = ("not_found", "silent", "empty", "parked")
 
 
 class GoldContact(Frozen):
-    """A named person of the company, decision-maker level 1-6 as in DOMAIN.md. `email` is None unless published."""
+    """A named person of the company, decision-maker level 1-6. `email` is None unless published."""
 
     full_name: str
     title: str

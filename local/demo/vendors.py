@@ -1,6 +1,6 @@
 """What a customer of each software vendor has on its own site: portal links and a listing widget.
 
-The patterns are those of DOMAIN.md's table of vendors.
+The patterns are those of each vendor's public portals.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def open_portal(vendor: str, slug: str) -> Portal:
     """The portal of account `slug` at `vendor`, with the links and widget a site embeds.
 
     Raises:
-        KeyError: the vendor is not one of DOMAIN.md's table.
+        KeyError: the vendor is unknown.
     """
     host, has_slug, links, widget = _VENDORS[vendor](slug)
     return Portal(

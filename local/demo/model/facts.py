@@ -102,7 +102,7 @@ _NOT_A_PLACE = re.compile(
 def read_units(sentence: str) -> tuple[int, str] | None:
     """Homes under management as a sentence states them: (count, the words to quote), or None.
 
-    A count of listings, years, reviews, or the size of one building is none.
+    Counts of listings, years, reviews or one building do not count.
     """
     if match := _LABELLED.search(sentence):
         return _count(match), match[0]

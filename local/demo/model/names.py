@@ -208,7 +208,7 @@ def names_role(text: str) -> bool:
 
 
 def leading_title(text: str) -> str:
-    """The longest title that a text begins with, verbatim; empty when there is none."""
+    """The longest title that a text begins with, verbatim; else empty."""
     pieces = re.findall(r"\s*\S+", text)[:10]
     best = ""
     for count in range(1, len(pieces) + 1):
@@ -228,7 +228,7 @@ def leading_title(text: str) -> str:
 
 
 def trailing_title(text: str) -> str:
-    """The longest title that a text ends with, verbatim; empty when there is none."""
+    """The longest title that a text ends with, verbatim; else empty."""
     pieces = re.findall(r"\S+\s*", text)[-10:]
     best = ""
     for count in range(1, len(pieces) + 1):

@@ -146,7 +146,7 @@ def same_address(url: str) -> str:
 
 @lru_cache(maxsize=4096)
 def host(url: str) -> str:
-    """Lower-case host of an address without ``www.`` and port; empty when there is none."""
+    """Lower-case host of an address without ``www.`` and port; else empty."""
     parts = _split(url)
     return _host(parts.netloc) if parts else ""
 
