@@ -16,10 +16,9 @@ _TRADE_WEBSITES = frozenset({"PMW", "DoorGrow", "Fourandhalf", "Upkeep"})
 
 
 def gold_tier(company: GoldCompany) -> str:
-    """The tier that a company's true attributes earn, by the rules as they are published.
+    """The tier that a company's true attributes earn.
 
-    The gold table has none. The signals and their order are DOMAIN's ("Ideal customer profile"), their points those of
-    The points in ``domain/company/icp.py``, written down again here: a change there has to be made here too, knowingly.
+    The points of docs/domain.md ("Ideal customer profile") are repeated here on purpose, so that a changed rule shows.
     """
     if company.icp_disqualifiers:
         return "D"
