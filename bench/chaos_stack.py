@@ -7,6 +7,7 @@ manager does it.
 import asyncio
 import os
 import random
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -120,7 +121,7 @@ class WorkerProcess:
             child = self._child = Child(self._spec)
             while not await child.wait(_LONG_S):
                 pass
-            kept_its_word = self._asked == "killed" or (self._asked == "drained" and child.succeeded)
+            kept_its_word = self._asked == "killed" or (self._asked == "drained" and child.exit_code == 0)
             if self._asked and kept_its_word:
                 self.ends[self._asked] += 1
             elif self._asked is None and not self._ready_file.exists() and self._servers.were_away_since(started_s):
@@ -196,7 +197,7 @@ class ChaosStack:
         child = self._children["postgres"]
         with self._servers.one_away():
             if rng.random() < 0.5:
-                os.kill(child.identity.pid, child.spec.urgent_signal or child.spec.stop_signal)
+                os.kill(child.identity.pid, signal.SIGQUIT)
                 await child.wait(child.spec.grace_s)
             await child.stop()
             await asyncio.sleep(rng.uniform(0, 3))

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from unittest import mock
 
 import typer
 from temporalio import activity, workflow
@@ -23,8 +24,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from local import temporal_server
 from local.processes import Child, ChildSpec
-from local.temporal_server import ONE_PARTITION_MARK, TemporalServer, start_temporal
+from local.temporal_server import DYNAMIC_CONFIG, TemporalServer, start_temporal
 from runtime.process import leave, run_async
 from runtime.worker import ACTIVITY_POLLS
 
@@ -145,12 +147,9 @@ async def _server(*, several: bool) -> AsyncIterator[TemporalServer]:
         directory = Path(name)
         (directory / "logs").mkdir()
         try:
-            server = await start_temporal(directory, None, None, spawn)
-            if several:  # as on data that was begun before there was this mark
-                await children[-1].stop()
-                (directory / ONE_PARTITION_MARK).unlink()
-                server = await start_temporal(directory, None, None, spawn)
-            yield server
+            config = tuple(value for value in DYNAMIC_CONFIG if not (several and "Partitions" in value))
+            with mock.patch.object(temporal_server, "DYNAMIC_CONFIG", config):
+                yield await start_temporal(directory, None, None, spawn)
         finally:
             for child in reversed(children):
                 await child.stop()

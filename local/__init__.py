@@ -1,0 +1,1 @@
+"""The embedded stack: Postgres, Temporal's dev server and the demo, without Docker."""

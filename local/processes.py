@@ -1,8 +1,4 @@
-"""Child processes of the embedded stack: none outlives it, none is mistaken for another, each is stopped in time.
-
-Lives here: starting, watching and stopping one child, telling a process from a later one with the same number, free
-ports. Not here: which children there are (`stack.py`), and what each needs (`postgres.py`, `temporal_server.py`).
-"""
+"""Child processes of the embedded stack: start, watch and stop one, and find free ports for it."""
 
 from __future__ import annotations
 
@@ -14,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import psutil
 import structlog
@@ -27,25 +24,25 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 POLL_INTERVAL_S = 0.03
 LEFTOVER_GRACE_S = 10.0
-LOG_KEPT_BYTES = 10_000_000  # a log that has grown past this is set aside as *.log.1 at the next start
+LOG_KEPT_BYTES = 10_000_000  # a larger log is renamed to *.log.1 at the next start
 LOG_TAIL_BYTES = 65_536
 PORT_ATTEMPTS = 5
-_SAME_START_TOLERANCE_S = 2.0  # the start time is counted from boot; a step of the clock moves it a little
+_SAME_START_TOLERANCE_S = 2.0  # the start time is counted from boot; a clock adjustment moves it a little
 _PORT_TAKEN = re.compile(r"address already in use|could not bind", re.IGNORECASE)
-_EXEC_CHILD = Path(__file__).with_name("exec_child.py")
+_EXEC_CHILD = str(Path(__file__).with_name("exec_child.py"))
 
 T = TypeVar("T")
 
 
 class StackError(Exception):
-    """The embedded stack cannot do what was asked. The message says what failed, what was expected, what to do."""
+    """The embedded stack cannot do what was asked. The message says what failed and what to do."""
 
 
 class PortTakenError(StackError):
-    """A child ended because something else took its port after it was chosen."""
+    """Another program took a child's port after it was chosen."""
 
 
-class SystemUser(BaseModel, frozen=True):
+class SystemUser(NamedTuple):
     """A user of this machine that a child runs as."""
 
     name: str
@@ -54,35 +51,31 @@ class SystemUser(BaseModel, frozen=True):
 
 
 class ProcessIdentity(BaseModel, frozen=True):
-    """One process, told from any later process with the same number by its start time and its command."""
+    """A process. Its start time distinguishes it from a later one with the same pid."""
 
     name: str
     pid: int
     created_at_s: float
-    command: tuple[str, ...]
-    stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGKILL)  # one after the other, if it must end
 
     @classmethod
-    def of_this_process(cls, name: str) -> Self:
-        """The identity of the process that calls."""
-        me = psutil.Process()
-        return cls(name=name, pid=me.pid, created_at_s=me.create_time(), command=tuple(me.cmdline()))
+    def of(cls, name: str, pid: int | None = None) -> Self:
+        """The identity of an existing process; without a pid, of this one."""
+        process = psutil.Process(pid)
+        return cls(name=name, pid=process.pid, created_at_s=process.create_time())
 
     def find(self) -> psutil.Process | None:
-        """The process, if it still runs and is the same one. A zombie, or one we may not look at, is not it."""
+        """The process, while it runs."""
         try:
             process = psutil.Process(self.pid)
-            same_start = abs(process.create_time() - self.created_at_s) <= _SAME_START_TOLERANCE_S
-            # A child is first `exec_child.py … COMMAND`, then COMMAND; a script has its interpreter in front.
-            same_command = tuple(process.cmdline()[-len(self.command) :]) == self.command
-            alive = process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.created_at_s) <= _SAME_START_TOLERANCE_S
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return None
-        return process if same_start and same_command and alive else None
+        return process if same and is_alive(process) else None
 
 
-class ChildSpec(BaseModel, frozen=True):
-    """How to start a child and how to end it."""
+@dataclass(frozen=True, kw_only=True)
+class ChildSpec:
+    """How to start a child, and how to stop it."""
 
     name: str
     command: tuple[str, ...]
@@ -91,30 +84,26 @@ class ChildSpec(BaseModel, frozen=True):
     log_path: Path
     user: SystemUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    # Sent when the grace is over, before SIGKILL, to a program that can still end in order then.
-    urgent_signal: signal.Signals | None = None
     grace_s: float
 
 
 class Child:
-    """A running child. Started in a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone."""
+    """A running child, in a session of its own: Ctrl-C in a terminal reaches only the supervisor."""
 
     def __init__(self, spec: ChildSpec) -> None:
-        """Start it.
-
-        The kernel ends it when the *thread* that started it ends: start children from a thread that lives as long.
+        """Start it. The kernel stops it when the *thread* that started it ends.
 
         Raises:
             StackError: the program cannot be started.
         """
         self.spec = spec
-        self._log_start_bytes = _make_room_for_log(spec.log_path)
+        self._log_start_bytes = _prepare_log(spec.log_path)
         user = f"{spec.user.uid}:{spec.user.gid}" if spec.user else "-"
-        exec_child = (sys.executable, "-I", "-S", str(_EXEC_CHILD), str(os.getpid()), str(int(spec.stop_signal)), user)
+        tied = (sys.executable, "-I", "-S", _EXEC_CHILD, str(os.getpid()), str(int(spec.stop_signal)), user)
         with spec.log_path.open("ab") as output:
             try:
                 self._process = subprocess.Popen(
-                    (*exec_child, *spec.command),
+                    (*tied, *spec.command),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -125,26 +114,25 @@ class Child:
                 )
             except OSError as error:
                 raise StackError(f"{spec.name} cannot be started in {spec.cwd}: {error}") from error
-        self.identity = self._identify()
+        self.identity = ProcessIdentity.of(spec.name, self._process.pid)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, or a signal number below zero; None while it runs."""
+        return self._process.poll()
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, for whatever reason."""
-        return self._process.poll() is not None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it has ended with code 0."""
-        return self._process.poll() == 0
+        """Whether it has ended."""
+        return self.exit_code is not None
 
     def describe_end(self) -> str:
         """How it ended, with the last lines of its log."""
-        code = self._process.poll()
+        code = self.exit_code
         how = f"ended with code {code}" if code is None or code >= 0 else f"was ended by {signal.Signals(-code).name}"
-        return f"{self.spec.name} {how}. {self.log_tail()}"
+        return f"{self.spec.name} {how}. {self._log_tail()}"
 
-    def log_tail(self, lines: int = 20) -> str:
-        """The last lines it wrote since this start, under the path of the log."""
+    def _log_tail(self, lines: int = 20) -> str:
         with self.spec.log_path.open("rb") as written:
             size_bytes = written.seek(0, os.SEEK_END)
             written.seek(max(self._log_start_bytes, size_bytes - LOG_TAIL_BYTES))
@@ -162,92 +150,70 @@ class Child:
         return True
 
     async def wait_until_ready(self, missing: Callable[[], Awaitable[str | None]], timeout_s: float) -> None:
-        """Ask `missing` again and again until it answers None, which means: ready.
+        """Wait until ``missing`` returns None; until then it returns what is not ready.
 
         Raises:
             PortTakenError: the child ended because its port is taken.
             StackError: the child ended, or was not ready in time.
         """
         deadline = time.monotonic() + timeout_s
-        while (reason := await missing()) is not None:
-            self.raise_if_ended()
+        while (reason := await missing()) is not None and not self.ended:
             if time.monotonic() >= deadline:
-                raise StackError(f"{self.spec.name} was not ready within {timeout_s:g} s: {reason}. {self.log_tail()}")
+                raise StackError(f"{self.spec.name} was not ready within {timeout_s:g} s: {reason}. {self._log_tail()}")
             await asyncio.sleep(POLL_INTERVAL_S)
-        self.raise_if_ended()  # or another server answered on the port that this one did not get
-
-    def raise_if_ended(self) -> None:
-        """Raises `StackError` (`PortTakenError` where that was the cause) if the child has ended."""
-        if self.ended:
+        if self.ended:  # even when all seems ready: another server may answer on the port
             message = self.describe_end()
             raise PortTakenError(message) if _PORT_TAKEN.search(message) else StackError(message)
 
     async def stop(self) -> None:
-        """Stop it: its stop signal and its grace, then the urgent signal, then SIGKILL. Safe to call again."""
+        """Send its stop signal; kill it when the grace is over. Safe to call again."""
         if self.ended:
             return
         self._process.send_signal(self.spec.stop_signal)
-        if await self.wait(self.spec.grace_s):
-            return
-        log.warning("child_did_not_stop", child=self.spec.name, grace_s=self.spec.grace_s)
-        if self.spec.urgent_signal is not None:
-            self._process.send_signal(self.spec.urgent_signal)
-            if await self.wait(self.spec.grace_s):
-                return
-        self.kill()
+        if not await self.wait(self.spec.grace_s):
+            log.warning("child_did_not_stop", child=self.spec.name, grace_s=self.spec.grace_s)
+            self.kill()
 
     def kill(self) -> None:
-        """End it and whatever it started, at once, and reap it."""
-        if self.ended:
-            return
-        os.killpg(self._process.pid, signal.SIGKILL)  # it leads its own group and is not reaped yet
-        self._process.wait()
-
-    def _identify(self) -> ProcessIdentity:
-        signals = (self.spec.stop_signal, self.spec.urgent_signal, signal.SIGKILL)
-        process = psutil.Process(self._process.pid)  # not reaped yet, so it exists, if only as a zombie
-        return ProcessIdentity(
-            name=self.spec.name,
-            pid=process.pid,
-            created_at_s=process.create_time(),
-            command=self.spec.command,
-            stop_signals=tuple(each for each in signals if each is not None),
-        )
+        """Kill it and its process group at once."""
+        if not self.ended:
+            os.killpg(self._process.pid, signal.SIGKILL)  # it leads its group and is not reaped yet
+            self._process.wait()
 
 
 Spawn = Callable[[ChildSpec], Child]
 
 
-async def stop_leftover(identity: ProcessIdentity) -> None:
-    """Stop a child of an earlier supervisor that did not live to do it. Does nothing if it is gone."""
-    process = identity.find()
-    if process is None:
-        return
-    log.warning("leftover_child_stopped", child=identity.name, pid=identity.pid)
-    await stop_process(process, identity.stop_signals)
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs. A zombie does not: its parent may never reap it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-async def stop_process(process: psutil.Process, signals: Sequence[signal.Signals]) -> None:
-    """Send a process that is no child of ours one signal after the other, until it is gone.
+async def stop_leftover(process: psutil.Process, *signals: signal.Signals) -> None:
+    """Stop a process of an earlier supervisor: one signal after the other, until it is gone.
 
     Raises:
         StackError: it survived them all.
     """
+    log.warning("leftover_process_stopped", pid=process.pid)
     for each in signals:
         deadline = time.monotonic() + LEFTOVER_GRACE_S
         try:
-            process.send_signal(each)  # psutil refuses if the number now belongs to another process
-            while time.monotonic() < deadline:
-                if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                    return
-                await asyncio.sleep(POLL_INTERVAL_S)
+            process.send_signal(each)  # psutil refuses if the pid now belongs to another process
         except psutil.NoSuchProcess:
             return
-    raise StackError(f"process {process.pid} of an earlier start does not end. End it by hand and start again.")
+        while time.monotonic() < deadline:
+            if not is_alive(process):
+                return
+            await asyncio.sleep(POLL_INTERVAL_S)
+    raise StackError(f"process {process.pid} of an earlier start does not end. Kill it and start again.")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on now. Another program may take one first: see `on_free_ports`."""
+    """Free ports of 127.0.0.1. Another program may take one first: see ``on_free_ports``."""
     holders = [socket.socket() for _ in range(count)]
     try:
         for holder in holders:
@@ -258,40 +224,8 @@ def free_ports(count: int) -> list[int]:
             holder.close()
 
 
-def require_free_port(port: int, *, user: str, option: str) -> None:
-    """Refuse a port that was asked for and is in use.
-
-    Raises:
-        StackError: names the port, who wanted it, who has it where that can be seen, and the option to change.
-    """
-    try:
-        _bind(port)
-    except OSError as error:
-        holder = _who_listens(port)
-        raise StackError(
-            f"port {port} for {user} is in use{holder} ({error.strerror}). "
-            f"Stop that program, or set {option} to another port or to none, which picks a free one."
-        ) from error
-
-
-def is_free_port(port: int) -> bool:
-    """Whether nothing listens on a port of 127.0.0.1 now, and this process may."""
-    try:
-        _bind(port)
-    except OSError:
-        return False
-    return True
-
-
-def _bind(port: int) -> None:
-    with socket.socket() as probe:
-        # As servers do it themselves: a closed connection that lingers is no reason to refuse.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
-
-
 async def on_free_ports(attempt: Callable[[], Awaitable[T]], *, chosen_by_us: bool) -> T:
-    """Run an attempt that picks its free ports itself; again with others if a port was lost to another program."""
+    """Run an attempt that picks its own ports; repeat it if another program takes one of them first."""
     for _ in range(PORT_ATTEMPTS - 1):
         try:
             return await attempt()
@@ -302,24 +236,45 @@ async def on_free_ports(attempt: Callable[[], Awaitable[T]], *, chosen_by_us: bo
     return await attempt()
 
 
-def _make_room_for_log(path: Path) -> int:
-    """Set a big log aside; answer where in the file this start begins, in bytes."""
-    size_bytes = path.stat().st_size if path.exists() else 0
-    if size_bytes <= LOG_KEPT_BYTES:
-        path.touch(mode=0o600)
-        return size_bytes
-    path.replace(path.with_name(f"{path.name}.1"))
-    path.touch(mode=0o600)
-    return 0
+def require_free_port(port: int | None, *, user: str, option: str) -> None:
+    """Check a port that the user asked for, if any.
+
+    Raises:
+        StackError: it is in use; the message names who wanted it, who has it if visible, and the option to change.
+    """
+    if port is not None and (problem := port_problem(port)):
+        raise StackError(
+            f"port {port} for {user} is in use{_listener(port)} ({problem}). "
+            f"Stop that program, or set {option} to another port or to none, which picks a free one."
+        )
 
 
-def _who_listens(port: int) -> str:
-    """By which process the port is held, as part of a sentence; empty where the system does not tell."""
+def port_problem(port: int) -> str | None:
+    """Why a port of 127.0.0.1 cannot be used; None if it can."""
+    with socket.socket() as probe:
+        # As servers do: a closed connection that lingers does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            return error.strerror
+    return None
+
+
+def _listener(port: int) -> str:
+    """Which process has a port, as part of a sentence; empty if the system does not tell."""
     try:
-        for connection in psutil.net_connections("tcp"):
-            local = connection.laddr
-            if local and local.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+        for each in psutil.net_connections("tcp"):
+            if each.laddr and each.laddr.port == port and each.status == psutil.CONN_LISTEN and each.pid:
+                return f" by {psutil.Process(each.pid).name()} (process {each.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         log.debug("port_holder_hidden", port=port)
     return ""
+
+
+def _prepare_log(path: Path) -> int:
+    """Rotate a big log. Returns where in the file this start begins, in bytes."""
+    if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
+        path.replace(path.with_name(f"{path.name}.1"))
+    path.touch(mode=0o600)
+    return path.stat().st_size

@@ -1,25 +1,24 @@
 """The embedded stack: Postgres, Temporal's dev server, the demo servers and workers, started and stopped as one.
 
-Lives here: what is started, in which order, and how it ends. What each server needs is in `postgres.py` and
-`temporal_server.py`, how children are held in `processes.py`, the directory's files in `stack_state.py`. Migrations,
-seed data and signals (Ctrl-C, SIGTERM) belong to the command that runs the stack.
+Migrations, seed data and signals (Ctrl-C, SIGTERM) belong to the command that runs the stack.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from local.demo.world import DEFAULT_SEED
 from local.postgres import PostgresServer, start_postgres
@@ -46,17 +45,16 @@ DEMO_READY_TIMEOUT_S = 30.0
 DEMO_GRACE_S = 5.0
 WORKER_READY_TIMEOUT_S = 60.0
 WORKER_RESTARTS_MAX, WORKER_RESTART_WINDOW_S = 5, 60.0
-WORKER_DRAIN_MAX_S = 20.0  # whoever presses Ctrl-C waits for it
+WORKER_DRAIN_MAX_S = 20.0  # the person who pressed Ctrl-C waits for it
 WORKER_GRACE_S = WORKER_DRAIN_MAX_S + STOP_MARGIN_S
 WATCH_INTERVAL_S = 0.2
-# Workers before what they use; the database last.
-STOP_ORDER = ("worker", "demo", "temporal", "initdb", "postgres")
+STOP_ORDER = ("worker", "demo", "temporal", "postgres")  # workers before what they use
 
 Port = Field(default=None, ge=1, le=65535)
 
 
 class StackOptions(BaseModel, frozen=True, extra="forbid"):
-    """What to start. A port that is not given is a free one; a part with an external address is not started."""
+    """What to start. A missing port means a free one; a part with an external address is not started."""
 
     directory: Path = Path(".local")
     workers: int = Field(default=1, ge=0)
@@ -79,11 +77,12 @@ class StackOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 class LocalStack:
-    """One supervisor of one stack directory, for one start and one stop.
+    """The supervisor of one stack directory: `async with LocalStack(options) as stack:`, then start servers and workers.
 
-    Use it as `async with LocalStack(options) as stack:` and call `start_servers`, then `start_workers`; leaving the
-    block stops everything. Children end with the thread that starts them, so run it in the main thread.
+    Leaving the block stops everything. Use it in the main thread: children end with the thread that started them.
     """
+
+    _directory: StackDirectory
 
     def __init__(
         self,
@@ -92,87 +91,78 @@ class LocalStack:
         worker_command: Sequence[str] = WORKER_COMMAND,
         demo_command: Sequence[str] = DEMO_COMMAND,
     ) -> None:
-        """Nothing is started or touched yet. Both commands run in the directory of the project."""
+        """Start nothing yet. Both commands run in the project's directory."""
         self._options = options
         self._path = options.directory.expanduser().resolve()
         self._worker_command = tuple(worker_command)
         self._demo_command = tuple(demo_command)
-        self._directory: StackDirectory | None = None
         self._children: dict[str, Child] = {}
         self._addresses: StackAddresses | None = None
-        self._stopping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Lock the directory and stop what a killed supervisor left.
+
+        Raises:
+            StackAlreadyRunning: another supervisor runs in this directory.
+            StackError: the directory cannot be used, or a leftover process does not end.
+        """
+        self._directory = StackDirectory(self._path)
+        try:
+            record = read_record(self._path)
+            for identity in sorted(record.children if record else (), key=_stop_rank):
+                if process := identity.find():
+                    await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # for Postgres, SIGINT is "fast"
+            self._write_record()
+        except BaseException:
+            self._directory.release()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        """Stop workers, demo, Temporal and Postgres, in this order.
+
+        If cancelled, it returns at once while the stop continues; when the event loop ends first, the rest is killed.
+        """
+        await asyncio.shield(asyncio.create_task(self._stop(), name="stop-stack"))
 
     async def start_servers(self) -> StackAddresses:
-        """Start every server that is wanted, side by side, and wait until all answer. If one fails, all are stopped.
+        """Start all servers in parallel and wait until they answer.
 
         Raises:
-            StackAlreadyRunning: another supervisor runs in this directory.
             StackError: a server cannot be started; the message ends with the last lines of its log.
         """
-        if self._directory is not None or self._stopping is not None:
-            raise StackError("this LocalStack was started before. Make a new one to start again.")
-        self._directory = StackDirectory(self._path)
-        try:
-            leftovers = read_record(self._path)
-            for identity in sorted(leftovers.children if leftovers else (), key=_stop_rank):
-                await stop_leftover(identity)
-            self._write_record()
-            postgres, temporal, demo = await _all_or_none(self._postgres(), self._temporal(), self._demo())
-            self._raise_if_stopping()
-            self._addresses = self._join(postgres, temporal, demo)
-            self._write_record()
-            if temporal is not None:
-                self._directory.keep_ui_port(temporal.ui_port)
-        except BaseException:  # cancelled too: nothing may stay behind
-            await self.stop()
-            raise
+        postgres, temporal, demo = await _all_or_none(self._postgres(), self._temporal(), self._demo())
+        self._addresses = self._joined(postgres, temporal, demo)
+        self._write_record()
+        if temporal is not None:
+            self._directory.keep_ui_port(temporal.ui_port)
         log.info("stack_ready", directory=str(self._path), temporal=self._addresses.temporal_address)
         return self._addresses
 
     async def start_workers(self) -> None:
-        """Start the workers and wait until each polls.
+        """Start the workers and wait until each one polls.
 
         Raises:
-            StackError: the servers are not started, or a worker ended or did not become ready. The caller stops.
+            StackError: a worker ended or did not become ready.
         """
-        if self._addresses is None:
-            raise StackError("workers need the servers: call start_servers first.")
         await _all_or_none(*(self._worker(number) for number in range(1, self._options.workers + 1)))
 
-    async def stop(self) -> None:
-        """Stop everything in order: workers, demo, Temporal, Postgres. Safe to call again, and from several tasks.
-
-        A caller that is cancelled leaves at once while the stop goes on; when the event loop ends before it is done,
-        what still runs is killed.
-        """
-        if self._directory is None:
-            return
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop_all(self._directory), name="stop-stack")
-        await asyncio.shield(self._stopping)
-
     async def wait_until_broken(self) -> str:
-        """Watch the children until one is lost for good; answer which and how, with the last lines of its log.
+        """Watch the children until one is lost. Returns which and how, with the last lines of its log.
 
-        A worker that dies is started again: what it held goes on in the next one. One that keeps dying is lost.
+        A worker that dies is started again; one that keeps dying is lost.
         """
         restarts: deque[float] = deque(maxlen=WORKER_RESTARTS_MAX)
-        while self._stopping is None:
-            for name, child in list(self._children.items()):
-                if not child.ended or name == "initdb":
+        while True:
+            for name, child in self._children.copy().items():
+                if not child.ended:
                     continue
-                often = (
-                    len(restarts) == WORKER_RESTARTS_MAX and time.monotonic() - restarts[0] < WORKER_RESTART_WINDOW_S
-                )
-                if not name.startswith("worker-") or often:
+                full = len(restarts) == WORKER_RESTARTS_MAX
+                if not name.startswith("worker-") or (
+                    full and time.monotonic() - restarts[0] < WORKER_RESTART_WINDOW_S
+                ):
                     return child.describe_end()
                 log.warning("worker_restarted", worker=name, end=child.describe_end().splitlines()[0])
                 restarts.append(time.monotonic())
@@ -181,7 +171,6 @@ class LocalStack:
                 except StackError as error:
                     return str(error)
             await asyncio.sleep(WATCH_INTERVAL_S)
-        return "the stack was stopped"
 
     async def _postgres(self) -> PostgresServer | None:
         if self._options.external_database_url is not None:
@@ -189,125 +178,111 @@ class LocalStack:
         return await start_postgres(self._path, self._options.postgres_port, self._spawn)
 
     async def _temporal(self) -> TemporalServer | None:
-        if self._options.external_temporal_address is not None:
+        options, last = self._options, self._directory.last_ui_port
+        if options.external_temporal_address is not None:
             return None
-        last = self._directory.last_ui_port if self._directory is not None else None
-        options = self._options
         return await start_temporal(self._path, options.temporal_port, options.ui_port, self._spawn, last_ui_port=last)
 
-    async def _demo(self) -> _DemoServers | None:
+    async def _demo(self) -> _DemoServers:
         parts = ("web", "search") * self._options.demo_web + ("model",) * self._options.demo_model
         if not parts:
-            return None
-        ready_file = _no_file(self._path / "run" / "demo.json")
-        seed = str(self._options.demo_seed)
+            return _DemoServers()
+        ready_file = self._path / "run" / "demo.json"
         ports = ("--web-port", "0", "--search-port", "0", "--model-port", "0")
+        seed = str(self._options.demo_seed)
         what = ("serve", "--seed", seed, *ports, "--parts", ",".join(parts), "--ready-file", str(ready_file))
-        environment = {**os.environ, **self._options.extra_env}
-        child = self._spawn(self._project_child("demo", (*self._demo_command, *what), environment, DEMO_GRACE_S))
-        await _wait_for_file(child, ready_file, DEMO_READY_TIMEOUT_S)
-        try:
-            servers = _DemoServers.model_validate_json(ready_file.read_bytes())
-        except ValidationError as error:
-            raise StackError(f"the demo wrote something else than its addresses to {ready_file}: {error}") from error
-        missing = [name for name in servers.expected(parts) if getattr(servers, name) is None]
-        if missing:
-            raise StackError(f"the demo said nothing of {', '.join(missing)}. {child.log_tail()}")
-        return servers
+        child = self._spawn_from_project("demo", (*self._demo_command, *what), ready_file, {}, DEMO_GRACE_S)
+        await child.wait_until_ready(_missing(ready_file), DEMO_READY_TIMEOUT_S)
+        return _DemoServers.model_validate_json(ready_file.read_bytes())
 
     async def _worker(self, number: int) -> None:
         if self._addresses is None:
             raise StackError("workers need the servers: call start_servers first.")
-        environment = {**os.environ, **self._addresses.environment(), **self._options.extra_env}
         name = f"worker-{number}"
-        ready_file = _no_file(self._path / "run" / f"{name}.ready")
-        environment = {**environment, "WORKER_READY_FILE": str(ready_file)}
-        child = self._spawn(self._project_child(name, self._worker_command, environment, WORKER_GRACE_S))
-        await _wait_for_file(child, ready_file, WORKER_READY_TIMEOUT_S)
+        ready_file = self._path / "run" / f"{name}.ready"
+        variables = {**self._addresses.environment(), "WORKER_READY_FILE": str(ready_file)}
+        child = self._spawn_from_project(name, self._worker_command, ready_file, variables, WORKER_GRACE_S)
+        await child.wait_until_ready(_missing(ready_file), WORKER_READY_TIMEOUT_S)
 
-    def _project_child(
-        self, name: str, command: Sequence[str], environment: dict[str, str], grace_s: float
-    ) -> ChildSpec:
-        return ChildSpec(
-            name=name,
-            command=tuple(command),
-            environment=environment,
-            cwd=PROJECT,
-            log_path=self._path / "logs" / f"{name}.log",
-            grace_s=grace_s,
+    def _spawn_from_project(
+        self, name: str, command: tuple[str, ...], ready_file: Path, variables: dict[str, str], grace_s: float
+    ) -> Child:
+        ready_file.unlink(missing_ok=True)
+        return self._spawn(
+            ChildSpec(
+                name=name,
+                command=command,
+                environment={**os.environ, **variables, **self._options.extra_env},
+                cwd=PROJECT,
+                log_path=self._path / "logs" / f"{name}.log",
+                grace_s=grace_s,
+            )
         )
 
     def _spawn(self, spec: ChildSpec) -> Child:
-        """Start a child and write down who it is, so that a later start can stop it if this process dies."""
-        self._raise_if_stopping()
+        """Start a child and record it, so that a later start can stop it if this process is killed."""
         child = self._children[spec.name] = Child(spec)
         self._write_record()
         return child
 
-    def _raise_if_stopping(self) -> None:
-        if self._stopping is not None:
-            raise StackError("the stack was stopped while it was starting.")
-
     def _write_record(self) -> None:
-        if self._directory is None:
-            raise StackError("the stack's directory is not held.")
         self._directory.write(
             StackRecord(
-                supervisor=ProcessIdentity.of_this_process("supervisor"),
+                supervisor=ProcessIdentity.of("supervisor"),
                 children=tuple(child.identity for child in self._children.values()),
                 addresses=self._addresses,
             )
         )
 
-    def _join(
-        self, postgres: PostgresServer | None, temporal: TemporalServer | None, demo: _DemoServers | None
+    def _joined(
+        self, postgres: PostgresServer | None, temporal: TemporalServer | None, demo: _DemoServers
     ) -> StackAddresses:
-        web = demo if self._options.demo_web else None
-        model = demo if self._options.demo_model else None
+        options = self._options
         return StackAddresses(
-            temporal_address=temporal.address if temporal else self._options.external_temporal_address or "",
+            temporal_address=temporal.address if temporal else options.external_temporal_address or "",
             temporal_ui_url=temporal.ui_url if temporal else None,
-            database_url=postgres.database_url if postgres else self._options.external_database_url or "",
-            web_proxy=web.web_proxy if web else None,
-            searxng_url=web.searxng_url if web else None,
-            openai_base_url=model.openai_base_url if model else None,
-            demo_seed=self._options.demo_seed if demo else None,
+            database_url=postgres.database_url if postgres else options.external_database_url or "",
+            **demo.model_dump(),
+            demo_seed=options.demo_seed if options.demo_web or options.demo_model else None,
             pid=os.getpid(),
             started_at=datetime.now(UTC),
         )
 
-    async def _stop_all(self, directory: StackDirectory) -> None:
+    async def _stop(self) -> None:
         try:
-            for rank in range(len(STOP_ORDER)):
-                children = [child for child in self._children.values() if _stop_rank(child.identity) == rank]
+            for kind in STOP_ORDER:
+                children = [child for name, child in self._children.items() if name.startswith(kind)]
                 await asyncio.gather(*(child.stop() for child in children))
-        finally:  # also if the loop is being closed under us: end what is left rather than leave it
+        finally:  # also when the event loop is being closed
             for child in sorted(self._children.values(), key=lambda child: _stop_rank(child.identity)):
                 child.kill()
-            directory.release()
+            self._directory.release()
         log.info("stack_stopped", directory=str(self._path))
 
 
 class _DemoServers(BaseModel, frozen=True):
-    """What the demo writes to its ready file; null for a part that was not asked for."""
+    """The content of the demo's ready file; None for a part that was not started."""
 
     web_proxy: str | None = None
     searxng_url: str | None = None
     openai_base_url: str | None = None
 
-    @staticmethod
-    def expected(parts: Sequence[str]) -> list[str]:
-        names = {"web": "web_proxy", "search": "searxng_url", "model": "openai_base_url"}
-        return [names[part] for part in parts]
+
+def _missing(ready_file: Path) -> Callable[[], Awaitable[str | None]]:
+    """What is missing until a child writes the file by which it says that it is ready."""
+
+    async def missing() -> str | None:
+        return None if os.access(ready_file, os.R_OK) else f"{ready_file} was not written"
+
+    return missing
 
 
 def _stop_rank(identity: ProcessIdentity) -> int:
-    kind = identity.name.split("-")[0]
-    return STOP_ORDER.index(kind) if kind in STOP_ORDER else 0  # a record may come from another version
+    return STOP_ORDER.index(identity.name.partition("-")[0])
 
 
 async def _all_or_none(*starts: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Run the starts side by side. The first failure cancels the others and is raised as it is."""
+    """Run the starts in parallel. The first failure cancels the others and is raised."""
     tasks = [asyncio.create_task(start) for start in starts]
     try:
         return list(await asyncio.gather(*tasks))
@@ -315,15 +290,3 @@ async def _all_or_none(*starts: Coroutine[Any, Any, Any]) -> list[Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _no_file(path: Path) -> Path:
-    path.unlink(missing_ok=True)
-    return path
-
-
-async def _wait_for_file(child: Child, path: Path, timeout_s: float) -> None:
-    async def missing() -> str | None:
-        return None if os.access(path, os.R_OK) else f"{path} was not written"
-
-    await child.wait_until_ready(missing, timeout_s)

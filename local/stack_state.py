@@ -1,8 +1,4 @@
-"""What a stack directory says about itself: who runs in it, where it answers, and the lock that admits one supervisor.
-
-Lives here: the directory's own files (`stack.lock`, `stack.json`, folders). Not here: starting and stopping
-(`stack.py`).
-"""
+"""The files of a stack directory: the lock that admits one supervisor, and ``stack.json`` with its addresses."""
 
 from __future__ import annotations
 
@@ -20,13 +16,11 @@ from local.processes import ProcessIdentity, StackError
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 RECORD_FILE = "stack.json"
-LOCK_FILE = "stack.lock"
-FOLDERS = ("logs", "run")  # run: files by which children say that they are ready
-UI_PORT_FILE = "ui_port"  # outlives a stop, as the links to the Web UI should
+UI_PORT_FILE = "ui_port"  # survives a stop, so that links to the Web UI stay valid
 
 
 class StackAddresses(BaseModel, frozen=True):
-    """Where a running stack answers. `database_url` holds the password: never log it."""
+    """The addresses of a running stack. `database_url` holds the password: never log it."""
 
     temporal_address: str
     temporal_ui_url: str | None = None
@@ -39,27 +33,31 @@ class StackAddresses(BaseModel, frozen=True):
     started_at: datetime
 
     def environment(self) -> dict[str, str]:
-        """The variables with which children, and commands that connect, find this stack. A missing part sets none."""
-        variables = {
-            "TEMPORAL_ADDRESS": self.temporal_address,
-            "DATABASE_URL": self.database_url,
-            "WEB_PROXY": self.web_proxy,
-            "HOST_REQUEST_INTERVAL_S": "0" if self.web_proxy else None,  # the demo's own web minds no haste
-            "MAIL_DNS": "false" if self.web_proxy else None,  # its names are in no DNS
-            "SEARXNG_URL": self.searxng_url,
-            "OPENAI_BASE_URL": self.openai_base_url,
-            "OPENAI_API_KEY": "demo" if self.openai_base_url else None,
-            "OPENAI_MODEL": "demo" if self.openai_base_url else None,
-            # The demo model is free; it is priced like a small model, so that budgets and costs can be tried.
-            "MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25" if self.openai_base_url else None,
-            "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2" if self.openai_base_url else None,
-            "DEMO_SEED": None if self.demo_seed is None else str(self.demo_seed),
-        }
-        return {name: value for name, value in variables.items() if value is not None}
+        """The settings by which workers and commands find this stack."""
+        variables = {"TEMPORAL_ADDRESS": self.temporal_address, "DATABASE_URL": self.database_url}
+        if self.web_proxy and self.searxng_url:
+            variables |= {
+                "WEB_PROXY": self.web_proxy,
+                "SEARXNG_URL": self.searxng_url,
+                "HOST_REQUEST_INTERVAL_S": "0",  # the demo's web needs no rate limit
+                "MAIL_DNS": "false",  # its names are in no DNS
+            }
+        if self.openai_base_url:
+            variables |= {
+                "OPENAI_BASE_URL": self.openai_base_url,
+                "OPENAI_API_KEY": "demo",
+                "OPENAI_MODEL": "demo",
+                # The demo model is free. It has the price of a small model, so that budgets and costs can be tried.
+                "MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25",
+                "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2",
+            }
+        if self.demo_seed is not None:
+            variables["DEMO_SEED"] = str(self.demo_seed)
+        return variables
 
 
 class StackRecord(BaseModel, frozen=True):
-    """`stack.json`: the supervisor, the children to stop should it die, and the addresses once servers are ready."""
+    """`stack.json`: the supervisor, its children, and the addresses once the servers are ready."""
 
     supervisor: ProcessIdentity
     children: tuple[ProcessIdentity, ...] = ()
@@ -67,27 +65,39 @@ class StackRecord(BaseModel, frozen=True):
 
 
 class StackAlreadyRunning(StackError):
-    """Another supervisor runs in this directory. `addresses` is None while it is still starting."""
+    """Another supervisor runs in this directory. `addresses` is None while it is starting."""
 
     def __init__(self, directory: Path, addresses: StackAddresses | None) -> None:
-        """Name the directory and, where known, the process and the Web UI."""
-        self.directory = directory
+        """Name the directory and, if known, the process and the Web UI."""
         self.addresses = addresses
         where = f"process {addresses.pid}, Web UI {addresses.temporal_ui_url}" if addresses else "it is still starting"
-        super().__init__(f"a stack already runs in {directory} ({where}). Use it, stop it, or take another directory.")
+        super().__init__(
+            f"a stack already runs in {directory} ({where}). Use it, stop it, or choose another directory."
+        )
 
 
 def running_stack(directory: Path) -> StackAddresses | None:
-    """The addresses of the stack that runs in this directory; None if none does, or it is not ready yet."""
+    """The addresses of the stack that runs in this directory; None without one, or before it is ready."""
     record = read_record(directory.expanduser().resolve())
     return record.addresses if record is not None and record.supervisor.find() is not None else None
 
 
+def read_record(directory: Path) -> StackRecord | None:
+    """The content of `stack.json`, which may be out of date; None if it is missing or damaged."""
+    try:
+        return StackRecord.model_validate_json((directory / RECORD_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError as error:
+        log.warning("stack_record_unreadable", path=str(directory / RECORD_FILE), error=str(error))
+        return None
+
+
 class StackDirectory:
-    """A stack directory held by this process."""
+    """A stack directory that this process has locked."""
 
     def __init__(self, path: Path) -> None:
-        """Create the directory if need be and take its lock.
+        """Create the directory if it is missing, and lock it.
 
         Raises:
             StackAlreadyRunning: another supervisor holds the lock.
@@ -96,8 +106,8 @@ class StackDirectory:
         self.path = path
         try:
             self._prepare()
-            # Never inherited by children (Python's default), so the lock ends with this process, however it ends.
-            self._lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            # Children do not inherit it (Python's default), so the lock always ends with this process.
+            self._lock = os.open(path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StackError(f"the directory {path} cannot be used: {error}. Choose another directory.") from error
         try:
@@ -115,40 +125,29 @@ class StackDirectory:
 
     @property
     def last_ui_port(self) -> int | None:
-        """The port that the Web UI had at the last start; None at the first."""
+        """The Web UI's port at the last start, if any."""
         try:
             port = int((self.path / UI_PORT_FILE).read_text())
-        except (FileNotFoundError, ValueError):  # a port of our own choice is no more than a comfort
+        except (FileNotFoundError, ValueError):
             return None
         return port if 0 < port < 65536 else None
 
     def keep_ui_port(self, port: int) -> None:
-        """Write down where the Web UI is, for the next start."""
+        """Remember the Web UI's port for the next start."""
         (self.path / UI_PORT_FILE).touch(mode=0o600)
         (self.path / UI_PORT_FILE).write_text(str(port))
 
     def release(self) -> None:
-        """Remove the record and give the lock back. The lock's file stays: removing it would admit two."""
+        """Remove the record and unlock. The lock file stays: a new one would admit a second supervisor."""
         (self.path / RECORD_FILE).unlink(missing_ok=True)
         os.close(self._lock)
 
     def _prepare(self) -> None:
-        # Only a directory that is ours gets our permissions, at the first start: somebody may name their project directory.
+        # A directory with content may be somebody's project, so its permissions stay as they are.
         is_ours = not self.path.exists() or not any(self.path.iterdir())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_ours:
             self.path.chmod(0o700)
             open_to_postgres(self.path)
-        for folder in FOLDERS:
+        for folder in ("logs", "run"):
             (self.path / folder).mkdir(mode=0o700, exist_ok=True)
-
-
-def read_record(directory: Path) -> StackRecord | None:
-    """What `stack.json` says, true or not any more; None if there is none that can be read."""
-    try:
-        return StackRecord.model_validate_json((directory / RECORD_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValidationError as error:  # written by another version: nothing in it can be relied on
-        log.warning("stack_record_unreadable", path=str(directory / RECORD_FILE), error=str(error))
-        return None

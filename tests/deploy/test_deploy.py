@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from local.temporal_server import DYNAMIC_CONFIG, ONE_PARTITION
+from local.temporal_server import DYNAMIC_CONFIG
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -33,7 +33,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 def test_the_server_settings_match_the_local_stack() -> None:
     given = yaml.safe_load((ROOT / "deploy" / "temporal" / "dynamicconfig.yaml").read_text())
     told = {f"{name}={json.dumps(values[0]['value'])}" for name, values in given.items()}
-    local = {*DYNAMIC_CONFIG, *ONE_PARTITION}
+    local = set(DYNAMIC_CONFIG)
     for_one_machine = {word for word in local if word.startswith("system.forceSearchAttributesCacheRefreshOnRead")}
     assert local - told - for_one_machine == {"matching.numTaskqueueReadPartitions=1"}
 

@@ -1,4 +1,4 @@
-"""What the tests of the embedded stack share: small programs to run as workers, and short ways to look at a stack."""
+"""Small programs to run as workers, and short ways to look at a stack."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from local.processes import is_alive
 from local.stack import StackOptions
 from local.stack_state import read_record
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Ready, then waits for SIGTERM; on it still uses the database, as a worker that lets its activities end does.
+# Writes its name to the database when it gets SIGTERM, as a worker does whose activities end.
 DRAINING_WORKER = """
 import os, pathlib, signal, psycopg
 ready = pathlib.Path(os.environ["WORKER_READY_FILE"])
@@ -30,24 +31,32 @@ while True:
     signal.pause()
 """
 
-# Hears nothing: only SIGKILL ends it.
+# Ignores every signal but SIGKILL.
 DEAF_WORKER = """
 import os, pathlib, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 pathlib.Path(os.environ["WORKER_READY_FILE"]).write_text("ready")
 while True:
     signal.pause()
 """
 
 
-def servers_only(directory: Path, *, workers: int = 0) -> StackOptions:
-    """Postgres and Temporal without the demo."""
-    return StackOptions(directory=directory, demo_web=False, demo_model=False, workers=workers)
+def options(directory: Path, **changes: object) -> StackOptions:
+    """Postgres and Temporal without the demo and workers."""
+    return StackOptions.model_validate(
+        {"directory": directory, "demo_web": False, "demo_model": False, "workers": 0, **changes}
+    )
 
 
 def postgres_only(directory: Path) -> StackOptions:
-    """For tests to which a Temporal server would be a second of waiting and nothing else."""
-    return servers_only(directory).model_copy(update={"external_temporal_address": "127.0.0.1:1"})
+    return options(directory, external_temporal_address="127.0.0.1:1")
+
+
+def without_servers(directory: Path, **changes: object) -> StackOptions:
+    """For tests that concern only the demo or the workers."""
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    return options(directory, external_temporal_address="127.0.0.1:1", external_database_url=url, **changes)
 
 
 async def execute(database_url: str, query: str) -> list[tuple[object, ...]]:
@@ -64,23 +73,20 @@ def children_of_stack(directory: Path) -> dict[str, psutil.Process]:
     return {name: process for name, process in found.items() if process is not None}
 
 
-def is_gone(process: psutil.Process) -> bool:
-    """Whether it has ended. A zombie has: it only waits for a parent to take note, which may be nobody of ours."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def still_running(children: dict[str, psutil.Process]) -> list[str]:
+    return [name for name, process in children.items() if is_alive(process)]
 
 
 def permissions(path: Path) -> int:
-    """The permission bits of a file or directory."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def set_permissions(path: Path, mode: int) -> None:
-    """Change the permission bits of a file or directory."""
     path.chmod(mode)
 
 
 async def eventually(holds: Callable[[], bool], *, within_s: float) -> bool:
-    """Whether it came to hold within the time."""
+    """Whether it holds within the time."""
     deadline = time.monotonic() + within_s
     while not holds():
         if time.monotonic() > deadline:

@@ -1,7 +1,6 @@
-"""A command that runs a stack, for tests that have to kill one.
+"""A command that runs a stack, for tests that kill it: ``python -m tests.local.stack_supervisor DIRECTORY [WORKER…]``.
 
-`python -m tests.local.stack_supervisor DIRECTORY [WORKER_COMMAND…]`
-Prints the addresses as one line of JSON when all is up, and stops on SIGTERM as the real command does.
+Prints the addresses as one line of JSON when all is ready, and stops on SIGTERM as the real command does.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from local.stack import LocalStack, StackOptions
+from local.stack import LocalStack
+from tests.local.stack_helpers import options
 
 
 async def main(directory: Path, worker_command: list[str]) -> None:
@@ -22,8 +22,8 @@ async def main(directory: Path, worker_command: list[str]) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    options = StackOptions(directory=directory, demo_web=False, demo_model=False, workers=1 if worker_command else 0)
-    async with LocalStack(options, worker_command=worker_command or ["false"]) as stack:
+    workers = 1 if worker_command else 0
+    async with LocalStack(options(directory, workers=workers), worker_command=worker_command) as stack:
         addresses = await stack.start_servers()
         await stack.start_workers()
         sys.stdout.write(addresses.model_dump_json() + "\n")

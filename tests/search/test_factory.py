@@ -142,7 +142,7 @@ async def test_doctor_beside_a_local_stack_says_what_its_workers_use_not_what_th
         pid=1,
         started_at=datetime(2026, 11, 23, tzinfo=UTC),
     )
-    record = StackRecord(supervisor=ProcessIdentity.of_this_process("supervisor"), addresses=addresses)
+    record = StackRecord(supervisor=ProcessIdentity.of("supervisor"), addresses=addresses)
     (tmp_path / "stack.json").write_text(record.model_dump_json())
     findings = await examine(settings_with(local_dir=tmp_path, brave_api_key="k"))
     details = {finding.part: finding.detail for finding in findings}

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from local.postgres_home import _find_binaries
+from local.postgres_home import postgres_programs
 from store.database import SCHEMA, one_connection
 from store.migrate import apply_migrations, pending_migrations
 from store.runs import runs
@@ -35,7 +35,7 @@ async def run(words: Sequence[str], url: str, cwd: Any) -> None:
     """Run one of them on a database."""
     [binary, *options] = [url if word == '"$DATABASE_URL"' else word for word in words]
     process = await subprocess.create_subprocess_exec(
-        str(_find_binaries() / binary), *options, cwd=cwd, stderr=subprocess.PIPE
+        str(postgres_programs() / binary), *options, cwd=cwd, stderr=subprocess.PIPE
     )
     _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
