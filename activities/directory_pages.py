@@ -149,7 +149,7 @@ def _new_companies(
             continue
         known.add(entry.name, entry.url)
         name = normalized(entry.name)
-        quotes = (line for line, words in lines if words.holds(name) and len(line) <= _QUOTE_MAX)
+        quotes = (line for line, words in lines if words.contains_normalized(name) and len(line) <= _QUOTE_MAX)
         found.append(
             FoundCompany(
                 name=entry.name,

@@ -1,7 +1,6 @@
-"""Whether a quote speaks of what it is quoted for: a type of company, managing for owners (or not), having closed.
+"""Whether a quote states a company's type, that it manages for owners, or that it has closed.
 
-A model picks a quote and a value; that the words are on the page is checked in ``grounding.py``, that they are about the value
-here. The words are data (``type_words.toml``); no judgement beyond them, but that what a sentence denies is not said by it.
+The words are data (``company_type.toml``). Words that a sentence denies do not count.
 """
 
 import re
@@ -11,7 +10,7 @@ from importlib import resources
 from domain.company.facts import CompanyType
 from grounding.quotes import normalized, strip_links
 
-# "not only" denies nothing, nor does what only sounds like it: "never worry about", "why not", "no hassle".
+# "not only", "never worry about", "why not" and "no hassle" deny nothing.
 _DENIAL = (
     r"(?<!why )\b(?:no(?! one\b){longer}|not|never|neither|nor|except|cannot"
     r"|(?:do|does|did|is|are|was|were|has|have|had|wo|ca|would|could|should)n't)\b"
@@ -19,8 +18,10 @@ _DENIAL = (
     r"(?!\s+(?:\w+\s+){{0,3}}worr)"
 )
 _DENIED = re.compile(_DENIAL.format(longer=""), re.IGNORECASE)
-_DENIED_END = re.compile(_DENIAL.format(longer="(?! longer\\b)"), re.IGNORECASE)  # "no longer in business" is an end
-# "We manage nothing but houses", "… no condos except townhomes": what follows is affirmed again.
+_DENIED_END = re.compile(
+    _DENIAL.format(longer="(?! longer\\b)"), re.IGNORECASE
+)  # "no longer in business" states an end
+# "We manage nothing but houses": what follows is affirmed again.
 _AFFIRMED_AGAIN = re.compile(
     r"\b(?:but|except(?: for)?|other than|besides|unless|because|instead|rather|however|although|though|whereas|while)\b"
     r"|\b(?:and|so) (?=(?:we|our|they)\b)",
@@ -34,51 +35,43 @@ _NEW_CLAUSE = re.compile(
 _LAST_OF_LIST = re.compile(r"\b(?:or|and|nor)\b", re.IGNORECASE)
 
 
-def _any_of(words: list[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE)
-
-
+_TABLE = tomllib.loads(resources.files("grounding").joinpath("company_type.toml").read_text(encoding="utf-8"))
 _WORDS = {
-    name: _any_of(words)
-    for name, words in tomllib.loads(
-        resources.files("grounding").joinpath("company_type.toml").read_text(encoding="utf-8")
-    ).items()
+    name: re.compile(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE) for name, words in _TABLE.items()
 }
 
 
 def says_type(quote: str, company_type: CompanyType) -> bool:
-    """Whether a quote holds a word of a type of company, outside of what it denies. ``unknown`` is never said."""
     if company_type is CompanyType.UNKNOWN:
         return False
     affirmed = _affirmed(quote)
-    if _WORDS[company_type.value].search(affirmed):
-        return True
-    return company_type is CompanyType.MIXED_RESIDENTIAL and _is_mixed(affirmed)
+
+    def names(kind: str) -> bool:
+        return _WORDS[kind].search(affirmed) is not None
+
+    if company_type is CompanyType.MIXED_RESIDENTIAL and names("single_family"):
+        return names(company_type) or names("small_multifamily") or names("multifamily")
+    return names(company_type)
 
 
 def says_manages(quote: str, manages: bool) -> bool:
-    """Whether a quote says that a company manages property for owners, or that it does not."""
+    """Whether a quote says that a company manages property for owners (or, for False, that it does not)."""
     if manages:
         return _WORDS["manages"].search(_affirmed(quote)) is not None
-    return _WORDS["does_not_manage"].search(_words_of(quote)) is not None
+    return _WORDS["does_not_manage"].search(_words(quote)) is not None
 
 
 def says_closed(quote: str) -> bool:
-    """Whether a quote says that a company has closed, or has been merged into another, and not that it works today."""
+    """Whether a quote says that the company has closed or merged into another, and not that it works today."""
     said = _WORDS["not_the_company"].sub(" ", _affirmed(quote, _DENIED_END))
     return _WORDS["closed"].search(said) is not None and _WORDS["works_today"].search(_affirmed(quote)) is None
 
 
-def _is_mixed(affirmed: str) -> bool:
-    has_small = _WORDS["small_multifamily"].search(affirmed) or _WORDS["multifamily"].search(affirmed)
-    return bool(has_small and _WORDS["single_family"].search(affirmed))
-
-
 def _affirmed(quote: str, denied: re.Pattern[str] = _DENIED) -> str:
-    """A quote without what it denies. A denial ends with its part of the sentence (up to the next comma), with a word such as
-    "but", or, where a list runs on over commas ("no apartments, HOAs or offices"), with the list."""
+    """A quote without what it denies: up to the next comma, a word such as "but", or the end of a list ("no apartments, HOAs or
+    offices")."""
     return ". ".join(
-        ",".join(_affirmed_parts(sentence.split(","), denied)) for sentence in re.split(r"[.;:!?]", _words_of(quote))
+        ",".join(_affirmed_parts(sentence.split(","), denied)) for sentence in re.split(r"[.;:!?]", _words(quote))
     )
 
 
@@ -95,7 +88,7 @@ def _affirmed_parts(parts: list[str], denied: re.Pattern[str]) -> list[str]:
 
 
 def _runs_on(parts: list[str]) -> bool:
-    """Whether what stands after a comma goes on with a list: no new clause before the "or" or "and" of its end."""
+    """Whether a list goes on after a comma: its last "or" or "and" comes before a new clause."""
     for part in parts:
         if _NEW_CLAUSE.match(part):
             return False
@@ -105,7 +98,7 @@ def _runs_on(parts: list[str]) -> bool:
 
 
 def _without_denied(part: str, denied: re.Pattern[str], *, from_start: bool) -> tuple[str, bool]:
-    """What a part of a sentence affirms, and whether it ends in a denial."""
+    """What a part of a sentence affirms, and whether it ends denied."""
     shown, at, is_denied = "", 0, from_start
     while True:
         if not is_denied:
@@ -120,5 +113,5 @@ def _without_denied(part: str, denied: re.Pattern[str], *, from_start: bool) -> 
         at, is_denied = again.end(), False
 
 
-def _words_of(quote: str) -> str:
-    return normalized(strip_links(quote))  # words in an address of a link are not what the page says
+def _words(quote: str) -> str:
+    return normalized(strip_links(quote))  # a link's address is not part of the sentence

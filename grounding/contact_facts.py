@@ -1,7 +1,6 @@
-"""From the people the contact agent names to people who are proven: name, title and every way to reach them.
+"""Turns the people that the contact agent names into proven people: name, title and ways to reach them.
 
-Whatever an answer holds, the run goes on: what does not hold is left out and counted as ``what:why``. Whose a title is stands in
-``posts.py``, whose an address, a profile or a note is in ``nearby.py``.
+A claim that does not hold is dropped and counted as ``field:reason``.
 """
 
 import re
@@ -19,15 +18,15 @@ from domain.evidence import Evidence
 from grounding.job_titles import TitleProblem, match_title
 from grounding.person_names import NormalizedPage
 from grounding.proximity import ContactCards, company_addresses, is_obfuscated
-from grounding.quotes import Grounder, contains, holds_address, normalized, strip_links
+from grounding.quotes import Grounder, UnprovenError, contains, holds_address, normalized, strip_links
 from store.tools.tool_results import ToolResult
 from web.mail_domains import is_disposable
 
 _PEOPLE_MAX = 200
-_TITLE_LENGTH_MAX = 150  # a longer "title" is a sentence or a page
-_QUOTE_LOOKED_AT = 1000  # characters of a claimed quote, which may be of any length
-_NOTE_LENGTH_MAX = 250  # a sentence
-_PRINTED_EMAILS_MAX = 100  # of one company; where its pages print more, nothing is inferred
+_TITLE_LENGTH_MAX = 150
+_NOTE_LENGTH_MAX = 250
+_CLAIM_LENGTH_MAX = 1000  # characters of a claim that are examined
+_PRINTED_EMAILS_MAX = 100  # if the company's pages print more, no address is inferred
 _ADDRESS_IN_NOTE = re.compile(
     r"@|https?:|www\.|\w\.(?:com|net|org|io|co|us|info|biz|example)\b|\[[^\]]{0,200}\]\(", re.IGNORECASE
 )
@@ -40,283 +39,228 @@ def proven_people(
     office_phones: frozenset[str],
     company_names: Collection[str] = (),
 ) -> tuple[list[Person], dict[str, int]]:
-    """People whose name and title stand on the company's own pages, with the parts that hold; and the dropped claims.
+    """People named with a title on the company's own pages, each once, and the count of dropped claims.
 
-    Each person once, as the claims prove most about them; at most 200, in the order of the answer. It takes seconds on pages of
-    megabytes: to be run in a thread.
+    Run it in a thread: pages of megabytes take seconds.
     """
-    answer = _Answer(output, results, company_domains, company_names)
-    dropped = answer.grounder.dropped
-    people: dict[str, Person] = {}
-    places: dict[str, _Place] = {}
+    claims = _Claims(output, results, company_domains, office_phones, company_names)
+    dropped = claims.grounder.dropped
+    people: dict[str, tuple[Person, _NamePosition]] = {}
     for found in output.people[:_PEOPLE_MAX]:
-        if not is_named_person(clean_name(found.full_name)) or len(found.title) > _TITLE_LENGTH_MAX:
-            dropped["person:not_named"] += 1
+        proof = claims.grounder.attempt("person", claims.person, found)
+        if proof is None:
             continue
-        evidence = answer.grounder.evidence(
-            "person", found.citation, values=[found.full_name, found.title], company_domains=company_domains
-        )
-        if evidence is None:
-            continue
-        if _is_of_other_company(found.email, company_domains):
-            dropped[f"person:{TitleProblem.ELSEWHERE}"] += 1
-            continue
-        place = answer.place(found, evidence)
-        if isinstance(place, TitleProblem):
-            dropped[f"person:{place}"] += 1
-            continue
-        person = _person(answer, found, evidence, office_phones)
-        key = person_key(person.full_name)
+        key = person_key(proof[0].full_name)
         if key in people:
             dropped["person:named_twice"] += 1
-        if key not in people or quality_score(person) > quality_score(people[key]):
-            people[key] = person
-            places[key] = place
-    beyond = len(output.people) - _PEOPLE_MAX
-    if beyond > 0:
-        dropped["person:beyond_limit"] += beyond
-    return _with_printed_emails(answer, people, places), dict(dropped)
+        if key not in people or quality_score(proof[0]) > quality_score(people[key][0]):
+            people[key] = proof
+    if len(output.people) > _PEOPLE_MAX:
+        dropped["person:beyond_limit"] += len(output.people) - _PEOPLE_MAX
+    return claims.with_printed_emails(people), dict(dropped)
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a name stands: on which page, in which form of it."""
+class _NamePosition:
+    """Where a name stands: a page, one of its two forms, and the place in it."""
 
     result_id: str
     form: int
     start: int
 
 
-class _Answer:
-    """An answer and the pages it cites, each prepared once.
-
-    Attributes:
-        claimed: the people of whom an address was claimed or is spelled out, by key.
-    """
+class _Claims:
+    """Proves the claims of one answer. Each page is prepared once."""
 
     def __init__(
         self,
         output: ContactsOutput,
         results: Mapping[str, ToolResult],
         company_domains: frozenset[str],
+        office_phones: frozenset[str],
         company_names: Collection[str],
     ) -> None:
         self.grounder = Grounder(results)
-        self.results = results
-        self.company_domains = company_domains
-        self.claimed: set[str] = set()
+        self._results = results
+        self._domains = company_domains
+        self._office_phones = office_phones
         self._company_names = company_names
-        self._names = {
-            each.full_name for each in output.people[:_PEOPLE_MAX] if is_named_person(clean_name(each.full_name))
-        }
+        names = {each.full_name for each in output.people[:_PEOPLE_MAX] if is_named_person(clean_name(each.full_name))}
+        self._names = [normalized(name) for name in names]
         self._cards: dict[str, tuple[ContactCards, ...]] = {}
+        self._with_email_claim: set[str] = set()  # people whose address was claimed or is spelled out, by key
 
-    def cards(self, result_id: str) -> tuple[ContactCards, ...]:
-        """A page in two forms: without link markup, since a name may have a link in its midst; and with it, since an address may
-        stand in a link alone ("[Email Jane](mailto:…)")."""
+    def person(self, found: FoundPerson) -> tuple[Person, _NamePosition]:
+        if not is_named_person(clean_name(found.full_name)) or len(found.title) > _TITLE_LENGTH_MAX:
+            raise UnprovenError("not_named")
+        evidence = self.grounder.prove(
+            found.citation, values=[found.full_name, found.title], company_domains=self._domains
+        )
+        if self._is_other_companys(found.email):
+            raise UnprovenError(TitleProblem.ELSEWHERE)
+        position = self._name_position(found, evidence)
+        attempt = self.grounder.attempt
+        email, email_evidence = attempt("email", self._email, found, evidence) or (None, None)
+        linkedin, linkedin_evidence = attempt("linkedin_url", self._linkedin, found, evidence) or (None, None)
+        note, note_evidence = attempt("note", self._note, found) or (None, None)
+        person = Person(
+            full_name=clean_name(found.full_name),
+            title=_visible(found.title),
+            email=email,
+            email_status=EmailStatus.PUBLISHED if email else EmailStatus.UNKNOWN,
+            phone=attempt("phone", self._phone, found, evidence),
+            linkedin_url=linkedin,
+            evidence=evidence,
+            email_evidence=email_evidence,
+            linkedin_evidence=linkedin_evidence,
+            note=note,
+            note_evidence=note_evidence,
+        )
+        return person, position
+
+    def with_printed_emails(self, people: Mapping[str, tuple[Person, _NamePosition]]) -> list[Person]:
+        """The people; where an address may be inferred, with all addresses that the company's pages print.
+
+        That is: no address was claimed for the person, and somebody in the same row of cards has one under the company's domain.
+        """
+        with_email = [
+            position
+            for person, position in people.values()
+            if person.email and registrable_domain(person.email.rpartition("@")[2]) in self._domains
+        ]
+        printed = self._printed_emails() if with_email else ()
+
+        def may_infer(key: str, person: Person, here: _NamePosition) -> bool:
+            if person.email is not None or key in self._with_email_claim:
+                return False
+            cards = self._page_cards(here.result_id)[here.form]
+            return any(
+                (there.result_id, there.form) == (here.result_id, here.form)
+                and cards.in_same_row(here.start, there.start)
+                for there in with_email
+            )
+
+        if not with_email or len(printed) > _PRINTED_EMAILS_MAX:
+            return [person for person, _ in people.values()]
+        return [
+            person.model_copy(update={"printed_emails": printed}) if may_infer(key, person, position) else person
+            for key, (person, position) in people.items()
+        ]
+
+    def _is_other_companys(self, email: str | None) -> bool:
+        address = clean_email(email)
+        domain = registrable_domain(address.rpartition("@")[2]) if address else None
+        if domain is None or domain in self._domains or domain in FREE_MAIL_DOMAINS:
+            return False
+        return not is_disposable(domain)
+
+    def _name_position(self, found: FoundPerson, evidence: Evidence) -> _NamePosition:
+        own_names = [*self._company_names, str(self._results[evidence.result_id].payload.get("title") or "")]
+        name, title = normalized(found.full_name), normalized(found.title)
+        problem = TitleProblem.OF_ANOTHER
+        for form, cards in enumerate(self._page_cards(evidence.result_id)):
+            for quote in dict.fromkeys((evidence.quote, strip_links(evidence.quote))):
+                start = match_title(cards, normalized(quote), name, title, own_names, self._domains)
+                if not isinstance(start, TitleProblem):
+                    return _NamePosition(evidence.result_id, form, start)
+                problem = start if start is not TitleProblem.OF_ANOTHER else problem
+        raise UnprovenError(problem)
+
+    def _email(self, found: FoundPerson, person: Evidence) -> tuple[str, Evidence] | None:
+        cited = found.email_citation.quote[:_CLAIM_LENGTH_MAX] if found.email_citation else ""
+        claim = (found.email or "")[:_CLAIM_LENGTH_MAX]
+        address = clean_email(found.email)
+        is_spelled_out = is_obfuscated(f"{person.quote}\n{cited}\n{claim}")
+        if found.email is not None or is_spelled_out:
+            self._with_email_claim.add(person_key(clean_name(found.full_name)))
+        if is_spelled_out and not (address and holds_address(cited, claim)):
+            raise UnprovenError("obfuscated")
+        if found.email is None:
+            return None
+        if address is None:
+            raise UnprovenError("bad_syntax")
+        evidence = self.grounder.prove(found.email_citation, values=[found.email], company_domains=self._domains)
+        if not holds_address(evidence.quote, found.email):
+            raise UnprovenError("not_whole")
+        if is_role_mailbox(address):
+            raise UnprovenError("role_mailbox")
+        if is_disposable(address.rpartition("@")[2]):
+            raise UnprovenError("disposable")
+        if not email_belongs_to(address, self._domains, published_by_company=True):
+            raise UnprovenError("other_domain")
+        self._words_to(evidence.result_id, found.full_name, found.email)
+        return address, evidence
+
+    def _linkedin(self, found: FoundPerson, person: Evidence) -> tuple[str, Evidence] | None:
+        if found.linkedin_url is None:
+            return None
+        profile = clean_linkedin(found.linkedin_url)
+        if profile is None:
+            raise UnprovenError("not_a_profile")
+        page = self._results[person.result_id].text
+        # Whole, not the start of a longer one: in/jane, in/janet.
+        if re.search(rf"{re.escape(profile.rstrip('/'))}(?![\w%-])", page, re.IGNORECASE) is None:
+            raise UnprovenError("not_on_page")
+        words = self._words_to(person.result_id, found.full_name, profile.rstrip("/"))
+        return profile, person.model_copy(update={"quote": words})
+
+    def _note(self, found: FoundPerson) -> tuple[str, Evidence] | None:
+        """A fact that stands after the person's name and before anybody else's. Text with an address addresses the reader."""
+        if found.note is None:
+            return None
+        value = _visible(found.note.value)
+        if len(value) > _NOTE_LENGTH_MAX:
+            raise UnprovenError("too_long")
+        if _ADDRESS_IN_NOTE.search(value) or is_obfuscated(value):
+            raise UnprovenError("holds_address")
+        evidence = self.grounder.prove(found.note.citation, values=[found.note.value], company_domains=self._domains)
+        name, quote, words = map(normalized, (found.full_name, evidence.quote, value))
+        if not any(cards.is_about(name, quote, words) for cards in self._page_cards(evidence.result_id)):
+            raise UnprovenError("not_next_to_name")
+        return value, evidence
+
+    def _phone(self, found: FoundPerson, evidence: Evidence) -> str | None:
+        if found.phone is None:
+            return None
+        phone = normalized_phone(found.phone)
+        if phone is None or not contains(evidence.quote, found.phone):
+            raise UnprovenError("not_in_quote")
+        if phone in self._office_phones:
+            raise UnprovenError("of_office")
+        return phone
+
+    def _page_cards(self, result_id: str) -> tuple[ContactCards, ...]:
+        """A page without link markup, as a link may cut a name; and with it, as an address may stand in a link alone."""
         if result_id not in self._cards:
-            text = self.results[result_id].text
-            forms = dict.fromkeys((strip_links(text), text))
-            names = [normalized(name) for name in self._names]
+            text = self._results[result_id].text
             self._cards[result_id] = tuple(
-                ContactCards(NormalizedPage(form, self._company_names), names) for form in forms
+                ContactCards(NormalizedPage(form, self._company_names), self._names)
+                for form in dict.fromkeys((strip_links(text), text))
             )
         return self._cards[result_id]
 
-    def place(self, found: FoundPerson, evidence: Evidence) -> _Place | TitleProblem:
-        """Where the person stands with the title, or why it is not their post in the company."""
-        own_names = [*self._company_names, str(self.results[evidence.result_id].payload.get("title") or "")]
-        name, title = normalized(found.full_name), normalized(found.title)
-        problem = TitleProblem.OF_ANOTHER
-        for form, cards in enumerate(self.cards(evidence.result_id)):
-            for quote in dict.fromkeys((evidence.quote, strip_links(evidence.quote))):
-                place = match_title(cards, normalized(quote), name, title, own_names, self.company_domains)
-                if not isinstance(place, TitleProblem):
-                    return _Place(evidence.result_id, form, place)
-                problem = place if place is not TitleProblem.OF_ANOTHER else problem
-        return problem
-
-    def words_beside(self, result_id: str, name: str, wanted: str) -> str | None:
-        """The words of a page from a name to what is theirs."""
-        for cards in self.cards(result_id):
-            span = cards.beside(normalized(name), normalized(wanted))
+    def _words_to(self, result_id: str, name: str, address: str) -> str:
+        """The page's words from a name to its address."""
+        for cards in self._page_cards(result_id):
+            span = cards.span_to(normalized(name), normalized(address))
             if span is not None:
-                words = " ".join(cards.page.lined[slice(*span)].split())
-                return self.grounder.searchable_text(self.results[result_id]).original_words(words) or words
-        return None
+                words = " ".join(cards.page.lines[slice(*span)].split())
+                return self.grounder.searchable_text(self._results[result_id]).original(words) or words
+        raise UnprovenError("not_next_to_name")
 
-    def printed_addresses(self) -> set[str]:
-        """Every personal address of the company's domains that its pages shown print, whoever's it is."""
+    def _printed_emails(self) -> tuple[str, ...]:
+        """All personal addresses under the company's domains on its pages."""
         own = (
-            each
-            for each in self.results.values()
-            if each.tool == "fetch_page"
-            and each.status == "ok"
-            and registrable_domain(each.final_url) in self.company_domains
+            result
+            for result in self._results.values()
+            if result.tool == "fetch_page"
+            and result.status == "ok"
+            and registrable_domain(result.final_url) in self._domains
         )
-        return {address for each in own for address in company_addresses(normalized(each.text), self.company_domains)}
+        found = {address for page in own for address in company_addresses(normalized(page.text), self._domains)}
+        return tuple(sorted(found))
 
 
-def _person(answer: _Answer, found: FoundPerson, evidence: Evidence, office_phones: frozenset[str]) -> Person:
-    email, email_evidence = _email(answer, found, evidence)
-    linkedin, linkedin_evidence = _linkedin(answer, found, evidence)
-    note, note_evidence = _note(answer, found)
-    return Person(
-        full_name=clean_name(found.full_name),
-        title=_printed(found.title),
-        email=email,
-        email_status=EmailStatus.PUBLISHED if email else EmailStatus.UNKNOWN,
-        phone=_phone(found, answer.grounder, evidence, office_phones),
-        linkedin_url=linkedin,
-        evidence=evidence,
-        email_evidence=email_evidence,
-        linkedin_evidence=linkedin_evidence,
-        note=note,
-        note_evidence=note_evidence,
-    )
-
-
-def _with_printed_emails(answer: _Answer, people: Mapping[str, Person], places: Mapping[str, _Place]) -> list[Person]:
-    """The people; those for whom an address may be inferred with every address that the company's pages print.
-
-    That is who stands in one row of cards with somebody whose address under the company's domain is printed, and of whom no
-    address was claimed that did not hold.
-    """
-    shown = [
-        places[key]
-        for key, person in people.items()
-        if person.email and registrable_domain(person.email.rpartition("@")[2]) in answer.company_domains
-    ]
-    printed = tuple(sorted(answer.printed_addresses())) if shown else ()
-
-    def is_open(key: str) -> bool:
-        here = places[key]
-        cards = answer.cards(here.result_id)[here.form]
-        return (
-            people[key].email is None
-            and key not in answer.claimed
-            and any(
-                (there.result_id, there.form) == (here.result_id, here.form)
-                and cards.are_in_one_row(here.start, there.start)
-                for there in shown
-            )
-        )
-
-    if not shown or len(printed) > _PRINTED_EMAILS_MAX:
-        return [*people.values()]
-    return [
-        person.model_copy(update={"printed_emails": printed}) if is_open(key) else person
-        for key, person in people.items()
-    ]
-
-
-def _printed(text: str) -> str:
-    """Words as a page shows them: without control and direction marks, in one line."""
+def _visible(text: str) -> str:
+    """Text without control and direction marks, in one line."""
     return " ".join("".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C").split())
-
-
-def _is_of_other_company(email: str | None, company_domains: frozenset[str]) -> bool:
-    address = clean_email(email)
-    domain = registrable_domain(address.rpartition("@")[2]) if address else None
-    if domain is None or domain in company_domains or domain in FREE_MAIL_DOMAINS:
-        return False
-    return not is_disposable(domain)
-
-
-def _email(answer: _Answer, found: FoundPerson, person: Evidence) -> tuple[str | None, Evidence | None]:
-    cited = found.email_citation.quote[:_QUOTE_LOOKED_AT] if found.email_citation else ""
-    claim = (found.email or "")[:_QUOTE_LOOKED_AT]
-    address = clean_email(found.email)
-    is_spelled_out = is_obfuscated(f"{person.quote}\n{cited}\n{claim}")
-    if found.email is not None or is_spelled_out:
-        answer.claimed.add(person_key(clean_name(found.full_name)))
-    if is_spelled_out and not (address and holds_address(cited, claim)):
-        answer.grounder.dropped["email:obfuscated"] += 1
-        return None, None
-    if found.email is None:
-        return None, None
-    if address is None:
-        answer.grounder.dropped["email:bad_syntax"] += 1
-        return None, None
-    evidence = answer.grounder.evidence(
-        "email", found.email_citation, values=[found.email], company_domains=answer.company_domains
-    )
-    if evidence is None:
-        return None, None
-    problem = _address_problem(answer, found, address, evidence)
-    if problem is not None:
-        answer.grounder.dropped[f"email:{problem}"] += 1
-        return None, None
-    return address, evidence
-
-
-def _address_problem(answer: _Answer, found: FoundPerson, address: str, evidence: Evidence) -> str | None:
-    if not holds_address(evidence.quote, found.email or ""):
-        return "not_whole"
-    if is_role_mailbox(address):
-        return "role_mailbox"
-    if is_disposable(address.rpartition("@")[2]):
-        return "disposable"
-    if not email_belongs_to(address, answer.company_domains, published_by_company=True):
-        return "other_domain"
-    if answer.words_beside(evidence.result_id, found.full_name, found.email or "") is None:
-        return "not_next_to_name"
-    return None
-
-
-def _linkedin(answer: _Answer, found: FoundPerson, person: Evidence) -> tuple[str | None, Evidence | None]:
-    if found.linkedin_url is None:
-        return None, None
-    dropped = answer.grounder.dropped
-    profile = clean_linkedin(found.linkedin_url)
-    if profile is None:
-        dropped["linkedin_url:not_a_profile"] += 1
-        return None, None
-    # As a whole, not as the beginning of a longer one (in/jane, in/janet).
-    page = answer.results[person.result_id].text
-    if re.search(rf"{re.escape(profile.rstrip('/'))}(?![\w%-])", page, re.IGNORECASE) is None:
-        dropped["linkedin_url:not_on_page"] += 1
-        return None, None
-    words = answer.words_beside(person.result_id, found.full_name, profile.rstrip("/"))
-    if words is None:
-        dropped["linkedin_url:not_next_to_name"] += 1
-        return None, None
-    return profile, person.model_copy(update={"quote": words})
-
-
-def _note(answer: _Answer, found: FoundPerson) -> tuple[str | None, Evidence | None]:
-    """A fact that stands behind the person's name, before anybody else's, with no address in it: whatever else a page says to who
-    reads it is no fact about the person."""
-    if found.note is None:
-        return None, None
-    dropped = answer.grounder.dropped
-    value = _printed(found.note.value)
-    if len(value) > _NOTE_LENGTH_MAX:
-        dropped["note:too_long"] += 1
-        return None, None
-    if _ADDRESS_IN_NOTE.search(value) or is_obfuscated(value):
-        dropped["note:holds_address"] += 1
-        return None, None
-    evidence = answer.grounder.evidence(
-        "note", found.note.citation, values=[found.note.value], company_domains=answer.company_domains
-    )
-    if evidence is None:
-        return None, None
-    name, quote, words = map(normalized, (found.full_name, evidence.quote, value))
-    if any(cards.is_about(name, quote, words) for cards in answer.cards(evidence.result_id)):
-        return value, evidence
-    dropped["note:not_next_to_name"] += 1
-    return None, None
-
-
-def _phone(found: FoundPerson, grounder: Grounder, evidence: Evidence, office_phones: frozenset[str]) -> str | None:
-    if found.phone is None:
-        return None
-    phone = normalized_phone(found.phone)
-    if phone is None or not contains(evidence.quote, found.phone):
-        grounder.dropped["phone:not_in_quote"] += 1
-        return None
-    if phone in office_phones:
-        grounder.dropped["phone:of_office"] += 1
-        return None
-    return phone

@@ -1,9 +1,7 @@
-"""What a number in a quote counts: doors under management, homes on offer, people who work there, or something else.
+"""Whether a number in a quote counts homes under management, homes on offer, or employees.
 
-That the quote stands on the company's page is checked in ``grounding.py``; here, that the number is beside a word for what it is
-claimed to count and that nothing between or around the two says otherwise ("25 years of property management", "$99 per property").
-The words are those by which the public sites of such companies give such figures. Where a sentence may be read both ways the
-answer is no: an unknown figure is asked for again or left empty, a wrong one is delivered.
+The words are those of such companies' public sites. If a sentence can be read both ways, the answer is no: an unknown figure is
+asked for again, a wrong one would be delivered.
 """
 
 import re
@@ -12,11 +10,7 @@ from dataclasses import dataclass
 
 from grounding.quotes import normalized, number_forms, strip_links
 
-_WORDS_BETWEEN_MAX = 4
-"""Words between a number and what it counts: "1,240 professionally managed single-family rental homes". In the 988 figures that
-companies of three demo worlds state (seeds 13, 58, 20261) at most one word stands there; the other three leave room for the
-adjectives of real sites."""
-
+_WORDS_BETWEEN_MAX = 4  # between a number and its noun: "1,240 professionally managed single-family rental homes"
 _HOMES = (
     r"units|doors|homes|houses|properties|rentals|residences|apartments|condos|condominiums|town ?homes|town ?houses|dwellings"
     r"|duplexes|households|rooftops|keys"
@@ -33,21 +27,21 @@ _MANAGED = (
     r"|(?:we )?(?:currently |now |proudly )?managed?|we (?:look after|care for)"
 )
 
-# What the number counts or measures instead: the noun stands between it and the word for homes or people.
+# What the number counts or measures instead, if it stands before the word for homes or people.
 _MEASURE = re.compile(
     r"years?|yrs?|months?|weeks?|days?|hours?|hrs?|minutes?|mins?|miles?|acres?|sq|square|foot|feet|ft|percent|stars?|points?|figure"
     r"|bed(?:room)?|bath(?:room)?|br|story|car|unit|door|room|plex|exchange|million|billion|dollars?|bucks|street|st|avenue|ave|road"
     r"|rd|boulevard|blvd|drive|lane|suite|highway|hwy|am|pm|th|star|review|order|client|customer|owner|tenant|investor|sale|city",
     re.IGNORECASE,
 )
-# With one of these the words after a number begin something new: "Since 1998 our homes", "Call 512 for homes".
+# After one of these words, something new begins: "Since 1998 our homes", "Call 512 for homes".
 _BREAK = re.compile(
     r"in|for|since|of|at|on|from|by|with|to|per|across|throughout|through|over|under|as|that|who|which|where|when|is|are|was|were"
     r"|has|have|will|can|we|our|us|you|your|my|their|his|her|its|it|the|an?|this|these|those|every|each|manage|rent|buy|sell|own"
     r"|lease|offer|love|find|help|or",
     re.IGNORECASE,
 )
-# "500 five-star reviews from owners": a plural between counts itself. These end in s and are none.
+# A plural in between is what is counted: "500 five-star reviews from owners". These words end in s and are not plurals.
 _NO_PLURAL = re.compile(r".*(?:ss|ous|'s)|plus|dallas|texas|kansas|arkansas|illinois|massachusetts|vegas|angeles|springs|orleans"
     r"|memphis|indianapolis|minneapolis|louis|hills|heights", re.IGNORECASE)  # fmt: skip
 _WORD = re.compile(r"[\s+-]+(?P<word>[^\W\d_][\w'&-]*)")
@@ -69,7 +63,7 @@ _SOMETHING_ELSE_BEFORE = re.compile(
     r" (?:of|with|from|owning|who own) (?:(?:over|about|more than|at least) )?)$",
     re.IGNORECASE,
 )
-# The size of each, or how many in a while: "communities of 80 units and more", "12 units per building", "30 homes a month".
+# The size of each, or a rate: "communities of 80 units and more", "12 units per building", "30 homes a month".
 _EACH_AFTER = re.compile(
     r"\s*(?:(?:and|or) (?:more|up|fewer|less|larger)\b(?! than)|each\b|apiece\b|per\b|every\b|(?:a|an|this|last) (?:month|week|day|year)\b"
     r"|monthly|yearly|'|:)|\s*[|=-]?\s*\d[\d,.]*\+?(?!\s*[+%\w-])",
@@ -83,15 +77,14 @@ _OFFERED = re.compile(rf"\b(?:{_ON_OFFER})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Counted:
+class _Wording:
     """How figures of one kind are worded.
 
     Attributes:
-        nouns: what follows the number, in the plural: "450 doors". In the singular it counts nothing ("a 20-unit building")
-            but in ``compounds``.
-        compounds: "450-door portfolio", "25-employee company".
-        labels: what stands before the number, with or without a colon: "Doors under management 450", "a team of 25".
-        done: what was done with them where they are not what is claimed: "sold 450 homes".
+        nouns: follow the number, in the plural: "450 doors".
+        compounds: follow the number in the singular: "450-door portfolio".
+        labels: stand before the number: "Doors under management 450", "a team of 25".
+        done: verbs before the number that make it count something else: "sold 450 homes".
     """
 
     nouns: re.Pattern[str]
@@ -105,13 +98,13 @@ def _any(words: str, end: str = r"\b") -> re.Pattern[str]:
 
 
 def _label(headings: str, phrases: str) -> re.Pattern[str]:
-    """Headings need a colon, a cell's border or the like before the number; phrases do not."""
+    """Headings need a colon, a cell border or the like before the number; phrases do not."""
     return re.compile(rf"\b(?:(?:{headings})\s*(?:[:|=(-]\s*)+|(?:{phrases})[\s:|=(-]+){_ABOUT}$", re.IGNORECASE)
 
 
 _ADVANCED = r"(?: (?:is|are|has|have|grown|reached|stands?|at|to|now|today|currently|total))*"
 _DONE = r"(?:sold|closed|bought|purchased|built|flipped|renovated|remodeled|leased|rented|inspected|helped|served|housed|placed|moved)"
-_UNITS = _Counted(
+_UNITS = _Wording(
     _any(_HOMES),
     _any(r"(?:unit|door|home|house|property|rental)[ -](?:(?:property|rental) )?portfolio"),
     _label(
@@ -120,7 +113,7 @@ _UNITS = _Counted(
     ),
     _any(rf"\b{_DONE} {_ABOUT}", "$"),
 )
-_LISTINGS = _Counted(
+_LISTINGS = _Wording(
     _any(rf"{_HOMES}|listings|vacancies|openings"),
     _any(r"(?!)"),
     _label(
@@ -129,7 +122,7 @@ _LISTINGS = _Counted(
     ),
     _any(rf"\b(?:{_DONE}|manag\w+) {_ABOUT}", "$"),
 )
-_EMPLOYEES = _Counted(
+_EMPLOYEES = _Wording(
     _any(_PEOPLE),
     _any(r"(?:employee|person)[ -](?:company|firm|business|operation)"),
     _label(
@@ -139,7 +132,7 @@ _EMPLOYEES = _Counted(
     _any(rf"\b{_DONE} {_ABOUT}", "$"),
 )
 _OF_US = re.compile(r" of us\b", re.IGNORECASE)
-# After a number that follows its label: the end, a mark, the next label, or how a sentence goes on.
+# What may follow a number after its label.
 _AFTER_LABEL = re.compile(
     r"\+?\s*(?:$|[.,;:|!?()\]•·]|[A-Z][\w -]{0,30}[:|]"
     r"|(?:and|in|across|as|throughout|today|now|at|with|plus|total|strong)\b)"
@@ -147,41 +140,41 @@ _AFTER_LABEL = re.compile(
 
 
 def counts_units(quote: str, value: int) -> bool:
-    """Whether a number in a quote counts homes, other than those on offer: "over 1,200 rental homes", "Units | 320"."""
+    """Homes under management: "over 1,200 rental homes", "Units | 320". Not homes on offer."""
     text = normalized(strip_links(quote))
-    for start, end in _places(text, value):
-        noun_end = _after_noun(text, start, end, _UNITS)
+    for start, end in _counts(text, value):
+        noun_end = _noun_end(text, start, end, _UNITS)
         if noun_end is not None and (_MANAGING.search(text) or not _is_offered(text[noun_end:])):
             return True
-        if _has_label(text, start, end, _UNITS):
+        if _follows_label(text, start, end, _UNITS):
             return True
     return False
 
 
 def counts_listings(quote: str, value: int) -> bool:
-    """Whether a number in a quote counts homes on offer now: "36 homes for rent", "Available homes: 36"."""
+    """Homes on offer now: "36 homes for rent", "Available homes: 36"."""
     text = normalized(strip_links(quote))
     if not _OFFERED.search(text) and (_MANAGING.search(text) or not re.search(r"\brentals\b", text, re.IGNORECASE)):
         return False
     return any(
-        _after_noun(text, start, end, _LISTINGS) is not None or _has_label(text, start, end, _LISTINGS)
-        for start, end in _places(text, value)
+        _noun_end(text, start, end, _LISTINGS) is not None or _follows_label(text, start, end, _LISTINGS)
+        for start, end in _counts(text, value)
     )
 
 
 def counts_employees(quote: str, value: int) -> bool:
-    """Whether a number in a quote counts people who work there: "a team of 25", "25 employees", "There are 25 of us"."""
+    """People who work there: "a team of 25", "25 employees", "There are 25 of us"."""
     text = normalized(strip_links(quote))
     return any(
-        _after_noun(text, start, end, _EMPLOYEES) is not None
+        _noun_end(text, start, end, _EMPLOYEES) is not None
         or _OF_US.match(text, end) is not None
-        or _has_label(text, start, end, _EMPLOYEES)
-        for start, end in _places(text, value)
+        or _follows_label(text, start, end, _EMPLOYEES)
+        for start, end in _counts(text, value)
     )
 
 
-def _places(text: str, value: int) -> Iterator[tuple[int, int]]:
-    """Where the number stands as a count: not as an amount, a share, a range's end, a year, a ZIP code or a part of another."""
+def _counts(text: str, value: int) -> Iterator[tuple[int, int]]:
+    """Where the number stands as a count: not an amount, share, end of a range, year, ZIP code or part of another number."""
     forms = "|".join(re.escape(form) for form in number_forms(value))
     number = rf"(?<![\w$€£#,.])(?<![$€£] )(?<!\d-)(?<!\d - )(?:{forms})(?!\w|[,.]\d|\s?%|/|\s?-\s?\d)"
     for match in re.finditer(number, text):
@@ -199,16 +192,16 @@ def _is_year(before: str, after: str) -> bool:
     return _YEAR_BEFORE.search(before) is not None or _NOT_A_YEAR_AFTER.match(after) is None
 
 
-def _after_noun(text: str, start: int, end: int, counted: _Counted) -> int | None:
-    """Where the word ends that says what the number counts, if one follows it and nothing speaks against it."""
-    if counted.done.search(text, 0, start):
+def _noun_end(text: str, start: int, end: int, wording: _Wording) -> int | None:
+    """End of the noun or compound that the number counts, if one follows."""
+    if wording.done.search(text, 0, start):
         return None
     at = end
     for _ in range(_WORDS_BETWEEN_MAX + 1):
         word = _WORD.match(text, at)
         if word is None:
             return None
-        noun = counted.nouns.match(text, word.start("word")) or counted.compounds.match(text, word.start("word"))
+        noun = wording.nouns.match(text, word.start("word")) or wording.compounds.match(text, word.start("word"))
         if noun is not None:
             return None if _EACH_AFTER.match(text, noun.end()) else noun.end()
         if any(_is_something_else(part) for part in word["word"].split("-")):
@@ -223,8 +216,8 @@ def _is_something_else(word: str) -> bool:
     return len(word) > 1 and word[-1] in "sS" and not _NO_PLURAL.fullmatch(word)
 
 
-def _has_label(text: str, start: int, end: int, counted: _Counted) -> bool:
-    label = counted.labels.search(text, 0, start)
+def _follows_label(text: str, start: int, end: int, wording: _Wording) -> bool:
+    label = wording.labels.search(text, 0, start)
     if label is None:
         return False
     if _AFTER_LABEL.match(text, end):

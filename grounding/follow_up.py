@@ -1,8 +1,4 @@
-"""Whether an answer of the research agent leaves something open that is worth one more question.
-
-It does when a criterion of the request is still unknown, or the type of the company is, and pages of its site that may say so
-have not been read. A company whose criteria are all settled is not asked about again, nor one that is rejected already.
-"""
+"""Whether a research answer is worth one more question: something is unknown, and unread pages of the site may state it."""
 
 from collections.abc import Mapping
 
@@ -19,15 +15,12 @@ from grounding.company_facts import proven_facts
 from store.tools.tool_results import ToolResult
 
 _PAGES_MAX = 3
-# Fields of the answer that can settle a criterion; the others are settled by code before any model is asked.
-_FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {
-    "units": ("units", "listings"),
-    "company_types": ("company_type",),
-}
+# Fields of the answer that can settle a criterion. Code settles the others before any model is asked.
+_FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {"units": ("units", "listings"), "company_types": ("company_type",)}
 
 
 def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> FollowUpRule:
-    """What to ask again for these criteria of a company of which code knows this much."""
+    """The rule for one company, given what code knows about it."""
 
     def follow_up(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
         if not isinstance(answer, ResearchOutput):
@@ -47,21 +40,22 @@ def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: fro
 
 
 def missing_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
-    """Fields of the answer that would settle what is unknown of a company; none when it is rejected already."""
+    """Fields of the answer that would settle what is unknown. None for a company that is rejected already."""
     icp = grade_for_criteria(criteria, facts)
     verdicts = judge_criteria(criteria, facts, icp)
-    # A tier that is too low now may rise with what is still unknown, so it rejects nobody here.
+    # A tier that is too low may rise with what is still unknown, so it does not reject here.
     settled = tuple(verdict for verdict in verdicts if verdict.criterion != "icp_tier_min")
     if combine_verdicts(criteria, settled, icp, final=False).status is CompanyStatus.REJECTED:
         return ()
     unknown = [verdict.criterion for verdict in verdicts if verdict.value is VerdictValue.UNKNOWN]
-    if criteria.icp_tier_min is not None and any(
+    is_tier_too_low = any(
         verdict.criterion == "icp_tier_min" and verdict.value is VerdictValue.NOT_MET for verdict in verdicts
-    ):
-        unknown += ["units"] if facts.units is None else []
+    )
+    if is_tier_too_low and facts.units is None:
+        unknown.append("units")
     fields = [field for criterion in unknown for field in _FIELDS_OF.get(criterion, ())]
     if facts.company_type is CompanyType.UNKNOWN:
-        fields.append("company_type")  # the fit rests on it
+        fields.append("company_type")  # the ICP fit depends on it
     if facts.company_type is CompanyType.BROKERAGE and facts.manages_for_owners is None:
         fields.append("manages_for_owners")  # so does "brokerage only"
     return tuple(dict.fromkeys(fields))

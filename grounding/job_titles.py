@@ -1,30 +1,24 @@
-"""Whose title stands on a page, and whether it is a post in the company at all.
+"""Decides whether a job title on a page is a person's own, and in this company.
 
-The rules:
-
-- A title stands after the name, before the next name; names joined by "and" or commas share the one that follows them. It may
-  stand right before the name in the same line where no other name stands before it there, or as a line of its own above it
-  where no name stands above and no title below.
-- It is the whole of what is printed there: no "Vice", "Assistant" or "former" before it, and nothing in the same words that makes
-  it a lower post ("Property Manager Assistant").
-- A post at another firm is none here: a firm after "of" or behind a comma or dash has the tail of one ("Roofing", "Realty",
-  "LLC"), behind "at" it need not; and no telling word of it is in the company's names, domains or the page's title. Trade
-  associations and departments are no firms.
-- Who signs a testimonial is no member of staff: words in quotation marks or a sentence right before the dash before the name, or
-  a heading of testimonials above it.
+- A title stands after the name and before the next one; joined names share it. It may also stand right before the name in the
+  same line, or alone in the line above, if it cannot be another person's.
+- It must be the whole title: no "Vice", "Assistant" or "former" before it, and no words that make it a lower one.
+- A title at another firm does not count. A firm follows "of", a comma or a dash and ends like one ("Roofing", "LLC"), or follows
+  "at". Trade associations, departments and the company itself are not other firms.
+- A person who signs a testimonial is not on the staff: a quotation right before the name, or a testimonial heading above it.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 
 from domain.contact.title_levels import TitleLevel, rank_title
-from grounding.person_names import PROXIMITY_MAX_CHARS, TITLE_WORDS, folded
-from grounding.proximity import ContactCards, Mark
+from grounding.person_names import PROXIMITY_MAX_CHARS, TITLE_WORDS, NameSpan, folded, name_words
+from grounding.proximity import ContactCards
 
 
 class TitleProblem(StrEnum):
-    """Why a title that is printed in a quote is not a person's post in the company."""
+    """Why a printed title is not a person's title in the company."""
 
     OF_ANOTHER = "title_of_another"
     IN_PART = "title_in_part"
@@ -32,18 +26,7 @@ class TitleProblem(StrEnum):
     TESTIMONIAL = "testimonial"
 
 
-class _Bound(StrEnum):
-    """What stands between a title and a firm."""
-
-    AT = "at"
-    OTHER = "other"
-
-    @classmethod
-    def of(cls, words: str) -> "_Bound":
-        return cls.AT if words.lower() in {"at", "@"} else cls.OTHER
-
-
-# Before a title, what makes another of it.
+# Words before a title that make it another one.
 _LESSER = re.compile(
     r"\b(?:vice|assistant|asst\.?|associate|deputy|junior|former|formerly|past|ex|retired|to the)[ -]+$"
 )
@@ -53,7 +36,7 @@ _SECTION_WORDS = re.compile(
     r"^#* ?(?:client |customer |owner )?(?:testimonials|kind words|what .{0,30}\bsa(?:y|ying|id)\b)"
 )
 _SIGNED = re.compile(r"[.!?\"'…]\"? ?-{1,2} ?$|\" ?\n(?:- ?)?$")
-_HEADINGS_LOOKED_BACK = 3000  # characters from a signature to the heading of its section
+_SECTION_CHARS = 3000  # from a signature back to the heading of its section
 
 _STRONG_TAILS = (
     "inc|llc|l\\.l\\.c|llp|corp|corporation|co|company|ltd|group|partners|realty|realtors|brokerage|roofing|plumbing|flooring|hvac"
@@ -73,10 +56,11 @@ _DEPARTMENT_WORDS = frozenset(
     " success support service services accounting rentals rental real estate portfolio technology people resources human strategy"
     " growth construction facilities investments investor brokerage asset community design training compliance acquisitions".split()
 )
-_FIRM = r"(?P<firm>[\w&'][\w&'. ]{1,60})"
-_IN_TITLE = re.compile(rf"(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?{_FIRM}", re.IGNORECASE)
-_BEHIND_TITLE = re.compile(rf"\s*(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?{_FIRM}", re.IGNORECASE)
-_TELLING_WORD_MIN = 4  # letters; shorter words stand in many a domain
+_FIRM = r"(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?([\w&'][\w&'. ]{1,60})"
+_FIRM_IN_TITLE = re.compile(_FIRM, re.IGNORECASE)
+_FIRM_AFTER_TITLE = re.compile(rf"\s*{_FIRM}", re.IGNORECASE)
+_GENERIC_WORDS = _DEPARTMENT_WORDS | set(f"{_STRONG_TAILS}|{_SOFT_TAILS}".replace("\\", "").split("|"))
+_DISTINCTIVE_LETTERS_MIN = 4  # shorter words are part of many domains
 _OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # of a director or manager, "of" names a department
 
 
@@ -88,148 +72,140 @@ def match_title(
     company_names: Collection[str],
     company_domains: Collection[str],
 ) -> int | TitleProblem:
-    """Where the name stands whose post in the company the title in a quote is, or why it is not theirs.
+    """Where the name stands that holds the title in this quote, or why there is none.
 
     Args:
-        quote: words that stand on the page and hold name and title.
+        quote: words of the page that hold name and title.
         company_names: the company's names and the page's title.
     """
-    problem = TitleProblem.OF_ANOTHER
+    problem, words = TitleProblem.OF_ANOTHER, name_words(name)
     for start in cards.page.places(folded(quote)):
-        for mark in cards.between(start, start + len(quote)):
-            if not mark.is_of(name):
+        end = start + len(quote)
+        for span in cards.names_between(start, end):
+            if not span.matches(words):
                 continue
-            place, seen = _title_place(cards, mark, start + len(quote), folded(title), start)
-            problem = seen or problem
+            place = _title_place(cards, span, folded(title), start, end)
             if place is None:
                 continue
-            if _is_testimonial(cards, mark):
+            if isinstance(place, TitleProblem):
+                problem = place
+            elif _signs_testimonial(cards, span):
                 problem = TitleProblem.TESTIMONIAL
             elif _is_elsewhere(cards, place, title, company_names, company_domains):
                 problem = TitleProblem.ELSEWHERE
             else:
-                return mark.start
+                return span.start
     return problem
 
 
-def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
-    """Whether the line of a place begins with words for testimonials, or stands below a heading of them."""
-    lined = cards.page.lined
-    begin = max(0, place - _HEADINGS_LOOKED_BACK)
-    for line in reversed([*re.finditer(r"[^\n]+", lined[begin:place])]):
-        words = line[0].casefold()
-        is_heading = words.startswith("#")
-        if _SECTION_WORDS.search(words) or (is_heading and _SECTION.search(words)):
-            return True
-        if is_heading and not cards.between(begin + line.start(), begin + line.end()):
-            return False
-    return False
-
-
 def _title_place(
-    cards: ContactCards, mark: Mark, end: int, title: str, quote_start: int
-) -> tuple[tuple[int, int] | None, TitleProblem | None]:
-    """Where a title stands that is the name's, or what is wrong with the one that stands there."""
-    chain = cards.joined(mark)
-    begin = chain[-1].end
-    following = next((one.start for one in cards.between(begin, end) if not one.is_of(_text(cards, mark))), end)
-    problem = None
-    for at in cards.page.places(title, begin, following):
-        place = (at, at + len(title))
-        is_next_ones = following < end and not cards.page.lined[place[1] : following].strip(" ,:-\n")
-        if is_next_ones and cards.page.lined[begin:at].strip(" ,:-|(\n#"):
-            continue
-        if _is_whole(cards, place, title):
-            return place, None
-        problem = TitleProblem.IN_PART
-    first = cards.page.line_of(mark.start)[0]
-    for at in cards.page.places(title, max(quote_start, first - 2 * PROXIMITY_MAX_CHARS), mark.start):
-        place = (at, at + len(title))
-        between = cards.page.lined[place[1] : mark.start]
+    cards: ContactCards, name: NameSpan, title: str, quote_start: int, quote_end: int
+) -> tuple[int, int] | TitleProblem | None:
+    """Start and end of the name's title, if the quote holds it."""
+    places = [*_titles_after(cards, name, title, quote_end), *_titles_before(cards, name, title, quote_start)]
+    whole = next((place for place in places if _is_whole(cards, place, title)), None)
+    return whole or (TitleProblem.IN_PART if places else None)
+
+
+def _titles_after(cards: ContactCards, name: NameSpan, title: str, quote_end: int) -> Iterator[tuple[int, int]]:
+    lines = cards.page.lines
+    begin = cards.joined_names(name)[-1].end
+    others = (one.start for one in cards.names_between(begin, quote_end) if not one.matches(name.words))
+    next_name = next(others, quote_end)
+    for at in cards.page.places(title, begin, next_name):
+        end = at + len(title)
+        is_next_ones = next_name < quote_end and not lines[end:next_name].strip(" ,:-\n")
+        if not is_next_ones or not lines[begin:at].strip(" ,:-|(\n#"):
+            yield at, end
+
+
+def _titles_before(cards: ContactCards, name: NameSpan, title: str, quote_start: int) -> Iterator[tuple[int, int]]:
+    page = cards.page
+    line_start = page.line_of(name.start)[0]
+    for at in page.places(title, max(quote_start, line_start - 2 * PROXIMITY_MAX_CHARS), name.start):
+        end = at + len(title)
+        between = page.lines[end : name.start]
         if between.strip(" ,:-|#*\n") or between.count("\n") > 1:
             continue
-        if not (_stands_before(cards, at, mark) if "\n" not in between else _stands_above(cards, place, mark)):
-            continue
-        if _is_whole(cards, place, title):
-            return place, None
-        problem = TitleProblem.IN_PART
-    return None, problem
+        if _is_alone_above(cards, (at, end), name) if "\n" in between else not _names_before(cards, at):
+            yield at, end
 
 
-def _stands_before(cards: ContactCards, at: int, mark: Mark) -> bool:
-    return not cards.between(cards.page.line_of(at)[0], at)
+def _names_before(cards: ContactCards, place: int) -> list[NameSpan]:
+    return cards.names_between(cards.page.line_of(place)[0], place)
 
 
-def _stands_above(cards: ContactCards, place: tuple[int, int], mark: Mark) -> bool:
-    lined = cards.page.lined
+def _is_alone_above(cards: ContactCards, place: tuple[int, int], name: NameSpan) -> bool:
+    """Whether a title fills its line, with no name above it and no title below the name."""
+    lines = cards.page.lines
     first, last = cards.page.line_of(place[0])
-    above = cards.in_line(first - 2) if first >= 2 else []
-    end_of_name_line = cards.page.line_of(mark.start)[1]
-    below = lined[mark.end : cards.page.line_of(min(end_of_name_line + 1, len(lined) - 1))[1]]
-    is_alone = lined[first:last].strip(" #*-|:") == lined[place[0] : place[1]].strip()
+    above = cards.names_in_line(first - 2) if first >= 2 else []
+    end_of_name_line = cards.page.line_of(name.start)[1]
+    below = lines[name.end : cards.page.line_of(min(end_of_name_line + 1, len(lines) - 1))[1]]
+    is_alone = lines[first:last].strip(" #*-|:") == lines[slice(*place)].strip()
     return is_alone and not above and not re.search(rf"\b(?:{TITLE_WORDS})\b", below, re.IGNORECASE)
 
 
 def _is_whole(cards: ContactCards, place: tuple[int, int], title: str) -> bool:
-    """Whether the words printed around a title rank no lower than it, and none before it makes another of it."""
-    page = cards.page
-    if _LESSER.search(page.folded[max(0, place[0] - 20) : place[0]]):
+    """Whether the words around a title make it neither another one nor a lower one."""
+    page, (start, end) = cards.page, place
+    if _LESSER.search(page.folded[max(0, start - 20) : start]):
         return False
-    before, after = page.lined[max(0, place[0] - 60) : place[0]], page.lined[place[1] : place[1] + 60]
-    head = _PHRASE_ENDS.split(before)[-1]
-    marks = cards.between(place[0] - 60, place[0])
-    if marks:
-        head = head[max(0, len(head) - (place[0] - min(marks[-1].end, place[0]))) :]
-    tail = _PHRASE_ENDS.split(after)[0]
-    following = cards.between(place[1], place[1] + 60)
-    if following:
-        tail = tail[: following[0].start - place[1]]
+    head = _PHRASE_ENDS.split(page.lines[max(0, start - 60) : start])[-1]
+    if names := cards.names_between(start - 60, start):
+        head = head[max(0, len(head) - (start - min(names[-1].end, start))) :]
+    tail = _PHRASE_ENDS.split(page.lines[end : end + 60])[0]
+    if names := cards.names_between(end, end + 60):
+        tail = tail[: names[0].start - end]
     head, tail = " ".join(head.split()[-4:]), " ".join(tail.split()[:3])
-    return rank_title(f"{head} {page.lined[place[0] : place[1]]} {tail}").level <= rank_title(title).level
+    return rank_title(f"{head} {page.lines[start:end]} {tail}").level <= rank_title(title).level
 
 
-def _is_testimonial(cards: ContactCards, mark: Mark) -> bool:
-    before = cards.page.lined[max(0, mark.start - 12) : mark.start]
-    return _SIGNED.search(before) is not None or _is_in_testimonials(cards, mark.start)
+def _signs_testimonial(cards: ContactCards, name: NameSpan) -> bool:
+    before = cards.page.lines[max(0, name.start - 12) : name.start]
+    return _SIGNED.search(before) is not None or _is_in_testimonials(cards, name.start)
+
+
+def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
+    """Whether the line begins with words for testimonials, or the nearest heading above that names nobody does."""
+    begin = max(0, place - _SECTION_CHARS)
+    for line in reversed([*re.finditer(r"[^\n]+", cards.page.lines[begin:place])]):
+        words = line[0].casefold()
+        is_heading = words.startswith("#")
+        if _SECTION_WORDS.search(words) or (is_heading and _SECTION.search(words)):
+            return True
+        if is_heading and not cards.names_between(begin + line.start(), begin + line.end()):
+            return False
+    return False
 
 
 def _is_elsewhere(
     cards: ContactCards, place: tuple[int, int], title: str, company_names: Collection[str], domains: Collection[str]
 ) -> bool:
-    lined = cards.page.lined
-    end = cards.page.line_of(place[1])[1]
-    following = cards.between(place[1], end)
-    rest = lined[place[1] : min([end, *(one.start for one in following[:1])])]
+    """Whether the title names another firm, or one follows it."""
+    lines, end = cards.page.lines, cards.page.line_of(place[1])[1]
+    next_names = [name.start for name in cards.names_between(place[1], end)]
+    rest = lines[place[1] : min([end, *next_names[:1]])]
     is_ownerlike = rank_title(title).level in _OWNERLIKE
-    firms = [(_Bound.of(match[1]), match["firm"]) for match in _IN_TITLE.finditer(lined[slice(*place)])]
-    if match := _BEHIND_TITLE.match(rest):
-        firms.append((_Bound.of(match[1]), match["firm"]))
-        if more := _BEHIND_TITLE.match(rest, match.end()):
-            firms.append((_Bound.of(more[1]), more["firm"]))
-    for bound, words in firms:
-        firm = re.split(r"\. [A-Z]", words)[0].strip()
-        parts = [word.strip(".").lower() for word in firm.split()]
-        if not parts or _ASSOCIATION.search(firm) or set(parts) <= _DEPARTMENT_WORDS:
+    matches = [*_FIRM_IN_TITLE.finditer(lines[slice(*place)])]
+    if first := _FIRM_AFTER_TITLE.match(rest):
+        matches += [first, *filter(None, [_FIRM_AFTER_TITLE.match(rest, first.end())])]
+    for match in matches:
+        is_after_at = match[1].lower() in {"at", "@"}
+        firm = re.split(r"\. [A-Z]", match[2])[0].strip()
+        words = [word.strip(".").lower() for word in firm.split()]
+        if not words or _ASSOCIATION.search(firm) or set(words) <= _DEPARTMENT_WORDS:
             continue
-        if _is_own(parts, company_names, domains):
+        if _is_own(words, company_names, domains):
             return False
         has_soft_tail = is_ownerlike and firm[0].isupper() and _SOFT.search(firm) is not None
-        if _STRONG.search(firm) or has_soft_tail or (bound is _Bound.AT and firm[0].isupper()):
+        if _STRONG.search(firm) or has_soft_tail or (is_after_at and firm[0].isupper()):
             return True
     return False
 
 
-def _own_words(company_names: Collection[str]) -> set[str]:
-    return {word.strip(".,") for name in company_names for word in folded(name).split()}
-
-
 def _is_own(words: list[str], company_names: Collection[str], domains: Collection[str]) -> bool:
-    """Whether a word that tells the firm from others is the company's own too."""
-    general = _DEPARTMENT_WORDS | set((_STRONG_TAILS + "|" + _SOFT_TAILS).replace("\\", "").split("|"))
-    telling = [word for word in words if len(word) >= _TELLING_WORD_MIN and word not in general]
-    own = _own_words(company_names)
-    return any(word in own or any(word in domain for domain in domains) for word in telling)
-
-
-def _text(cards: ContactCards, mark: Mark) -> str:
-    return cards.page.lined[mark.start : mark.end]
+    """Whether a distinctive word of a firm's name is in the company's names or domains."""
+    own = {word.strip(".,") for name in company_names for word in folded(name).split()}
+    distinctive = [word for word in words if len(word) >= _DISTINCTIVE_LETTERS_MIN and word not in _GENERIC_WORDS]
+    return any(word in own or any(word in domain for domain in domains) for word in distinctive)

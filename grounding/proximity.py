@@ -1,27 +1,24 @@
-"""Whose is an address, a profile or a note that stands on a page.
+"""Decides whose an email address, profile or note on a page is, by where it stands.
 
-The rules, for text that ``page_names.NormalizedPage`` has prepared:
-
-- It belongs to the last name before it in its line; in a line with one name only, it may stand before that name as well.
-- In a line without a name, it belongs to the last name before it, at most ``PROXIMITY_MAX_CHARS`` away; where that stands in a line with
-  other names, or is joined to one ("Jane Doe and Bob Roe"), only to the one whose name is in the address.
-- Where no name stands before it and a page gives each address right above a name, it belongs to the name below.
-- Between a name and what is theirs stands no other address of the same kind.
+- It belongs to the last name before it in its line. In a line with one name only, it may stand before that name.
+- In a line without a name, it belongs to the last name before it, within ``PROXIMITY_MAX_CHARS``. If that name shares its line
+  with others, or is joined to one ("Jane Doe and Bob Roe"), only to the person whose name is in the address.
+- On a page that prints each address right above a name, it belongs to the name below.
+- No other address of the same kind stands between a name and its own.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from domain.contact.email_address import is_role_mailbox
-from grounding.person_names import PROXIMITY_MAX_CHARS, NameSpan, NormalizedPage, folded, words_of
+from grounding.person_names import PROXIMITY_MAX_CHARS, NameSpan, NormalizedPage, folded, name_words
 
-# Bounded and anchored: on strangers' text, an open beginning would be tried from each character of a long run.
+# Bounded and anchored, so that matching stays linear on any page.
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PROFILE = re.compile(r"linkedin\.com/in/[\w%-]{1,200}")
-# "jane at acme dot com", "jane [at] acme.com": an address, though it is never put together for delivery (DOMAIN, "published").
+# "jane at acme dot com", "jane [at] acme.com". Such an address is never delivered: it was not published as one.
 _AT = r"\s{0,3}[\[({<]?\s{0,3}(?:\bat\b|@)\s{0,3}[\])}>]?\s{0,3}"
 _DOT = r"\s{0,3}[\[({<]?\s{0,3}\bdot\b\s{0,3}[\])}>]?\s{0,3}"
 _LOCAL, _LABEL = r"(?<![\w.+%-])(?P<{0}>[\w.+%-]{{1,64}})", r"[\w-]{1,63}"
@@ -34,137 +31,111 @@ _SPELLED_DOT = re.compile(_DOT, re.IGNORECASE)
 _JOINED = re.compile(r" ?,? ?(?:and|&|\+|/)? ?", re.IGNORECASE)
 _ADDRESS_LABELS = frozenset("email e mail mailto linkedin https http www com in profile".split())
 _HEADING = re.compile(r"\n#")
-_LINE_BEGINNING = 4  # characters: the line's end and the mark of a heading or list item
-_TELLING_LETTERS_MIN = 3  # of a name in an address; two letters are in many
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A name on a page: where it stands, and its words."""
-
-    start: int
-    end: int
-    words: frozenset[str]
-
-    def is_of(self, name: str) -> bool:
-        """Whether it may be a person's: the same words, or some of them ("Jane Doe", "Jane Ann Doe")."""
-        words = words_of(folded(name))
-        return self.words == words or (bool(self.words and words) and (self.words <= words or words <= self.words))
+_LINE_START_CHARS = 4  # the line break and the mark of a heading or list item
+_DISTINCTIVE_LETTERS_MIN = 3  # of a name inside an address
 
 
 class ContactCards:
-    """A page and every name on it, those it was asked about and all others, in order."""
+    """A page and all names on it, both those asked about and those found, in order."""
 
     def __init__(self, page: NormalizedPage, names: Collection[str]) -> None:
         self.page = page
-        asked = (
-            NameSpan(at, at + len(name), words_of(name)) for name in map(folded, names) for at in page.places(name)
-        )
-        self.marks: list[Mark] = []
+        asked = [
+            NameSpan(at, at + len(name), name_words(name)) for name in map(folded, names) for at in page.places(name)
+        ]
+        self._names: list[NameSpan] = []
         for one in sorted([*asked, *page.names], key=lambda each: (each.start, -each.end)):
-            if not self.marks or one.start >= self.marks[-1].end:
-                self.marks.append(Mark(one.start, one.end, one.words))
-        self._starts = [mark.start for mark in self.marks]
+            if not self._names or one.start >= self._names[-1].end:
+                self._names.append(one)
+        self._starts = [name.start for name in self._names]
         self._addresses = {kind: [*kind.finditer(page.folded)] for kind in (_MAIL_ADDRESS, _PROFILE)}
 
-    def beside(self, name: str, wanted: str) -> tuple[int, int] | None:
-        """Where the words from a name to what is theirs begin and end, or None where it belongs to nobody or somebody else.
-
-        Args:
-            wanted: a mail address or a profile's address.
-        """
-        sought = folded(wanted)
+    def span_to(self, name: str, address: str) -> tuple[int, int] | None:
+        """Start and end of the words from a name to its email address or profile; None if it is not theirs."""
+        words, sought = name_words(name), folded(address)
         kind = _MAIL_ADDRESS if "@" in sought else _PROFILE
-        upwards = not self._addresses_lead(kind)
+        is_above = self._addresses_stand_above(kind)
         for start in self.page.places(sought):
             end = start + len(sought)
             whole = kind.match(self.page.folded, start) if "@" in sought else None
             if "@" in sought and (whole is None or whole[0] != sought):
                 continue
-            owner = self._owner(start, end, sought) if upwards else self._next(end)
-            if owner is None or not owner.is_of(name):
+            owner = self._next_name(end) if is_above else self._owner(start, end, sought)
+            if owner is None or not owner.matches(words):
                 continue
             span = min(start, owner.start), max(end, owner.end)
-            between = self.page.folded[span[0] : span[1]]
-            if all(found in sought or sought in found for found in kind.findall(between)):
+            between = kind.findall(self.page.folded[span[0] : span[1]])
+            if all(found in sought or sought in found for found in between):
                 return span
         return None
 
     def is_about(self, name: str, quote: str, words: str) -> bool:
-        """Whether words of a quote are about a person: theirs is the last name that begins before or with them, at most
-        ``PROXIMITY_MAX_CHARS`` away, and no other capitalised words that may be a name stand between."""
+        """Whether words in a quote are about a person: theirs is the last name before or in them, and no words between may be
+        another name."""
+        own = name_words(name)
         for at in self.page.places(folded(quote)):
             for start in self.page.places(folded(words), at, at + len(quote)):
-                near = self.between(start - PROXIMITY_MAX_CHARS, start + 1)
-                if near and near[-1].is_of(name) and not self.page.may_name_others(near[-1].end, start, name):
+                near = self.names_between(start - PROXIMITY_MAX_CHARS, start + 1)
+                if near and near[-1].matches(own) and not self.page.may_name_others(near[-1].end, start, own):
                     return True
         return False
 
-    def between(self, start: int, end: int) -> list[Mark]:
-        """The names that begin between two places."""
-        return self.marks[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+    def names_between(self, start: int, end: int) -> list[NameSpan]:
+        """The names that begin in this part."""
+        return self._names[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
-    def in_line(self, place: int) -> list[Mark]:
-        """The names in the line of a place."""
-        return self.between(*self.page.line_of(place))
+    def names_in_line(self, place: int) -> list[NameSpan]:
+        return self.names_between(*self.page.line_of(place))
 
-    def joined(self, mark: Mark) -> list[Mark]:
-        """The names that are joined with one by "and" or a comma ("Ann Lee, Jane Doe and Bob Roe"), with it."""
-        line = self.in_line(mark.start)
-        chains: list[list[Mark]] = []
-        for one in line:
-            between = self.page.lined[chains[-1][-1].end : one.start] if chains else ""
-            if chains and _JOINED.fullmatch(between):
+    def joined_names(self, name: NameSpan) -> list[NameSpan]:
+        """A name with those joined to it by "and" or a comma ("Ann Lee, Jane Doe and Bob Roe")."""
+        chains: list[list[NameSpan]] = []
+        for one in self.names_in_line(name.start):
+            if chains and _JOINED.fullmatch(self.page.lines[chains[-1][-1].end : one.start]):
                 chains[-1].append(one)
             else:
                 chains.append([one])
-        return next((chain for chain in chains if mark in chain), [mark])
+        return next((chain for chain in chains if name in chain), [name])
 
-    def are_in_one_row(self, first: int, second: int) -> bool:
-        """Whether two names stand in the same row of cards: from one to the next ``PROXIMITY_MAX_CHARS`` twice at most, and between them no
-        heading that names nobody."""
+    def in_same_row(self, first: int, second: int) -> bool:
+        """Whether two names are in one row of cards: no wide gap between names, and no heading that names nobody."""
         begin, end = min(first, second), max(first, second)
-        starts = [mark.start for mark in self.between(begin, end + 1)]
+        starts = [name.start for name in self.names_between(begin, end + 1)]
         if any(after - before > 2 * PROXIMITY_MAX_CHARS for before, after in pairwise(starts)):
             return False
-        headings = (match.end() for match in _HEADING.finditer(self.page.lined, begin, end))
-        return all(self.between(*self.page.line_of(at)) for at in headings)
+        headings = (match.end() for match in _HEADING.finditer(self.page.lines, begin, end))
+        return all(self.names_in_line(at) for at in headings)
 
-    def _owner(self, start: int, end: int, wanted: str) -> Mark | None:
-        in_line = self.in_line(start)
-        if in_line and all(mark.start >= end for mark in in_line):
-            return in_line[0] if all(mark.is_of(self._name(in_line[0])) for mark in in_line) else None
-        before = self.between(start - PROXIMITY_MAX_CHARS, start)
+    def _owner(self, start: int, end: int, address: str) -> NameSpan | None:
+        in_line = self.names_in_line(start)
+        if in_line and all(name.start >= end for name in in_line):
+            return _same_person(in_line)
+        before = self.names_between(start - PROXIMITY_MAX_CHARS, start)
         if not before:
             return None
         owner = before[-1]
-        candidates = self.joined(owner) if in_line else self.in_line(owner.start)
-        if all(mark.is_of(self._name(owner)) for mark in candidates):
+        candidates = self.joined_names(owner) if in_line else self.names_in_line(owner.start)
+        if all(name.matches(owner.words) for name in candidates):
             return owner
-        named = [mark for mark in candidates if _is_named_in(mark, wanted)]
-        return named[-1] if named and all(mark.is_of(self._name(named[0])) for mark in named) else None
+        named = [name for name in candidates if _is_in_address(name, address)]
+        return named[-1] if _same_person(named) else None
 
-    def _name(self, mark: Mark) -> str:
-        return self.page.folded[mark.start : mark.end]
+    def _next_name(self, end: int) -> NameSpan | None:
+        return next(iter(self.names_between(end, end + PROXIMITY_MAX_CHARS)), None)
 
-    def _addresses_lead(self, kind: re.Pattern[str]) -> bool:
-        """Whether a page gives each address right above a name: the first stands alone in its line, the first name begins the
-        next, and none follows the last name. Shared mailboxes say nothing."""
+    def _addresses_stand_above(self, kind: re.Pattern[str]) -> bool:
+        """Whether the page prints each address right above a name: the first one fills its line, the first name begins the next,
+        and no address follows the last name. Shared mailboxes do not count."""
         found = [match for match in self._addresses[kind] if not ("@" in match[0] and is_role_mailbox(match[0]))]
-        if not found or not self.marks or found[0].start() > self.marks[0].start:
-            return False
-        if found[-1].start() > self.marks[-1].start:
+        if not found or not self._names or found[0].start() > self._starts[0] or found[-1].start() > self._starts[-1]:
             return False
         first, last = self.page.line_of(found[0].start())
         words = re.findall(r"[a-z]+", self.page.folded[first:last].replace(found[0][0], " "))
-        return set(words) <= _ADDRESS_LABELS and self.marks[0].start - last <= _LINE_BEGINNING
-
-    def _next(self, end: int) -> Mark | None:
-        return next(iter(self.between(end, end + PROXIMITY_MAX_CHARS)), None)
+        return set(words) <= _ADDRESS_LABELS and self._starts[0] - last <= _LINE_START_CHARS
 
 
 def company_addresses(text: str, domains: Collection[str]) -> set[str]:
-    """Every personal address under a company's domains that a text prints, spelled-out ones included, in lower case."""
+    """Every personal address under a company's domains in a text, spelled-out ones included, in lower case."""
     found = {match[0].lower() for match in _MAIL_ADDRESS.finditer(text)}
     for match in _OBFUSCATED.finditer(text):
         local = match["spelled"] or match["bracketed"]
@@ -183,6 +154,11 @@ def is_obfuscated(text: str) -> bool:
     return _OBFUSCATED.search(text) is not None
 
 
-def _is_named_in(mark: Mark, wanted: str) -> bool:
-    local = wanted.partition("@")[0] if "@" in wanted else wanted.rpartition("/in/")[2]
-    return any(len(word) >= _TELLING_LETTERS_MIN and word in local for word in mark.words)
+def _same_person(names: Sequence[NameSpan]) -> NameSpan | None:
+    """The first name, if all may be the same person's."""
+    return names[0] if names and all(name.matches(names[0].words) for name in names) else None
+
+
+def _is_in_address(name: NameSpan, address: str) -> bool:
+    local = address.partition("@")[0] if "@" in address else address.rpartition("/in/")[2]
+    return any(len(word) >= _DISTINCTIVE_LETTERS_MIN and word in local for word in name.words)
