@@ -12,7 +12,7 @@ from domain.company.status import CompanyStatus, ReasonCode
 from store.companies import companies
 from store.companies.companies import CompanyRow
 from store.database import Connection
-from store.erasure import erase
+from store.erasure.erase import empty_company
 from store.runs import audit
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ async def end_unless_found(
 
 async def end_forgotten_company(conn: Connection, company: CompanyRow, spend: Spend | None = None) -> CompanyOutcome:
     """End a company that was forgotten and erase everything stored about it."""
-    await erase.empty_company(conn, company.company_id)
+    await empty_company(conn, company.company_id)
     return await end_company(conn, company, suppressed(FORGOTTEN), spend=spend)
 
 

@@ -122,7 +122,9 @@ class ContactActivities:
         """Store cached people for the run. They keep their age, so that they are refreshed in time."""
         oldest = min(each.found_at for each in cached).isoformat()
         async with self._database.transaction() as conn:
-            people = await forgotten.not_forgotten(conn, own_domains(company), [each.person for each in cached])
+            people = await forgotten.without_forgotten_people(
+                conn, own_domains(company), [each.person for each in cached]
+            )
             await contacts.save_people(conn, company.run_id, company.company_id, people)
             await audit.record(
                 conn,
@@ -179,14 +181,14 @@ class ContactActivities:
 async def _store(conn: Connection, company: CompanyRow, known: Sequence[Person], found: Sequence[Person]) -> int:
     """Store known and found people, except forgotten ones, and cache those found; returns how many are stored."""
     domains = own_domains(company)
-    known = await forgotten.not_forgotten(conn, domains, known)
-    found = await forgotten.not_forgotten(conn, domains, found)
+    known = await forgotten.without_forgotten_people(conn, domains, known)
+    found = await forgotten.without_forgotten_people(conn, domains, found)
     people = {person_key(person.full_name): person for person in known}
     for person in found:
         key = person_key(person.full_name)
         people[key] = better_proven(people[key], person) if key in people else person
     await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
-    if not await forgotten.domains_among(conn, domains):  # since this activity began
+    if not await forgotten.forgotten_domains(conn, domains):  # since this activity began
         fresh = [without_verification(people[person_key(person.full_name)]) for person in found]
         await research_cache.cache_people(
             conn, company.company_id, fresh, version=CONTACTS_VERSION, found_at=datetime.now(UTC)

@@ -153,7 +153,7 @@ class DiscoveryActivities:
                 # Sequence numbers must become visible in order, or the run could read past a company.
                 await companies.lock_run(conn, task.run_id)
                 position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
-                gone = await forgotten.domains_among(conn, {host for each in batch for host in _hosts(each)})
+                gone = await forgotten.forgotten_domains(conn, {host for each in batch for host in _hosts(each)})
                 for candidate in batch:
                     if not _hosts(candidate) & gone:
                         position += await companies.insert_candidate(

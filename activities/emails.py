@@ -46,7 +46,7 @@ class EmailActivities:
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
             # An inferred address may be a forgotten person's, and people may be forgotten while DNS is asked.
-            changed = await forgotten.not_forgotten(conn, own_domains(company), changed)
+            changed = await forgotten.without_forgotten_people(conn, own_domains(company), changed)
             await contacts.save_people(conn, params.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)
         log.info(

@@ -65,7 +65,7 @@ class QualificationActivities:
         with heartbeating():
             reading = await find_website(self._gateway, company, is_last_attempt=is_last_attempt())
         async with self._database.transaction() as conn:
-            if await forgotten.domains_among(conn, _domains_read(company, reading)):
+            if await forgotten.forgotten_domains(conn, _domains_read(company, reading)):
                 return await end_forgotten_company(conn, company)
             if reading is None or reading.domain is None or reading.problem is not None:
                 return await end_company(conn, company, _unusable(reading))

@@ -121,7 +121,7 @@ class ResearchActivities:
         icp = grade_for_criteria(criteria, found.facts)
         verdicts = judge_criteria(criteria, found.facts, icp)
         async with self._database.transaction() as conn:
-            if await forgotten.domains_among(conn, own_domains(company)):  # since this activity began
+            if await forgotten.forgotten_domains(conn, own_domains(company)):  # since this activity began
                 return await end_forgotten_company(conn, company, found.spend)
             await companies.save_research(
                 conn,

@@ -144,7 +144,7 @@ class SuppressionCheck:
             ApplicationError: HubSpot could not be read (``HubSpotUnavailableError``, retryable), or denies access
                 (``HubSpotAccessDeniedError``, not retryable).
         """
-        if await forgotten.domains_among(conn, company.domains):
+        if await forgotten.forgotten_domains(conn, company.domains):
             return FORGOTTEN
         if set(company.domains) & set(requested):
             return "request"

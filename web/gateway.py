@@ -229,7 +229,7 @@ class ToolGateway:
             hit.url: {name for name in (registrable_domain(hit.url), normalized_host(hit.url)) if name} for hit in hits
         }
         async with self._database.transaction() as conn:
-            gone = await forgotten.domains_among(conn, set().union(*sites.values()))
+            gone = await forgotten.forgotten_domains(conn, set().union(*sites.values()))
         return [hit for hit in hits if not sites[hit.url] & gone]
 
 

@@ -112,7 +112,7 @@ class ResultCache:
                 log.info("tool_called", tool=tool, status=called.status, reason=called.reason)
 
                 async def save(conn: Connection) -> ToolResult:
-                    result, body = await forgotten.without_addresses(conn, called, called_body)
+                    result, body = await forgotten.without_forgotten_addresses(conn, called, called_body)
                     await save_result(conn, result, key, ttl_s(result), body)
                     await calls_in_flight.release(conn, tool, key, claim_id)
                     return result

@@ -1,14 +1,19 @@
-"""Erasing a person or company from every table, and keeping them out. Who is meant is found in ``store/erasure/find.py``.
+# ruff: noqa: S608  # statements are built from constants of this module
+"""Erase a person or company from the database.
 
-Rows that are about them are deleted by key, except where a count rests on a row: a company of a run and a model turn stay as
-empty shells. Whatever else holds a trace is found by walking the catalogue (``store/erasure/sweep.py``), so that a table that comes
-later is covered too. The walk reads the whole database while runs go on: it comes after the short transaction of the keys, and
-what it looks for is kept in ``erasures`` until all is done, for the rows that told it are gone by then.
+Their own rows are deleted by key. Companies of runs and model turns stay as empty rows, because counts and costs rest on them.
+Texts in other rows are redacted (``columns.py``): the rest of a text must stay provable. The database is searched without locks,
+so that runs go on; only the changes are in a transaction.
 """
 
-from typing import Any, NamedTuple
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
+from psycopg import sql
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from domain.company.suppression import Suppression
@@ -16,159 +21,139 @@ from domain.forgetting import MARK, Redactor
 from store.companies import suppressions
 from store.database import Connection
 from store.erasure import forgotten
-from store.erasure.find import Found
-from store.erasure.sweep import TouchedRows, primary_keys, sweep, would_sweep
-from store.runs import runs
+from store.erasure.columns import REDACTED
+from store.erasure.find import Target, find_target, hosts_pattern
 
 SOURCE = "forget"
+_BATCH = 200
+_ARRAYS = frozenset({"aliases", "sources"})  # columns of type text[]; every other list is JSON
+
+Keys = dict[str, list[DictRow]]
+"""Primary keys of rows, by table."""
 
 
-class Erasure(NamedTuple):
-    """An erasure under way: begun, and perhaps interrupted."""
-
-    erasure_id: UUID
-    found: Found
-
-
-async def suppress(conn: Connection, found: Found) -> None:
-    """Keep them from being stored or delivered from now on; to be committed before ``begin``. Safe to run twice."""
-    await forgotten.add(conn, found.digests)
-    entries = [Suppression(domain=name, reason="do_not_contact", source=SOURCE) for name in found.traces.domains]
+async def suppress(conn: Connection, subject: str) -> Target:
+    """Keep a subject from being stored or delivered from now on, and find what to erase. Commit before the rest."""
+    await forgotten.lock(conn)  # first, so that everything stored before the suppression is found
+    target = await find_target(conn, subject)
+    await forgotten.add(conn, target.digests())
+    entries = [Suppression(domain=name, reason="do_not_contact", source=SOURCE) for name in target.traces.domains]
     await suppressions.upsert(conn, entries)
+    return target
 
 
-async def begin(conn: Connection, found: Found) -> TouchedRows:
-    """Erase the rows that are theirs, and note that the rest is to be swept (``under_way``). Needs an open transaction, a short one:
-    it locks rows of open runs."""
-    await runs.lock_runs_of(conn, found.company_ids)
-    await conn.execute("INSERT INTO erasures (found) VALUES (%s)", (Jsonb(found.model_dump(mode="json")),))
-    keys, touched = await primary_keys(conn), TouchedRows()
-    for theirs in _theirs(found):
-        key = ", ".join(f"{theirs.table}.{name}" for name in keys[theirs.table])
-        statement = f"{theirs.action} WHERE {theirs.whose} RETURNING {key}"
-        if theirs.table == "audit_events":
-            statement = f"{theirs.action} WHERE {theirs.whose} ON CONFLICT (event_key) DO NOTHING RETURNING {key}"
-        touched.add(theirs.table, await (await conn.execute(statement.encode(), theirs.values)).fetchall())
-    return touched
+async def search(conn: Connection, target: Target) -> Keys:
+    """The rows of all tables that name the target, read without locks."""
+    redactor = Redactor(target.traces)
+    found: Keys = {}
+    for table, (key, _, _) in REDACTED.items():
+        async with conn.transaction():
+            rows = _read(conn, table)
+            found[table] = [
+                {name: row[name] for name in key} async for row in rows if _changes(table, row, redactor, target)
+            ]
+    return found
 
 
-async def under_way(conn: Connection) -> list[Erasure]:
-    """Erasures that have begun and not ended, those of earlier commands that were interrupted first."""
-    cursor = await conn.execute("SELECT erasure_id, found FROM erasures ORDER BY begun_at, erasure_id")
-    return [Erasure(row["erasure_id"], Found.model_validate(row["found"])) for row in await cursor.fetchall()]
-
-
-async def sweep_rest(conn: Connection, found: Found) -> TouchedRows:
-    """Take their traces out of all that is left, row by row. Safe to run twice. ``conn`` is in autocommit: nobody has to wait for
-    more than one row."""
-    return await sweep(conn, Redactor(found.traces), found.traces, found.cited)
-
-
-async def end(conn: Connection, erasure_id: UUID) -> None:
-    """Nothing is left of them: what was kept of it for the walk goes too."""
-    await conn.execute("DELETE FROM erasures WHERE erasure_id = %s", (erasure_id,))
-
-
-async def would_erase(conn: Connection, found: Found) -> TouchedRows:
-    """The rows that ``begin`` and ``sweep_rest`` would delete or change. Only reads, and locks no row."""
-    keys, touched = await primary_keys(conn), TouchedRows()
-    for theirs in _theirs(found):
-        key, table = ", ".join(f"{theirs.table}.{name}" for name in keys[theirs.table]), theirs.table
-        statement = f"SELECT {key} FROM {table} WHERE {theirs.whose}"  # noqa: S608  # names of the catalogue and constants
-        if theirs.table == "audit_events":
-            statement = f"SELECT company_id FROM company_candidates WHERE {theirs.whose} AND NOT EXISTS ({_TOLD})"  # noqa: S608
-        touched.add(theirs.table, await (await conn.execute(statement.encode(), theirs.values)).fetchall())
-    await would_sweep(conn, Redactor(found.traces), found.traces, found.cited, touched)
-    return touched
+async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
+    """Erase the target's rows, redact those that were found, and tell the runs. Returns the number of changes by table."""
+    values = {
+        "ids": list(target.company_ids),
+        "domains": list(target.traces.domains),
+        "hosts": hosts_pattern(target.traces.domains),
+        "accounts": list(target.accounts),
+        "email": target.subject,
+        "people": [f"{domain} {key}" for domain, key in target.person_keys],
+        "mark": MARK,
+        "runs": [run.run_id for run in target.runs],
+        "results": [row["result_id"] for row in found["tool_results"]],
+    }
+    # A run that ended now would deliver what is being erased. Runs are locked before model turns, as in reserve_turn.
+    await conn.execute("SELECT 1 FROM runs WHERE run_id = ANY(%(runs)s) ORDER BY run_id FOR NO KEY UPDATE", values)
+    await conn.execute(_TELL_RUNS, values)
+    changes: Counter[str] = Counter()
+    for table, statement in (*_OWN_ROWS, *(_OWN_SITE if target.traces.domains else ())):
+        changes[table] += (await conn.execute(statement.encode(), values)).rowcount
+    redactor = Redactor(target.traces)
+    for table, keys in found.items():
+        for key in keys:
+            if table == "agent_turns":
+                changes[table] += (await conn.execute(_EMPTY_CONVERSATION.encode(), key)).rowcount
+            else:
+                changes[table] += await _redact_row(conn, table, key, redactor, target)
+    return +changes
 
 
 async def empty_company(conn: Connection, company_id: UUID) -> None:
-    """Take all out of a run's company but that there was one, and that it may not be delivered."""
-    await conn.execute(
-        f"{_EMPTY_COMPANY} WHERE company_id = ANY(%(ids)s) AND {_NOT_EMPTY}".encode(),
-        {"ids": [company_id], "mark": MARK},
-    )
+    """Remove everything from a run's company except that there was one, and that it is suppressed."""
+    statement = f"{_EMPTY_COMPANY} AND company_id = %(company_id)s"
+    await conn.execute(statement.encode(), {"company_id": company_id, "mark": MARK})
 
 
-class _Theirs(NamedTuple):
-    """Rows of a table that are theirs, and what is done with them."""
-
-    table: str
-    action: str
-    whose: str
-    values: dict[str, Any]
-
-
-def _deleted(table: str, whose: str, values: dict[str, Any]) -> _Theirs:
-    return _Theirs(table, f"DELETE FROM {table}", whose, values)  # noqa: S608  # constants of this module
+async def _read(conn: Connection, table: str) -> AsyncIterator[DictRow]:
+    async with conn.cursor(name="search") as cursor:
+        await cursor.execute(_select(table))
+        while rows := await cursor.fetchmany(_BATCH):
+            for row in rows:
+                yield row
 
 
-def _theirs(found: Found) -> list[_Theirs]:
-    """What is deleted or emptied by key. Rows of ``runs`` are locked before model turns, as ``agent_turns.reserve_turn`` does it.
-
-    Whoever is meant, what a step under way has stored since below a company that is forgotten (nothing else tells whose it is) goes.
-    """
-    is_company = found.subject.kind == "domain"
-    ids = {"ids": list(found.company_ids) if is_company else [], "mark": MARK}
-    below = [
-        _deleted("contact_candidates", f"company_id IN ({_COMPANIES})", ids),
-        _deleted("company_research", f"company_id IN ({_COMPANIES})", ids),
-        _deleted("company_identities", f"company_id IN ({_COMPANIES})", ids),
-        _Theirs("agent_turns", _EMPTY_TURNS, _OF_COMPANY, ids),
-    ]
-    if not is_company:
-        of_person = {
-            "domains": [domain for domain, _ in found.person_keys],
-            "people": [key for _, key in found.person_keys],
-            "email": found.subject.value,
-        }
-        asked = _Theirs("runs", "UPDATE runs SET notify_email = NULL", "lower(notify_email) = %(email)s", of_person)
-        return [
-            asked,
-            *below,
-            _deleted("contact_candidates", _OF_PERSON, of_person),
-            _deleted("known_contacts", _KNOWN_PERSON, of_person),
-            _emptied(ids),
-        ]
-    names = {"names": list(found.traces.domains)}
-    accounts = {"v": [vendor for vendor, _ in found.accounts], "s": [slug for _, slug in found.accounts]}
-    return [
-        _Theirs("audit_events", _TELL, "company_id = ANY(%(ids)s)", ids),
-        _Theirs("runs", _UNSELECT, "selected && %(ids)s::uuid[]", ids),
-        *below,
-        _deleted("known_contacts", "domain = ANY(%(names)s)", names),
-        _deleted("known_companies", "domain = ANY(%(names)s) OR aliases && %(names)s", names),
-        _deleted("rate_limits", "name = ANY(%(names)s)", names),
-        _deleted("pms_subdomains", "(vendor, slug) IN (SELECT * FROM unnest(%(v)s::text[], %(s)s::text[]))", accounts),
-        _emptied(ids),
-    ]
+async def _redact_row(conn: Connection, table: str, key: DictRow, redactor: Redactor, target: Target) -> int:
+    where = sql.SQL(" WHERE {}").format(_equal(key, " AND "))
+    # Read again with a lock: it may be erased already, or a run has changed it.
+    row = await (await conn.execute(_select(table) + where + sql.SQL(" FOR UPDATE"), key)).fetchone()
+    changes = _changes(table, row, redactor, target) if row else None
+    if changes is None:
+        return 0
+    action = sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), _equal(changes, ", "))
+    if REDACTED[table].is_deleted:
+        action = sql.SQL("DELETE FROM {}").format(sql.Identifier(table))
+    return (await conn.execute(action + where, {**changes, **key})).rowcount
 
 
-def _emptied(ids: dict[str, Any]) -> _Theirs:
-    return _Theirs("company_candidates", _EMPTY_COMPANY, f"company_id IN ({_COMPANIES}) AND {_NOT_EMPTY}", ids)
+def _select(table: str) -> sql.Composed:
+    names = dict.fromkeys([*REDACTED[table].key, *REDACTED[table].columns])
+    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(table))
 
 
-# By the key that an emptied row has: under the mark as a name may be somebody else's, whose name was taken out by the walk.
-_IS_THEIRS = "(c.company_id = ANY(%(ids)s::uuid[]) OR c.candidate_key = 'forgotten:' || c.company_id)"
-_COMPANIES = f"SELECT c.company_id FROM company_candidates c WHERE {_IS_THEIRS}"  # noqa: S608
-_OF_COMPANY = f"""EXISTS (SELECT 1 FROM company_candidates c WHERE {_IS_THEIRS} AND c.run_id = agent_turns.run_id
-                  AND starts_with(agent_turns.subject, 'company ' || c.company_id || ' '))"""  # noqa: S608
-_OF_PERSON = """
-    EXISTS (SELECT 1 FROM company_candidates c WHERE c.company_id = contact_candidates.company_id
-            AND (c.domain, contact_candidates.person_key) IN (SELECT * FROM unnest(%(domains)s::text[], %(people)s::text[])))
-    OR lower(contact_candidates.person->>'email') = %(email)s
-"""
-_KNOWN_PERSON = "(domain, person_key) IN (SELECT * FROM unnest(%(domains)s::text[], %(people)s::text[]))"
-# That it was complete has to be known: its run counts it until its last gate (activities/suppression.py, recheck_suppression).
-_TELL = """
+def _equal(columns: Iterable[str], separator: str) -> sql.Composed:
+    pairs = (sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns)
+    return sql.SQL(separator).join(pairs)
+
+
+def _changes(table: str, row: Mapping[str, Any], redactor: Redactor, target: Target) -> dict[str, Any] | None:
+    """New values for the columns that name the target, or None if no column does."""
+    if table == "pages":
+        body = zlib.decompress(row["body"]).decode()
+        redacted = redactor.redact(body, cited=row["content_hash"] in target.cited)
+        return {"body": zlib.compress(redacted.encode(), 6)} if redacted != body else None
+    if table == "run_artifacts":
+        content, rows = redactor.redact_csv(bytes(row["content"]))
+        return {"content": content, "rows": rows} if content != bytes(row["content"]) else None
+    before = {name: row[name] for name in REDACTED[table].columns}
+    after = redactor.redact(before, cited=row.get("result_id") in target.cited)
+    changes: dict[str, Any] = {
+        name: value if isinstance(value, str) or name in _ARRAYS else Jsonb(value)
+        for name, value in after.items()
+        if value != before[name]
+    }
+    if "candidate_key" in changes:  # it is unique within a run
+        changes["candidate_key"] += f" {row['company_id']}"
+    return changes or None
+
+
+# A run counts its complete companies until its last suppression check.
+_TELL_RUNS = """
     INSERT INTO audit_events (event_key, run_id, company_id, event, actor, detail)
     SELECT run_id || '/company_forgotten/' || company_id, run_id, company_id, 'company_forgotten', 'command line',
            jsonb_build_object('was', status)
-    FROM company_candidates
+    FROM company_candidates WHERE company_id = ANY(%(ids)s::uuid[])
+    ON CONFLICT (event_key) DO NOTHING
 """
-_TOLD = """
-    SELECT 1 FROM audit_events e
-    WHERE e.event_key = company_candidates.run_id || '/company_forgotten/' || company_candidates.company_id
+# Also companies that were forgotten earlier: an activity may have stored something below the empty row since.
+_COMPANIES = """
+    SELECT company_id FROM company_candidates
+    WHERE company_id = ANY(%(ids)s::uuid[]) OR candidate_key = 'forgotten:' || company_id
 """
 _EMPTY_COMPANY = """
     UPDATE company_candidates
@@ -176,19 +161,66 @@ _EMPTY_COMPANY = """
         discovery_source = '', evidence = '{"result_id": "", "url": "", "quote": ""}', domain = NULL, website = NULL,
         aliases = '{}', status = 'suppressed', reason = 'suppressed', reason_detail = 'forgotten', duplicate_of = NULL,
         updated_at = now()
+    WHERE (name, candidate_key, domain, status, reason_detail)
+          IS DISTINCT FROM (%(mark)s, 'forgotten:' || company_id, NULL, 'suppressed', 'forgotten')
 """
-_NOT_EMPTY = """
-    (name, candidate_key, domain, status, reason_detail)
-    IS DISTINCT FROM (%(mark)s, 'forgotten:' || company_id, NULL, 'suppressed', 'forgotten')
-"""
-_UNSELECT = """
-    UPDATE runs SET selected = ARRAY(SELECT id FROM unnest(selected) WITH ORDINALITY AS s (id, place)
-                                     WHERE NOT id = ANY(%(ids)s::uuid[]) ORDER BY place)
-"""
-# The row stays for what it has cost. Under another subject it is no conversation any more that a retry would go on with, and
-# an answer that comes late for a lost call is not stored.
+# Under another subject no retry continues the conversation, and a late answer is not stored.
 _EMPTY_TURNS = """
     UPDATE agent_turns
     SET subject = 'forgotten ' || gen_random_uuid(), task = NULL, output = NULL,
         status = CASE WHEN status = 'reserved' THEN 'lost' ELSE status END
 """
+# All its turns: later ones repeat what earlier ones were told.
+_EMPTY_CONVERSATION = f"""{_EMPTY_TURNS}
+    WHERE (run_id, subject, role, input_hash) = (%(run_id)s, %(subject)s, %(role)s, %(input_hash)s)"""
+_OWN_ROWS = (
+    ("runs", "UPDATE runs SET notify_email = NULL WHERE lower(notify_email) = %(email)s"),
+    (
+        "runs",
+        """
+        UPDATE runs SET selected = ARRAY(SELECT id FROM unnest(selected) WITH ORDINALITY AS s (id, place)
+                                         WHERE NOT id = ANY(%(ids)s::uuid[]) ORDER BY place)
+        WHERE selected && %(ids)s::uuid[]
+        """,
+    ),
+    ("company_research", f"DELETE FROM company_research WHERE company_id IN ({_COMPANIES})"),
+    ("company_identities", f"DELETE FROM company_identities WHERE company_id IN ({_COMPANIES})"),
+    (
+        "agent_turns",
+        f"""{_EMPTY_TURNS} WHERE EXISTS (SELECT 1 FROM ({_COMPANIES}) AS c
+                                         WHERE starts_with(agent_turns.subject, 'company ' || c.company_id || ' '))""",
+    ),
+    (
+        "contact_candidates",
+        f"""
+        DELETE FROM contact_candidates p
+        WHERE company_id IN ({_COMPANIES}) OR lower(person->>'email') = %(email)s
+           OR EXISTS (SELECT 1 FROM company_candidates c
+                      WHERE c.company_id = p.company_id AND c.domain || ' ' || p.person_key = ANY(%(people)s))
+        """,
+    ),
+    (
+        "known_contacts",
+        "DELETE FROM known_contacts WHERE domain = ANY(%(domains)s) OR domain || ' ' || person_key = ANY(%(people)s)",
+    ),
+    (
+        "known_companies",
+        "DELETE FROM known_companies WHERE domain = ANY(%(domains)s) OR aliases && %(domains)s::text[]",
+    ),
+    ("rate_limits", "DELETE FROM rate_limits WHERE name = ANY(%(domains)s)"),
+    ("pms_subdomains", "DELETE FROM pms_subdomains WHERE vendor || ':' || slug = ANY(%(accounts)s)"),
+    ("company_candidates", f"{_EMPTY_COMPANY} AND company_id IN ({_COMPANIES})"),
+)
+# What was read on their own site. Such a result names their domain, so it was found.
+_OWN_SITE = (
+    (
+        "tool_results",
+        """
+        DELETE FROM tool_results
+        WHERE result_id = ANY(%(results)s)
+          AND EXISTS (SELECT 1 FROM unnest(ARRAY[args->>'url', args->>'host', args->>'domain', args->>'origin',
+                                                 payload->>'final_url']) AS u (url) WHERE u.url ~* %(hosts)s)
+        """,
+    ),
+    ("pages", "DELETE FROM pages WHERE NOT EXISTS (SELECT 1 FROM tool_results WHERE page_hash = content_hash)"),
+)

@@ -1,7 +1,7 @@
-"""Who has asked to be forgotten, as the steps that store people and companies ask for it. Table ``forgotten``: hashes alone.
+"""Who asked to be forgotten, as hashes. Table ``forgotten``.
 
-How they are erased is ``store/erasure/erase.py``. Whoever stores what was asked for here does so in the same transaction: ``add`` waits
-for such transactions to end, so that nothing is stored of somebody after they were added.
+An activity asks here in the transaction in which it stores a person or company. ``lock`` waits for such transactions to end, so
+nothing is stored about somebody once they were added.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,56 +15,56 @@ from store.tools.tool_results import ToolResult
 _LOCK = "hashtextextended('pm_pipeline forgotten', 0)"
 
 
-async def add(conn: Connection, entries: Iterable[tuple[HashKind, str]]) -> int:
-    """Remember digests (``domain/forgetting.py``) with their kind; returns how many are new."""
+async def lock(conn: Connection) -> None:
+    """Wait until no transaction is storing somebody; nobody starts to until the end of this transaction."""
     await conn.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    new = 0
-    for kind, value in sorted(set(entries)):
-        cursor = await conn.execute(
-            "INSERT INTO forgotten (digest, kind) VALUES (%s, %s) ON CONFLICT DO NOTHING", (value, kind)
-        )
-        new += cursor.rowcount
-    return new
 
 
-async def domains_among(conn: Connection, domains: Collection[str]) -> set[str]:
-    """Of these domains and portal hosts, those of companies that are forgotten."""
+async def add(conn: Connection, digests: Iterable[tuple[HashKind, str]]) -> None:
+    """Remember hashes and their kinds."""
+    await lock(conn)
+    await conn.cursor().executemany(
+        "INSERT INTO forgotten (kind, digest) VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(digests)
+    )
+
+
+async def forgotten_domains(conn: Connection, domains: Collection[str]) -> set[str]:
+    """Those of the domains and portal hosts that belong to forgotten companies."""
     by_digest = {digest("domain", domain): domain for domain in domains}
-    return {by_digest[value] for value in await _among(conn, by_digest)}
+    return {by_digest[value] for value in await _known(conn, by_digest)}
 
 
 async def is_site_forgotten(conn: Connection, url: str) -> bool:
-    """Whether an address is on a site of a company that is forgotten."""
-    return bool(await domains_among(conn, {name for name in (registrable_domain(url), normalized_host(url)) if name}))
+    """Whether a URL is on the site of a forgotten company."""
+    return bool(
+        await forgotten_domains(conn, {name for name in (registrable_domain(url), normalized_host(url)) if name})
+    )
 
 
-async def not_forgotten(conn: Connection, domains: Collection[str], people: Sequence[Person]) -> list[Person]:
-    """Of a company's people, those who may be stored: nobody of a company that is forgotten.
+async def without_forgotten_people(
+    conn: Connection, domains: Collection[str], people: Sequence[Person]
+) -> list[Person]:
+    """The people of a company who may be stored; nobody if the company itself is forgotten.
 
     Args:
-        domains: the company's own, by which its people are known beside their addresses.
+        domains: the company's own domains. A person is known by domain and name, or by address.
     """
-    if await domains_among(conn, domains):
+    if await forgotten_domains(conn, domains):
         return []
-    digests = {index: _digests(person, domains) for index, person in enumerate(people)}
-    found = await _among(conn, {value for values in digests.values() for value in values})
-    return [person for index, person in enumerate(people) if not digests[index] & found]
+    digests = [_digests(person, domains) for person in people]
+    found = await _known(conn, set().union(*digests))
+    return [person for person, own in zip(people, digests, strict=True) if not own & found]
 
 
-async def without_addresses(conn: Connection, result: ToolResult, body: str | None) -> tuple[ToolResult, str | None]:
-    """What a tool returned, and a page's body, without the addresses of people who are forgotten."""
-    written = addresses_in([result.text, result.payload, result.args, body])
-    by_digest = {digest("email", address): address for address in written}
-    found = await _among(conn, by_digest) if by_digest else set()
-    if not found:
-        return result, body
+async def without_forgotten_addresses(
+    conn: Connection, result: ToolResult, body: str | None
+) -> tuple[ToolResult, str | None]:
+    """A tool result and its page body with the addresses of forgotten people redacted."""
+    by_digest = {digest("email", address): address for address in addresses_in([result.model_dump(), body])}
+    found = await _known(conn, by_digest) if by_digest else set()
     redactor = Redactor(Traces(emails=tuple(sorted(by_digest[value] for value in found))))
-    plain = {
-        "text": redactor.redacted(result.text, beside=True),
-        "payload": redactor.redacted(result.payload, beside=True),
-        "args": redactor.redacted(result.args, beside=True),
-    }
-    return result.model_copy(update=plain), None if body is None else redactor.redacted(body, beside=True)
+    changes = redactor.redact({"text": result.text, "payload": result.payload, "args": result.args})
+    return result.model_copy(update=changes), redactor.redact(body)
 
 
 def _digests(person: Person, domains: Collection[str]) -> set[str]:
@@ -72,7 +72,7 @@ def _digests(person: Person, domains: Collection[str]) -> set[str]:
     return named | ({digest("email", person.email)} if person.email else set())
 
 
-async def _among(conn: Connection, digests: Collection[str]) -> set[str]:
+async def _known(conn: Connection, digests: Collection[str]) -> set[str]:
     await conn.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
     cursor = await conn.execute("SELECT digest FROM forgotten WHERE digest = ANY(%s)", (list(digests),))
     return {row["digest"] for row in await cursor.fetchall()}

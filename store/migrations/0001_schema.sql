@@ -299,18 +299,12 @@ CREATE UNLOGGED TABLE rate_limits (
     paused_until timestamptz NOT NULL DEFAULT '-infinity'  -- pause that the service asked for
 );
 
--- Erasure: who asked to be forgotten, and erasures that are not finished.
+-- Who asked to be forgotten.
 
 CREATE TABLE forgotten (
     digest     text PRIMARY KEY,                  -- hash only (domain/forgetting.py)
     kind       text NOT NULL CHECK (kind IN ('email', 'person', 'domain')),
     created_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE erasures (
-    erasure_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    found      jsonb NOT NULL,                    -- what to look for; an interrupted erasure continues from it
-    begun_at   timestamptz NOT NULL DEFAULT now()
 );
 
 -- Views for people who query the database.

@@ -1,6 +1,5 @@
 """Runs: what was asked, where it stands, how it ended. Table ``runs``."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -182,8 +181,7 @@ class RunResult(NamedTuple):
 
 
 async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
-    """How a run has ended, None while it has not. Until the end of the transaction nobody ends it or forgets anybody of it
-    (``lock_runs_of``); rows that refer to it can be added."""
+    """How a run ended, or None if it has not. Until the end of the transaction nobody ends it, or erases a company of it."""
     cursor = await conn.execute(
         "SELECT status, selected, finished_at FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,)
     )
@@ -191,17 +189,6 @@ async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
     if row is None or row["finished_at"] is None:
         return None
     return RunResult(RunStatus(row["status"]), list(row["selected"] or ()))
-
-
-async def lock_runs_of(conn: Connection, company_ids: Sequence[UUID]) -> None:
-    """Until the end of the transaction no run of these companies ends (``lock_result``): it would deliver what is being erased."""
-    await conn.execute(
-        """
-        SELECT 1 FROM runs WHERE run_id IN (SELECT run_id FROM company_candidates WHERE company_id = ANY(%s))
-        ORDER BY run_id FOR NO KEY UPDATE
-        """,
-        (list(company_ids),),
-    )
 
 
 async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: list[UUID], note: str) -> None:

@@ -16,7 +16,7 @@ def test_a_line_of_the_evidence_file_ends_at_a_line_feed_and_nowhere_else(pause:
     lines = [kept, {"domain": "acme.example", "quote": "Acme"}]
     content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
 
-    left = Redactor(Traces(domains=("acme.example",))).without_lines(content)
+    left = Redactor(Traces(domains=("acme.example",))).redact_json_lines(content)
 
     assert [json.loads(line) for line in left.decode().split("\n") if line] == [kept]
 
@@ -35,7 +35,7 @@ def test_a_line_of_the_evidence_file_ends_at_a_line_feed_and_nowhere_else(pause:
 )
 def test_an_address_is_read_in_every_spelling_that_is_redacted(text: str) -> None:
     assert "jane.doe@acme.com" in addresses_in({"text": [text]})
-    redacted = Redactor(Traces(emails=("jane.doe@acme.com",))).redacted(text, beside=False)
+    redacted = Redactor(Traces(emails=("jane.doe@acme.com",))).redact(text)
     assert "doe" not in redacted.lower()
 
 

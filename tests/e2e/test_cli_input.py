@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "forgetting_in_a_directory_that_is_not_there": (
         ("forget", "acme.com", "--yes", "--output-dir", "no/exports"),
-        ("no/exports is no directory", "nothing was erased"),
+        ("no/exports is not a directory", "nothing was erased"),
     ),
     "the_run_id_is_no_uuid": (start(OK, "--run-id", "mine"), ("run-id must be a UUID, not 'mine'",)),
     "the_run_id_is_of_another_request": (

@@ -16,7 +16,6 @@ from activities.discovery import DiscoveryActivities
 from activities.qualify import QualificationActivities
 from activities.suppression import SuppressionActivities
 from agents.loop import AgentRunner
-from cli.forget import subject_of
 from domain.activity_io import CompanyInput, SearchTaskInput, SuppressionCheckInput
 from domain.company.facts import CompanyFacts
 from domain.company.identity import IdentityKeys
@@ -29,21 +28,22 @@ from starter import app
 from store.companies import companies, contacts, research_cache, suppressions
 from store.database import Connection, Database
 from store.erasure import forgotten
-from store.erasure.sweep import text_tables
+from store.erasure.columns import NOT_REDACTED, REDACTED
 from store.runs import audit, runs, search_tasks
 from store.tools import tool_results
 from tests.activities.environment import step_environment
 from tests.http_server import html, serving
-from tests.store.erasure.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with
+from tests.store.erasure.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with, text_columns
 from tests.store.rows import add_run, candidate, person, result
 from tests.store.whole_run import ACME, ANN, BIRCH, JANE, JOHN, WholeRun, add_whole_run
 from usecases.export import export_files
+from usecases.forget import subject_of
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 
 # What may hold a trace afterwards, and what never can.
 KEEPS_THEM_OUT = {"suppression_domains", "forgotten"}
-HOLDS_NO_WORDS = {"erasures", "forgotten", "notifications", "tool_calls_in_flight"}
+HOLDS_NO_WORDS = {"forgotten", "notifications", "tool_calls_in_flight"}
 
 
 @pytest.fixture
@@ -52,18 +52,19 @@ async def whole(conn: Connection) -> WholeRun:
         return await add_whole_run(conn)
 
 
-async def test_the_walk_sees_every_table_and_the_run_has_a_trace_in_each(conn: Connection, whole: WholeRun) -> None:
-    tables = {table.name for table in await text_tables(conn)}
-    cursor = await conn.execute(
-        """
-        SELECT DISTINCT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
-        WHERE table_schema = 'pm_pipeline' AND table_type = 'BASE TABLE' AND table_name !~ 'yoyo'
-          AND (data_type ~ 'char|text|json|bytea' OR udt_name ~ '^_?(text|varchar|json|bytea|citext)')
-        """
-    )
-    assert tables == {row["table_name"] for row in await cursor.fetchall()}
+async def test_every_text_column_is_redacted_or_excluded(conn: Connection) -> None:
+    listed = {(name, column) for name, table in REDACTED.items() for column in table.columns}
+    excluded = {(table, column) for table, reasons in NOT_REDACTED.items() for column in reasons}
+    in_schema = {(table, column) for table, columns in (await text_columns(conn)).items() for column in columns}
+
+    assert listed | excluded == in_schema, "add a new column to one of the lists in store/erasure/columns.py"
+    assert listed & excluded == set()
+
+
+async def test_the_example_run_names_them_in_every_table(conn: Connection, whole: WholeRun) -> None:
     with_trace = set(await tables_with(conn, ACME_TRACES))
-    assert tables - with_trace == HOLDS_NO_WORDS | {"suppression_domains"}, "a new table needs a row in whole_run.py"
+    others = set(await text_columns(conn)) - with_trace
+    assert others == HOLDS_NO_WORDS | {"suppression_domains"}, "a new table needs a row in whole_run.py"
 
 
 async def test_nothing_of_a_forgotten_company_is_left_but_its_suppression_and_nobody_else_loses_a_word(
@@ -128,7 +129,7 @@ async def test_somebody_of_whom_nothing_is_stored_is_suppressed_all_the_same(con
     assert (await forget(conn, "nobody@unknown.example")).rows == {}
     assert await suppressions.find_match(conn, ["unknown.example"], "x", (), 90) == "do_not_contact"
     nobody = person("No Body", email="nobody@unknown.example")
-    assert await forgotten.not_forgotten(conn, ["other.example"], [nobody]) == []
+    assert await forgotten.without_forgotten_people(conn, ["other.example"], [nobody]) == []
     assert await tables_with(conn, ACME_TRACES) == before
 
 
@@ -217,7 +218,7 @@ async def test_who_has_a_link_on_the_same_host_of_many_is_a_stranger_and_the_hos
     assert [row["domain"] for row in await cursor.fetchall()] == ["elm.example"]
     cursor = await conn.execute("SELECT domain FROM suppression_domains")
     assert [row["domain"] for row in await cursor.fetchall()] == ["cedar.example"]
-    assert await forgotten.domains_among(conn, [alias, "cedar.example"]) == {"cedar.example"}
+    assert await forgotten.forgotten_domains(conn, [alias, "cedar.example"]) == {"cedar.example"}
 
 
 async def test_numbers_of_theirs_that_another_company_is_known_by_are_taken_out_however_many(
@@ -255,12 +256,12 @@ def _exported(directory: Path) -> list[str]:
     ],
 )
 def test_what_is_neither_an_address_nor_one_companys_domain_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"expected an e-mail address.*own domain"):
+    with pytest.raises(UserError, match=r"expected an email address.*own domain"):
         subject_of(text)
 
 
 def test_a_portal_host_is_one_companys() -> None:
-    assert subject_of("https://acme.managebuilding.com/Resident").value == "acme.managebuilding.com"
+    assert subject_of("https://acme.managebuilding.com/Resident") == "acme.managebuilding.com"
 
 
 async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(
@@ -377,9 +378,9 @@ async def test_a_forgotten_person_is_not_stored_again_by_address_or_by_name_and_
 ) -> None:
     await forget(conn, "jane.doe@acme.example")
     again = [person(JANE), person("J. Doe", email="jane.doe@acme.example"), person(JOHN)]
-    kept = await forgotten.not_forgotten(conn, ["acme.example"], again)
+    kept = await forgotten.without_forgotten_people(conn, ["acme.example"], again)
     assert [each.full_name for each in kept] == [JOHN]
-    elsewhere = await forgotten.not_forgotten(conn, ["other.example"], [person(JANE)])
+    elsewhere = await forgotten.without_forgotten_people(conn, ["other.example"], [person(JANE)])
     assert elsewhere, "the same name at another company is another person"
 
     async with serving(lambda request: html("<p>Owner: Jane.Doe@acme.example, john@acme.example</p>")) as server:

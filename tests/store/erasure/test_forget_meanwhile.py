@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -39,12 +38,24 @@ async def open_run(conn: Connection) -> WholeRun:
         return await add_whole_run(conn, ended=False)
 
 
-@asynccontextmanager
-async def locked(database: Database, rows: str) -> AsyncIterator[None]:
-    """Rows as a worker holds them in a transaction that lasts."""
-    async with database.transaction() as holder:
-        await holder.execute(f"SELECT 1 FROM {rows} FOR UPDATE".encode())  # noqa: S608  # names of tables
-        yield
+async def test_an_interrupted_erasure_changes_nothing_and_can_be_repeated(
+    conn: Connection, database: Database, database_url: str, open_run: WholeRun
+) -> None:
+    before = await tables_with(conn, ACME_TRACES)
+    async with one_connection(database_url) as interrupted, database.transaction() as holder:
+        await interrupted.set_autocommit(True)
+        await holder.execute("SELECT 1 FROM search_tasks FOR UPDATE")
+        command = asyncio.create_task(forget(interrupted, "acme.example"))
+        await until_somebody_waits_for_a_row(database)
+        command.cancel()
+        await asyncio.gather(command, return_exceptions=True)
+    left = await tables_with(conn, ACME_TRACES)
+    assert "acme.example" in left.pop("suppression_domains"), "suppressed already"
+    assert left == before
+
+    await forget(conn, "acme.example")
+
+    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
 
 
 async def until_somebody_waits_for_a_row(database: Database) -> None:
@@ -54,54 +65,6 @@ async def until_somebody_waits_for_a_row(database: Database) -> None:
             if await cursor.fetchone():
                 return
         await asyncio.sleep(0.02)
-
-
-async def reserve(database: Database, run: RunRequest) -> object:
-    key = TurnKey(run_id=run.run_id, subject="task 1 round 0", role="discovery", input_hash="of another turn")
-    async with database.transaction() as conn:
-        await conn.execute("SET LOCAL lock_timeout = '2s'")
-        return await agent_turns.reserve_turn(conn, key, 0, "demo", 0.01, None)
-
-
-async def test_an_open_run_buys_turns_while_the_database_is_walked(
-    conn: Connection, database: Database, open_run: WholeRun
-) -> None:
-    async with (
-        asyncio.TaskGroup() as commands,
-        locked(database, "search_tasks"),
-    ):  # where the walk stops, in the middle of it
-        commands.create_task(forget(conn, "acme.example"))
-        await until_somebody_waits_for_a_row(database)
-        assert isinstance(await reserve(database, open_run.request), Reservation)
-    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
-
-
-async def test_a_dry_run_waits_for_no_row_and_holds_none(
-    conn: Connection, database: Database, open_run: WholeRun
-) -> None:
-    async with locked(database, "runs, company_candidates, contact_candidates, agent_turns, tool_results"):
-        seen = await asyncio.wait_for(forget(conn, "acme.example", dry_run=True), timeout=20)
-    assert seen.rows == (await forget(conn, "acme.example")).rows
-
-
-@pytest.mark.parametrize("who_next", ["acme.example", "nobody@unknown.example"], ids=["the_same", "somebody_else"])
-async def test_a_command_that_was_interrupted_is_finished_by_the_next(
-    conn: Connection, database: Database, database_url: str, open_run: WholeRun, who_next: str
-) -> None:
-    async with one_connection(database_url) as interrupted:
-        await interrupted.set_autocommit(True)
-        async with locked(database, "search_tasks"):
-            command = asyncio.create_task(forget(interrupted, "acme.example"))
-            await until_somebody_waits_for_a_row(database)
-            command.cancel()
-            await asyncio.gather(command, return_exceptions=True)
-    left = await tables_with(conn, ACME_TRACES)
-    assert "contact_candidates" not in left, "their rows are gone"
-    assert "pages" in left, "what names them is not, and no row tells any more who works there"
-
-    await forget(conn, who_next)
-
-    assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
 
 
 Forget = Callable[[], Awaitable[object]]

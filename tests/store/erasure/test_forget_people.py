@@ -16,7 +16,6 @@ from activities.export import ExportActivities
 from activities.runs import RunActivities
 from activities.suppression import SuppressionActivities
 from agents.loop import AgentRunner
-from cli.forget import subject_of
 from domain.activity_io import (
     CompanyInput,
     CompanyRef,
@@ -36,12 +35,14 @@ from domain.request.run_request import RunRequest
 from settings import Settings
 from store.companies import companies, contacts
 from store.database import Connection, Database, one_connection
-from store.erasure import erase as erasing
-from store.erasure import find, forgotten
+from store.erasure import forgotten
+from store.erasure.erase import erase, search
+from store.erasure.find import find_target
 from store.runs import runs
 from tests.activities.environment import step_environment
 from tests.store.erasure.forgetting import forget
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, candidate, complete, person
+from usecases.forget import subject_of
 from web.gateway import ToolGateway
 from web.mail_domains import MailDomains
 
@@ -194,7 +195,7 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
         await companies.insert_candidate(conn, request.run_id, None, 0, found)
     [ref], _ = await companies.list_open_after(conn, request.run_id, 0, 9)
     async with database.transaction() as params:
-        await forgotten.domains_among(params, ["acme.example"])  # what a step asks before it stores
+        await forgotten.forgotten_domains(params, ["acme.example"])  # what a step asks before it stores
         command = asyncio.create_task(forget(conn, "acme.example"))
         await asyncio.sleep(0.3)
         assert not command.done(), "it waits for the step"
@@ -203,7 +204,7 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
         )
     await command
     both = {"acme.example", "acme-homes.example"}
-    assert await forgotten.domains_among(conn, both) == both
+    assert await forgotten.forgotten_domains(conn, both) == both
     cursor = await conn.execute("SELECT domain FROM suppression_domains")
     assert {row["domain"] for row in await cursor.fetchall()} == both
 
@@ -246,7 +247,8 @@ async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_
 ) -> None:
     passed = await about_to_end.passes_gate(check=0)
     async with one_connection(database_url) as other, other.transaction():
-        await erasing.begin(other, await find.find(other, subject_of(who)))
+        target = await find_target(other, subject_of(who))
+        await erase(other, target, await search(other, target))
         ending = asyncio.create_task(about_to_end.finish(passed=passed))
         await asyncio.sleep(0.3)
         assert not ending.done()

@@ -1,0 +1,104 @@
+"""Erase a person or company everywhere in this installation, and keep them out from then on (docs/operations.md)."""
+
+import json
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.company.excluded_sites import excluded_site_kind
+from domain.company.hosts import normalized_host, registrable_domain
+from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email
+from domain.forgetting import Redactor
+from pms.accounts import is_account_host
+from runtime.process import UserError
+from store.database import Connection
+from store.erasure.erase import erase, search, suppress
+from store.erasure.find import TouchedRun
+
+_OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
+
+
+class Forgetting(BaseModel):
+    """What was erased, or with ``dry_run`` would be.
+
+    Attributes:
+        subject: the normalized address or domain.
+        rows: number of deleted or changed rows, by table.
+        files: exported files that were rewritten.
+        runs: runs that had the subject. Their files may also be elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    dry_run: bool
+    rows: dict[str, int]
+    files: tuple[Path, ...]
+    runs: tuple[TouchedRun, ...]
+
+
+def subject_of(text: str) -> str:
+    """The email address, domain or portal host that a text names, normalized.
+
+    Raises:
+        UserError: it is neither an email address nor a company's own domain.
+    """
+    expected = "expected an email address, such as jane@acme.com, or a company's own domain, such as acme.com"
+    if "@" in text:
+        address = clean_email(text)
+        if address is None:
+            raise UserError(f"{text!r} is not a valid email address; {expected}")
+        return address
+    host = normalized_host(text)
+    if host is not None and is_account_host(host):
+        return host
+    domain = registrable_domain(text)
+    if domain is None or "." not in domain:
+        raise UserError(f"{text!r} is neither an email address nor a domain; {expected}")
+    why = "a free mail service" if domain in FREE_MAIL_DOMAINS else excluded_site_kind(text)
+    if why is not None:
+        raise UserError(f"{text!r} is a shared domain ({why.replace('_', ' ')}); {expected}")
+    return domain
+
+
+async def forget_subject(conn: Connection, subject: str, directory: Path, *, dry_run: bool) -> Forgetting:
+    """Suppress and erase a subject in the database and in the exported files of a directory. Safe to run twice.
+
+    A dry run makes the same changes in the database and rolls them back.
+
+    Args:
+        conn: in autocommit.
+
+    Raises:
+        UserError: a file cannot be rewritten. Nothing is erased, but the subject is suppressed.
+    """
+    async with conn.transaction(force_rollback=dry_run):
+        target = await suppress(conn, subject)
+    found = await search(conn, target)
+    files = _rewrite_files(directory, Redactor(target.traces), dry_run=dry_run)  # before the names are erased
+    async with conn.transaction(force_rollback=dry_run):
+        changes = await erase(conn, target, found)
+    rows = dict(sorted(changes.items()))
+    return Forgetting(subject=subject, dry_run=dry_run, rows=rows, files=files, runs=target.runs)
+
+
+def _rewrite_files(directory: Path, redactor: Redactor, *, dry_run: bool) -> tuple[Path, ...]:
+    """Redact the exported files in a directory. Returns the files that change."""
+    changed = []
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        if not _OUR_FILES.fullmatch(path.name) or not path.is_file():
+            continue
+        try:
+            before = path.read_bytes()
+            after = redactor.redact_csv(before)[0] if path.suffix == ".csv" else redactor.redact_json_lines(before)
+            if after == before:
+                continue
+            changed.append(path)
+            if not dry_run:
+                part = path.with_name(f"{path.name}.part")
+                part.write_bytes(after)
+                part.replace(path)
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise UserError(f"{path} cannot be rewritten ({error}). Check it and run the command again.") from error
+    return tuple(changed)
