@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
+from store.erasure.sweep import TouchedRows
 
 from cli.common import print_json
 from domain.company.excluded_sites import excluded_site_kind
@@ -25,7 +26,6 @@ from runtime.services import open_database
 from store.database import Connection
 from store.erasure import erase, find
 from store.erasure.find import Found, Subject, TouchedRun
-from store.erasure.sweep import TouchedRows
 
 EXPORTS = Path("./exports")  # may be missing: nothing was exported then
 _OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
