@@ -63,7 +63,7 @@ def _headers_by_column(pairs: list[str]) -> dict[str, str]:
 def _print_report(console: Console, report: ImportReport) -> None:
     for notice in report.notices:
         say(console, f"NOTE: {notice}")
-    encoding = Encoding(report.encoding).called
+    encoding = Encoding(report.encoding).label
     say(console, f"{report.file}: {encoding}, separated by {report.delimiter}, {_rows(report.rows)}")
     for column, headers in report.columns.items():
         say(console, f"  {column} ← {', '.join(headers)}")

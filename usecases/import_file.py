@@ -7,23 +7,22 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from psycopg import Rollback
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.company.suppression import SuppressionReason
 from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
-from domain.imports.columns import COLUMNS, ImportKind
+from domain.imports.columns import COLUMNS, ImportFileError, ImportKind
 from domain.imports.rows import RowError, Seed, SuppressionChange, customer_row, seed_row, suppression_row
-from domain.imports.table import BadRow, ImportFileError, Row, Table, encoding_of, open_table, text_lines
+from domain.imports.table import BadRow, Row, Table, open_table
 from pms.accounts import find_account, is_account_host, portal_address
 from runtime.process import UserError
 from store.companies import seeds, suppressions
 from store.companies.imported import ImportCounts
 from store.database import Connection
 
-_CHUNK_BYTES = 1 << 20
 _BAD_SHOWN_MAX = 20  # of a refused file: enough to see what is wrong
 _BAD_LISTED_MAX = 1000  # of a file imported without them: somebody checks them one by one
 _NOBODY_REMOVED = (
@@ -110,19 +109,19 @@ async def import_file(
         UserError: the file as a whole cannot be imported; the message says why, and what to do.
     """
     try:
-        encoding = encoding_of(_chunks(path))
-        table = open_table(text_lines(_chunks(path), encoding), COLUMNS[kind], headers)
-        reading = _Reading(table, _BAD_LISTED_MAX if skip_bad_rows else _BAD_SHOWN_MAX)
-        async with conn.transaction():
-            counts = await _stage_and_merge(conn, kind, reading, path.name, skip_bad_rows=skip_bad_rows)
-            keep = not dry_run and (reading.bad == 0 or (skip_bad_rows and reading.bad < reading.rows))
-            if not keep:
-                raise Rollback
+        with _opened(path) as file:
+            table = open_table(file, COLUMNS[kind], headers)
+            reading = _Reading(table, _BAD_LISTED_MAX if skip_bad_rows else _BAD_SHOWN_MAX)
+            async with conn.transaction():
+                counts = await _stage_and_merge(conn, kind, reading, path.name, skip_bad_rows=skip_bad_rows)
+                keep = not dry_run and (reading.bad == 0 or (skip_bad_rows and reading.bad < reading.rows))
+                if not keep:
+                    raise Rollback
     except ImportFileError as error:
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    notices = [encoding.notice] if encoding.notice else []
+    notices = [table.encoding.notice] if table.encoding.notice else []
     if kind is ImportKind.SUPPRESSIONS and _is_delivered_file(table):
         notices.append(_LISTED_AS_CONTACTED if "contacted_at" not in table.columns else _LISTED_FOR_A_TIME)
     if kind is ImportKind.CUSTOMERS and skip_bad_rows and reading.bad:
@@ -130,7 +129,7 @@ async def import_file(
     return ImportReport(
         kind=kind,
         file=path.name,
-        encoding=encoding.name.removesuffix("-sig"),
+        encoding=table.encoding.name.removesuffix("-sig"),
         delimiter=table.delimiter,
         columns=table.columns,
         unused_columns=table.unused,
@@ -208,10 +207,8 @@ def _is_delivered_file(table: Table) -> bool:
     return any(set(columns) <= set(table.header) for columns in (COMPANY_COLUMNS, CONTACT_COLUMNS))
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _opened(path: Path) -> BinaryIO:
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise ImportFileError(f"{what}: expected a CSV file (a pipe cannot be read twice)")
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+    return path.open("rb")

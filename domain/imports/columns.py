@@ -1,7 +1,7 @@
-"""The columns of each kind of file: what they are commonly called, and which of them a file must have."""
+"""The columns of each kind of import file: their common names, and which of them a file needs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -9,19 +9,23 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ImportKind(StrEnum):
-    """What a file holds."""
+    """What a file contains."""
 
     SUPPRESSIONS = "suppressions"
     CUSTOMERS = "customers"
     SEEDS = "seeds"
 
 
+class ImportFileError(ValueError):
+    """The file cannot be imported at all; the message says what was found, what was expected and what to do."""
+
+
 class Columns(BaseModel):
     """The fields of a kind of file.
 
     Attributes:
-        fields: field → the common names of its column, as ``header_key`` writes them, best first.
-        needed: alternatives; of at least one, all fields must have a column.
+        fields: field → common names of its column in the form of ``header_key``, best first.
+        needed: alternatives; a file needs all fields of one of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,53 +33,59 @@ class Columns(BaseModel):
     fields: dict[str, tuple[str, ...]]
     needed: tuple[frozenset[str], ...]
 
-    def misnamed(self, given: Mapping[str, str]) -> str | None:
-        """What is wrong with the fields that a person maps, or None."""
+    def check_mapping(self, given: Mapping[str, str]) -> None:
+        """Raise an ``ImportFileError`` if ``--map`` names an unknown field."""
         for field in given:
             if field not in self.fields:
                 near = get_close_matches(field, self.fields, n=1)
                 hint = f", did you mean {near[0]!r}?" if near else ""
-                return f"--map knows no column {field!r}{hint} (it knows: {', '.join(self.fields)})"
-        return None
+                raise ImportFileError(f"--map has unknown column {field!r}{hint} (known: {', '.join(self.fields)})")
 
     def recognised(self, header: Sequence[str], given: Mapping[str, str]) -> int:
-        """How many cells of a header stand for something."""
-        keys = {header_key(name) for name in given.values()}
-        keys.update(name for names in self.fields.values() for name in names)
-        return sum(header_key(cell) in keys for cell in header)
+        """How many cells of a header are known names."""
+        known = {header_key(name) for name in given.values()}
+        known.update(name for names in self.fields.values() for name in names)
+        return sum(header_key(cell) in known for cell in header)
 
-    def places(self, header: Sequence[str], given: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-        """Field → its columns (0 is the first), the best name first. Only ``given`` counts for a field that is in it."""
+    def positions(self, header: Sequence[str], given: Mapping[str, str], separator: str) -> dict[str, tuple[int, ...]]:
+        """Field → the indexes of its columns, the best name first.
+
+        Args:
+            given: field → header, from ``--map``. It replaces the common names of the field.
+            separator: a phrase about the delimiter, for the message.
+
+        Raises:
+            ImportFileError: the header lacks a mapped or needed column.
+        """
         keys = [header_key(cell) for cell in header]
         taken = {header_key(name) for name in given.values()}
-        places: dict[str, tuple[int, ...]] = {}
+        found: dict[str, tuple[int, ...]] = {}
         for field, names in self.fields.items():
-            wanted = (header_key(given[field]),) if field in given else tuple(n for n in names if n not in taken)
-            found = tuple(place for name in wanted for place, key in enumerate(keys) if key == name)
-            if found:
-                places[field] = found
-        return places
+            wanted = [header_key(given[field])] if field in given else [name for name in names if name not in taken]
+            if indexes := tuple(index for name in wanted for index, key in enumerate(keys) if key == name):
+                found[field] = indexes
+        problem = self._problem(header, found, given)
+        if problem:
+            raise ImportFileError(f"the header ({separator}) {problem}")
+        return found
 
-    def complaint(
-        self, header: Sequence[str], places: Mapping[str, tuple[int, ...]], given: Mapping[str, str]
+    def _problem(
+        self, header: Sequence[str], found: Mapping[str, tuple[int, ...]], given: Mapping[str, str]
     ) -> str | None:
-        """What is wrong with a header, with the headers seen, those expected and how to map them; None when nothing is."""
         seen = ", ".join(repr(name[:60]) for name in header[:40])
         for field, name in given.items():
-            if field not in places:
+            if field not in found:
                 return f"has no {name!r}, which --map gives for {field}; it has: {seen}"
-        if any(alternative <= set(places) for alternative in self.needed):
+        if any(alternative <= set(found) for alternative in self.needed):
             return None
         wanted = "; or ".join(" and ".join(f for f in self.fields if f in fields) for fields in self.needed)
-        example = next(field for field in self.fields if field in self.needed[0] and field not in places)
-        taken = {place for found in places.values() for place in found}
-        spare = next((name for place, name in enumerate(header) if name and place not in taken), None)
-        do = (
-            f'If one of them is, under another name, say so: --map {example}="{spare[:60]}"'
-            if spare
-            else "Add a column that names the companies"
-        )
-        return f"lacks a column that is needed. Expected: {wanted}. It has: {seen}. {do}"
+        example = next(field for field in self.fields if field in self.needed[0] and field not in found)
+        used = {index for indexes in found.values() for index in indexes}
+        spare = next((name for index, name in enumerate(header) if name and index not in used), None)
+        advice = "Add a column that names the companies"
+        if spare:
+            advice = f'If one has another name, map it: --map {example}="{spare[:60]}"'
+        return f"lacks a needed column. Expected: {wanted}. It has: {seen}. {advice}"
 
 
 def header_key(text: str) -> str:
@@ -83,33 +93,19 @@ def header_key(text: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
-def _named(**names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Every field is known by its own name too."""
+def _named(**names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Every field also has its own name."""
     return {field: tuple(dict.fromkeys((header_key(field), *others))) for field, others in names.items()}
 
 
-# Common names: the headers of HubSpot, Salesforce and Pipedrive exports, and our own exported files.
+# Common names: the headers of HubSpot, Salesforce and Pipedrive exports, and of our own files.
+# fmt: off
 _DOMAIN = ("company domain name", "company domain", "domain name", "root domain", "email domain", "website", "website url",
-           "company website", "web site", "homepage", "url")  # fmt: skip
-_COMPANY = (
-    "company",
-    "name",
-    "account name",
-    "account",
-    "organization",
-    "organization name",
-    "organisation",
-    "business name",
-)
-_STATE = (
-    "state region",
-    "state province",
-    "company state",
-    "billing state province",
-    "billing state",
-    "region",
-    "province",
-)
+           "company website", "web site", "homepage", "url")
+_COMPANY = ("company", "name", "account name", "account", "organization", "organization name", "organisation", "business name")
+_STATE = ("state region", "state province", "company state", "billing state province", "billing state", "region", "province")
+_SOURCE = ("list source", "record source")
+_COMPANY_NEEDED = (frozenset({"domain"}), frozenset({"company_name", "state"}))
 
 COLUMNS: dict[ImportKind, Columns] = {
     ImportKind.SUPPRESSIONS: Columns(
@@ -121,9 +117,9 @@ COLUMNS: dict[ImportKind, Columns] = {
             do_not_contact=("dnc", "do not call", "do not email", "opt out", "opted out"),
             contacted_at=("last contacted", "last contact", "last contact date", "last contacted date", "contacted", "contacted on",
                           "last activity date", "last activity"),
-            source=("list source", "record source"),
+            source=_SOURCE,
         ),
-        needed=(frozenset({"domain"}), frozenset({"company_name", "state"})),
+        needed=_COMPANY_NEEDED,
     ),
     ImportKind.CUSTOMERS: Columns(
         fields=_named(
@@ -133,9 +129,9 @@ COLUMNS: dict[ImportKind, Columns] = {
             status=("customer status", "account status", "subscription status", "lifecycle stage"),
             churned_at=("churned", "churn date", "churned on", "churned date", "cancelled at", "cancellation date", "canceled at",
                         "end date"),
-            source=("list source", "record source"),
+            source=_SOURCE,
         ),
-        needed=(frozenset({"domain"}), frozenset({"company_name", "state"})),
+        needed=_COMPANY_NEEDED,
     ),
     ImportKind.SEEDS: Columns(
         fields=_named(
@@ -150,4 +146,5 @@ COLUMNS: dict[ImportKind, Columns] = {
         ),
         needed=(frozenset({"portal_url"}), frozenset({"vendor", "slug"})),
     ),
-}  # fmt: skip
+}
+# fmt: on

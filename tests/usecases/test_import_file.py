@@ -215,7 +215,7 @@ async def test_a_refused_file_exits_with_2_and_names_its_lines(terminal: Termina
     (terminal.directory / "bad.csv").write_text(GOOD + "=HYPERLINK(1),,,\n")
     output = terminal.run("import", "suppressions", "bad.csv", code=2)
     document = terminal.json("import", "suppressions", "bad.csv", "--dry-run", code=2)
-    assert "line 4: 'Domain' holds a formula" in output.out
+    assert "line 4: 'Domain' has a formula" in output.out
     assert "bad.csv: UTF-8, separated by comma, 3 rows" in output.out
     assert output.err.startswith("error: 1 of 3 rows is bad, so nothing was imported")
     assert "--skip-bad-rows" in output.err
