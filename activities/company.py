@@ -1,11 +1,11 @@
-"""What the activities on one company share: how agents are told of it, and how it ends."""
+"""What the activities on one company share: its own domains, and how it ends."""
 
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from domain.activity_io import CompanyInput, CompanyOutcome, Spend
+from domain.activity_io import CompanyOutcome, Spend
 from domain.company.criteria_verdicts import CriteriaResult
 from domain.company.hosts import registrable_domain
 from domain.company.status import CompanyStatus, ReasonCode
@@ -24,16 +24,6 @@ def own_domains(company: CompanyRow) -> frozenset[str]:
     """Registrable domains of the company's own sites."""
     names = (company.domain, *company.aliases)
     return frozenset(domain for name in names if name and (domain := registrable_domain(name)))
-
-
-def company_for_agent(company: CompanyRow) -> dict[str, object]:
-    """What an agent is told about a company."""
-    return {name: getattr(company, name) for name in ("name", "website", "domain", "city", "state")}
-
-
-def agent_call_subject(params: CompanyInput) -> str:
-    """The key under which an agent's turns on a company are stored. A new retry round asks again."""
-    return f"company {params.company.company_id} round {params.retry_round}"
 
 
 async def end_company(

@@ -1,19 +1,20 @@
 """Find a company's decision makers, and select those to deliver."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
 from temporalio import activity
 
+from activities.agent_calls import agent_call_subject, ask_about_company
 from activities.attempts import is_last_attempt
-from activities.company import agent_call_subject, company_for_agent, end_company, own_domains, short_of_contacts
+from activities.company import end_company, own_domains, short_of_contacts
 from activities.heartbeats import heartbeating
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import contact_research
 from agents.roles.contact_research import CONTACTS_VERSION, ContactsOutput
-from agents.site_pages import CONTACT_PAGES, choose_pages
+from agents.site_pages import CONTACT_PAGES
 from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.criteria_verdicts import CriteriaResult
 from domain.company.status import CompanyStatus, ReasonCode
@@ -24,7 +25,7 @@ from domain.contact.person import Person, person_key
 from grounding.contact_facts import proven_people
 from settings import Settings
 from store.companies import companies, contacts, research_cache
-from store.companies.companies import CompanyRow, SitePageRef
+from store.companies.companies import CompanyRow
 from store.companies.research_cache import CachedPerson
 from store.database import Connection, Database
 from store.delivery import completeness, export_rows
@@ -77,11 +78,19 @@ class ContactActivities:
             selected, _ = contact_selection.select_contacts(known, request.contacts_max)
             if len(selected) >= request.contacts_min:
                 return await self._reuse(company, cached)
-        with heartbeating() as on_turn:
-            answer = await self._ask(params, company, research.pages if research else (), on_turn)
-            if answer.interruption is not None:
-                return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
-            found, dropped = await self._prove(company, answer)
+        answer = await ask_about_company(
+            self._runner,
+            self._gateway,
+            contact_research.ROLE,
+            params,
+            company,
+            research.pages if research else (),
+            CONTACT_PAGES,
+            {"contacts_max": request.contacts_max, "look_beyond_own_site": params.contacts_attempt > 1},
+        )
+        if answer.interruption is not None:
+            return CompanyOutcome(spend=answer.spend, interruption=answer.interruption)
+        found, dropped = await self._prove(company, answer)
         async with self._database.transaction() as conn:
             people = await _store(conn, company, known, found)
             attempt = f"find {params.retry_round}.{params.contacts_attempt}"
@@ -137,43 +146,18 @@ class ContactActivities:
         log.info("contacts_reused", company=str(company.company_id), people=len(cached), oldest_found_at=oldest)
         return CompanyOutcome(contacts=len(cached))
 
-    async def _ask(
-        self,
-        params: CompanyInput,
-        company: CompanyRow,
-        pages: Sequence[SitePageRef],
-        on_turn: Callable[[int], None],
-    ) -> AgentAnswer:
-        seen = [page.url for page in pages]
-        return await self._runner.run(
-            contact_research.ROLE,
-            company.run_id,
-            agent_call_subject(params),
-            {
-                "task": "contact_research",
-                "company": company_for_agent(company),
-                "known_pages": [page.model_dump() for page in pages],
-                "contacts_max": params.request.contacts_max,
-                "look_beyond_own_site": params.contacts_attempt > 1,
-            },
-            allowed_urls=seen,
-            preload_urls=await choose_pages(
-                self._gateway, seen, CONTACT_PAGES, own_domains(company), is_last_attempt=is_last_attempt()
-            ),
-            on_turn=on_turn,
-        )
-
     async def _prove(self, company: CompanyRow, answer: AgentAnswer) -> tuple[list[Person], dict[str, int]]:
         """People with proof, and how many claims were dropped by reason."""
         if not isinstance(answer.output, ContactsOutput):
             return [], {}
-        reading = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
+        with heartbeating():
+            site = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
         return await asyncio.to_thread(
             proven_people,
             answer.output,
             answer.results,
             own_domains(company),
-            frozenset(reading.office_phones),
+            frozenset(site.office_phones),
             (company.name,),
         )
 

@@ -6,20 +6,12 @@ from datetime import UTC, datetime
 import structlog
 from temporalio import activity
 
-from activities.attempts import is_last_attempt
-from activities.company import (
-    agent_call_subject,
-    company_for_agent,
-    end_company,
-    end_forgotten_company,
-    end_unless_found,
-    own_domains,
-)
-from activities.heartbeats import heartbeating
+from activities.agent_calls import agent_call_subject, ask_about_company
+from activities.company import end_company, end_forgotten_company, end_unless_found, own_domains
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import company_research
 from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
-from agents.site_pages import RESEARCH_PAGES, choose_pages
+from agents.site_pages import RESEARCH_PAGES
 from domain.activity_io import CompanyInput, CompanyOutcome, Spend
 from domain.company.criteria_verdicts import CriteriaResult, combine_verdicts, grade_for_criteria, judge_criteria
 from domain.company.facts import CompanyFacts
@@ -30,9 +22,9 @@ from grounding.company_facts import proven_facts
 from grounding.follow_up import follow_up_rule, missing_fields
 from settings import Settings
 from store.companies import companies
-from store.companies.companies import CompanyRow, ResearchRow, SitePageRef
+from store.companies.companies import CompanyRow, ResearchRow
 from store.companies.research_cache import CachedResearch, cache_research, find_fresh_research, lacks_researched_facts
-from store.database import Connection, Database
+from store.database import Database
 from store.erasure import forgotten
 from store.runs import audit, runs
 from web.gateway import ToolGateway
@@ -61,12 +53,22 @@ class ResearchActivities:
                 company's site did not answer, and attempts are left.
         """
         criteria = params.request.criteria
-        loaded = await self._load(params)
-        company, research, cached = loaded.company, loaded.research, loaded.cached
+        async with self._database.transaction() as conn:
+            company = await companies.get_company(conn, params.company.company_id)
+            research = await companies.get_research(conn, company.company_id)
+            cached = await find_fresh_research(
+                conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
+            )
+            # An earlier attempt may have bought an answer without telling the run.
+            subject, role = agent_call_subject(params), company_research.ROLE.name
+            is_retry = activity.info().attempt > 1
+            spent = await runs.spend_on(conn, company.run_id, subject, role) if is_retry else Spend()
+        if research is None:
+            raise LookupError(f"company {company.company_id} has not been qualified")
         if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten: buy nothing
-            return CompanyOutcome(status=company.status, reason=company.reason, spend=loaded.spent)
+            return CompanyOutcome(status=company.status, reason=company.reason, spend=spent)
         if research.researched:
-            found = _Findings(research.facts, loaded.spent)
+            found = _Findings(research.facts, spent)
         elif cached is not None and not _has_new_questions(criteria, cached, research.facts):
             found = _Findings(cached.beside(research.facts), reused=cached)
         else:
@@ -77,46 +79,26 @@ class ResearchActivities:
                 decided = CriteriaResult(status=CompanyStatus.FAILED, reason=ReasonCode.NO_RESEARCH, detail=answer.stop)
                 async with self._database.transaction() as conn:
                     return await end_company(conn, company, decided, spend=answer.spend)
-            found = _proven(company, research, cached, answer, answer.output)
-        return await self._judge_and_store(criteria, company, research.pages, found)
-
-    async def _load(self, params: CompanyInput) -> "_Loaded":
-        async with self._database.transaction() as conn:
-            company = await companies.get_company(conn, params.company.company_id)
-            research = await companies.get_research(conn, company.company_id)
-            if research is None:
-                raise LookupError(f"company {company.company_id} has not been qualified")
-            cached = await find_fresh_research(
-                conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
-            )
-            spent = Spend()
-            if activity.info().attempt > 1:  # an earlier attempt may have bought this and not told the run
-                role = company_research.ROLE.name
-                spent = await runs.spend_on(conn, company.run_id, agent_call_subject(params), role)
-        return _Loaded(company, research, cached, spent)
+            facts, dropped = proven_facts(research.facts, answer.output, answer.results, own_domains(company))
+            is_new = not lacks_researched_facts(facts)
+            found = _Findings(cached.below(facts) if cached else facts, answer.spend, dropped, is_new=is_new)
+        return await self._judge_and_store(criteria, company, research, found)
 
     async def _ask(self, params: CompanyInput, company: CompanyRow, research: ResearchRow) -> AgentAnswer:
-        seen, own = [page.url for page in research.pages], own_domains(company)
-        with heartbeating() as on_turn:
-            preload = await choose_pages(self._gateway, seen, RESEARCH_PAGES, own, is_last_attempt=is_last_attempt())
-            return await self._runner.run(
-                company_research.ROLE,
-                company.run_id,
-                agent_call_subject(params),
-                {
-                    "task": "company_research",
-                    "company": company_for_agent(company),
-                    "known_pages": [page.model_dump() for page in research.pages],
-                    "wanted": list(ResearchOutput.model_fields),
-                },
-                allowed_urls=seen,
-                preload_urls=preload,
-                follow_up=follow_up_rule(params.request.criteria, research.facts, own),
-                on_turn=on_turn,
-            )
+        return await ask_about_company(
+            self._runner,
+            self._gateway,
+            company_research.ROLE,
+            params,
+            company,
+            research.pages,
+            RESEARCH_PAGES,
+            {"wanted": list(ResearchOutput.model_fields)},
+            follow_up_rule(params.request.criteria, research.facts, own_domains(company)),
+        )
 
     async def _judge_and_store(
-        self, criteria: Criteria, company: CompanyRow, pages: tuple[SitePageRef, ...], found: "_Findings"
+        self, criteria: Criteria, company: CompanyRow, research: ResearchRow, found: "_Findings"
     ) -> CompanyOutcome:
         icp = grade_for_criteria(criteria, found.facts)
         verdicts = judge_criteria(criteria, found.facts, icp)
@@ -130,12 +112,16 @@ class ResearchActivities:
                 found.facts,
                 verdicts,
                 icp,
-                pages=pages,
+                pages=research.pages,
                 dropped=found.dropped,
                 researched=True,
             )
             if found.reused is not None:
-                await _record_reuse(conn, company, found.reused)
+                key, detail = str(company.company_id), {"researched_at": found.reused.researched_at.isoformat()}
+                await audit.record(
+                    conn, company.run_id, "research_reused", key, company_id=company.company_id, detail=detail
+                )
+                log.info("research_reused", company=key, **detail)
             elif found.is_new:
                 await cache_research(
                     conn,
@@ -146,17 +132,8 @@ class ResearchActivities:
                     researched_at=datetime.now(UTC),
                     missing_fields=missing_fields(criteria, found.facts),
                 )
-            return await end_unless_found(
-                conn, company, combine_verdicts(criteria, verdicts, icp, final=True), found.spend
-            )
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    company: CompanyRow
-    research: ResearchRow
-    cached: CachedResearch | None
-    spent: Spend  # by earlier attempts of this activity; stored turns count even if the run was never told
+            decided = combine_verdicts(criteria, verdicts, icp, final=True)
+            return await end_unless_found(conn, company, decided, found.spend)
 
 
 @dataclass(frozen=True)
@@ -175,25 +152,6 @@ class _Findings:
     is_new: bool = False
 
 
-def _proven(
-    company: CompanyRow,
-    research: ResearchRow,
-    cached: CachedResearch | None,
-    answer: AgentAnswer,
-    output: ResearchOutput,
-) -> _Findings:
-    facts, dropped = proven_facts(research.facts, output, answer.results, own_domains(company))
-    is_new = not lacks_researched_facts(facts)
-    return _Findings(cached.below(facts) if cached else facts, answer.spend, dropped, is_new=is_new)
-
-
 def _has_new_questions(criteria: Criteria, cached: CachedResearch, site: CompanyFacts) -> bool:
     """Whether the criteria need a fact that is unknown, and that no earlier request has asked the pages for."""
     return not set(missing_fields(criteria, cached.beside(site))) <= set(cached.missing_fields)
-
-
-async def _record_reuse(conn: Connection, company: CompanyRow, reused: CachedResearch) -> None:
-    detail = {"researched_at": reused.researched_at.isoformat()}
-    key = str(company.company_id)
-    await audit.record(conn, company.run_id, "research_reused", key, company_id=company.company_id, detail=detail)
-    log.info("research_reused", company=key, **detail)
