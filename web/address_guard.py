@@ -108,3 +108,5 @@ def _is_private_literal(host: str) -> bool:
         return not is_public_address(socket.inet_ntoa(socket.inet_aton(host)))
     except OSError:
         return False
+    except ValueError:  # a NUL, which other parsers may cut off
+        return True

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urljoin
@@ -18,6 +18,7 @@ from domain.storable_text import storable
 from settings import Settings
 from store.database import Database
 from store.erasure import forgotten
+from store.tools.tool_results import ToolResult
 from web.address_guard import AddressRefusedError, PinnedTransport, refused_url
 from web.page_retry import REFUSED, ROBOTS_UNREACHABLE
 from web.page_text import nested_too_deeply, render_page
@@ -39,15 +40,6 @@ FORGOTTEN = "forgotten"
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 Acquire = Callable[[str, float | None], Awaitable[None]]
 """Waits until an address may be asked, given its site's Crawl-delay in seconds (``HostRateLimit.acquire``)."""
-
-
-@dataclass(frozen=True)
-class CachedPage:
-    """The validators of a page that was read before (RFC 9110, 13.1)."""
-
-    url: str
-    etag: str | None
-    last_modified: str | None
 
 
 @dataclass(frozen=True)
@@ -116,8 +108,8 @@ class WebClient:
             await self._cache.close()
         await self._client.aclose()
 
-    async def fetch(self, url: str, cached: CachedPage | None = None) -> FetchedPage:
-        """Fetch one page, or learn that the cached one has not changed. Failures of the other side are results."""
+    async def fetch(self, url: str, cached: ToolResult | None = None) -> FetchedPage:
+        """Fetch one page, or learn that the cached result is still current. Failures of the other side are results."""
         hops: list[str] = []
         current = url
         try:
@@ -134,13 +126,15 @@ class WebClient:
                         reason = ROBOTS_UNREACHABLE if rules.is_unreachable else "robots"
                         return _failed(url, "blocked", reason, current, hops)
                     conditions = _conditions(cached, current)
-                    answer = await self._get(current, timeout, self._bytes_max, rules.crawl_delay_s, conditions)
-                    if answer.location is None:
-                        return _read(url, answer, current, hops, is_conditional=bool(conditions))
+                    response, body = await self._get(current, timeout, self._bytes_max, rules.crawl_delay_s, conditions)
+                    location = _redirect_location(response)
+                    if location is None:
+                        is_too_large = len(body) > self._bytes_max
+                        return _read(url, response, body, current, hops, bool(conditions), is_too_large)
                     hops.append(current)
                     if len(hops) > _REDIRECTS_MAX:
                         return _failed(url, "error", "too_many_redirects", current, hops)
-                    current = urljoin(current, answer.location)
+                    current = urljoin(current, location)
         except (TimeoutError, httpx2.TimeoutException):
             return _failed(url, "error", "timeout", current, hops)
         except RateLimitTimeoutError:
@@ -165,10 +159,11 @@ class WebClient:
             for _ in range(_REDIRECTS_MAX + 1):
                 if refused_url(current) is not None:
                     break
-                answer = await self._get(current, timeout, ROBOTS_BYTES_MAX)
-                if answer.location is None:
-                    return answer.http_status, _decode(answer)
-                current = urljoin(current, answer.location)
+                response, body = await self._get(current, timeout, ROBOTS_BYTES_MAX)
+                location = _redirect_location(response)
+                if location is None:
+                    return response.status_code, _decode(response, body[:ROBOTS_BYTES_MAX])
+                current = urljoin(current, location)
         return 404, ""
 
     async def _get(
@@ -178,34 +173,21 @@ class WebClient:
         bytes_max: int,
         crawl_delay_s: float | None = None,
         conditions: dict[str, str] | None = None,
-    ) -> "_Answer":
-        """Make one request when the rate limit allows it. Reads at most ``bytes_max`` of the body."""
+    ) -> tuple[httpx2.Response, bytes]:
+        """One request when the rate limit allows it: the response, and up to ``bytes_max`` + 1 bytes of the body."""
         if self._acquire is not None:
             async with _paused(timeout):
                 await self._acquire(url, crawl_delay_s)
         async with self._client.stream("GET", url, headers=conditions) as response:
             if self._is_proxied and _NO_SUCH_NAME in response.headers.get("proxy-status", ""):
                 raise _NoSuchNameError(f"the proxy finds no host {httpx2.URL(url).host}")
-            location = response.headers.get("location") if response.is_redirect else None
             body = bytearray()
-            if location is None:
+            if _redirect_location(response) is None:
                 async for chunk in response.aiter_bytes():
                     body += chunk[: bytes_max + 1 - len(body)]
                     if len(body) > bytes_max:
                         break
-            return _Answer(
-                http_status=response.status_code,
-                headers={
-                    name: storable(response.headers[name])[:_HEADER_LENGTH_MAX]
-                    for name in _HEADERS_KEPT
-                    if name in response.headers
-                },
-                retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
-                charset=response.charset_encoding,
-                location=location,
-                body=bytes(body[:bytes_max]),
-                is_too_large=len(body) > bytes_max,
-            )
+            return response, bytes(body)
 
 
 def make_web_client(database: Database, settings: Settings) -> WebClient:
@@ -240,10 +222,16 @@ async def _paused(timeout: asyncio.Timeout) -> AsyncIterator[None]:  # noqa: ASY
     timeout.reschedule(loop.time() + left_s)
 
 
-def _conditions(cached: CachedPage | None, url: str) -> dict[str, str]:
-    if cached is None or cached.url != url:
+def _redirect_location(response: httpx2.Response) -> str | None:
+    return response.headers.get("location") if response.is_redirect else None
+
+
+def _conditions(cached: ToolResult | None, url: str) -> dict[str, str]:
+    """The validators of a cached page (RFC 9110, 13.1)."""
+    if cached is None or cached.final_url != url:
         return {}
-    validators = {"If-None-Match": cached.etag, "If-Modified-Since": cached.last_modified}
+    stored = cached.payload["headers"]
+    validators = {"If-None-Match": stored.get("etag"), "If-Modified-Since": stored.get("last-modified")}
     # A header that was cut, or cannot be sent back as it came, would never match.
     return {
         name: value
@@ -252,58 +240,67 @@ def _conditions(cached: CachedPage | None, url: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class _Answer:
-    http_status: int
-    headers: dict[str, str]
-    retry_after_s: float | None
-    charset: str | None
-    location: str | None
-    body: bytes
-    is_too_large: bool
-
-
-def _read(url: str, answer: _Answer, final_url: str, hops: list[str], *, is_conditional: bool) -> FetchedPage:
-    status = answer.http_status
-    if status == 304 and is_conditional:
-        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), "", answer.headers, not_modified=True)
-    if status in {401, 403, 407, 429, 451}:
-        return _failed(url, "blocked", f"http_{status}", final_url, hops, answer)
-    content_type = answer.headers.get("content-type", "").lower()
+def _read(
+    url: str,
+    response: httpx2.Response,
+    content: bytes,
+    final_url: str,
+    hops: list[str],
+    is_conditional: bool,
+    is_too_large: bool,
+) -> FetchedPage:
+    http_status = response.status_code
+    status: FetchStatus = "error"
+    reason: str | None
     body = ""
-    if status >= 400 or status < 200 or status == 304:
-        reason = f"http_{status}"
-    elif answer.is_too_large:
+    content_type = response.headers.get("content-type", "").lower()
+    if http_status == 304 and is_conditional:
+        status, reason = "ok", None
+    elif http_status in {401, 403, 407, 429, 451}:
+        status, reason = "blocked", f"http_{http_status}"
+    elif http_status >= 400 or http_status < 200 or http_status == 304:
+        reason = f"http_{http_status}"
+    elif is_too_large:
         reason = "too_large"
     elif content_type and not content_type.startswith(_HTML_TYPES):
         reason = "not_html"
-    elif nested_too_deeply(body := _decode(answer)):
+    elif nested_too_deeply(body := _decode(response, content)):
         reason = "nested_too_deeply"
     elif not render_page(body, final_url).text:
-        return _failed(url, "empty", "no_text", final_url, hops, answer)
+        status, reason = "empty", "no_text"
     else:
-        return FetchedPage(url, "ok", None, final_url, status, tuple(hops), body, answer.headers)
-    return _failed(url, "error", reason, final_url, hops, answer)
+        status, reason = "ok", None
+    return FetchedPage(
+        url,
+        status,
+        reason,
+        final_url,
+        http_status,
+        tuple(hops),
+        body if status == "ok" else "",
+        {
+            name: storable(response.headers[name])[:_HEADER_LENGTH_MAX]
+            for name in _HEADERS_KEPT
+            if name in response.headers
+        },
+        not_modified=status == "ok" and http_status == 304,
+        retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
+    )
 
 
-def _decode(answer: _Answer) -> str:
-    sniffed = _META_CHARSET.search(answer.body[:4096])
-    for name in (answer.charset, sniffed[1].decode("ascii") if sniffed else None):
+def _decode(response: httpx2.Response, body: bytes) -> str:
+    sniffed = _META_CHARSET.search(body[:4096])
+    for name in (response.charset_encoding, sniffed[1].decode("ascii") if sniffed else None):
         if name:
             try:
-                return str(storable(answer.body.decode(name, errors="replace")))
+                return str(storable(body.decode(name, errors="replace")))
             except (LookupError, UnicodeError):  # no such encoding, or one that is not for pages
                 continue
-    return str(storable(answer.body.decode("utf-8", errors="replace")))
+    return str(storable(body.decode("utf-8", errors="replace")))
 
 
-def _failed(
-    url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str], answer: _Answer | None = None
-) -> FetchedPage:
-    page = FetchedPage(url, status, reason, final_url, None, tuple(hops), "")
-    if answer is None:
-        return page
-    return replace(page, http_status=answer.http_status, headers=answer.headers, retry_after_s=answer.retry_after_s)
+def _failed(url: str, status: FetchStatus, reason: str, final_url: str, hops: list[str]) -> FetchedPage:
+    return FetchedPage(url, status, reason, final_url, None, tuple(hops), "")
 
 
 def _unreachable_reason(error: Exception) -> str:

@@ -5,14 +5,14 @@ A result is ``ok``, ``empty``, ``blocked`` or ``error``; an HTTP 200 without con
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit, urlunsplit
 
 from pydantic import JsonValue
 
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.storable_text import storable
-from mcp_client.answers import TRANSIENT_REASONS, McpAnswer, sources
+from mcp_client.answers import TRANSIENT_REASONS, sources
 from search import SEARCH_SETTINGS, SearchBackend, SearchHit, SearchUnavailableError
 from settings import Settings
 from store.database import Database
@@ -20,25 +20,18 @@ from store.erasure import forgotten
 from store.tools import tool_results
 from store.tools.tool_results import ToolResult
 from web import page_retry
-from web.fetch import FORGOTTEN, CachedPage, FetchedPage, WebClient
+from web.fetch import FORGOTTEN, FetchedPage, WebClient
 from web.page_retry import RETRY_AFTER_MAX_S, is_transient, retry_in_s
 from web.page_text import render_page
 from web.rate_limit import RATE_LIMIT_TIMEOUT, RateLimitTimeoutError, ServiceRateLimit, pause, site_name
 from web.result_cache import Call, ResultCache, args_hash, new_result
 
+if TYPE_CHECKING:
+    from mcp_client.pool import McpPool  # imported at run time only if servers are configured
+
 # Callers that can do without a page do not wait longer than this for its retry.
 _RETRY_WITHIN_CALL_MAX_S = 10.0
 _PAID_CALLS_S = 5.0  # a part of STOP_MARGIN_S (settings.py), the time between WORKER_DRAIN_S and being killed
-
-
-class McpCaller(Protocol):
-    """The pool of MCP servers, which is imported only if servers are configured."""
-
-    def requests_per_minute(self, server: str) -> float:
-        """The limit for all workers together; 0: none."""
-
-    async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
-        """Call a tool; a server's failure is an answer."""
 
 
 class ToolGateway:
@@ -50,7 +43,7 @@ class ToolGateway:
         web: WebClient,
         search: SearchBackend | None,
         settings: Settings,
-        mcp: McpCaller | None = None,
+        mcp: "McpPool | None" = None,
     ) -> None:
         self._database = database
         self._web = web
@@ -167,7 +160,7 @@ class ToolGateway:
         return new_result("search_web", args, "ok", payload={"results": results}, text=text), None
 
     async def _call_mcp_now(
-        self, pool: McpCaller, server: str, tool: str, args: dict[str, Any]
+        self, pool: "McpPool", server: str, tool: str, args: dict[str, Any]
     ) -> tuple[ToolResult, str | None]:
         name = f"mcp:{server}:{tool}"
         rate_limit = self._rate_limit(f"mcp:{server}", pool.requests_per_minute(server))
@@ -185,7 +178,7 @@ class ToolGateway:
     async def _fetch_now(self, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
         async with self._database.transaction() as conn:
             earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
-        page = await self._web.fetch(args["url"], _cached_page(earlier) if earlier else None)
+        page = await self._web.fetch(args["url"], cached=earlier)
         # Nothing of a forgotten company is kept, not even the address; it may have been forgotten during the fetch.
         if page.reason == FORGOTTEN or (page.final_url != page.url and await self._is_forgotten(page.final_url)):
             return _forgotten_page(args), None
@@ -258,8 +251,3 @@ def may_succeed_later(result: ToolResult) -> bool:
 def _forgotten_page(args: dict[str, Any]) -> ToolResult:
     payload = {"url": args["url"], "final_url": args["url"]}
     return new_result("fetch_page", args, "blocked", FORGOTTEN, payload=payload)
-
-
-def _cached_page(earlier: ToolResult) -> CachedPage:
-    headers = earlier.payload["headers"]
-    return CachedPage(str(earlier.payload["final_url"]), headers.get("etag"), headers.get("last-modified"))

@@ -17,10 +17,11 @@ from cli.detect import verdicts_table
 from local.demo.truth import GoldCompany, gold_table
 from local.demo.world import DEFAULT_SEED, generate_world
 from runtime.process import UserError
+from store.tools.tool_results import ToolResult
 from tests.conftest import PROJECT, DemoServers
 from tests.http_server import Reply, Request, html, serving
 from usecases.detect_sites import Sighting, SiteVerdict, checked_urls, detect_sites
-from web.fetch import CachedPage, FetchedPage, WebClient
+from web.fetch import FetchedPage, WebClient
 
 GOLD = gold_table(generate_world(DEFAULT_SEED)).companies
 
@@ -116,7 +117,7 @@ async def test_no_more_sites_are_read_at_a_time_than_allowed() -> None:
     open_now = most = 0
 
     class Counting(WebClient):
-        async def fetch(self, url: str, cached: CachedPage | None = None) -> FetchedPage:
+        async def fetch(self, url: str, cached: ToolResult | None = None) -> FetchedPage:
             nonlocal open_now, most
             open_now += 1
             most = max(most, open_now)
@@ -138,7 +139,7 @@ async def test_no_more_sites_are_read_at_a_time_than_allowed() -> None:
 
 async def test_a_fault_of_ours_on_one_site_is_named_and_the_others_are_judged(demo_web: WebClient) -> None:
     class Failing(WebClient):
-        async def fetch(self, url: str, cached: CachedPage | None = None) -> FetchedPage:
+        async def fetch(self, url: str, cached: ToolResult | None = None) -> FetchedPage:
             if "bad.example" in url:
                 raise KeyError(url)
             return await demo_web.fetch(url)

@@ -76,7 +76,7 @@ async def test_a_stage_of_customers_can_be_set_to_mean_churned() -> None:
         assert await crm.reason(["acme.com"], 90) is None
 
 
-async def test_the_search_is_the_documented_one_for_main_and_additional_domains() -> None:
+async def test_the_search_covers_main_and_additional_domains() -> None:
     async with hubspot(lambda _: found()) as (crm, server):
         await crm.look_up(["acme.com", "acme-homes.com", "acme.com"])
     [asked] = server.requests
@@ -97,7 +97,7 @@ async def test_no_search_has_more_filter_groups_than_hubspot_takes() -> None:
     assert [len(request.json()["filterGroups"]) for request in server.requests] == [5, 5, 3]
 
 
-async def test_f67_paging_is_followed_to_the_end() -> None:
+async def test_paging_is_followed_to_the_end() -> None:
     def answer(request: Request) -> Reply:
         after = request.json().get("after", "0")
         if after == "400":
@@ -130,7 +130,7 @@ async def test_only_a_company_that_lists_the_very_domain_counts(listed: dict[str
         assert await crm.reason(["acme.com"], 90) == reason
 
 
-async def test_one_domain_is_asked_for_once_within_minutes_also_by_many_at_a_time() -> None:
+async def test_a_domain_is_asked_for_once_within_minutes() -> None:
     async with hubspot(lambda _: found(company("acme.com", lifecyclestage="customer"))) as (crm, server):
         reasons = await asyncio.gather(*(crm.reason(["acme.com", "b.com"], 90) for _ in range(5)))
         assert await crm.reason(["b.com"], 90) is None
@@ -140,7 +140,7 @@ async def test_one_domain_is_asked_for_once_within_minutes_also_by_many_at_a_tim
     assert server.requests[1].json()["filterGroups"][0]["filters"][0]["values"] == ["c.com"]
 
 
-async def test_a_look_up_has_its_own_answers_when_the_kept_ones_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_cache_drops_the_oldest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crm.hubspot._CACHED_DOMAINS_MAX", 4)
     first, *others = (f"company{number}.com" for number in range(11))
     async with hubspot(lambda _: found(company(first, lifecyclestage="customer"))) as (crm, server):
@@ -153,7 +153,7 @@ async def test_a_look_up_has_its_own_answers_when_the_kept_ones_make_room(monkey
     assert len(server.requests) == 5
 
 
-async def test_f66_an_error_is_not_kept_and_never_taken_for_an_empty_answer() -> None:
+async def test_an_error_is_not_cached() -> None:
     replies = [Reply(500), found(company("acme.com", lifecyclestage="customer"))]
     async with hubspot(lambda _: replies.pop(0)) as (crm, _):
         with pytest.raises(HubSpotUnavailableError):
@@ -161,7 +161,7 @@ async def test_f66_an_error_is_not_kept_and_never_taken_for_an_empty_answer() ->
         assert await crm.reason(["acme.com"], 90) == "customer"
 
 
-async def test_f66_a_page_that_fails_makes_the_whole_search_fail() -> None:
+async def test_a_failed_page_fails_the_whole_search() -> None:
     replies = [found(company("other.com"), after="200"), Reply(502)]
     async with hubspot(lambda _: replies.pop(0)) as (crm, _):
         with pytest.raises(HubSpotUnavailableError, match="HTTP 502"):
@@ -183,7 +183,7 @@ async def test_f66_a_page_that_fails_makes_the_whole_search_fail() -> None:
     ],
     ids=["429_retry_after", "429", "503", "500", "not_json", "no_results", "no_properties", "results_null", "bad_time"],
 )
-async def test_what_is_no_answer_is_worth_another_try(reply: Reply, retry_after_s: float | None) -> None:
+async def test_an_unusable_answer_is_temporary(reply: Reply, retry_after_s: float | None) -> None:
     async with hubspot(lambda _: reply) as (crm, _):
         with pytest.raises(HubSpotUnavailableError, match="held back") as caught:
             await crm.reason(["acme.com"], 90)
@@ -200,7 +200,7 @@ async def test_a_refusal_names_the_setting_and_not_the_token(status: int, settin
     assert "pat-secret" not in str(caught.value)
 
 
-async def test_a_server_that_cannot_be_reached_is_worth_another_try() -> None:
+async def test_an_unreachable_server_is_temporary() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         async with http_client() as http:

@@ -65,7 +65,7 @@ def test_two_vendors_in_portal_links_conflict() -> None:
     ],
     ids=["paid through it", "its portal", "left it", "other words"],
 )
-def test_words_prove_no_software_but_what_says_it_uses_one_is_not_none(words: str, status: str) -> None:
+def test_a_claim_in_words_rules_out_none(words: str, status: str) -> None:
     found = detect_pms([page("/", f"<p>{words}</p>"), page("/about")])
     assert (found.status, found.signals) == (status, ())
     assert found.reason == ("unconfirmed" if status == "unknown" else None)
@@ -115,12 +115,12 @@ def test_proof_that_was_read_before_the_block_still_counts() -> None:
 SHARED = "<a href='https://app.doorloop.com/tenant-portal/auth/login'>Tenants</a>"
 
 
-def test_a_shared_sign_in_host_proves_as_a_link_on_the_companys_own_pages() -> None:
+def test_a_shared_sign_in_host_counts_as_a_link() -> None:
     found = detect_pms([page("/", SHARED), page("/tenants", SHARED)])
     assert (found.vendor, found.slug, found.confidence) == (PmsVendor.DOORLOOP, None, "high")
 
 
-def test_a_shared_sign_in_host_proves_nothing_as_a_redirect_or_a_frame() -> None:
+def test_a_shared_sign_in_host_counts_only_as_a_link_on_a_site() -> None:
     frame = SHARED.replace("<a href", "<iframe src")
     away = page("/login", final_url="https://app.doorloop.com/tenant-portal/auth/login")
     assert detect_pms([page("/", frame), page("/tenants", frame), away]).status == "none"
@@ -147,7 +147,7 @@ def test_a_portal_asked_for_directly_is_no_page_of_the_company() -> None:
     assert (found.reason, found.signals) == ("no_site", ())
 
 
-def test_a_site_that_moved_to_another_domain_is_still_the_companys() -> None:
+def test_a_moved_site_is_still_the_companys() -> None:
     home = page("/", BUILDIUM, final_url="https://acmehomes.example/")
     second = SitePage(
         url="https://acmehomes.example/r", final_url="https://acmehomes.example/r", html=page("/r", BUILDIUM).html
@@ -168,7 +168,7 @@ def test_a_company_on_a_free_host_is_read() -> None:
     assert detect_pms(pages).vendor is PmsVendor.BUILDIUM
 
 
-def test_add_ons_and_negative_systems_are_reported_and_are_never_the_pms() -> None:
+def test_add_ons_and_negative_systems_are_never_the_pms() -> None:
     others = (
         "<a href='https://app.propertymeld.com/tenant/acme'>Repairs</a><a href='https://acme.cincwebaxis.com/'>Boards</a>"
         "<script src='https://showmojo.com/iframe_v2.js'></script>"
@@ -219,7 +219,7 @@ def link(href: str, text: str = "x") -> str:
     return f"<a href='{href}'>{text}</a>"
 
 
-def test_likely_pages_follow_the_order_of_the_words_one_of_each_sort_first() -> None:
+def test_likely_pages_take_one_of_each_word_first() -> None:
     html = home(
         *(link(path) for path in ("/about-us", "/residents/faq", "/residents", "/owner-portal", "/rentals", "/team"))
     )
@@ -235,7 +235,7 @@ def test_each_word_counts_in_the_path_and_in_the_text(word: str) -> None:
     assert likely_pages(home(link("/p7", f"Your {word.title()} page")), SITE) == [SITE + "/p7"]
 
 
-def test_likely_pages_stay_on_the_site_and_leave_out_posts_files_and_repeats() -> None:
+def test_likely_pages_exclude_other_sites_posts_and_files() -> None:
     html = home(
         link("https://acme.managebuilding.com/Resident", "Residents"),
         link("https://other.example/residents"),

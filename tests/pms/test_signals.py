@@ -92,7 +92,7 @@ def test_the_listing_call_is_a_widget_with_or_without_a_scheme(script: str) -> N
         "NotAppfolio.Listing({hostUrl: 'acme.other.example'})",
     ],
 )
-def test_a_listing_call_without_an_account_of_the_vendor_says_nothing(script: str) -> None:
+def test_a_listing_call_without_an_account_is_no_signal(script: str) -> None:
     assert signals_of(f"<script>{script}</script>") == ()
 
 

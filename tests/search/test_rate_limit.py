@@ -68,16 +68,12 @@ async def _reserved(database: Database) -> int:
     return round(wait_s / INTERVAL_S)
 
 
-async def test_f37_starts_of_two_workers_are_an_interval_apart_whoever_asks(
-    database: Database, other_database: Database
-) -> None:
+async def test_starts_of_two_workers_are_an_interval_apart(database: Database, other_database: Database) -> None:
     slots = await asyncio.gather(*(_reserved([database, other_database][number % 2]) for number in range(20)))
     assert sorted(slots) == list(range(20)), "each start is one request's"
 
 
-async def test_a_start_that_came_late_moves_the_next_one_on_another_worker(
-    database: Database, other_database: Database
-) -> None:
+async def test_a_late_start_moves_another_workers_start(database: Database, other_database: Database) -> None:
     assert [await _reserved(database), await _reserved(database), await _reserved(other_database)] == [0, 1, 2]
     await _pass(database, 2 * INTERVAL_S)  # the second one's worker was busy and wakes up with the third
     waits = []
@@ -109,7 +105,7 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
     assert waits == [1], "as if nobody had queued"
 
 
-async def test_who_was_behind_a_cancelled_one_still_keeps_the_distance(database: Database) -> None:
+async def test_requests_behind_a_cancelled_one_stay_apart(database: Database) -> None:
     assert [await _reserved(database) for _ in range(3)] == [0, 1, 2]
     async with database.transaction() as conn:
         await rate_limits.release(conn, NAME, interval_s=INTERVAL_S)  # the second
@@ -120,9 +116,7 @@ async def test_who_was_behind_a_cancelled_one_still_keeps_the_distance(database:
     assert [round(wait_s / INTERVAL_S) for wait_s in waits] == [0, 1]
 
 
-async def test_a_pause_holds_back_who_waits_and_who_comes_and_ends_for_one_after_another(
-    database: Database, other_database: Database
-) -> None:
+async def test_a_pause_delays_waiting_and_new_requests(database: Database, other_database: Database) -> None:
     assert [await _reserved(database), await _reserved(database)] == [0, 1]
     await _pace(other_database, []).pause(10 * INTERVAL_S)
     await _pace(other_database, []).pause(3 * INTERVAL_S)  # a shorter one ends no longer one
@@ -133,7 +127,7 @@ async def test_a_pause_holds_back_who_waits_and_who_comes_and_ends_for_one_after
     assert [round(wait_s / INTERVAL_S) for wait_s in waits] == [10, 11], "behind the one that came meanwhile"
 
 
-async def test_without_a_limit_only_a_pause_is_waited_for(database: Database) -> None:
+async def test_without_a_limit_only_pauses_count(database: Database) -> None:
     waits: Waits = []
     pace = _pace(database, waits, per_minute=0)
     for _ in range(3):
@@ -145,9 +139,7 @@ async def test_without_a_limit_only_a_pause_is_waited_for(database: Database) ->
     assert [wait for wait in waits if wait] == [2], "once, but for the moments between those who waited"
 
 
-async def test_without_a_limit_too_those_who_wait_for_a_pause_come_one_after_another(
-    database: Database, other_database: Database
-) -> None:
+async def test_after_a_pause_requests_start_one_by_one(database: Database, other_database: Database) -> None:
     await ServiceRateLimit(database, NAME, 0, 1e6).pause(100)
     waits = []
     for number in range(6):
@@ -158,7 +150,7 @@ async def test_without_a_limit_too_those_who_wait_for_a_pause_come_one_after_ano
     assert all(gap > 0.1 for gap in gaps), gaps
 
 
-async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database: Database) -> None:
+async def test_repeated_pauses_end_in_a_timeout(database: Database) -> None:
     waits: list[float] = []
 
     async def sleep(wait_s: float) -> None:
@@ -174,7 +166,7 @@ async def test_pauses_asked_for_again_and_again_end_a_wait_in_its_time(database:
     assert 290 < caught.value.seconds_until_free <= 301
 
 
-async def test_a_queue_that_is_too_long_says_when_there_is_room(database: Database) -> None:
+async def test_a_full_queue_says_when_it_is_free(database: Database) -> None:
     for place in range(5):
         assert await _reserved(database) == place
     with pytest.raises(RateLimitTimeoutError) as caught:
@@ -189,7 +181,7 @@ def hasty(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_limit_wait_max_s": 0.0})
 
 
-async def test_searches_keep_the_limit_over_workers_and_a_stored_answer_needs_no_start(
+async def test_searches_of_all_workers_share_a_limit(
     database: Database, other_database: Database, demo_web: WebClient, hasty: Settings
 ) -> None:
     limited = hasty.model_copy(update={"search_requests_per_minute": PER_MINUTE})
@@ -206,7 +198,7 @@ async def test_searches_keep_the_limit_over_workers_and_a_stored_answer_needs_no
     assert (caught.value.non_retryable, round((caught.value.retry_after_s or 0) / INTERVAL_S)) == (False, 1)
 
 
-async def test_a_pause_that_a_search_asks_for_holds_back_other_workers(
+async def test_a_search_pause_holds_for_other_workers(
     database: Database, other_database: Database, demo_web: WebClient, hasty: Settings
 ) -> None:
     async with (
@@ -245,7 +237,7 @@ def _mcp_answer(request: Request) -> Reply:
     return json_reply({**head, "result": results[asked["method"]]})
 
 
-async def test_an_mcp_servers_limit_and_its_pause_hold_over_workers(
+async def test_mcp_limits_and_pauses_hold_for_all_workers(
     database: Database, other_database: Database, demo_web: WebClient, hasty: Settings
 ) -> None:
     async with serving(_mcp_answer) as http:

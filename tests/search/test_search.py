@@ -188,15 +188,13 @@ async def test_only_addresses_that_can_be_opened_are_hits(http: httpx2.AsyncClie
 
 
 @every_service
-async def test_f60_nothing_found_is_empty(http: httpx2.AsyncClient, service: Service) -> None:
+async def test_nothing_found_is_empty(http: httpx2.AsyncClient, service: Service) -> None:
     async with serving(lambda request: json_reply(service.no_hits)) as server:
         assert await service.at(http, server.url).search("nobody", 1) == []
 
 
 @every_service
-async def test_f60_a_200_with_something_else_is_a_back_end_that_is_down(
-    http: httpx2.AsyncClient, service: Service
-) -> None:
+async def test_a_200_in_another_format_is_an_error(http: httpx2.AsyncClient, service: Service) -> None:
     strangers = [b"", b"<html>Too many requests</html>", b"null", b"[]", b"{}", b'{"results": [', b"\xff\xfe\x00"]
     bodies = [*strangers, *(json_reply(body).body for body in (service.list_missing, service.address_missing))]
     broken_text = json_reply(service.two_hits).body.replace(b"acme", b"\\ud800")
@@ -208,31 +206,25 @@ async def test_f60_a_200_with_something_else_is_a_back_end_that_is_down(
 
 @every_service
 @pytest.mark.parametrize("status", [302, 400, 404, 500, 503])
-async def test_f61_any_other_status_is_a_back_end_that_is_down(
-    http: httpx2.AsyncClient, service: Service, status: int
-) -> None:
+async def test_any_other_status_is_an_error(http: httpx2.AsyncClient, service: Service, status: int) -> None:
     error = await problem(http, service, lambda request: Reply(status, b"<html>sorry</html>"))
     assert (error.reason, error.retry_after_s, error.non_retryable) == (f"http_{status}", None, False)
 
 
 @every_service
-async def test_f25_a_back_end_that_hangs_is_given_up(service: Service) -> None:
+async def test_a_hanging_back_end_is_a_timeout(service: Service) -> None:
     async with httpx2.AsyncClient(timeout=0.1, trust_env=False) as impatient:
         assert (await problem(impatient, service, lambda request: Reply(after_s=30))).reason == "timeout"
 
 
 @every_service
-async def test_a_body_that_cannot_be_decoded_is_a_back_end_that_is_down(
-    http: httpx2.AsyncClient, service: Service
-) -> None:
+async def test_an_undecodable_body_is_an_error(http: httpx2.AsyncClient, service: Service) -> None:
     reply = Reply(body=b"not gzip", headers={"content-encoding": "gzip"})
     assert (await problem(http, service, lambda request: reply)).reason == "undecodable"
 
 
 @every_service
-async def test_a_back_end_that_is_not_there_is_unreachable_and_no_address_is_no_back_end(
-    http: httpx2.AsyncClient, service: Service
-) -> None:
+async def test_an_unreachable_or_bad_address_is_an_error(http: httpx2.AsyncClient, service: Service) -> None:
     async with serving(lambda request: Reply()) as server:
         gone = server.url
     for url, reason in (
@@ -247,7 +239,7 @@ async def test_a_back_end_that_is_not_there_is_unreachable_and_no_address_is_no_
 
 @every_keyed_service
 @pytest.mark.parametrize(("status", "refusal"), [(401, "unauthorized"), (403, "unauthorized"), (402, "quota")])
-async def test_f65_a_refused_key_is_not_tried_again_and_names_the_setting(
+async def test_a_refused_key_is_permanent_and_names_the_setting(
     http: httpx2.AsyncClient, service: Service, status: int, refusal: str
 ) -> None:
     error = await problem(http, service, lambda request: json_reply({"message": "no"}, status))
@@ -261,7 +253,7 @@ async def test_searxng_takes_no_key_so_a_403_is_its_own_trouble(http: httpx2.Asy
 
 
 @every_service
-async def test_f65_a_429_waits_as_long_as_the_service_asks(http: httpx2.AsyncClient, service: Service) -> None:
+async def test_retry_after_is_the_next_retry_delay(http: httpx2.AsyncClient, service: Service) -> None:
     error = await problem(http, service, lambda request: Reply(429, headers={"retry-after": "7"}))
     assert (error.reason, error.retry_after_s, error.non_retryable) == ("http_429", 7, False)
     assert error.next_retry_delay == timedelta(seconds=7)
@@ -282,7 +274,7 @@ async def test_f65_a_429_waits_as_long_as_the_service_asks(http: httpx2.AsyncCli
     ],
     ids=["in_two_days", "too_long", "past", "no_zone", "word", "negative", "endless", "no_number", "empty"],
 )
-async def test_a_wish_to_wait_is_capped_and_an_unusable_one_is_none(
+async def test_retry_after_is_capped_and_may_be_unusable(
     http: httpx2.AsyncClient, header: str, delay: timedelta | None
 ) -> None:
     error = await problem(http, SERVICES[1], lambda request: Reply(503, headers={"retry-after": header}))
@@ -291,9 +283,7 @@ async def test_a_wish_to_wait_is_capped_and_an_unusable_one_is_none(
 
 @pytest.mark.parametrize("key", ["schlüssel", "two words", "two\nlines"])
 @every_keyed_service
-async def test_a_key_that_no_header_takes_is_refused_before_anything_is_sent_and_shown_nowhere(
-    http: httpx2.AsyncClient, service: Service, key: str
-) -> None:
+async def test_an_unusable_key_is_never_sent_or_shown(http: httpx2.AsyncClient, service: Service, key: str) -> None:
     async with serving(lambda request: json_reply(service.two_hits)) as server:
         with pytest.raises(SearchUnavailableError) as caught:
             await service.at(http, server.url, SecretStr(key)).search("q", 1)
@@ -303,7 +293,7 @@ async def test_a_key_that_no_header_takes_is_refused_before_anything_is_sent_and
     assert key not in str(caught.value)
 
 
-def test_the_failure_reaches_temporal_with_its_type_and_its_delay() -> None:
+def test_temporal_sees_type_and_delay() -> None:
     failure = Failure()
     error = SearchUnavailableError("http_429", retry_after_s=7)
     pydantic_data_converter.failure_converter.to_failure(error, pydantic_data_converter.payload_converter, failure)

@@ -44,7 +44,7 @@ async def test_searxng_is_asked_for_a_page_as_json(http: httpx2.AsyncClient) -> 
     assert (request.method, request.target) == ("GET", "/search?q=a+%26+b&format=json&pageno=3")
 
 
-async def test_f60_searxng_whose_engines_are_blocked_has_not_found_nothing(http: httpx2.AsyncClient) -> None:
+async def test_searxng_with_blocked_engines_is_unavailable(http: httpx2.AsyncClient) -> None:
     silent = [["google", "CAPTCHA"], ["brave", "Suspended: too many requests"], ["duckduckgo", "timeout"]]
     blocked = {"query": "q", "number_of_results": 0, "results": [], "unresponsive_engines": silent}
     error = await problem(http, SEARXNG, lambda request: json_reply(blocked))
@@ -61,7 +61,7 @@ async def test_serper_is_asked_for_a_page_of_the_united_states(http: httpx2.Asyn
     assert request.headers["x-api-key"] == KEY.get_secret_value()
 
 
-async def test_serper_says_with_a_400_that_the_credits_are_used_up(http: httpx2.AsyncClient) -> None:
+async def test_serper_reports_used_up_credits_with_400(http: httpx2.AsyncClient) -> None:
     used_up = json_reply({"message": "Not enough credits", "statusCode": 400}, 400)
     error = await problem(http, SERPER, lambda request: used_up)
     assert (error.reason, error.non_retryable) == ("quota_SERPER_API_KEY", True)
@@ -77,28 +77,24 @@ async def test_tavily_is_asked_once_for_all_it_gives(http: httpx2.AsyncClient) -
 
 
 @pytest.mark.parametrize(("service", "page"), [(TAVILY, 2), (HOSTED, 2), (BRAVE, 11)], ids=str)
-async def test_a_page_that_a_service_does_not_have_is_empty_without_a_call(
-    http: httpx2.AsyncClient, service: Service, page: int
-) -> None:
+async def test_a_page_that_cannot_exist_needs_no_call(http: httpx2.AsyncClient, service: Service, page: int) -> None:
     assert await asked(http, service, "q", page) == []
 
 
 @pytest.mark.parametrize("status", [432, 433])
-async def test_tavily_has_statuses_of_its_own_for_a_limit_that_is_reached(
-    http: httpx2.AsyncClient, status: int
-) -> None:
+async def test_tavily_reports_a_used_up_plan_with_its_own_statuses(http: httpx2.AsyncClient, status: int) -> None:
     error = await problem(http, TAVILY, lambda request: json_reply({"detail": {"error": "limit"}}, status))
     assert (error.reason, error.non_retryable) == ("quota_TAVILY_API_KEY", True)
 
 
-async def test_brave_is_asked_for_a_page_of_twenty_of_the_united_states(http: httpx2.AsyncClient) -> None:
+async def test_brave_is_asked_for_a_page_of_twenty(http: httpx2.AsyncClient) -> None:
     (request,) = await asked(http, BRAVE, "a & b", 10)
     assert request.method == "GET"
     assert request.target == "/res/v1/web/search?q=a+%26+b&count=20&offset=9&country=US"
     assert request.headers["x-subscription-token"] == KEY.get_secret_value()
 
 
-async def test_brave_refuses_long_queries_so_it_gets_the_first_fifty_words(http: httpx2.AsyncClient) -> None:
+async def test_brave_gets_at_most_fifty_words(http: httpx2.AsyncClient) -> None:
     (request,) = await asked(http, BRAVE, " ".join(map(str, range(60))), 1)
     assert parse_qs(urlsplit(request.target).query)["q"][0].split()[-1] == "49"
 
@@ -112,9 +108,7 @@ async def test_brave_refuses_long_queries_so_it_gets_the_first_fifty_words(http:
         ('<a href="x">site</a><br/>', "site"),
     ],
 )
-async def test_brave_marks_words_with_tags_that_are_not_part_of_the_text(
-    http: httpx2.AsyncClient, shown: str, plain: str
-) -> None:
+async def test_brave_highlight_tags_are_removed(http: httpx2.AsyncClient, shown: str, plain: str) -> None:
     answer = {"type": "search", "web": {"results": [{"url": ACME, "title": shown, "description": shown}]}}
     assert await hits_of(http, BRAVE, answer) == [SearchHit(url=ACME, title=plain, content=plain)]
 
@@ -138,14 +132,14 @@ async def test_brave_is_understood_by_its_error_codes(
 
 
 @pytest.mark.parametrize(("reset", "wait_s"), [("2, 1419704", 2), ("1", 1), ("0, 5", None), ("soon", None), ("", None)])
-async def test_brave_says_in_a_header_of_its_own_how_long_to_wait(
+async def test_brave_has_its_own_header_for_retry_delays(
     http: httpx2.AsyncClient, reset: str, wait_s: float | None
 ) -> None:
     error = await problem(http, BRAVE, lambda request: Reply(429, headers={"x-ratelimit-reset": reset}))
     assert (error.reason, error.retry_after_s) == ("http_429", wait_s)
 
 
-async def test_the_hosted_search_is_asked_to_search_once_and_to_show_its_sources(http: httpx2.AsyncClient) -> None:
+async def test_hosted_search_is_asked_for_one_search(http: httpx2.AsyncClient) -> None:
     (request,) = await asked(http, HOSTED, "a & b", 1)
     assert (request.method, request.target) == ("POST", "/responses")
     assert request.headers["authorization"] == f"Bearer {KEY.get_secret_value()}"
@@ -156,7 +150,7 @@ async def test_the_hosted_search_is_asked_to_search_once_and_to_show_its_sources
     assert sent["include"] == ["web_search_call.action.sources"]
 
 
-async def test_the_hosted_search_gives_each_page_once_the_cited_first_and_without_the_services_own_mark(
+async def test_hosted_search_returns_cited_pages_first(
     http: httpx2.AsyncClient,
 ) -> None:
     answer = hosted(
@@ -172,7 +166,7 @@ async def test_the_hosted_search_gives_each_page_once_the_cited_first_and_withou
     ]
 
 
-async def test_what_the_hosted_model_writes_is_never_a_snippet_that_could_be_quoted(http: httpx2.AsyncClient) -> None:
+async def test_hosted_search_has_no_snippets(http: httpx2.AsyncClient) -> None:
     hits = await hits_of(http, HOSTED, hosted([ZEN], {"url": ACME, "title": "Acme"}))
     assert all(hit.content == "" for hit in hits)
 
@@ -183,7 +177,7 @@ async def test_a_source_without_an_address_is_left_out(http: httpx2.AsyncClient)
     assert await hits_of(http, HOSTED, answer) == [SearchHit(url=ZEN)]
 
 
-async def test_an_answer_from_the_models_memory_is_no_search(http: httpx2.AsyncClient) -> None:
+async def test_an_answer_from_memory_is_an_error(http: httpx2.AsyncClient) -> None:
     unsearched = hosted([])
     del unsearched["output"][1]
     failed = hosted([])
@@ -192,7 +186,7 @@ async def test_an_answer_from_the_models_memory_is_no_search(http: httpx2.AsyncC
         assert (await problem(http, HOSTED, lambda request, answer=answer: json_reply(answer))).reason == "not_searched"  # type: ignore[misc]
 
 
-async def test_a_response_that_ran_out_of_tokens_still_has_its_sources_and_a_failed_one_is_no_answer(
+async def test_an_incomplete_response_counts_a_failed_one_does_not(
     http: httpx2.AsyncClient,
 ) -> None:
     assert await hits_of(http, HOSTED, hosted([ZEN]) | {"status": "incomplete"}) == [SearchHit(url=ZEN)]
@@ -200,7 +194,7 @@ async def test_a_response_that_ran_out_of_tokens_still_has_its_sources_and_a_fai
     assert (await problem(http, HOSTED, lambda request: json_reply(failed))).reason == "response_failed"
 
 
-async def test_openai_tells_a_used_up_quota_from_a_wish_to_slow_down(http: httpx2.AsyncClient) -> None:
+async def test_openai_tells_used_up_quota_from_rate_limit(http: httpx2.AsyncClient) -> None:
     used_up = json_reply({"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}, 429)
     error = await problem(http, HOSTED, lambda request: used_up)
     assert (error.reason, error.non_retryable) == ("quota_OPENAI_API_KEY", True)
@@ -208,7 +202,7 @@ async def test_openai_tells_a_used_up_quota_from_a_wish_to_slow_down(http: httpx
     assert (await problem(http, HOSTED, lambda request: slow_down)).reason == "http_429"
 
 
-async def test_what_a_hosted_search_used_is_logged_and_what_was_looked_for_is_not(http: httpx2.AsyncClient) -> None:
+async def test_hosted_search_logs_usage_but_no_query(http: httpx2.AsyncClient) -> None:
     with structlog.testing.capture_logs() as logs:
         await hits_of(http, HOSTED, hosted([ZEN]))
     assert logs == [

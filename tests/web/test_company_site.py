@@ -63,7 +63,7 @@ async def test_no_persons_own_number_is_taken_for_the_offices(gateway: ToolGatew
     assert set(reading.office_phones) == {normalized_phone(company.phone)}
 
 
-async def test_at_most_home_three_likely_pages_and_a_contact_page_are_read(gateway: ToolGateway) -> None:
+async def test_at_most_five_pages_of_a_site_are_read(gateway: ToolGateway) -> None:
     for company in ALIVE:
         reading = await read_site(gateway, str(company.website))
         assert 1 <= len(reading.pages) <= 5
@@ -85,9 +85,7 @@ async def test_two_systems_in_portal_links_are_a_conflict(gateway: ToolGateway, 
 
 
 @pytest.mark.parametrize("company", some(lambda company: "alias_redirect" in company.traits, 2), ids=named)
-async def test_f70_a_domain_that_moved_is_an_alias_of_the_one_that_answers(
-    gateway: ToolGateway, company: GoldCompany
-) -> None:
+async def test_a_moved_domain_is_an_alias(gateway: ToolGateway, company: GoldCompany) -> None:
     for alias in company.alias_domains:
         reading = await read_site(gateway, f"http://{alias}/")
         assert (reading.domain, reading.aliases) == (company.domain, (alias,))
@@ -100,19 +98,19 @@ async def test_a_parked_domain_is_no_site(gateway: ToolGateway, website: str) ->
 
 
 @pytest.mark.parametrize("website", in_state("empty"))
-async def test_f60_a_site_that_answers_with_nothing_is_no_site(gateway: ToolGateway, website: str) -> None:
+async def test_an_empty_site_is_no_site(gateway: ToolGateway, website: str) -> None:
     reading = await read_site(gateway, website)
     assert (reading.problem, reading.detail) == ("no_site", "no_text")
 
 
 @pytest.mark.parametrize("website", in_state("not_found"))
-async def test_a_dead_site_is_no_site_and_its_software_unknown_not_none(gateway: ToolGateway, website: str) -> None:
+async def test_the_software_of_a_dead_site_is_unknown(gateway: ToolGateway, website: str) -> None:
     reading = await read_site(gateway, website)
     assert (reading.problem, reading.detail) == ("no_site", "http_404")
     assert (reading.detection.status, reading.detection.reason) == ("unknown", "no_site")
 
 
-async def test_f25_a_site_that_never_answers_costs_a_few_timeouts(
+async def test_a_silent_site_costs_a_few_timeouts(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = WebClient(proxy=settings.web_proxy, timeout_s=0.5, bytes_max=100_000)
@@ -128,7 +126,7 @@ async def test_f25_a_site_that_never_answers_costs_a_few_timeouts(
 
 
 @pytest.mark.parametrize("website", in_state("robots_blocked"))
-async def test_a_site_whose_robots_txt_keeps_us_out_is_blocked_not_dead(gateway: ToolGateway, website: str) -> None:
+async def test_a_site_closed_by_robots_txt_is_blocked(gateway: ToolGateway, website: str) -> None:
     reading = await read_site(gateway, website)
     assert (reading.problem, reading.detail) == ("blocked", "robots")
     assert (reading.detection.status, reading.detection.reason) == ("unknown", "blocked")
@@ -145,7 +143,7 @@ async def test_a_site_whose_robots_txt_keeps_us_out_is_blocked_not_dead(gateway:
     ],
     ids=["a_shortener", "a_free_host", "a_free_host_of_a_search_engine", "a_name_of_its_own_there", "an_old_domain"],
 )
-async def test_where_a_link_led_from_is_an_alias_unless_many_share_the_host(
+async def test_a_shared_host_that_leads_to_a_site_is_no_alias(
     database: Database, settings: Settings, link: str, aliases: tuple[str, ...]
 ) -> None:
     def web_of(request: Request) -> Reply:
@@ -174,7 +172,7 @@ async def test_a_site_that_refuses_us_is_blocked(database: Database, settings: S
     [(False, ""), (True, '<a href="/owners">Owners</a>'), (True, '<a href="/contact">Contact us</a>')],
     ids=["home", "likely_page", "contact_page"],
 )
-async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_and_is_no_verdict(
+async def test_a_rate_limit_timeout_of_a_page_is_no_verdict(
     database: Database, settings: Settings, is_home_known: bool, link: str
 ) -> None:
     website = "http://acme.example/"
@@ -201,7 +199,7 @@ async def test_a_page_that_our_own_pace_left_no_time_for_is_tried_again_later_an
     assert (reading.problem, len(reading.pages)) == (None, 2 if link else 1)
 
 
-def test_no_step_rests_on_pages_of_which_one_was_never_asked_for() -> None:
+def test_a_page_that_was_not_requested_raises() -> None:
     now = datetime.now(UTC)
     args = {"url": "http://acme.example/team"}
     asked = ToolResult(result_id="r1", tool="fetch_page", args=args, status="error", reason="http_404", fetched_at=now)

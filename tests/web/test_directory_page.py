@@ -102,7 +102,7 @@ def test_what_leads_elsewhere_does_not_go_on(markup: str) -> None:
 
 
 @pytest.mark.parametrize("seed", [20261, 5])
-def test_lists_of_the_demo_web_are_read_whole_and_nothing_else_is(seed: int) -> None:
+def test_directory_pages_of_the_demo_web_are_read_whole(seed: int) -> None:
     world = generate_world(seed)
     names = {company.name for company in world.companies}
     standing = read = 0

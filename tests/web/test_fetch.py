@@ -54,7 +54,7 @@ async def test_a_client_says_who_it_is() -> None:
     assert seen[0].headers["host"] == "acme.example"
 
 
-async def test_redirects_are_followed_across_hosts_and_every_address_on_the_way_is_kept() -> None:
+async def test_redirects_are_followed_across_hosts_and_recorded() -> None:
     ways = {
         PAGE: moved("//www.acme.example/home", 301),
         "http://www.acme.example/home": moved("../new?a=1#top", 308),
@@ -133,7 +133,7 @@ async def test_a_missing_or_broken_page_is_an_error(status: int) -> None:
         "<body><noscript>Enable JavaScript</noscript><div id=root></div></body>",
     ],
 )
-async def test_f60_a_200_with_nothing_to_read_is_empty_not_ok(body: str) -> None:
+async def test_a_200_without_text_is_empty(body: str) -> None:
     page = await fetch(lambda request: html(body))
     assert (page.status, page.reason, page.http_status) == ("empty", "no_text", 200)
 
@@ -203,14 +203,14 @@ async def test_what_is_no_page_is_not_read_as_one(content_type: str) -> None:
     assert (page.status, page.reason) == ("error", "not_html")
 
 
-async def test_f25_a_slow_server_costs_no_more_than_the_timeout() -> None:
+async def test_a_slow_server_costs_no_more_than_the_timeout() -> None:
     started_s = time.monotonic()
     page = await fetch(lambda request: Reply(after_s=30), timeout_s=0.3)
     assert (page.status, page.reason) == ("error", "timeout")
     assert time.monotonic() - started_s < 20, "the server's 30 s were not waited for"
 
 
-async def test_f25_the_timeout_holds_for_all_redirects_together() -> None:
+async def test_the_timeout_covers_all_redirects() -> None:
     page = await fetch(lambda request: Reply(302, headers={"location": "/next"}, after_s=0.2), timeout_s=0.5)
     assert (page.status, page.reason) == ("error", "timeout")
 
@@ -224,7 +224,7 @@ async def test_a_server_that_is_not_there_is_an_error() -> None:
     assert (page.status, page.reason) == ("error", "unreachable_refused")
 
 
-async def test_a_page_that_robots_txt_closes_is_blocked_and_not_asked_for() -> None:
+async def test_a_page_closed_by_robots_txt_is_not_requested() -> None:
     rules = Reply(body=b"User-agent: *\nDisallow: /private\n", headers={"content-type": "text/plain"})
     async with serving(lambda request: rules if request.target.endswith("robots.txt") else html("<p>ok</p>")) as proxy:
         client = WebClient(proxy=proxy.url, timeout_s=5.0, bytes_max=BYTES_MAX)
@@ -240,7 +240,7 @@ async def test_a_page_that_robots_txt_closes_is_blocked_and_not_asked_for() -> N
     [("ours; error=dns_error", "unreachable_no_such_host"), ("ours; error=connection_refused", "robots_unreachable")],
     ids=["no such name", "something else"],
 )
-async def test_a_name_that_the_proxy_does_not_find_does_not_exist(said: str, reason: str) -> None:
+async def test_the_proxy_reports_unknown_names(said: str, reason: str) -> None:
     """RFC 9209: a proxy says why it has no answer; without such a word it may be the site that fails."""
     async with serving(lambda request: Reply(502, b"no", {"proxy-status": said})) as proxy:
         client = WebClient(proxy=proxy.url, timeout_s=5.0, bytes_max=BYTES_MAX)

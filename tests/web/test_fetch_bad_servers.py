@@ -216,9 +216,7 @@ async def test_a_broken_answer_is_a_typed_result(
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["with content-length", "without"])
-async def test_of_a_page_of_100_mb_no_more_than_the_limit_is_read(
-    database: Database, settings: Settings, declared: bool
-) -> None:
+async def test_a_page_of_100_mb_is_read_up_to_the_limit(database: Database, settings: Settings, declared: bool) -> None:
     async def speak(writer: asyncio.StreamWriter) -> None:
         writer.write(OK + (b"Content-Length: %d\r\n" % HUNDRED_MB if declared else b"") + b"\r\n")
         block = b"<p>Acme</p>" * 10_000
@@ -242,7 +240,7 @@ async def test_of_a_page_of_100_mb_no_more_than_the_limit_is_read(
     ],
     ids=["content-length below the body", "no length at all", "gzip that stops"],
 )
-async def test_what_is_there_of_a_body_is_read_and_nothing_beyond_its_end(
+async def test_a_short_or_long_body_is_read_to_its_end(
     database: Database, settings: Settings, answer: bytes, text: str
 ) -> None:
     async with raw_server(says(answer)) as server:
@@ -250,7 +248,7 @@ async def test_what_is_there_of_a_body_is_read_and_nothing_beyond_its_end(
     assert (result.status, result.text) == ("ok", text)
 
 
-async def test_f25_a_page_that_hangs_keeps_no_other_page_waiting(database: Database, settings: Settings) -> None:
+async def test_a_hanging_page_delays_no_other_page(database: Database, settings: Settings) -> None:
     async with raw_server(says_and_keeps_silent(b"")) as silent, raw_server(says(OK + b"\r\n" + PAGE)) as well:
         hanging = asyncio.create_task(fetched(database, settings, silent.url, SHORT_TIMEOUT_S))
         other = WebClient(proxy=well.url, timeout_s=TIMEOUT_S, bytes_max=BYTES_MAX)

@@ -47,9 +47,7 @@ async def wired(database: Database, settings: Settings, handler: Handler) -> Asy
         await web.close()
 
 
-async def test_f64_the_same_page_reaches_the_network_once_however_it_is_written(
-    database: Database, settings: Settings
-) -> None:
+async def test_a_page_is_fetched_once_however_its_url_is_written(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: html("<title>Acme</title><p>Homes</p>")) as world:
         first = await world.gateway.fetch_page(URL)
         for spelling in ("HTTP://ACME.example", "http://acme.example:80/#team", " http://acme.example./ "):
@@ -59,9 +57,7 @@ async def test_f64_the_same_page_reaches_the_network_once_however_it_is_written(
         assert await world.gateway.page_body(first) == "<title>Acme</title><p>Homes</p>"
 
 
-async def test_f64_a_page_that_a_redirect_led_to_is_not_fetched_again_under_its_own_address(
-    database: Database, settings: Settings
-) -> None:
+async def test_a_redirect_target_is_not_fetched_again(database: Database, settings: Settings) -> None:
     def web(request: Request) -> Reply:
         if request.target.endswith("/robots.txt"):
             return Reply(404)
@@ -88,7 +84,7 @@ async def test_f64_asked_ten_times_at_the_same_time_it_reaches_the_network_once(
         assert world.asked == [URL]
 
 
-async def test_f64_the_cache_is_shared_between_workers(database: Database, settings: Settings) -> None:
+async def test_the_cache_is_shared_between_workers(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: html("<p>Homes</p>")) as one:
         first = await one.gateway.fetch_page(URL)
         async with wired(database, settings, lambda request: Reply(500)) as other:
@@ -96,9 +92,7 @@ async def test_f64_the_cache_is_shared_between_workers(database: Database, setti
             assert other.server.requests == []
 
 
-async def test_a_caller_that_is_cancelled_does_not_take_the_page_from_the_others(
-    database: Database, settings: Settings
-) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_others(database: Database, settings: Settings) -> None:
     slow = Reply(body=b"<p>Homes</p>", headers={"content-type": "text/html"}, after_s=0.2)
     async with wired(database, settings, lambda request: slow) as world:
         impatient = asyncio.create_task(world.gateway.fetch_page(URL))
@@ -109,7 +103,7 @@ async def test_a_caller_that_is_cancelled_does_not_take_the_page_from_the_others
         assert world.asked == [URL]
 
 
-async def test_a_failure_is_remembered_for_a_short_time_only(database: Database, settings: Settings) -> None:
+async def test_a_failure_is_cached_for_a_short_time(database: Database, settings: Settings) -> None:
     answers = iter([Reply(404), Reply(404), html("<p>back again</p>")])  # robots.txt, the page, the page
     async with wired(database, settings, lambda request: next(answers)) as world:
         failed = await world.gateway.fetch_page(URL)
@@ -128,25 +122,21 @@ async def test_a_failure_is_remembered_for_a_short_time_only(database: Database,
         assert (again.status, again.text) == ("ok", "back again")
 
 
-async def test_f60_an_empty_page_is_empty_and_is_not_asked_for_again_and_again(
-    database: Database, settings: Settings
-) -> None:
+async def test_an_empty_page_is_cached(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: html("<body></body>")) as world:
         for _ in range(3):
             assert (await world.gateway.fetch_page(URL)).status == "empty"
         assert world.asked == [URL]
 
 
-async def test_a_refused_address_is_a_result_that_reached_no_network(database: Database, settings: Settings) -> None:
+async def test_a_refused_address_reaches_no_network(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: html("<p>secret</p>")) as world:
         result = await world.gateway.fetch_page("http://127.0.0.1/admin")
         assert (result.status, result.reason) == ("blocked", "private_address")
         assert world.server.requests == []
 
 
-async def test_f48_the_same_search_reaches_the_back_end_once_and_the_next_page_is_another(
-    database: Database, settings: Settings
-) -> None:
+async def test_the_same_search_is_made_once_per_page(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: HITS) as world:
         first = await world.gateway.search_web("property managers Austin")
         assert await world.gateway.search_web("  property   managers\nAustin ", page=1) == first
@@ -163,9 +153,7 @@ async def test_no_hits_is_empty(database: Database, settings: Settings) -> None:
     assert (result.status, result.reason) == ("empty", "no_results")
 
 
-async def test_f61_a_back_end_that_is_down_is_no_result_and_is_asked_again_at_once(
-    database: Database, settings: Settings
-) -> None:
+async def test_an_unavailable_back_end_is_not_cached(database: Database, settings: Settings) -> None:
     answers = iter([Reply(503), HITS])
     async with wired(database, settings, lambda request: next(answers)) as world:
         with pytest.raises(SearchUnavailableError, match="http_503"):
@@ -175,7 +163,7 @@ async def test_f61_a_back_end_that_is_down_is_no_result_and_is_asked_again_at_on
         assert (await world.gateway.search_web("property managers")).status == "ok"
 
 
-async def test_all_who_wait_for_one_search_learn_that_it_failed(database: Database, settings: Settings) -> None:
+async def test_a_failed_search_fails_for_every_caller(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: Reply(500, after_s=0.1)) as world:
         searches = (world.gateway.search_web("property managers") for _ in range(3))
         outcomes = await asyncio.gather(*searches, return_exceptions=True)
@@ -183,16 +171,14 @@ async def test_all_who_wait_for_one_search_learn_that_it_failed(database: Databa
         assert len(world.asked) == 1
 
 
-async def test_without_a_back_end_a_search_says_which_setting_is_missing(
-    database: Database, settings: Settings
-) -> None:
+async def test_without_a_back_end_the_error_names_the_setting(database: Database, settings: Settings) -> None:
     web = WebClient(proxy=settings.web_proxy, timeout_s=1, bytes_max=1000)
     with pytest.raises(SearchUnavailableError, match="SEARXNG_URL"):
         await ToolGateway(database, web, None, settings).search_web("property managers")
     await web.close()
 
 
-async def test_f26_hits_and_queries_with_a_nul_in_them_are_stored(database: Database, settings: Settings) -> None:
+async def test_nul_characters_are_removed_before_storing(database: Database, settings: Settings) -> None:
     hit = {"url": URL, "title": "A\x00cme", "content": "in Aus\x00tin"}
     async with wired(database, settings, lambda request: json_reply({"results": [hit]})) as world:
         result = await world.gateway.search_web("property\x00managers")
@@ -227,9 +213,7 @@ def test_normalising_twice_is_normalising_once_and_never_fails(url: str) -> None
     assert normalised_url(once) == once
 
 
-async def test_what_a_search_finds_on_the_site_of_a_forgotten_company_is_neither_stored_nor_returned(
-    database: Database, settings: Settings
-) -> None:
+async def test_hits_of_forgotten_companies_are_dropped(database: Database, settings: Settings) -> None:
     hits = [{"url": url, "title": url, "content": "Manages homes"} for url in (f"{URL}about", "http://birch.example/")]
     async with database.transaction() as conn:
         await forgotten.add(conn, [("domain", digest("domain", "acme.example"))])
@@ -241,9 +225,7 @@ async def test_what_a_search_finds_on_the_site_of_a_forgotten_company_is_neither
         assert (await cursor.fetchone() or {})["kept"] == 0
 
 
-async def test_a_search_that_finds_only_forgotten_companies_finds_nothing(
-    database: Database, settings: Settings
-) -> None:
+async def test_only_forgotten_companies_is_an_empty_result(database: Database, settings: Settings) -> None:
     async with database.transaction() as conn:
         await forgotten.add(conn, [("domain", digest("domain", "acme.example"))])
     async with wired(database, settings, lambda request: HITS) as world:

@@ -100,7 +100,7 @@ async def rows(database: Database, query: str) -> list[dict[str, object]]:
         return await (await conn.execute(query.encode())).fetchall()
 
 
-async def test_f64_two_workers_that_want_the_same_page_at_once_cause_one_fetch(
+async def test_workers_share_one_fetch(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     async with workers(database_url, settings, server, 3) as gateways:
@@ -115,9 +115,7 @@ async def test_f64_two_workers_that_want_the_same_page_at_once_cause_one_fetch(
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
 
-async def test_f48_two_workers_that_search_for_the_same_words_at_once_cause_one_search(
-    database_url: str, settings: Settings, gate: Gate, server: HttpServer
-) -> None:
+async def test_workers_share_one_search(database_url: str, settings: Settings, gate: Gate, server: HttpServer) -> None:
     gate.answer = lambda request: HITS
     async with workers(database_url, settings, server, 2) as gateways:
         wanted = [asyncio.create_task(gateway.search_web("homes in Austin")) for gateway in gateways]
@@ -129,7 +127,7 @@ async def test_f48_two_workers_that_search_for_the_same_words_at_once_cause_one_
     assert len(gate.asked) == 1
 
 
-async def test_different_pages_are_fetched_side_by_side_and_hold_no_connection_meanwhile(
+async def test_waiting_fetches_hold_no_database_connection(
     database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     urls = [f"http://acme{number}.example/" for number in range(8)]
@@ -140,7 +138,7 @@ async def test_different_pages_are_fetched_side_by_side_and_hold_no_connection_m
         assert {result.status for result in await asyncio.gather(*wanted)} == {"ok"}
 
 
-async def test_a_worker_that_is_killed_over_a_call_does_not_keep_the_call_from_others(
+async def test_a_killed_workers_call_is_made_by_another(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     command = (sys.executable, "-c", FETCH_AND_HANG, database_url, server.url, URL)
@@ -163,7 +161,7 @@ async def test_a_worker_that_is_killed_over_a_call_does_not_keep_the_call_from_o
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
 
-async def test_f30_a_search_whose_step_is_cancelled_as_its_worker_stops_is_kept_for_the_next(
+async def test_a_paid_search_may_finish_at_shutdown(
     database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     gate.answer = lambda request: HITS
@@ -175,7 +173,7 @@ async def test_f30_a_search_whose_step_is_cancelled_as_its_worker_stops_is_kept_
     assert len(gate.asked) == 1, "paid for once"
 
 
-async def test_f30_a_page_that_has_not_come_when_its_worker_stops_is_left_to_others_at_once(
+async def test_a_page_is_left_to_other_workers_at_shutdown(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     async with workers(database_url, settings, server, 1) as [gateway]:
@@ -188,7 +186,7 @@ async def test_f30_a_page_that_has_not_come_when_its_worker_stops_is_left_to_oth
         assert (await gateway.fetch_page(URL)).text == "Homes"
 
 
-async def test_f30_a_worker_that_stops_begins_no_search_that_it_could_not_end(
+async def test_no_search_starts_at_shutdown(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     gate.answer = lambda request: HITS
@@ -212,9 +210,7 @@ async def test_f30_a_worker_that_stops_begins_no_search_that_it_could_not_end(
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
 
-async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_others(
-    database: Database, settings: Settings
-) -> None:
+async def test_robots_txt_is_left_to_other_workers_at_shutdown(database: Database, settings: Settings) -> None:
     async with serving(lambda request: Reply(after_s=60)) as silent:
         web = make_web_client(database, settings.model_copy(update={"web_proxy": silent.url, "page_timeout_s": 60.0}))
         gateway = ToolGateway(database, web, None, settings)
@@ -228,7 +224,7 @@ async def test_f30_a_robots_txt_that_a_stopping_worker_waits_for_is_left_to_othe
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
 
-async def test_f30_no_claim_stays_behind_wherever_a_call_is_cancelled(database: Database) -> None:
+async def test_no_claim_is_left_wherever_a_call_is_cancelled(database: Database) -> None:
     async def hang() -> tuple[ToolResult, None]:
         await asyncio.sleep(60)
         raise AssertionError("cancelled long before")
@@ -243,7 +239,7 @@ async def test_f30_no_claim_stays_behind_wherever_a_call_is_cancelled(database: 
     assert await rows(database, "SELECT * FROM tool_calls_in_flight") == []
 
 
-async def test_what_fails_after_its_step_was_cancelled_is_told(
+async def test_a_failure_after_its_caller_was_cancelled_is_logged(
     database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     gate.answer = lambda request: Reply(503)
@@ -285,7 +281,7 @@ async def test_a_claim_is_renewed_for_as_long_as_the_call_takes(
         await wanted
 
 
-async def test_a_claim_that_another_took_over_is_neither_renewed_nor_given_back_for_them(
+async def test_a_claim_taken_over_is_not_released(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     async with workers(database_url, settings, server, 1) as [gateway]:
@@ -297,7 +293,7 @@ async def test_a_claim_that_another_took_over_is_neither_renewed_nor_given_back_
     assert len(await rows(database, "SELECT * FROM tool_calls_in_flight")) == 1
 
 
-async def test_f61_a_call_that_fails_is_given_back_at_once_and_another_worker_makes_its_own(
+async def test_a_failed_call_releases_its_claim_at_once(
     database: Database, database_url: str, settings: Settings, gate: Gate, server: HttpServer
 ) -> None:
     answers = iter([Reply(503), HITS])

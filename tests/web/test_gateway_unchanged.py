@@ -69,7 +69,7 @@ async def site(database: Database, settings: Settings) -> AsyncIterator[Site]:
     ],
     ids=["etag", "date", "both"],
 )
-async def test_an_unchanged_page_is_a_new_result_on_the_stored_body(
+async def test_an_unchanged_page_reuses_the_stored_body(
     site: Site, headers: dict[str, str], asked_with: dict[str, str]
 ) -> None:
     site.pages[URL] = html("<title>Acme</title><p>Homes</p>", server="nginx", **headers)
@@ -87,7 +87,7 @@ async def test_an_unchanged_page_is_a_new_result_on_the_stored_body(
     assert (await site.read()).text == "Homes", "and once more, from the result of a 304"
 
 
-async def test_a_changed_page_is_read_anew(site: Site) -> None:
+async def test_a_changed_page_is_fetched_again(site: Site) -> None:
     site.pages[URL] = html("<p>Homes</p>", etag='"v1"')
     first = await site.read()
     await site.later()
@@ -97,7 +97,7 @@ async def test_a_changed_page_is_read_anew(site: Site) -> None:
     assert await site.gateway.page_body(first) == "<p>Homes</p>", "evidence stays"
 
 
-async def test_within_its_time_to_live_nobody_asks_whether_it_has_changed(site: Site) -> None:
+async def test_a_fresh_page_is_not_revalidated(site: Site) -> None:
     site.pages[URL] = html("<p>Homes</p>", etag='"v1"')
     assert await site.read() == await site.read()
     assert len(site.conditions) == 1
@@ -111,7 +111,7 @@ async def test_a_page_without_validators_is_fetched_whole(site: Site) -> None:
     assert site.conditions == [{}, {}]
 
 
-async def test_the_condition_goes_to_the_page_that_was_read_not_to_the_redirect_before_it(site: Site) -> None:
+async def test_validators_go_to_the_final_page_not_the_redirect(site: Site) -> None:
     site.pages[URL] = moved("/home")
     site.pages[f"{URL}home"] = html("<p>Homes</p>", etag='"v1"')
     await site.read()
@@ -125,7 +125,7 @@ async def test_the_condition_goes_to_the_page_that_was_read_not_to_the_redirect_
     assert site.conditions[4:] == [{}, {}]
 
 
-async def test_a_failure_in_between_does_not_lose_the_page_that_was_read(site: Site) -> None:
+async def test_a_failure_in_between_keeps_the_cached_page(site: Site) -> None:
     site.pages[URL] = html("<p>Homes</p>", etag='"v1"')
     await site.read()
     await site.later()
@@ -136,19 +136,19 @@ async def test_a_failure_in_between_does_not_lose_the_page_that_was_read(site: S
     assert (await site.read()).payload["http_status"] == 304
 
 
-async def test_not_modified_that_nobody_asked_about_is_an_error(site: Site) -> None:
+async def test_an_unexpected_304_is_an_error(site: Site) -> None:
     site.pages[URL] = Reply(304)
     result = await site.read()
     assert (result.status, result.reason) == ("error", "http_304")
 
 
-async def test_what_says_how_old_a_page_is_and_what_served_it_is_kept_with_the_result(site: Site) -> None:
+async def test_only_known_headers_are_stored(site: Site) -> None:
     kept = {"etag": '"v1"', "last-modified": TUESDAY, "server": "nginx", "content-type": "text/html; charset=utf-8"}
     site.pages[URL] = html("<p>Homes</p>", **kept, **{"set-cookie": "session=secret", "x-powered-by": "PHP"})
     assert (await site.read()).payload["headers"] == kept
 
 
-async def test_a_header_of_any_length_and_content_can_be_stored(site: Site) -> None:
+async def test_any_header_can_be_stored(site: Site) -> None:
     site.pages[URL] = html("<p>Homes</p>", server="x" * 5000, etag='"\u00e9"')
     headers = (await site.read()).payload["headers"]
     assert len(headers["server"]) == 500

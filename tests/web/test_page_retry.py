@@ -25,7 +25,7 @@ from web.page_retry import failure_payload, failure_ttl_s, is_transient, retry_i
         "robots_unreachable",
     ],
 )
-def test_f65_what_may_pass_is_asked_about_again(reason: str) -> None:
+def test_temporary_failures_are_retried(reason: str) -> None:
     assert is_transient(reason)
 
 
@@ -34,7 +34,7 @@ def test_f65_what_may_pass_is_asked_about_again(reason: str) -> None:
     [None, "http_404", "http_403", "http_501", "http_999", "robots", "no_text", "private_address", "too_large",
      "unreachable_no_such_host", "unreachable_bad_certificate", "unreachable_invalidurl", "rate_limit_timeout"],
 )  # fmt: skip
-def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
+def test_permanent_failures_are_not_retried(reason: str | None) -> None:
     assert not is_transient(reason)
 
 
@@ -43,18 +43,18 @@ def test_what_stays_as_it_is_is_not(reason: str | None) -> None:
     [("http_503", [3, 8, 8, None]), ("timeout", [3, 8, None]), ("unreachable_refused", [3, None])],
     ids=["server_error", "timeout", "refused"],
 )
-def test_after_a_few_tries_a_failure_stands(reason: str, pauses_s: list[float | None]) -> None:
+def test_after_a_few_attempts_a_failure_is_final(reason: str, pauses_s: list[float | None]) -> None:
     said = [failure_payload(reason, earlier, None).get("retry_in_s") for earlier in range(len(pauses_s))]
     assert said == pauses_s
     assert all(failure_ttl_s(pause_s) < pause_s for pause_s in pauses_s if pause_s), "the next try finds it expired"
 
 
 @pytest.mark.parametrize(("retry_after_s", "pause_s"), [(1.0, 3.0), (20.0, 20.0), (3600.0, 60.0)])
-def test_a_pause_that_a_site_asks_for_is_kept_up_to_a_minute(retry_after_s: float, pause_s: float) -> None:
+def test_retry_after_is_respected_up_to_a_minute(retry_after_s: float, pause_s: float) -> None:
     assert failure_payload("http_429", 0, retry_after_s)["retry_in_s"] == pause_s
 
 
-async def test_f65_the_gateway_asks_once_more_for_those_who_cannot_come_back(
+async def test_the_gateway_retries_once_within_a_call(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_retry, "_PAUSES_S", (0.05, 0.05, 0.05))
@@ -64,9 +64,7 @@ async def test_f65_the_gateway_asks_once_more_for_those_who_cannot_come_back(
     assert (page.status, page.text) == ("ok", "back again")
 
 
-async def test_f65_a_failure_that_may_pass_is_kept_for_seconds_until_it_has_come_too_often(
-    database: Database, settings: Settings
-) -> None:
+async def test_a_temporary_failure_is_cached_until_its_retry(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: Reply(404 if "robots" in request.target else 503)) as world:
         for _ in range(6):
             page = await world.gateway.fetch_page(URL, retry=False)
@@ -78,7 +76,7 @@ async def test_f65_a_failure_that_may_pass_is_kept_for_seconds_until_it_has_come
     assert (retry_in_s(page), page.payload["attempts"]) == (None, 4)
 
 
-async def test_a_pause_that_a_site_asks_for_holds_for_all_its_pages(database: Database, settings: Settings) -> None:
+async def test_retry_after_of_a_page_pauses_the_whole_site(database: Database, settings: Settings) -> None:
     busy = Reply(429, headers={"retry-after": "3600"})
     async with wired(database, settings, lambda request: Reply(404) if "robots" in request.target else busy) as world:
         await world.gateway.fetch_page(f"{URL}list?page=1")

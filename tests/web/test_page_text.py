@@ -154,7 +154,7 @@ def test_whatever_is_sent_as_a_page_is_read_without_failing(page: str) -> None:
     ],
     ids=["nested", "unclosed", "formatting", "not self-closing", "beside drawings", "behind a comment"],
 )
-def test_a_page_that_a_parser_would_stand_still_over_is_known_beforehand(page: str) -> None:
+def test_a_page_nested_too_deeply_is_recognised(page: str) -> None:
     assert nested_too_deeply(page)
 
 
@@ -171,7 +171,7 @@ def test_a_page_that_a_parser_would_stand_still_over_is_known_beforehand(page: s
     ],
     ids=["a list", "a table", "void elements", "a drawing", "no tags", "deep", "closed without being opened"],
 )
-def test_a_page_made_for_readers_is_not_too_deep_however_long_it_is(page: str) -> None:
+def test_a_long_page_is_not_nested_too_deeply(page: str) -> None:
     assert not nested_too_deeply(page)
 
 

@@ -57,7 +57,7 @@ def worker(database: Database) -> Worker:
     return make
 
 
-async def test_starts_on_one_site_are_an_interval_apart_for_all_workers_together(database: Database) -> None:
+async def test_starts_on_one_site_are_an_interval_apart(database: Database) -> None:
     async def reserve() -> float | None:
         async with database.transaction() as conn:
             return await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6)
@@ -81,9 +81,7 @@ async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
     assert one.intervals == [1, 1], "others' sites are not waited for"
 
 
-async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interval(
-    worker: Worker, database: Database
-) -> None:
+async def test_a_late_start_delays_the_next_one(worker: Worker, database: Database) -> None:
     one = worker()
     await one.pace.acquire(URL)
     async with database.transaction() as conn:
@@ -93,7 +91,7 @@ async def test_who_comes_after_one_that_started_late_waits_for_the_whole_interva
     assert one.intervals == [1]
 
 
-async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_reserved(database: Database) -> None:
+async def test_no_start_comes_within_an_interval_of_the_last(database: Database) -> None:
     async with database.transaction() as conn:
         assert await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
         assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
@@ -102,7 +100,7 @@ async def test_a_start_is_refused_within_an_interval_of_the_last_whatever_was_re
         assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
 
 
-async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, database: Database) -> None:
+async def test_a_missed_start_is_not_made_up_for(worker: Worker, database: Database) -> None:
     one = worker()
     await one.pace.acquire(URL)
     async with database.transaction() as conn:
@@ -117,16 +115,14 @@ async def test_a_start_that_has_passed_is_not_made_up_for(worker: Worker, databa
 @pytest.mark.parametrize(
     ("asked_s", "intervals"), [(None, 1), (0.5 * INTERVAL_S, 1), (3 * INTERVAL_S, 3), (99 * INTERVAL_S, 5)]
 )
-async def test_a_site_that_asks_for_more_time_gets_it_up_to_a_maximum(
-    worker: Worker, asked_s: float | None, intervals: int
-) -> None:
+async def test_crawl_delay_is_respected_up_to_a_maximum(worker: Worker, asked_s: float | None, intervals: int) -> None:
     one = worker()
     await one.pace.acquire(URL, asked_s)
     await one.pace.acquire(URL, asked_s)
     assert one.intervals == [intervals]
 
 
-async def test_an_interval_of_zero_switches_the_pace_off(worker: Worker, database: Database) -> None:
+async def test_an_interval_of_zero_disables_the_limit(worker: Worker, database: Database) -> None:
     one = worker(interval_s=0)
     for _ in range(3):
         await one.pace.acquire(URL, 7.0)
@@ -135,9 +131,7 @@ async def test_an_interval_of_zero_switches_the_pace_off(worker: Worker, databas
         assert await (await conn.execute("SELECT * FROM rate_limits")).fetchall() == []
 
 
-async def test_who_would_wait_too_long_is_told_so_and_takes_no_place_in_the_queue(
-    worker: Worker, database: Database
-) -> None:
+async def test_a_request_that_would_wait_too_long_fails_at_once(worker: Worker, database: Database) -> None:
     hasty = worker(wait_max_s=0.5 * INTERVAL_S)
     await hasty.pace.acquire(URL)
     for _ in range(5):
@@ -158,7 +152,7 @@ async def client(
         await web.close()
 
 
-async def test_every_request_waits_its_turn_robots_txt_and_redirects_too() -> None:
+async def test_robots_txt_and_redirects_count_too() -> None:
     turns: list[tuple[str, float | None]] = []
 
     async def acquire(url: str, crawl_delay_s: float | None) -> None:
@@ -175,7 +169,7 @@ async def test_every_request_waits_its_turn_robots_txt_and_redirects_too() -> No
     assert turns == [(f"{URL}robots.txt", None), (URL, 7.5), (f"{URL}home", 7.5)]
 
 
-async def test_f25_waiting_for_the_turn_does_not_use_up_the_time_of_the_server() -> None:
+async def test_waiting_for_the_limit_does_not_count_as_timeout() -> None:
     async def acquire(url: str, crawl_delay_s: float | None) -> None:
         await asyncio.sleep(0 if url.endswith("/robots.txt") else 1.2)
 
@@ -183,7 +177,7 @@ async def test_f25_waiting_for_the_turn_does_not_use_up_the_time_of_the_server()
         assert (await web.fetch(URL)).status == "ok"
 
 
-async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Database, settings: Settings) -> None:
+async def test_a_rate_limit_timeout_is_not_cached(database: Database, settings: Settings) -> None:
     turns = iter([None, RateLimitTimeoutError("crowded"), None])  # robots.txt, the page, the page
 
     async def acquire(url: str, crawl_delay_s: float | None) -> None:
@@ -198,7 +192,7 @@ async def test_a_crowded_site_is_an_error_that_is_not_remembered(database: Datab
         assert (await gateway.fetch_page(URL)).status == "ok"
 
 
-async def test_the_settings_pace_what_a_worker_fetches(database: Database, settings: Settings) -> None:
+async def test_the_settings_limit_what_a_worker_fetches(database: Database, settings: Settings) -> None:
     async with serving(lambda request: html("<p>Homes</p>")) as server:
         slow = settings.model_copy(
             update={"web_proxy": server.url, "host_request_interval_s": 3600.0, "rate_limit_wait_max_s": 0.0}
@@ -211,5 +205,5 @@ async def test_the_settings_pace_what_a_worker_fetches(database: Database, setti
     )
 
 
-def test_the_real_web_is_asked_once_a_second_unless_told_otherwise(plain_environment: None) -> None:
+def test_by_default_a_site_is_asked_once_a_second(plain_environment: None) -> None:
     assert Settings(_env_file=None).host_request_interval_s == 1.0

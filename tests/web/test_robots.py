@@ -49,7 +49,7 @@ async def test_the_rules_for_us_or_for_all_decide(text: str, path: str, allowed:
 @pytest.mark.parametrize(
     ("status", "allowed"), [(404, True), (403, True), (410, True), (429, False), (500, False), (503, False)]
 )
-async def test_no_robots_txt_allows_everything_and_a_broken_server_nothing(status: int, allowed: bool) -> None:
+async def test_4xx_allows_everything_and_5xx_nothing(status: int, allowed: bool) -> None:
     assert (await (await rules_of(status, CLOSED)).rules(SITE)).allow(f"{SITE}/") is allowed
 
 
@@ -106,7 +106,7 @@ async def test_robots_txt_is_asked_for_once_by_all_workers(database: Database, s
 @pytest.mark.parametrize(
     ("status", "kept_s", "reason"), [(200, 23 * 3600, None), (404, 23 * 3600, None), (503, 2, "robots_unreachable")]
 )
-async def test_it_is_kept_for_a_day_and_a_broken_server_s_for_seconds(
+async def test_robots_txt_is_cached_for_a_day_failures_for_seconds(
     database: Database, settings: Settings, status: int, kept_s: int, reason: str | None
 ) -> None:
     def handler(request: object) -> Reply:
@@ -120,9 +120,7 @@ async def test_it_is_kept_for_a_day_and_a_broken_server_s_for_seconds(
     assert rows == [{"tool": "robots_txt", "args": {"origin": SITE}, "kept_s": kept_s}]
 
 
-async def test_a_robots_txt_that_never_comes_is_not_remembered_as_anything(
-    database: Database, settings: Settings
-) -> None:
+async def test_a_robots_txt_timeout_is_not_cached(database: Database, settings: Settings) -> None:
     answers = iter([Reply(after_s=30), Reply(404), html("<p>ok")])
     hasty = settings.model_copy(update={"page_timeout_s": 0.3})
     async with workers(database, hasty, lambda request: next(answers), 1) as ([web], _):
@@ -163,5 +161,5 @@ GZIP = {"content-encoding": "gzip"}
     ],
     ids=["1 MB", "after 1 MB", "gzip bomb", "charset", "utf-16", "image", "loop", "private", "file", "undecodable"],
 )
-async def test_whatever_robots_txt_is_the_fetch_ends_with_a_typed_result(robots: Reply, reason: str | None) -> None:
+async def test_any_robots_txt_ends_in_a_typed_result(robots: Reply, reason: str | None) -> None:
     assert (await fetched(robots)).reason == reason

@@ -1,10 +1,8 @@
-"""Server-side request forgery: no trick known to us opens a connection to an address that is not on the public web.
+"""Server-side request forgery: no known trick opens a connection to an address that is not on the public web.
 
-Each trick is tried on the production client against a real victim on this machine (``ssrf_trap.py``), which counts every
-TCP connection that it accepts, and of our own process every address that it begins to connect to is written down, so
-that addresses nobody listens on (169.254.169.254) count as well. Wanted: no connection, and no attempt.
-
-The suite can fail: with the guard's rules switched off the same tricks do reach the victim (``test_control_…``).
+Each trick runs on the production client against a real victim on this machine (``ssrf_trap.py``). The victim counts the
+connections that it accepts, and every address that our process begins to connect to is recorded, even if nobody listens
+there. The suite can fail: without the guard the same tricks reach the victim (``test_control_…``).
 """
 
 from __future__ import annotations
@@ -189,14 +187,14 @@ async def trap(set_once: Trap) -> AsyncIterator[Trap]:
 
 
 @pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS.keys())
-async def test_no_way_to_write_an_address_reaches_the_victim(trap: Trap, trick: str) -> None:
+async def test_no_spelling_reaches_the_victim(trap: Trap, trick: str) -> None:
     page = await trap.fetch(trick)
     assert page.status in {"blocked", "error"}
     assert SECRET not in page.body
 
 
 @pytest.mark.parametrize("answers", DNS_TRICKS.values(), ids=DNS_TRICKS.keys())
-async def test_no_answer_of_a_name_server_reaches_the_victim(
+async def test_no_dns_answer_reaches_the_victim(
     trap: Trap, answers: list[list[str]], request: pytest.FixtureRequest
 ) -> None:
     name = f"trick{request.node.callspec.indices['answers']}.test"  # robots.txt is remembered by name
@@ -234,14 +232,16 @@ async def test_no_chain_of_redirects_reaches_the_victim(trap: Trap) -> None:
     ],
     ids=["meta refresh", "refresh header", "parts of the page", "preload header"],
 )
-async def test_what_a_browser_would_open_by_itself_is_not_opened(trap: Trap, answer: Reply) -> None:
+async def test_subresources_and_refreshes_are_not_opened(trap: Trap, answer: Reply) -> None:
     headers = {name: trap.url(value) for name, value in answer.headers.items()}
     trap.pages["public.test/"] = Reply(200, trap.url(answer.body.decode()).encode(), headers)
     assert (await trap.fetch("http://public.test:{port}/")).status == "ok"
 
 
 @pytest.mark.parametrize("target", VICTIMS.values(), ids=VICTIMS.keys())
-async def test_robots_txt_is_no_way_around(trap: Trap, target: str, request: pytest.FixtureRequest) -> None:
+async def test_no_robots_txt_redirect_reaches_the_victim(
+    trap: Trap, target: str, request: pytest.FixtureRequest
+) -> None:
     name = f"robots{request.node.callspec.indices['target']}.test"
     trap.answers[name] = [[PUBLIC]]
     trap.pages[f"{name}/robots.txt"] = moved(trap.url(target), 301)
@@ -252,14 +252,12 @@ async def test_robots_txt_is_no_way_around(trap: Trap, target: str, request: pyt
 
 
 @pytest.mark.parametrize("port", [21, 22, 23, 25, 111, 2375, 3306, 5432, 6379, 7233, 9200, 11211])
-async def test_only_the_web_s_ports_are_opened_even_of_a_public_name(trap: Trap, port: int) -> None:
+async def test_only_web_ports_are_opened(trap: Trap, port: int) -> None:
     page = await trap.fetch(f"http://public.test:{port}/")
     assert (page.status, page.reason, trap.asked) == ("blocked", "port", [])
 
 
-async def test_the_way_from_search_result_to_page_is_guarded_too(
-    trap: Trap, database: Database, settings: Settings
-) -> None:
+async def test_search_results_are_guarded_too(trap: Trap, database: Database, settings: Settings) -> None:
     trap.pages["public.test/"] = moved(trap.url("http://127.0.0.1:{port}/"))
     urls = [trap.url(trick) for trick in (*TRICKS.values(), "http://public.test:{port}/")]
     answer = json_reply({"results": [{"url": url, "title": "Acme", "content": "homes"} for url in urls]})
@@ -289,7 +287,7 @@ async def test_control_without_the_guard_the_trick_reaches_the_victim(
 @pytest.mark.parametrize(
     "answers", [[["127.0.0.1"]], [[PUBLIC], ["127.0.0.1"]], [["::1"]]], ids=["private", "public then private", "IPv6"]
 )
-async def test_control_without_the_guard_a_name_server_leads_to_the_victim(
+async def test_control_without_the_guard_dns_reaches_the_victim(
     set_once: Trap, monkeypatch: pytest.MonkeyPatch, answers: list[list[str]], request: pytest.FixtureRequest
 ) -> None:
     _skip_without_ipv6(set_once, str(answers))
@@ -301,11 +299,29 @@ async def test_control_without_the_guard_a_name_server_leads_to_the_victim(
     assert set_once.victim_connections > 0
 
 
-async def test_control_with_the_guard_the_public_server_is_reached(trap: Trap) -> None:
-    trap.pages["public.test/"] = html("<p>Acme")
+async def test_the_checked_address_is_the_one_connected_to(trap: Trap) -> None:
+    # Any question after those for robots.txt and the page would be answered with a private address.
+    trap.answers["checked.test"] = [[PUBLIC], [PUBLIC], ["127.0.0.1"]]
+    trap.pages["checked.test/"] = html("<p>Acme")
     before = trap.public.connections
-    assert (await trap.fetch("http://public.test:{port}/")).body == "<p>Acme"
+    assert (await trap.fetch("http://checked.test:{port}/")).body == "<p>Acme"
     assert trap.public.connections > before
+    assert trap.asked == ["checked.test"] * 2
+
+
+async def test_two_names_on_one_machine_never_share_a_connection(trap: Trap) -> None:
+    # Under TLS the second name's certificate would never be checked.
+    before = trap.public.connections, len(trap.public.requests)
+    for name in ("one.test", "two.test"):
+        trap.answers[name] = [[PUBLIC]]
+        trap.pages[f"{name}/"] = html("<p>Acme")
+        assert (await trap.fetch(f"http://{name}:{{port}}/")).status == "ok"
+    assert (trap.public.connections - before[0], len(trap.public.requests) - before[1]) == (4, 4)
+
+
+async def test_a_name_that_does_not_resolve_is_unreachable(trap: Trap) -> None:
+    page = await trap.fetch("http://nowhere.test:{port}/")
+    assert (page.status, page.reason) == ("error", "unreachable_no_such_host")
 
 
 def _skip_without_ipv6(trap: Trap, trick: str) -> None:

@@ -46,9 +46,7 @@ def settings_with(**given: Any) -> Settings:
     [(0, "searxng"), (1, "serper"), (2, "tavily"), (3, "brave"), (4, None)],
     ids=["all", "no_searxng", "no_serper", "no_tavily", "model_key_alone"],
 )
-async def test_the_first_whose_address_or_key_is_set_is_used_and_the_models_key_alone_buys_no_searches(
-    left_out: int, chosen: str | None
-) -> None:
+async def test_the_first_configured_back_end_is_used(left_out: int, chosen: str | None) -> None:
     settings = settings_with(**dict(list(ALL_SET.items())[left_out:]))
     assert settings.chosen_search == chosen
     async with httpx2.AsyncClient() as http:
@@ -58,7 +56,7 @@ async def test_the_first_whose_address_or_key_is_set_is_used_and_the_models_key_
 
 @pytest.mark.usefixtures("plain_environment")
 @pytest.mark.parametrize("name", ["searxng", "serper", "tavily", "brave", "openai"])
-async def test_the_one_that_is_named_is_used_whatever_else_is_set(name: str) -> None:
+async def test_a_named_back_end_is_used(name: str) -> None:
     settings = settings_with(**ALL_SET, search_backend=name)
     async with httpx2.AsyncClient() as http:
         backend = make_backend(settings, http)
@@ -77,7 +75,7 @@ async def test_the_one_that_is_named_is_used_whatever_else_is_set(name: str) -> 
         ("openai", "OPENAI_API_KEY"),
     ],
 )
-def test_a_named_back_end_without_its_key_stops_a_worker_and_doctor_with_exit_code_2(
+def test_a_named_back_end_without_its_key_exits_with_2(
     name: str, setting: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -132,7 +130,7 @@ async def test_doctor_says_which_back_end_is_used(
 
 
 @pytest.mark.usefixtures("plain_environment")
-async def test_doctor_beside_a_local_stack_says_what_its_workers_use_not_what_this_terminal_sets(
+async def test_doctor_reports_what_the_local_stack_uses(
     tmp_path: Path,
 ) -> None:
     addresses = StackAddresses(
@@ -163,9 +161,7 @@ async def test_doctor_beside_a_local_stack_says_what_its_workers_use_not_what_th
     ],
     ids=["nothing", "a_model_alone", "a_key", "searxng"],
 )
-def test_the_embedded_stack_starts_the_demo_search_only_where_none_is_chosen(
-    given: dict[str, Any], demo_web: bool
-) -> None:
+def test_the_demo_search_starts_only_if_none_is_chosen(given: dict[str, Any], demo_web: bool) -> None:
     assert stack_options(settings_with(**given)).demo_web is demo_web
 
 
@@ -180,9 +176,7 @@ def test_no_key_shows_in_the_settings() -> None:
     assert "very-secret" not in repr(settings_with(**keys))
 
 
-async def test_a_cached_answer_of_one_back_end_is_not_taken_for_anothers(
-    database: Database, settings: Settings
-) -> None:
+async def test_back_ends_do_not_share_cached_results(database: Database, settings: Settings) -> None:
     organic = {"organic": [{"link": "http://serper.example/"}]}
     results = {"results": [{"url": "http://searxng.example/"}]}
 
