@@ -70,7 +70,7 @@ class ResearchActivities:
         if research.researched:
             found = _Findings(research.facts, spent)
         elif cached is not None and not _has_new_questions(criteria, cached, research.facts):
-            found = _Findings(cached.beside(research.facts), reused=cached)
+            found = _Findings(cached.with_site_facts(research.facts), reused=cached)
         else:
             answer = await self._ask(params, company, research)
             if answer.interruption is not None:
@@ -81,7 +81,7 @@ class ResearchActivities:
                     return await end_company(conn, company, decided, spend=answer.spend)
             facts, dropped = proven_facts(research.facts, answer.output, answer.results, own_domains(company))
             is_new = not lacks_researched_facts(facts)
-            found = _Findings(cached.below(facts) if cached else facts, answer.spend, dropped, is_new=is_new)
+            found = _Findings(cached.fill_gaps_of(facts) if cached else facts, answer.spend, dropped, is_new=is_new)
         return await self._judge_and_store(criteria, company, research, found)
 
     async def _ask(self, params: CompanyInput, company: CompanyRow, research: ResearchRow) -> AgentAnswer:
@@ -154,4 +154,4 @@ class _Findings:
 
 def _has_new_questions(criteria: Criteria, cached: CachedResearch, site: CompanyFacts) -> bool:
     """Whether the criteria need a fact that is unknown, and that no earlier request has asked the pages for."""
-    return not set(missing_fields(criteria, cached.beside(site))) <= set(cached.missing_fields)
+    return not set(missing_fields(criteria, cached.with_site_facts(site))) <= set(cached.missing_fields)

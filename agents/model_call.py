@@ -126,7 +126,7 @@ class ModelCalls:
                 conn, reserved, output, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=price
             )
 
-        if not await self._database.store_paid(complete, "model turn", _STORE_RETRY_S):
+        if not await self._database.write_with_retry(complete, "model turn", _STORE_RETRY_S):
             raise superseded()
         log.info("model_turn_stored", role=role.name, turn=turn, input_tokens=input_tokens, output_tokens=output_tokens)
         return StoredTurn(output=output, cost_usd=(most_usd or 0.0) if price is None else price, task=None)

@@ -1,8 +1,8 @@
-"""The connection to Postgres: a pool for workers, and errors that a person can act on."""
+"""The connection to Postgres: a pool for workers, one connection for commands, and short helpers to read rows."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -10,26 +10,30 @@ from typing import Any, TypeVar
 import structlog
 from psycopg import AsyncConnection, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, class_row, dict_row
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic import BaseModel
 
 log = structlog.get_logger()
 
 SCHEMA = "pm_pipeline"
 _CONNECT_TIMEOUT_S = 10
-_HELD_AFTER_CANCELLATION_S = 5.0  # a share of STOP_MARGIN_S (settings.py) when the worker stops
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # and so on with the last
+_WRITE_AFTER_CANCELLATION_S = 5.0  # part of STOP_MARGIN_S (settings.py)
+_RETRY_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # the last one repeats
 
 Connection = AsyncConnection[DictRow]
+Params = Sequence[Any] | Mapping[str, Any]
 ResultT = TypeVar("ResultT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class DatabaseUnreachableError(Exception):
-    """Postgres does not answer; the message says where it was looked for and how to start it."""
+    """Postgres does not answer; the message says what to do."""
 
 
 class Database:
-    """A pool of connections whose search path is the schema ``pm_pipeline``."""
+    """A pool of connections with the search path ``pm_pipeline``."""
 
     def __init__(self, url: str, pool_max: int = 10) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -38,7 +42,7 @@ class Database:
             max_size=pool_max,
             open=False,
             timeout=_CONNECT_TIMEOUT_S,
-            # After Postgres has restarted, or ended a connection, none of those in the pool costs a step an attempt.
+            # A connection that Postgres has closed must not cost an activity an attempt.
             check=AsyncConnectionPool.check_connection,
             kwargs={"row_factory": dict_row, "options": f"-c search_path={SCHEMA}"},
         )
@@ -65,28 +69,32 @@ class Database:
         async with self._pool.connection() as connection:
             yield connection
 
-    async def store_paid(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, held_s: float) -> ResultT:
-        """Run a transaction that stores what was paid for. While the database is away it is held, and tried again and again.
-        A caller that is cancelled meanwhile gives it five seconds more.
+    async def write_with_retry(
+        self, write: Callable[[Connection], Awaitable[ResultT]], what: str, retry_for_s: float
+    ) -> ResultT:
+        """Store something that was paid for. Retries while the database is away, and five seconds after a cancellation.
 
         Args:
-            write: does the writing; may be called again after a failure, also one of which nobody knows whether it was committed.
+            write: must be idempotent: nobody knows whether a failed attempt was committed.
             what: what is stored, for the log.
-            held_s: for so long at least; a try may take ten seconds more.
+            retry_for_s: the last attempt may take ten seconds more.
 
         Raises:
-            psycopg.Error: the database is still away after that time, or refuses the statement.
+            psycopg.Error: the database is still away, or refuses the statement.
         """
-        storing = asyncio.create_task(self._stored(write, what, held_s))
+        writing = asyncio.create_task(self._write(write, what, retry_for_s))
         try:
-            return await asyncio.shield(storing)
+            return await asyncio.shield(writing)
         except asyncio.CancelledError:
-            await _last_chance(storing, what)
+            await asyncio.wait([writing], timeout=_WRITE_AFTER_CANCELLATION_S)
+            writing.cancel()
+            if not writing.done() or writing.exception() is not None:
+                log.error("paid_answer_dropped", what=what)  # noqa: TRY400  # the cancellation is not its cause
             raise
 
-    async def _stored(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, held_s: float) -> ResultT:
-        ends_s = time.monotonic() + held_s
-        for pause_s in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+    async def _write(self, write: Callable[[Connection], Awaitable[ResultT]], what: str, retry_for_s: float) -> ResultT:
+        ends_s = time.monotonic() + retry_for_s
+        for pause_s in chain(_RETRY_PAUSES_S, repeat(_RETRY_PAUSES_S[-1])):
             try:
                 async with self.transaction() as connection:
                     return await write(connection)
@@ -95,14 +103,7 @@ class Database:
                     raise
                 log.warning("not_stored_yet", what=what, error=type(error).__name__)
                 await asyncio.sleep(pause_s)
-        raise AssertionError("the pauses have no end")
-
-
-async def _last_chance(storing: asyncio.Task[Any], what: str) -> None:
-    await asyncio.wait([storing], timeout=_HELD_AFTER_CANCELLATION_S)
-    storing.cancel()
-    if not storing.done() or storing.exception() is not None:
-        log.error("paid_answer_dropped", what=what)
+        raise AssertionError("unreachable: the pauses repeat")
 
 
 @asynccontextmanager
@@ -122,8 +123,50 @@ async def one_connection(url: str) -> AsyncIterator[Connection]:
 
 
 def unreachable_message() -> str:
-    """What to do when Postgres does not answer. Names no address: it may hold a password."""
+    """What to do when Postgres does not answer. Without the address, which may hold a password."""
     return (
         "the database does not answer (DATABASE_URL, or the local stack's): "
         "start the local stack with `python starter.py local`, or set DATABASE_URL to a running PostgreSQL"
     )
+
+
+async def fetch_rows(conn: Connection, query: str, params: Params = ()) -> list[DictRow]:
+    """All rows of a query."""
+    return await (await conn.execute(query, params)).fetchall()
+
+
+async def fetch_row(conn: Connection, query: str, params: Params = ()) -> DictRow | None:
+    """The first row of a query."""
+    return await (await conn.execute(query, params)).fetchone()
+
+
+async def fetch_value(conn: Connection, query: str, params: Params = ()) -> Any:
+    """The first column of the first row, or None if there is no row."""
+    row = await fetch_row(conn, query, params)
+    return next(iter(row.values())) if row else None
+
+
+async def fetch_column(conn: Connection, query: str, params: Params = ()) -> list[Any]:
+    """The first column of all rows."""
+    return [next(iter(row.values())) for row in await fetch_rows(conn, query, params)]
+
+
+async def fetch_models(conn: Connection, model: type[ModelT], query: str, params: Params = ()) -> list[ModelT]:
+    """All rows of a query, as models."""
+    cursor = conn.cursor(row_factory=class_row(model))
+    return await (await cursor.execute(query, params)).fetchall()
+
+
+async def fetch_model(conn: Connection, model: type[ModelT], query: str, params: Params = ()) -> ModelT | None:
+    """The first row of a query, as a model."""
+    cursor = conn.cursor(row_factory=class_row(model))
+    return await (await cursor.execute(query, params)).fetchone()
+
+
+def as_json(value: BaseModel | Sequence[BaseModel] | None) -> Jsonb | None:
+    """Models for a JSON column."""
+    if value is None:
+        return None
+    if isinstance(value, BaseModel):
+        return Jsonb(value.model_dump(mode="json"))
+    return Jsonb([item.model_dump(mode="json") for item in value])

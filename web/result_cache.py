@@ -117,7 +117,7 @@ class ResultCache:
                     await calls_in_flight.release(conn, tool, key, claim_id)
                     return result
 
-                return await self._database.store_paid(save, tool, _RESULT_HELD_S)
+                return await self._database.write_with_retry(save, tool, _RESULT_HELD_S)
         except BaseException:  # also a cancellation, which may arrive while the claim is committed
             await self._release(tool, key, claim_id)
             raise

@@ -62,11 +62,11 @@ class CachedResearch(BaseModel):
     researched_at: datetime
     missing_fields: tuple[str, ...] = ()
 
-    def beside(self, site: CompanyFacts) -> CompanyFacts:
+    def with_site_facts(self, site: CompanyFacts) -> CompanyFacts:
         """These facts with the places and the software of a reading of the site."""
         return self.facts.model_copy(update={name: getattr(site, name) for name in _OF_SITE})
 
-    def below(self, newer: CompanyFacts) -> CompanyFacts:
+    def fill_gaps_of(self, newer: CompanyFacts) -> CompanyFacts:
         """Newer facts, with these where they say nothing: an answer that leaves out what was proven does not unsay it."""
         missing = [names for names in _PROVEN_TOGETHER if not _says(newer, names[0]) and _says(self.facts, names[0])]
         return newer.model_copy(update={name: getattr(self.facts, name) for names in missing for name in names})

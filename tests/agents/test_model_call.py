@@ -145,7 +145,7 @@ async def test_an_answer_outlives_a_cancelled_activity(
     monkeypatch: pytest.MonkeyPatch,
     comes_back: bool,
 ) -> None:
-    monkeypatch.setattr("store.database._HELD_AFTER_CANCELLATION_S", 10 if comes_back else 0.1)
+    monkeypatch.setattr("store.database._WRITE_AFTER_CANCELLATION_S", 10 if comes_back else 0.1)
     async with scripted(impatient_database, gateway, settings, SLOW) as server:
         with capture_logs() as logged:
             call = asyncio.create_task(server.run(run_id))

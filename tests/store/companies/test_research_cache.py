@@ -99,7 +99,7 @@ async def test_a_new_reading_of_the_site_leaves_what_was_researched_before_it(
         found = await research_cache.find_fresh_research(conn, "http://acme.example/", version=1, days=180)
     assert found is not None
     assert (found.facts.employees, found.researched_at) == (10, START)
-    [place] = found.beside(facts_in(Place(city="El Paso", state="TX"))).places
+    [place] = found.with_site_facts(facts_in(Place(city="El Paso", state="TX"))).places
     assert place.city == "El Paso", "places are those of the reading just done"
 
 
