@@ -7,8 +7,9 @@ from temporalio.testing import ActivityEnvironment
 from workflows.policies import AGENT
 
 
-def step_environment() -> ActivityEnvironment:
-    """An attempt that has as much time as an agent's step gets from the workflows; the testing library's own is one second."""
+def activity_environment(attempt: int = 1) -> ActivityEnvironment:
+    """An attempt with the time that the workflows give an agent's activity; the testing library gives one second."""
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, start_to_close_timeout=AGENT["start_to_close_timeout"])
+    time_limit = AGENT["start_to_close_timeout"]
+    environment.info = replace(environment.info, start_to_close_timeout=time_limit, attempt=attempt)
     return environment

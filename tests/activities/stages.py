@@ -28,7 +28,7 @@ from settings import Settings
 from store.companies import companies
 from store.database import SCHEMA, Connection, one_connection
 from store.runs import search_tasks
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.store.rows import add_run, candidate
 
 Rows = dict[str, bytes]
@@ -60,7 +60,7 @@ class Stages:
 
     async def run(self, name: str, params: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
         """Run an activity as a worker does."""
-        environment = step_environment()
+        environment = activity_environment()
         environment.info = replace(environment.info, attempt=attempt)
         work = self.activities[name]
 

@@ -23,7 +23,7 @@ from store.companies import companies, suppressions
 from store.database import Database, one_connection
 from store.delivery.evidence import load_evidence
 from store.runs import runs
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.store.rows import add_run, candidate
 from usecases.accept_company import accept_company
 from web.gateway import ToolGateway
@@ -43,7 +43,7 @@ class Steps:
         self.qualify_company = QualificationActivities(database, gateway, settings).qualify_company
         self.research_company = ResearchActivities(database, gateway, runner, settings).research_company
         self.contacts = ContactActivities(database, gateway, runner, settings)
-        self.environment = step_environment()
+        self.environment = activity_environment()
         self.request: RunRequest
 
     async def found(self, position: int = 0) -> CompanyInput:

@@ -14,7 +14,7 @@ from settings import Settings
 from store.companies import companies
 from store.database import Database
 from store.delivery import completeness
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import says, scripted
 from tests.store.rows import add_company, add_research, add_run
 from web.gateway import ToolGateway
@@ -42,9 +42,9 @@ async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_t
         outcomes: list[CompanyOutcome] = []
         for _ in range(2):  # the second time as another worker, after the first died before its result was known
             contact_steps = ContactActivities(database, gateway, model.new_worker(), settings)
-            outcomes.append(await step_environment().run(contact_steps.find_contacts, params))
+            outcomes.append(await activity_environment().run(contact_steps.find_contacts, params))
         last = params.model_copy(update={"contacts_attempt": 2})
-        ended = await step_environment().run(contact_steps.select_contacts, last)
+        ended = await activity_environment().run(contact_steps.select_contacts, last)
         bought = model.bought
 
     assert (bought, [outcome.contacts for outcome in outcomes]) == (1, [0, 0])

@@ -21,7 +21,7 @@ from store.companies import companies
 from store.database import Connection, Database
 from store.runs import agent_turns
 from store.runs.agent_turns import TurnKey
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.store.rows import add_company, add_research, add_run, complete
 
 
@@ -68,7 +68,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
         complete=0,
         deadline_at=datetime.now(UTC).isoformat(),
     )
-    question = await step_environment().run(RunActivities(database, settings).store_question, params)
+    question = await activity_environment().run(RunActivities(database, settings).store_question, params)
     assert question.message == (
         "0 of 5 companies are complete. So far 1 call for $0.9568; the next one may cost more than what is left."
     )

@@ -22,7 +22,7 @@ from store.companies.companies import list_candidates
 from store.database import Connection, Database
 from store.runs import runs, search_tasks
 from store.tools.tool_results import ToolResult
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.store.rows import run_request
 from web.fetch import WebClient
 from web.gateway import ToolGateway
@@ -63,7 +63,7 @@ class Search:
         runner = AgentRunner(self.model, self.gateway, self.database, self.settings)
         steps = DiscoveryActivities(self.database, self.gateway, runner, self.settings)
         params = SearchTaskInput(request=request, task=task, retry_round=retry_round)
-        outcome = await step_environment().run(steps.discover, params)
+        outcome = await activity_environment().run(steps.discover, params)
         async with self.database.transaction() as conn:
             found = await list_candidates(conn, task.task_id)
         return Searched(outcome, [(each.candidate_key, each.url, each.evidence.quote) for each in found])

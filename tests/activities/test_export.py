@@ -1,4 +1,4 @@
-"""A run's files: what is complete and selected, kept with the run, the same bytes whenever they are asked for (LESSONS F89)."""
+"""A run's files: what is complete and selected, stored with the run."""
 
 from __future__ import annotations
 
@@ -48,97 +48,78 @@ async def request_(database: Database) -> RunRequest:
     return request
 
 
+async def finish_and_export(database: Database, request: RunRequest) -> ExportResult:
+    async with database.transaction() as conn:
+        selected = await companies.complete_in_order(conn, request.run_id, request.target_quantity)
+        await runs.finish(conn, request.run_id, RunStatus.COMPLETED, selected, "")
+    return await export(database, request)
+
+
 async def export(database: Database, request: RunRequest) -> ExportResult:
     return await ActivityEnvironment().run(ExportActivities(database).export_run, RunInput(request=request))
 
 
-async def finish(database: Database, request: RunRequest, status: RunStatus = RunStatus.COMPLETED) -> None:
+async def stored(database: Database, request: RunRequest) -> list[CsvFile]:
     async with database.transaction() as conn:
-        selected = await companies.complete_in_order(conn, request.run_id, request.target_quantity)
-        await runs.finish(conn, request.run_id, status, selected, "")
+        found = [await export_rows.load_artifact(conn, request.run_id, kind) for kind in ("companies", "contacts")]
+    return [artifact[0] for artifact in found if artifact]
 
 
-async def kept(database: Database, request: RunRequest, kind: str) -> CsvFile | None:
+async def rendered(database: Database, request: RunRequest) -> tuple[CsvFile, CsvFile, bool]:
     async with database.transaction() as conn:
-        artifact = await export_rows.load_artifact(conn, request.run_id, kind)
-    return artifact[0] if artifact else None
+        run = await runs.get_run(conn, request.run_id)
+    async with database.transaction() as conn:
+        return await rendered_files(conn, run)
 
 
-def names(file: CsvFile, column: str) -> list[str]:
-    return [row[column] for row in csv.DictReader(io.StringIO(file.content.decode()))]
+def column(file: CsvFile, name: str) -> list[str]:
+    return [row[name] for row in csv.DictReader(io.StringIO(file.content.decode()))]
 
 
-async def test_f9_the_selection_of_the_run_is_what_is_delivered_with_its_contacts(
-    database: Database, request_: RunRequest
-) -> None:
-    await finish(database, request_)
-    result = await export(database, request_)
+async def test_the_selected_companies_are_exported_with_contacts(database: Database, request_: RunRequest) -> None:
+    result = await finish_and_export(database, request_)
     assert (result.companies, result.contacts, result.partial) == (2, 2, False)
-    companies_file, contacts_file = (
-        await kept(database, request_, "companies"),
-        await kept(database, request_, "contacts"),
-    )
-    assert companies_file is not None
-    assert contacts_file is not None
+    companies_file, contacts_file = await stored(database, request_)
     assert (result.companies_file, result.contacts_file) == (companies_file.name, contacts_file.name)
-    assert (
-        names(companies_file, "domain") == names(contacts_file, "company_domain") == ["acme.example", "birch.example"]
-    )
+    domains = column(companies_file, "domain")
+    assert domains == column(contacts_file, "company_domain") == ["acme.example", "birch.example"]
 
 
-async def test_f89_exported_again_the_files_are_the_same_bytes_under_the_same_names(
-    database: Database, request_: RunRequest
-) -> None:
-    await finish(database, request_)
+async def test_a_second_export_gives_the_same_bytes_and_names(database: Database, request_: RunRequest) -> None:
+    await finish_and_export(database, request_)
+    before = await stored(database, request_)
     await export(database, request_)
-    before = [await kept(database, request_, kind) for kind in ("companies", "contacts")]
-    await export(database, request_)
-    assert [await kept(database, request_, kind) for kind in ("companies", "contacts")] == before
+    assert await stored(database, request_) == before
 
 
-async def test_f90_a_selected_company_without_research_fails_the_export_and_leaves_no_file(
-    database: Database, request_: RunRequest
-) -> None:
+async def test_a_company_without_research_fails_the_export(database: Database, request_: RunRequest) -> None:
     async with database.transaction() as conn:
         unread = await add_complete(conn, request_.run_id, "Dogwood", 9, graded=False)
         await runs.finish(conn, request_.run_id, RunStatus.COMPLETED, [unread], "")
     with pytest.raises(LookupError, match="no research"):
         await export(database, request_)
-    assert await kept(database, request_, "companies") is None
-    assert await kept(database, request_, "contacts") is None
+    assert await stored(database, request_) == []
 
 
-async def test_the_files_of_a_run_that_goes_on_are_partial_and_are_not_kept(
-    database: Database, request_: RunRequest
-) -> None:
-    async with database.transaction() as conn:
-        run = await runs.get_run(conn, request_.run_id)
-    async with database.transaction() as conn:
-        companies_file, contacts_file, partial = await rendered_files(conn, run)
+async def test_files_of_an_open_run_are_partial_and_not_stored(database: Database, request_: RunRequest) -> None:
+    companies_file, contacts_file, partial = await rendered(database, request_)
     assert partial, "two of two are complete, but the run may still change"
     assert (companies_file.rows, contacts_file.rows) == (2, 2)
-    assert await kept(database, request_, "companies") is None
+    assert await stored(database, request_) == []
 
 
-async def test_a_list_shorter_than_asked_for_is_partial_even_when_completed(database: Database) -> None:
+async def test_fewer_companies_than_asked_for_are_partial(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=3)
         await add_complete(conn, request.run_id, "Acme", 0)
-    await finish(database, request)
-    result = await export(database, request)
+    result = await finish_and_export(database, request)
     assert (result.companies, result.partial) == (1, True)
 
 
-async def test_a_completed_run_is_written_from_the_kept_files_whatever_changes_later(
-    database: Database, request_: RunRequest
-) -> None:
-    await finish(database, request_)
-    await export(database, request_)
-    before = [await kept(database, request_, kind) for kind in ("companies", "contacts")]
+async def test_a_completed_run_is_written_from_its_stored_files(database: Database, request_: RunRequest) -> None:
+    await finish_and_export(database, request_)
+    before = await stored(database, request_)
     async with database.transaction() as conn:
         await conn.execute("UPDATE company_candidates SET name = 'Renamed' WHERE run_id = %s", (request_.run_id,))
-        run = await runs.get_run(conn, request_.run_id)
-    async with database.transaction() as conn:
-        *written, partial = await rendered_files(conn, run)
-    assert written == before
-    assert partial is False
+    *written, partial = await rendered(database, request_)
+    assert (written, partial) == (before, False)

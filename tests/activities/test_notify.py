@@ -1,4 +1,4 @@
-"""The requester is told by mail, once per change of state, and a password never travels in the clear. Over a real SMTP server."""
+"""The requester is emailed once per change of state, over a real SMTP server. No password is sent in the clear."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from uuid import UUID
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -44,7 +43,7 @@ QUESTION = DecisionRequest.model_validate(
 
 
 class MailServer:
-    """An SMTP server without TLS that takes every login; it keeps what it is given."""
+    """An SMTP server without TLS that accepts every login and keeps every message."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -67,20 +66,17 @@ class MailServer:
         self._controller.stop()
 
     def url(self, login: str = "") -> SecretStr:
-        """Its address as a setting."""
         return SecretStr(f"smtp://{login}127.0.0.1:{self._controller.port}")
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Take a recipient, or not."""
         if self.refuses_recipients:
             return "550 no such user here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """Keep a message."""
         if self.is_full:
             return "452 no space left"
         content = envelope.original_content or b""
@@ -100,131 +96,111 @@ def mail() -> Iterator[MailServer]:
         yield server
 
 
+class Notifier:
+    """A run, and the activity with nothing configured but the mail server."""
+
+    def __init__(self, database: Database, request: RunRequest) -> None:
+        self.database, self.request, self.short_id = database, request, str(request.run_id)[:8]
+
+    async def notify(self, url: SecretStr | None, state_key: str = "completed") -> bool:
+        settings = Settings(_env_file=None, smtp_url=url, temporal_ui_url="http://ui.example:8233")
+        activities = NotifyActivities(self.database, settings)
+        params = NotifyInput(run_id=self.request.run_id, state_key=state_key)
+        return await ActivityEnvironment().run(activities.notify_requester, params)
+
+    async def ask(self) -> None:
+        async with self.database.transaction() as conn:
+            await runs.set_question(conn, self.request.run_id, QUESTION)
+
+    async def complete(self) -> None:
+        async with self.database.transaction() as conn:
+            await runs.finish(conn, self.request.run_id, RunStatus.COMPLETED, [], "")
+        await ActivityEnvironment().run(ExportActivities(self.database).export_run, RunInput(request=self.request))
+
+
 @pytest.fixture
-async def request_(database: Database) -> RunRequest:
+async def run(plain_environment: None, database: Database) -> Notifier:
     async with database.transaction() as conn:
-        return await add_run(conn, target=5)
+        return Notifier(database, await add_run(conn, target=5))
 
 
-async def notify(database: Database, url: SecretStr | None, run_id: UUID, state_key: str) -> bool:
-    """Run the activity with nothing configured but the mail server."""
-    settings = Settings(_env_file=None, smtp_url=url, temporal_ui_url="http://ui.example:8233")
-    activities = NotifyActivities(database, settings)
-    params = NotifyInput(run_id=run_id, state_key=state_key)
-    return await ActivityEnvironment().run(activities.notify_requester, params)
+async def test_each_change_of_state_is_sent_once(mail: MailServer, run: Notifier) -> None:
+    await run.ask()
+    sent = [await run.notify(mail.url(), "decision-1") for _ in range(3)]
+    await run.complete()
+    sent += [await run.notify(mail.url()) for _ in range(2)]
 
-
-async def end(database: Database, request: RunRequest, status: RunStatus) -> None:
-    """End the run as the workflow does: its row, then its files."""
-    async with database.transaction() as conn:
-        await runs.finish(conn, request.run_id, status, [], "as the test has it")
-    if status is RunStatus.COMPLETED:
-        await ActivityEnvironment().run(ExportActivities(database).export_run, RunInput(request=request))
-
-
-def body_of(message: EmailMessage) -> str:
-    """The words of a message."""
-    body = message.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
-async def test_each_change_of_state_is_told_once_however_often_the_step_runs(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    async with database.transaction() as conn:
-        await runs.set_question(conn, request_.run_id, QUESTION)
-    told = [await notify(database, mail.url(), request_.run_id, "decision-1") for _ in range(3)]
-    await end(database, request_, RunStatus.COMPLETED)
-    told += [await notify(database, mail.url(), request_.run_id, "completed") for _ in range(2)]
-
-    assert told == [True, False, False, True, False]
-    short = str(request_.run_id)[:8]
+    assert sent == [True, False, False, True, False]
     assert [message["Subject"] for message in mail.messages] == [
-        f"Run {short} needs your decision",
-        f"Run {short} is completed: 0 of 5 companies",
+        f"Run {run.short_id} needs your decision",
+        f"Run {run.short_id} is completed: 0 of 5 companies",
     ]
     assert {message["To"] for message in mail.messages} == {"asker@customer.example"}
 
 
-async def test_two_attempts_at_once_tell_it_once_and_the_same_change_always_has_the_same_message_id(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    both = [notify(database, mail.url(), request_.run_id, "completed") for _ in range(2)]
-    assert sorted(await asyncio.gather(*both)) == [False, True]
-    async with database.transaction() as conn:
+async def test_concurrent_attempts_send_once_under_one_message_id(mail: MailServer, run: Notifier) -> None:
+    assert sorted(await asyncio.gather(run.notify(mail.url()), run.notify(mail.url()))) == [False, True]
+    async with run.database.transaction() as conn:
         await conn.execute("DELETE FROM notifications")  # as after a crash before the mark
         await conn.execute("UPDATE runs SET updated_at = now() + interval '1 hour'")
-    await notify(database, mail.url(), request_.run_id, "completed")
+    await run.notify(mail.url())
     first, repeated = (message["Message-ID"] for message in mail.messages)
     assert first == repeated
 
 
-async def test_a_question_is_told_with_its_options_and_where_to_answer(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    async with database.transaction() as conn:
-        await runs.set_question(conn, request_.run_id, QUESTION)
-    await notify(database, mail.url(), request_.run_id, "decision-1")
+async def test_a_question_is_sent_with_its_options(mail: MailServer, run: Notifier) -> None:
+    await run.ask()
+    await run.notify(mail.url(), "decision-1")
     [message] = mail.messages
-    body = body_of(message)
+    text = message.get_body(("plain",))
+    assert text is not None
+    body = str(text.get_content())
     assert "2 of 5 companies are complete." in body
     assert "accept_partial: finish with the 2" in body
-    assert f"python starter.py signal {str(request_.run_id)[:8]} ACTION" in body
-    assert f"http://ui.example:8233/namespaces/default/workflows/lead-list-{request_.run_id}" in body
-    assert list(message.iter_attachments()) == [], "a run that waits has no final files"
+    assert f"python starter.py signal {run.short_id} ACTION" in body
+    assert f"http://ui.example:8233/namespaces/default/workflows/lead-list-{run.request.run_id}" in body
+    assert list(message.iter_attachments()) == [], "a waiting run has no final files"
 
 
-async def test_a_completed_run_is_told_with_both_files(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    await end(database, request_, RunStatus.COMPLETED)
-    await notify(database, mail.url(), request_.run_id, "completed")
+async def test_a_completed_run_is_sent_with_both_files(mail: MailServer, run: Notifier) -> None:
+    await run.complete()
+    await run.notify(mail.url())
     [message] = mail.messages
     names = [str(part.get_filename()) for part in message.iter_attachments()]
     assert [name.split("_")[0] for name in names] == ["companies", "contacts"]
     assert all(name.endswith(".csv") for name in names)
 
 
-async def test_f95_a_password_is_not_sent_to_a_server_without_starttls(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
+async def test_no_password_is_sent_without_starttls(mail: MailServer, run: Notifier) -> None:
     with pytest.raises(ApplicationError) as raised:
-        await notify(database, mail.url("me:hush@"), request_.run_id, "completed")
+        await run.notify(mail.url("me:hush@"))
     assert raised.value.type == "MailDown"
     assert "hush" not in str(raised.value)
     assert (mail.logins, mail.messages) == ([], [])
-    assert await notify(database, mail.url(), request_.run_id, "completed"), "it does not count as told"
+    assert await run.notify(mail.url()), "a failure does not count as sent"
 
 
-async def test_f95_a_server_that_is_down_or_full_is_an_error_to_try_again(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    nobody_there = SecretStr(f"smtp://127.0.0.1:{free_ports(1)[0]}")
+async def test_a_server_that_is_down_or_full_is_retried(mail: MailServer, run: Notifier) -> None:
     mail.is_full = True
-    for url in (nobody_there, mail.url()):
+    for url in (SecretStr(f"smtp://127.0.0.1:{free_ports(1)[0]}"), mail.url()):
         with pytest.raises(ApplicationError) as raised:
-            await notify(database, url, request_.run_id, "completed")
+            await run.notify(url)
         assert (raised.value.type, raised.value.non_retryable) == ("MailDown", False)
     mail.is_full = False
-    assert await notify(database, mail.url(), request_.run_id, "completed"), "the next attempt tells it"
+    assert await run.notify(mail.url())
 
 
-async def test_a_recipient_that_the_server_refuses_is_an_error_that_no_attempt_mends(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
+async def test_a_refused_recipient_is_not_retried(mail: MailServer, run: Notifier) -> None:
     mail.refuses_recipients = True
     with pytest.raises(ApplicationError) as raised:
-        await notify(database, mail.url(), request_.run_id, "completed")
+        await run.notify(mail.url())
     assert (raised.value.type, raised.value.non_retryable) == ("MailRefused", True)
-    assert "asker@customer.example" not in str(raised.value), "failures go to the history, which holds nothing personal"
+    assert "asker@customer.example" not in str(raised.value), "the history holds no personal data"
 
 
-async def test_without_a_mail_server_or_an_address_nothing_is_sent_and_nothing_fails(
-    plain_environment: None, database: Database, mail: MailServer, request_: RunRequest
-) -> None:
-    assert await notify(database, None, request_.run_id, "completed") is False
-    async with database.transaction() as conn:
-        await conn.execute("UPDATE runs SET notify_email = NULL WHERE run_id = %s", (request_.run_id,))
-    assert await notify(database, mail.url(), request_.run_id, "completed") is False
+async def test_without_a_server_or_an_address_nothing_is_sent(mail: MailServer, run: Notifier) -> None:
+    assert await run.notify(None) is False
+    async with run.database.transaction() as conn:
+        await conn.execute("UPDATE runs SET notify_email = NULL WHERE run_id = %s", (run.request.run_id,))
+    assert await run.notify(mail.url()) is False
     assert mail.messages == []

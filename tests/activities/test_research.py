@@ -24,7 +24,7 @@ from store.companies import companies, contacts, suppressions
 from store.companies.suppressions import Suppression
 from store.database import Connection, Database
 from store.runs import audit
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_run, candidate
@@ -78,13 +78,13 @@ class Office:
 
     async def research(self, model: Model, params: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
         steps = ResearchActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await step_environment().run(steps.research_company, params)
+        outcome = await activity_environment().run(steps.research_company, params)
         assert outcome.status is status
         return outcome.spend
 
     async def find_contacts(self, model: Model, params: CompanyInput) -> tuple[int, Spend]:
         steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await step_environment().run(steps.find_contacts, params)
+        outcome = await activity_environment().run(steps.find_contacts, params)
         return outcome.contacts, outcome.spend
 
     async def states(self, employees: int) -> Reply:

@@ -22,7 +22,7 @@ from settings import Settings
 from store.companies import companies
 from store.companies.companies import SitePageRef
 from store.database import Database
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_company, add_run, candidate
@@ -84,7 +84,7 @@ async def new_worker(database: Database, settings: Settings, web: Web) -> AsyncI
 
 
 async def run(work: Callable[[CompanyInput], Any], params: CompanyInput, attempt: int) -> CompanyOutcome:
-    environment = step_environment()
+    environment = activity_environment()
     environment.info = replace(environment.info, attempt=attempt, retry_policy=POLICY)
     outcome: CompanyOutcome = await environment.run(work, params)
     return outcome

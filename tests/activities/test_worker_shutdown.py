@@ -11,7 +11,7 @@ from runtime.worker import open_activities
 from settings import Settings
 from store.database import Database
 from store.runs import search_tasks
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.http_server import Reply, Request, json_reply, serving
 from tests.store.rows import add_run
 
@@ -32,11 +32,11 @@ async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_b
             activities: dict[str, Any] = {work.__name__: work for work in (*steps, *agent_calls)}
             async with database.transaction() as conn:
                 request = await add_run(conn, target=1)
-            await step_environment().run(activities["plan_run_search"], RunInput(request=request))
+            await activity_environment().run(activities["plan_run_search"], RunInput(request=request))
             async with database.transaction() as conn:
                 [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
             discovering = asyncio.create_task(
-                step_environment().run(activities["discover"], SearchTaskInput(request=request, task=task))
+                activity_environment().run(activities["discover"], SearchTaskInput(request=request, task=task))
             )
             await asyncio.wait_for(is_asked.wait(), 30)
             discovering.cancel()

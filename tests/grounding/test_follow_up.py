@@ -20,7 +20,7 @@ from domain.request.run_request import RunRequest
 from settings import Settings
 from store.companies import companies
 from store.database import Database
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.rows import add_run, candidate
@@ -64,7 +64,7 @@ async def qualified(database: Database, gateway: ToolGateway, settings: Settings
         [ref], _ = await companies.list_open_after(conn, run.run_id, 0, 1)
     params = CompanyInput(request=request, company=ref)
     steps = QualificationActivities(database, gateway, settings)
-    outcome = await step_environment().run(steps.qualify_company, params)
+    outcome = await activity_environment().run(steps.qualify_company, params)
     assert outcome.status is CompanyStatus.FOUND
     return params
 
@@ -86,7 +86,7 @@ async def test_a_company_whose_pages_settle_it_is_researched_in_one_turn(
     }
     async with scripted(database, gateway, settings, says(answer)) as model:
         steps = ResearchActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, params)
+        outcome = await activity_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.spend.model_calls, model.bought) == (CompanyStatus.FOUND, 1, 1)
         assert list(shown(model, 0)) == ["/", "/about", "/rentals"]
         assert shown(model, 0)["/"] == home, "from the cache, under the id it was stored with"
@@ -98,7 +98,7 @@ async def test_an_unknown_criterion_is_asked_about_once_more_with_the_pages_that
     params = await qualified(database, gateway, settings, units_min=100)
     async with scripted(database, gateway, settings, says(EMPTY_RESEARCH), says(EMPTY_RESEARCH)) as model:
         steps = ResearchActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, params)
+        outcome = await activity_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason) == (CompanyStatus.NEEDS_REVIEW, ReasonCode.UNITS_UNKNOWN)
         assert model.bought == 2, "one more question, not two"
         assert "units" in model.asked(1)["input"][-1]["content"]
@@ -113,7 +113,7 @@ async def test_a_company_that_has_ended_is_never_researched(
         await companies.end_company(conn, params.company.company_id, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
     async with scripted(database, gateway, settings) as model:
         steps = ResearchActivities(database, gateway, model.new_worker(), settings)
-        outcome = await step_environment().run(steps.research_company, params)
+        outcome = await activity_environment().run(steps.research_company, params)
         assert (outcome.status, outcome.reason, model.bought) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET, 0)
 
 
@@ -123,6 +123,6 @@ async def test_the_pages_that_name_people_are_opened_before_they_are_asked_for(
     params = await qualified(database, gateway, settings, state="TX")
     async with scripted(database, gateway, settings, says({"people": []})) as model:
         steps = ContactActivities(database, gateway, model.new_worker(), settings)
-        await step_environment().run(steps.find_contacts, params)
+        await activity_environment().run(steps.find_contacts, params)
         assert list(shown(model, 0)) == ["/", "/team", "/about"]
         assert model.bought == 1

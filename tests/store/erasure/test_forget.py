@@ -31,7 +31,7 @@ from store.erasure import forgotten
 from store.erasure.columns import NOT_REDACTED, REDACTED
 from store.runs import audit, runs, search_tasks
 from store.tools import tool_results
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.http_server import html, serving
 from tests.store.erasure.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with, text_columns
 from tests.store.rows import add_run, candidate, person, result
@@ -312,7 +312,7 @@ async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_no
     request = await add_run(conn)
     params = await company_step(conn, request, "http://acme.example/")
 
-    outcome = await step_environment().run(steps.qualification.qualify_company, params)
+    outcome = await activity_environment().run(steps.qualification.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED
     assert set(await tables_with(conn, ACME_TRACES)) == {"suppression_domains"}
@@ -338,7 +338,7 @@ async def test_a_search_does_not_store_a_forgotten_company_again(
         [task] = await search_tasks.next_open(conn, request.run_id, -1, 1)
     await conn.execute("UPDATE runs SET criteria = '{}' WHERE run_id = %s", (request.run_id,))
     anything = request.model_copy(update={"criteria": Criteria()})
-    await step_environment().run(steps.discovery.discover, SearchTaskInput(request=anything, task=task))
+    await activity_environment().run(steps.discovery.discover, SearchTaskInput(request=anything, task=task))
 
     names = [url for _, url in await companies.mentions(conn, request.run_id)]
     assert names == ["http://birch.example/"]
@@ -351,14 +351,14 @@ async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
     params = SuppressionCheckInput(request=whole.request)
-    taken_back = await step_environment().run(steps.suppression.recheck_suppression, params)
+    taken_back = await activity_environment().run(steps.suppression.recheck_suppression, params)
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
-    put_anew = step_environment()
+    put_anew = activity_environment()
     put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
     again = await put_anew.run(steps.suppression.recheck_suppression, params)
     assert again == taken_back, "run again, the same check says the same"
     following = params.model_copy(update={"check": 1})
-    assert (await step_environment().run(steps.suppression.recheck_suppression, following)).companies == ()
+    assert (await activity_environment().run(steps.suppression.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
@@ -367,7 +367,7 @@ async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
-    taken_back = await step_environment().run(
+    taken_back = await activity_environment().run(
         steps.suppression.recheck_suppression, SuppressionCheckInput(request=whole.request)
     )
     assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]

@@ -20,7 +20,7 @@ from store.database import Connection, Database, one_connection
 from store.runs import agent_turns
 from store.runs.agent_turns import Reservation, TurnKey
 from store.tools import tool_results
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
 from tests.store.erasure.forgetting import ACME_TRACES, forget, tables_with
@@ -95,10 +95,12 @@ async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_a
             qualification = QualificationActivities(database, gateway, settings)
             research = ResearchActivities(database, gateway, model.new_worker(), settings)
             params = await found(conn, await add_run(conn))
-            assert (await step_environment().run(qualification.qualify_company, params)).status is CompanyStatus.FOUND
+            assert (
+                await activity_environment().run(qualification.qualify_company, params)
+            ).status is CompanyStatus.FOUND
             acme.on_team_page = lambda: forget(conn, "acme.example")
 
-            outcome = await step_environment().run(research.research_company, params)
+            outcome = await activity_environment().run(research.research_company, params)
         await web.close()
 
     assert (outcome.status, outcome.spend.model_calls) == (CompanyStatus.SUPPRESSED, 2)

@@ -39,7 +39,7 @@ from store.erasure import forgotten
 from store.erasure.erase import erase, search
 from store.erasure.find import find_target
 from store.runs import runs
-from tests.activities.environment import step_environment
+from tests.activities.environment import activity_environment
 from tests.store.erasure.forgetting import forget
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, candidate, complete, person
 from usecases.forget import subject_of
@@ -93,7 +93,7 @@ class AboutToEnd:
     ends: RunActivities
 
     async def ask_gate(self, check: int) -> SuppressionCheckResult:
-        return await step_environment().run(
+        return await activity_environment().run(
             self.gate.recheck_suppression, SuppressionCheckInput(request=self.request, check=check)
         )
 
@@ -104,7 +104,7 @@ class AboutToEnd:
 
     async def finish(self, status: RunStatus = RunStatus.COMPLETED, passed: str = "") -> FinishResult:
         params = FinishInput(request=self.request, status=status, passed_digest=passed)
-        return await step_environment().run(self.ends.finish_run, params)
+        return await activity_environment().run(self.ends.finish_run, params)
 
 
 async def names(conn: Connection) -> list[str]:
@@ -117,7 +117,7 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
 ) -> None:
     request = await add_run(conn, target=1)
     params = await add_acme(conn, request, *TWO, JOHN)
-    run = step_environment().run
+    run = activity_environment().run
     dns = MeanwhileForgotten(lambda: forget(conn, "acme.example"))
     await run(EmailActivities(database, dns).verify_emails, params)
     assert await names(conn) == []
@@ -141,7 +141,7 @@ async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_aske
     params = await add_acme(conn, await add_run(conn, target=1), *TWO, JOHN)
     await add_acme(conn, await add_run(conn, target=1), published("John Roe", "john.roe@acme.example"))
     dns = MeanwhileForgotten(lambda: forget(conn, "john.roe@acme.example"))
-    await step_environment().run(EmailActivities(database, dns).verify_emails, params)
+    await activity_environment().run(EmailActivities(database, dns).verify_emails, params)
     assert await names(conn) == ["Ann Lee", "Jane Doe"]
 
 
@@ -151,12 +151,12 @@ async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_peop
     params = await add_acme(conn, await add_run(conn, target=1))
     await forget(conn, "acme.example")
     steps = ContactActivities(database, gateway, runner, settings)
-    found = await step_environment().run(steps.find_contacts, params)
+    found = await activity_environment().run(steps.find_contacts, params)
     assert (found.status, found.reason) == (CompanyStatus.SUPPRESSED, ReasonCode.SUPPRESSED)
     cursor = await conn.execute("SELECT 1 FROM agent_turns")
     assert await cursor.fetchall() == []
     ending = RunActivities(database, settings)
-    await step_environment().run(ending.fail_company, params)
+    await activity_environment().run(ending.fail_company, params)
     assert (await companies.get_company(conn, params.company.company_id)).status is CompanyStatus.SUPPRESSED
 
 
@@ -167,7 +167,7 @@ async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_ru
     params = await add_acme(conn, request, *TWO)
     company_id = params.company.company_id
     gate = SuppressionActivities(database, settings)
-    run = step_environment().run
+    run = activity_environment().run
     async with conn.transaction():
         await complete(conn, company_id)
     [taken_out] = (await run(gate.recheck_suppression, SuppressionCheckInput(request=request, check=0))).companies
