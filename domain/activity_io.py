@@ -1,5 +1,7 @@
-"""What travels between workflows and activities: ids, counts and reasons. No personal data and no documents, so that
-histories stay small and clean (DESIGN, "The house"); the data itself is in Postgres."""
+"""Inputs and results of activities. They hold ids, counts and reasons only: no personal data and no documents.
+
+So workflow histories stay small. The data itself is in Postgres.
+"""
 
 from uuid import UUID
 
@@ -12,36 +14,86 @@ from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import TaskKind
 
-POSITIONS_PER_TASK = 100_000  # far above the companies that one search names
+POSITIONS_PER_TASK = 100_000  # far above the number of companies one search names
 
 
 class ActivityModel(BaseModel):
-    """Base of all step inputs and results: immutable, additive fields with defaults only (histories outlive code)."""
+    """Base of all inputs and results."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Spend(ActivityModel):
-    """What a step bought."""
-
     cost_usd: float = 0.0
     model_calls: int = 0
 
     def plus(self, other: "Spend") -> "Spend":
-        """Both together."""
         return Spend(cost_usd=self.cost_usd + other.cost_usd, model_calls=self.model_calls + other.model_calls)
 
 
+# A run
+
+
 class RunInput(ActivityModel):
-    """A step on a whole run as it is now requested (criteria and limits may have been amended)."""
+    """Work on a whole run, as requested now: decisions may have amended criteria and limits."""
 
     request: RunRequest
 
 
-class SuppressionCheckInput(RunInput):
-    """Ask the last gate for a run; ``check`` numbers the times that it was asked and the answer came home."""
+class RunStateInput(ActivityModel):
+    """Write the run's stage and status where people query them."""
 
-    check: int = 0
+    run_id: UUID
+    stage: Stage
+    status: RunStatus
+    note: str = ""
+
+
+class FinishInput(ActivityModel):
+    """End a run with its first complete companies, in the order of the selection.
+
+    Attributes:
+        passed_digest: digest of the selection that passed the last suppression check (``selection_digest``). If the
+            selection changed since, the run does not end. Empty: not compared.
+    """
+
+    request: RunRequest
+    status: RunStatus
+    note: str = ""
+    passed_digest: str = ""
+
+
+class FinishResult(ActivityModel):
+    """What a run ended with. With ``selection_changed`` it did not end."""
+
+    companies: int
+    contacts: int
+    selection_changed: bool = False
+
+
+class ExportResult(ActivityModel):
+    companies_file: str
+    contacts_file: str
+    companies: int
+    contacts: int
+    partial: bool
+
+
+class NotifyInput(ActivityModel):
+    """Notify the requester of a change of state. ``state_key`` names the change, so each is sent once."""
+
+    run_id: UUID
+    state_key: str
+
+
+class DependencyCheckInput(ActivityModel):
+    """Check whether dependencies that were down answer again."""
+
+    run_id: UUID
+    dependencies: tuple[Dependency, ...]
+
+
+# Search tasks
 
 
 class SearchTaskRef(ActivityModel):
@@ -53,16 +105,23 @@ class SearchTaskRef(ActivityModel):
     kind: TaskKind = "individual"
 
 
+class SearchTaskBatchInput(ActivityModel):
+    """Load the next open search tasks, except of exhausted kinds."""
+
+    run_id: UUID
+    after_ordinal: int
+    limit: int
+    exhausted_kinds: tuple[TaskKind, ...] = ()
+
+
 class SearchTaskBatch(ActivityModel):
-    """Search tasks handed out, in plan order; and the kinds of which tasks were given up, in this run or one like it before."""
+    """Search tasks in plan order, and the kinds skipped so far (in this run or a recent identical one)."""
 
     tasks: tuple[SearchTaskRef, ...] = ()
     skipped: tuple[TaskKind, ...] = ()
 
 
 class SearchTaskInput(ActivityModel):
-    """Run one search task for a run."""
-
     request: RunRequest
     task: SearchTaskRef
     retry_round: int = 0
@@ -77,19 +136,37 @@ class SearchTaskOutcome(ActivityModel):
     interruption: Interruption | None = None
 
 
+# Companies
+
+
 class CompanyRef(ActivityModel):
-    """A found company; ``position`` orders the selection (task ordinal × 100,000 + place within the task)."""
+    """A found company. ``position`` orders the selection: task ordinal × 100,000 + place within the task."""
 
     company_id: UUID
     position: int
+
+
+class CompanyBatchInput(ActivityModel):
+    """Load companies stored after ``cursor`` (a sequence number of the store)."""
+
+    run_id: UUID
+    cursor: int
+    limit: int = 200
+
+
+class CompanyBatch(ActivityModel):
+    """Found companies, the next ``cursor``, and how many companies remain behind it."""
+
+    companies: tuple[CompanyRef, ...]
+    cursor: int
+    remaining: int = 0
 
 
 class CompanyInput(ActivityModel):
     """Work on one company for a run.
 
     Attributes:
-        retry_round: how often a person has decided to try again; a new round asks the agents anew instead of going on
-            with their stored turns.
+        retry_round: how often a person decided to retry. In a new round agents start over, without stored turns.
         contacts_attempt: 1 reads the company's own pages; 2 may look beyond them.
     """
 
@@ -100,10 +177,10 @@ class CompanyInput(ActivityModel):
 
 
 class CompanyOutcome(ActivityModel):
-    """Where a step leaves a company: an end, an interruption, or neither (``status`` found: go on).
+    """Where an activity leaves a company: an end, an interruption, or neither (status ``found``: go on).
 
     Attributes:
-        outage: what is down, where the interruption is ``dependency_down``.
+        outage: what is down, if the interruption is ``dependency_down``.
     """
 
     status: CompanyStatus = CompanyStatus.FOUND
@@ -115,63 +192,37 @@ class CompanyOutcome(ActivityModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether no further step follows now: the company has ended or was interrupted."""
+        """Whether the company has ended or was interrupted."""
         return self.interruption is not None or self.status is not CompanyStatus.FOUND
 
 
-class CompanyBatch(ActivityModel):
-    """Companies found since the last look; ``cursor`` is where to go on, ``remaining`` how many come after it."""
-
-    companies: tuple[CompanyRef, ...]
-    cursor: int
-    remaining: int = 0
+# The last suppression check
 
 
-class CompanyBatchInput(ActivityModel):
-    """Load companies that were found after ``cursor`` (store sequence number)."""
+class SuppressionCheckInput(RunInput):
+    """Check suppression for a run's selection. ``check`` numbers the checks, so that a retried one names the same companies."""
 
-    run_id: UUID
-    cursor: int
-    limit: int = 200
-
-
-class SearchTaskBatchInput(ActivityModel):
-    """Hand out the next open search tasks of a run, but none of the kinds that have dried up."""
-
-    run_id: UUID
-    after_ordinal: int
-    limit: int
-    exhausted_kinds: tuple[TaskKind, ...] = ()
-
-
-class RunStateInput(ActivityModel):
-    """Write the run's stage and status where people query them."""
-
-    run_id: UUID
-    stage: Stage
-    status: RunStatus
-    note: str = ""
+    check: int = 0
 
 
 class WithdrawnCompany(CompanyRef):
-    """A company taken out at the last gate, and for what."""
+    """A complete company taken out of the selection, and why."""
 
     reason: ReasonCode = ReasonCode.SUPPRESSED
 
 
 class SuppressionCheckResult(ActivityModel):
-    """Complete companies that may not be delivered after all.
-
-    Attributes:
-        passed_digest: stands for the companies that passed, in order (``selection_digest``). Empty where some were taken out.
-    """
+    """Withdrawn companies; without any, ``passed_digest`` stands for the selection that passed."""
 
     companies: tuple[WithdrawnCompany, ...] = ()
     passed_digest: str = ""
 
 
+# Decisions
+
+
 class QuestionInput(ActivityModel):
-    """Put a question: store it and work out what each option is expected to yield and cost."""
+    """Store a question and work out what each option is expected to yield and cost."""
 
     request: RunRequest
     stage: Stage
@@ -183,7 +234,7 @@ class QuestionInput(ActivityModel):
 
 
 class DecisionInput(ActivityModel):
-    """Apply an answer: store it and reopen the companies that it may let in."""
+    """Store an answer and reopen the companies it may let in."""
 
     request: RunRequest
     decision: Decision
@@ -191,58 +242,6 @@ class DecisionInput(ActivityModel):
 
 
 class RefusedAnswerInput(ActivityModel):
-    """Record an answer that was refused."""
-
     run_id: UUID
     decision_id: str | None
     problem: str
-
-
-class DependencyCheckInput(ActivityModel):
-    """See whether dependencies of a run that were down answer again."""
-
-    run_id: UUID
-    dependencies: tuple[Dependency, ...]
-
-
-class FinishInput(ActivityModel):
-    """End a run with the first complete companies, in the order of the selection.
-
-    Attributes:
-        passed_digest: digest of the selection that passed the last suppression check. If the selection changed since, the run does not end.
-            Empty: not compared.
-    """
-
-    request: RunRequest
-    status: RunStatus
-    note: str = ""
-    passed_digest: str = ""
-
-
-class FinishResult(ActivityModel):
-    """What a run ended with, or that it did not.
-
-    Attributes:
-        selection_changed: it has not ended, for these are not the companies any more that passed the last gate.
-    """
-
-    companies: int
-    contacts: int
-    selection_changed: bool = False
-
-
-class NotifyInput(ActivityModel):
-    """Tell the requester of a change of state; ``state_key`` names the change, so that it is told once."""
-
-    run_id: UUID
-    state_key: str
-
-
-class ExportResult(ActivityModel):
-    """The stored files of a run."""
-
-    companies_file: str
-    contacts_file: str
-    companies: int
-    contacts: int
-    partial: bool

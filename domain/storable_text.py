@@ -1,10 +1,10 @@
-"""What Postgres can store of a text: no NUL, no lone surrogates. Texts of strangers (pages, models, answers) hold both."""
+"""Text that Postgres can store: without NUL and lone surrogates, which pages, models and answers may contain."""
 
 from typing import Any
 
 
 def storable(value: Any) -> Any:
-    """A JSON value with the characters removed, in texts at any depth, that Postgres stores neither in text nor in jsonb."""
+    """A JSON value whose texts, at any depth, fit Postgres's text and jsonb."""
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
     if isinstance(value, dict):

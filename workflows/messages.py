@@ -1,4 +1,4 @@
-"""What a run's workflow is started with, answers and ends with."""
+"""What a run's workflow takes and returns."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,7 +9,7 @@ from workflows.state import RunState
 
 
 class LeadListInput(BaseModel):
-    """A request, or also the state of a run that continues as new."""
+    """A request, and the state of a run that continues as new."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -18,8 +18,6 @@ class LeadListInput(BaseModel):
 
 
 class DecisionReceipt(BaseModel):
-    """What the sender of a decision is told."""
-
     model_config = ConfigDict(frozen=True)
 
     decision_id: str
@@ -27,8 +25,6 @@ class DecisionReceipt(BaseModel):
 
 
 class LeadListResult(BaseModel):
-    """How a run ended."""
-
     model_config = ConfigDict(frozen=True)
 
     status: RunStatus

@@ -1,12 +1,11 @@
-"""Names that several processes must spell alike: task queues, search attributes, handlers. A typo would make a second,
-silent queue."""
+"""Names that several processes must spell alike: task queues, search attributes, message handlers."""
 
 from temporalio.common import SearchAttributeKey
 
 TASK_QUEUE = "pm-pipeline"
-AGENT_TASK_QUEUE = "pm-pipeline-agents"  # activities that pay a model: capacity and rate are set apart
+AGENT_TASK_QUEUE = "pm-pipeline-agents"  # activities that call a model: their concurrency is limited separately
 
-# Keywords only: SQL visibility has ten of them and three Bools. Nothing personal may stand in them.
+# All are keywords: SQL visibility has ten of them but only three Bools. They must hold nothing personal.
 STATUS = SearchAttributeKey.for_keyword("LeadListStatus")
 STAGE = SearchAttributeKey.for_keyword("LeadListStage")
 PMS = SearchAttributeKey.for_keyword("LeadListPms")

@@ -1,4 +1,4 @@
-"""Telling the requester of a change of state. A message that cannot be sent stops nothing."""
+"""Notify the requester of a change of state. A message that cannot be sent is logged, and the run goes on."""
 
 import asyncio
 from uuid import UUID
@@ -6,29 +6,27 @@ from uuid import UUID
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import NotifyInput
-    from workflows import activity_stubs
+from domain.activity_io import NotifyInput
+from workflows import activity_stubs
 
 
 async def notify(run_id: UUID, state_key: str) -> None:
-    """Tell of a state, in a few attempts."""
     try:
         await activity_stubs.notify_requester(NotifyInput(run_id=run_id, state_key=state_key))
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        workflow.logger.error("the requester was not told", exc_info=error)
+        workflow.logger.error("the requester was not notified", exc_info=error)
 
 
-def notify_until_cancelled(run_id: UUID, decision_id: str) -> "asyncio.Task[None]":
-    """Tell of a question beside waiting for its answer, for as long as it is open."""
+def notify_until_cancelled(run_id: UUID, decision_id: str) -> asyncio.Task[None]:
+    """Notify of a question while the run waits for its answer."""
 
-    async def telling() -> None:
+    async def notify_of_question() -> None:
         try:
             await activity_stubs.notify_of_question(NotifyInput(run_id=run_id, state_key=decision_id))
         except ActivityError as error:
             if not is_cancelled_exception(error):
-                workflow.logger.error("the requester was not told", exc_info=error)
+                workflow.logger.error("the requester was not notified", exc_info=error)
 
-    return asyncio.create_task(telling())
+    return asyncio.create_task(notify_of_question())

@@ -1,4 +1,4 @@
-"""What a run has open: search tasks and company children, each an asyncio task that brings its outcome home to the state."""
+"""The open work of a run: search tasks and company children, each an asyncio task that puts its outcome into the state."""
 
 import asyncio
 
@@ -10,168 +10,147 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-with workflow.unsafe.imports_passed_through():
-    from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, SearchTaskInput, SearchTaskRef
-    from domain.company.status import CompanyStatus, Interruption, ReasonCode
-    from domain.failures import Outage
-    from domain.request.progress import Stage
-    from workflows import activity_stubs
-    from workflows.company import CompanyWorkflow
-    from workflows.outages import Outages, outage_from
-    from workflows.state import RunState
+from domain.activity_io import CompanyInput, CompanyOutcome, CompanyRef, SearchTaskInput, SearchTaskRef
+from domain.company.status import CompanyStatus, Interruption, ReasonCode
+from domain.failures import Outage
+from domain.request.progress import Stage
+from workflows import activity_stubs
+from workflows.company import CompanyWorkflow
+from workflows.outages import Outages, outage_from
+from workflows.state import RunState
 
 
 class OpenWork:
-    """Open search tasks by ordinal and open companies by position.
+    """What is open now.
 
     Attributes:
-        interruption: why a step came back unfinished; the run has to ask before it goes on.
-        outages: what is down, where that is why.
-        changed: something has come home since the run last looked.
-        unread: companies may have been stored that the run has not read.
+        tasks: search tasks by ordinal.
+        companies: companies by position; those that reached contact discovery are ``in_contacts``.
+        interruption: why work was interrupted; the run asks before it goes on.
+        has_changed: something finished since the run last looked.
+        may_have_stored: companies may have been stored that the run has not loaded.
     """
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, outages: Outages) -> None:
         self._state = state
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._reading_lists: set[int] = set()
-        self._companies: dict[int, asyncio.Task[None]] = {}
-        self._in_contacts: set[int] = set()
+        self._outages = outages
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self._directory_tasks: set[int] = set()
+        self.companies: dict[int, asyncio.Task[None]] = {}
+        self.in_contacts: set[int] = set()
         self._reopened: set[int] = set()
         self._stopping = False
         self.interruption: Interruption | None = None
-        self.outages = Outages(state)
-        self.changed = False
-        self.unread = True
-
-    @property
-    def tasks(self) -> list[int]:
-        """Ordinals of the open search tasks."""
-        return list(self._tasks)
-
-    @property
-    def companies(self) -> list[int]:
-        """Positions of the open companies."""
-        return list(self._companies)
-
-    @property
-    def in_contacts(self) -> int:
-        """Open companies that have reached contact discovery."""
-        return len(self._in_contacts)
+        self.has_changed = False
+        self.may_have_stored = True
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is open."""
-        return not self._tasks and not self._companies
+        return not self.tasks and not self.companies
 
     def earliest_stage(self) -> Stage | None:
-        """The earliest stage with open work, if any."""
-        if self._tasks:
+        """The earliest stage with open work."""
+        if self.tasks:
             return Stage.COMPANY_DISCOVERY
-        if len(self._companies) > len(self._in_contacts):
+        if len(self.companies) > len(self.in_contacts):
             return Stage.COMPANY_RESEARCH
-        return Stage.CONTACT_DISCOVERY if self._companies else None
+        return Stage.CONTACT_DISCOVERY if self.companies else None
 
     def must_wait(self, task: SearchTaskRef) -> bool:
-        """Whether a search task must wait for those that are open.
+        """Whether a search task must wait for the open ones.
 
-        Lists are read one at a time, with no other search beside them: two lists hold mostly the same companies, and each
-        search is told what was found before it, not what is being found.
+        Directory pages are read alone: two directories hold mostly the same companies, and each search is told what
+        was found before it, not what is being found.
         """
-        return bool(self._tasks) and (bool(self._reading_lists) or task.kind == "directory_pages")
+        return bool(self.tasks) and (bool(self._directory_tasks) or task.kind == "directory_pages")
 
     def start_task(self, task: SearchTaskRef) -> None:
-        """Open a search task."""
         if task.kind == "directory_pages":
-            self._reading_lists.add(task.ordinal)
-        self._tasks[task.ordinal] = asyncio.create_task(self._run_task(task))
+            self._directory_tasks.add(task.ordinal)
+        self.tasks[task.ordinal] = asyncio.create_task(self._run_task(task))
 
     def start_company(self, ref: CompanyRef) -> None:
-        """Open a company."""
-        self._companies[ref.position] = asyncio.create_task(self._run_company(ref))
+        self.companies[ref.position] = asyncio.create_task(self._run_company(ref))
 
-    def company_found(self, ref: CompanyRef) -> None:
-        """Put a company that was read from the store in line.
+    def company_loaded(self, ref: CompanyRef) -> None:
+        """Queue a company loaded from the store.
 
-        One that is still open has ended in the store and was reopened there before its outcome came home: it is judged
-        anew as soon as it has.
+        An open one has ended in the store and was reopened before its outcome arrived. It is queued when it does.
         """
-        if ref.position in self._companies:
+        if ref.position in self.companies:
             self._reopened.add(ref.position)
         elif ref.position not in self._state.contacts_of:
             self._state.enqueue(ref)
 
     def company_reached_contacts(self, position: int) -> None:
-        """A company's child tells that research is done."""
-        if position in self._companies:
-            self._in_contacts.add(position)
-            self.changed = True
+        if position in self.companies:
+            self.in_contacts.add(position)
+            self.has_changed = True
 
     async def stop(self) -> None:
-        """Cancel what is open and wait until it has stopped. What it found is stored; what it left undone is back in line.
+        """Cancel all open work and wait until it has stopped. What it found is stored; unfinished work is queued again.
 
-        Called again while it is under way (the run itself is being cancelled), it waits for the same.
+        A second call (the run itself is being cancelled) waits for the same.
         """
-        open_work = [*self._companies.values(), *self._tasks.values()]
+        open_work = [*self.companies.values(), *self.tasks.values()]
         if not self._stopping:
             self._stopping = True
             for task in open_work:
                 task.cancel()
-        # Not by awaiting the tasks: that would hand a cancellation of the run on to a task, where it would be lost.
+        # Awaiting the tasks instead would pass a cancellation of the run on to one of them, where it would be lost.
         await workflow.wait_condition(lambda: all(task.done() for task in open_work))
         self._stopping = False
 
     def _interrupt(self, interruption: Interruption, outage: Outage | None, decisions_before: int) -> None:
-        """Have the run ask, unless it has asked since the work was started: then the answer holds for it as well."""
+        """Make the run ask. If it asked since the work started, that answer holds for this work too."""
         if self._state.decisions == decisions_before:
             self.interruption = interruption
-            self.outages.note(outage)
+            self._outages.add(outage)
 
     async def _run_task(self, task: SearchTaskRef) -> None:
         try:
             await self._search(task)
+        except asyncio.CancelledError:
+            self._state.requeue_task(task)
+            raise
         finally:
-            del self._tasks[task.ordinal]
-            self._reading_lists.discard(task.ordinal)
-            self.unread = self.changed = True
+            del self.tasks[task.ordinal]
+            self._directory_tasks.discard(task.ordinal)
+            self.may_have_stored = self.has_changed = True
 
     async def _search(self, task: SearchTaskRef) -> None:
-        state = self._state
-        decisions = state.decisions
+        state, decisions = self._state, self._state.decisions
         params = SearchTaskInput(request=state.request, task=task, retry_round=state.retry_round)
         try:
             outcome = await activity_stubs.discover(params)
         except ActivityError as error:
+            outage = outage_from(error)
             if self._stopping and is_cancelled_exception(error):
                 state.requeue_task(task)
-                return
-            outage = outage_from(error)
-            if outage is not None:
+            elif outage is not None:
                 self._interrupt(Interruption.DEPENDENCY_DOWN, outage, decisions)
                 state.requeue_task(task)
-                return
-            workflow.logger.error("search task failed for good", exc_info=error)
-        except asyncio.CancelledError:
-            state.requeue_task(task)
-            raise
-        else:
-            if outcome.interruption is not None:
-                self._interrupt(outcome.interruption, None, decisions)
-                state.requeue_task(task)
             else:
-                state.probing = False
-                state.task_done(task, outcome)
+                workflow.logger.error("search task failed", exc_info=error)
+                await self._fail_task(params)
             return
-        state.tasks_done += 1
+        if outcome.interruption is not None:
+            self._interrupt(outcome.interruption, None, decisions)
+            state.requeue_task(task)
+        else:
+            state.probing = False
+            state.task_done(task, outcome)
+
+    async def _fail_task(self, params: SearchTaskInput) -> None:
         try:
             await activity_stubs.fail_search_task(params)
         except ActivityError as error:
-            # A note for people and for ``retry``: the run itself goes on without it.
-            workflow.logger.error("the failed search was not noted", exc_info=error)
+            # The record only serves people and retry, so the run goes on without it.
+            workflow.logger.error("the failed search was not recorded", exc_info=error)
+        self._state.tasks_done += 1
 
     async def _run_company(self, ref: CompanyRef) -> None:
-        state = self._state
-        decisions = state.decisions
+        state, decisions = self._state, self._state.decisions
         params = CompanyInput(request=state.request, company=ref, retry_round=state.retry_round)
         outcome: CompanyOutcome | None = None
         try:
@@ -180,9 +159,9 @@ class OpenWork:
             if not (self._stopping and is_cancelled_exception(error)):
                 raise
         finally:
-            del self._companies[ref.position]
-            self._in_contacts.discard(ref.position)
-            self.changed = True
+            del self.companies[ref.position]
+            self.in_contacts.discard(ref.position)
+            self.has_changed = True
             was_reopened = ref.position in self._reopened
             self._reopened.discard(ref.position)
             if outcome is None:
@@ -210,7 +189,7 @@ class OpenWork:
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             if self._stopping and is_cancelled_exception(error):
                 raise
-            # Someone ended the child alone (cancelled or terminated it), or it failed in a way it does not handle.
+            # Somebody cancelled or terminated the child alone, or it failed in a way it does not handle.
             workflow.logger.error("company workflow ended without an outcome", exc_info=error)
             await activity_stubs.fail_company(params)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)

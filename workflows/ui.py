@@ -24,7 +24,7 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
         lines += ["", progress.note]
     if progress.exhausted_kinds:
         kinds = ", ".join(kind.replace("_", " ") for kind in progress.exhausted_kinds)
-        lines += ["", f"Given up, since they hardly find anything new: {kinds}."]
+        lines += ["", f"Skipped, since they hardly find anything new: {kinds}."]
     if progress.funnel:
         open_ = progress.open_research + progress.open_contacts + progress.queued
         lines += ["", "| step | companies | lost |", "|---|---|---|"]
@@ -38,7 +38,7 @@ def render_details(progress: RunProgress, workflow_id: str) -> str:
 
 def _cost(progress: RunProgress) -> str:
     if progress.model_calls and not progress.cost_usd:
-        return "unknown, or nothing (`status` says which)"  # a call whose price nobody knows counts as 0 in the run's state
+        return "unknown or zero (`status` says which)"  # the run's state counts a call of unknown price as 0
     return f"${progress.cost_usd:.2f}"
 
 
@@ -57,11 +57,5 @@ def _question(question: DecisionRequest, workflow_id: str) -> list[str]:
         expected = f" ({option.expectation})" if option.expectation else ""
         lines += [f"- {option.description}{expected}", "", "```json", json.dumps(option.answer), "```", ""]
     first = json.dumps(question.options[0].answer)
-    lines += [
-        "From a terminal:",
-        "",
-        "```sh",
-        f"temporal workflow signal --workflow-id {workflow_id} --name {SIGNAL_DECISION} --input '{first}'",
-        "```",
-    ]
-    return lines
+    command = f"temporal workflow signal --workflow-id {workflow_id} --name {SIGNAL_DECISION} --input '{first}'"
+    return [*lines, "From a terminal:", "", "```sh", command, "```"]

@@ -1,12 +1,11 @@
-"""What a requester asks for: one typed model, one vocabulary (DOMAIN, "Criteria"), parsed once and passed everywhere.
+"""What a requester asks for: one typed model, parsed once and passed everywhere.
 
-An unknown key is an error that names the nearest known key (LESSONS F1, F2); a value that cannot be understood is an
-error that says what was expected. Nothing is guessed or widened.
+An unknown key or value is an error that says what was expected. Nothing is guessed or widened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz, process
@@ -17,69 +16,31 @@ from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.places import state_code, state_names, zip_place
 from domain.company.pms_vendors import PmsVendor, canonical_vendor, nearest_vendor
 
+T = TypeVar("T")
 CriterionKey = Literal["pms", "pms_exclude", "place", "units", "company_types", "icp_tier_min"]
+CRITERION_KEYS: tuple[CriterionKey, ...] = get_args(CriterionKey)
 
 
 class CriteriaError(ValueError):
-    """The criteria cannot be understood; the message says what was wrong and what was expected."""
+    """The criteria are not understood; the message says what was wrong and what was expected."""
 
 
 class Mode(StrEnum):
-    """Whether a company that does not meet a criterion is kept out (hard) or only scored lower (soft)."""
+    """Whether a company that fails a criterion is kept out (hard) or only scored lower (soft)."""
 
     HARD = "hard"
     SOFT = "soft"
 
 
-_DEFAULT_MODES: dict[CriterionKey, Mode] = {
-    "pms": Mode.HARD,
-    "pms_exclude": Mode.HARD,
-    "place": Mode.HARD,
-    "units": Mode.HARD,
-    "company_types": Mode.SOFT,
-    "icp_tier_min": Mode.SOFT,
-}
-
-_KEY_OF_FIELD: dict[str, CriterionKey] = {
-    "pms": "pms",
-    "pms_exclude": "pms_exclude",
-    "states": "place",
-    "cities": "place",
-    "zip": "place",
-    "radius_miles": "place",
-    "units_min": "units",
-    "units_max": "units",
-    "company_types": "company_types",
-    "icp_tier_min": "icp_tier_min",
-}
-_ALIASES = {"state": "states", "city": "cities", "company_type": "company_types"}
-KNOWN_KEYS: tuple[str, ...] = (
-    "pms",
-    "pms_exclude",
-    "state",
-    "states",
-    "city",
-    "cities",
-    "zip",
-    "radius_miles",
-    "units_min",
-    "units_max",
-    "company_types",
-    "icp_tier_min",
-    "keywords",
-    "exclude_keywords",
-    "suppress_domains",
-    "notes",
-    "quantity",
-)
+_SOFT_BY_DEFAULT = frozenset({"company_types", "icp_tier_min"})
 
 
 class Criteria(BaseModel):
-    """The criteria of a run, as understood. Empty means "not asked"; see DOMAIN for each key's meaning.
+    """The criteria of a run. Empty means "not asked".
 
     Attributes:
         modes: modes that the request overrides; ``mode_of`` gives the one in force.
-        unknown_accepted: criteria for which a person has decided that "unknown" does not keep a company out.
+        unknown_accepted: criteria for which a person decided that "unknown" does not keep a company out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,11 +63,10 @@ class Criteria(BaseModel):
     unknown_accepted: tuple[CriterionKey, ...] = ()
 
     def mode_of(self, key: CriterionKey) -> Mode:
-        """The mode in force for a criterion."""
-        return self.modes.get(key, _DEFAULT_MODES[key])
+        return self.modes.get(key, Mode.SOFT if key in _SOFT_BY_DEFAULT else Mode.HARD)
 
     def asked(self) -> tuple[CriterionKey, ...]:
-        """The criteria that this request makes, in the order of the funnel: in place, then software, then the rest."""
+        """The criteria that this request makes, in the order of the funnel."""
         present: dict[CriterionKey, bool] = {
             "place": bool(self.states or self.cities or self.zip),
             "pms": bool(self.pms),
@@ -118,12 +78,12 @@ class Criteria(BaseModel):
         return tuple(key for key, is_asked in present.items() if is_asked)
 
     def described(self) -> dict[str, Any]:
-        """The criteria as a person reads them back: asked keys only, modes where they differ from the default."""
+        """The criteria as JSON for people: only what is asked, and only modes that differ from the default."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class ParsedCriteria(BaseModel):
-    """Criteria and the quantity that stood among them (an alias of the target quantity), if any."""
+    """Criteria, and the target quantity if it was given among them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -141,24 +101,21 @@ def parse_criteria(raw: object) -> ParsedCriteria:
         raise CriteriaError(f'criteria must be a JSON object such as {{"state": "TX"}}, not {_kind(raw)}')
     values: dict[str, Any] = {}
     modes: dict[CriterionKey, Mode] = {}
-    seen_as: dict[str, str] = {}
+    key_of_field: dict[str, str] = {}
     quantity: int | None = None
-    for name, given in raw.items():
-        key = str(name)
-        if key not in KNOWN_KEYS and key not in _ALIASES:
-            raise CriteriaError(_unknown_key(key))
+    for key, given in ((str(name), given) for name, given in raw.items()):
+        field = _ALIASES.get(key, key)
         if key == "quantity":
             quantity = _whole_number(key, given)
             continue
-        field: str = _ALIASES.get(key, key)
-        if field in seen_as:
-            raise CriteriaError(f"{seen_as[field]!r} and {key!r} mean the same thing: give one of them")
-        seen_as[field] = key
+        if field not in _PARSERS:
+            raise CriteriaError(_unknown_key(key))
+        if field in key_of_field:
+            raise CriteriaError(f"{key_of_field[field]!r} and {key!r} mean the same thing: give one of them")
+        key_of_field[field] = key
         value, mode = _split_mode(key, given)
         if mode is not None:
-            if field not in _KEY_OF_FIELD:
-                raise CriteriaError(f"{key!r} takes no mode: it is passed on as it is")
-            _set_mode(modes, _KEY_OF_FIELD[field], mode, key)
+            _set_mode(modes, key, field, mode)
         if value is not None:
             values[field] = _PARSERS[field](key, value)
     criteria = Criteria(**values, modes=modes)
@@ -166,22 +123,16 @@ def parse_criteria(raw: object) -> ParsedCriteria:
     return ParsedCriteria(criteria=criteria, quantity=quantity)
 
 
-def _set_mode(modes: dict[CriterionKey, Mode], target: CriterionKey, mode: Mode, key: str) -> None:
-    if modes.get(target, mode) is not mode:
-        raise CriteriaError(
-            f"{key!r} is {mode.value} but another key of the same criterion ({target}) is not: use one mode"
-        )
-    modes[target] = mode
-
-
-def _spaced(key: str) -> str:
-    return key.replace("_", " ")
+def did_you_mean(given: object, known: Collection[str], otherwise: str, score_cutoff: float = 60) -> str:
+    """A hint for a word that is not known: the nearest known one, or ``otherwise``."""
+    match = process.extractOne(str(given), known, score_cutoff=score_cutoff) if given else None
+    return f"did you mean {match[0]!r}?" if match else otherwise
 
 
 def _unknown_key(key: str) -> str:
-    # Whole words in any order: the default scorer finds 'stat' as near to 'states' as to 'state', and for 'min_units' 'cities'.
+    # Compares whole words in any order. The default scorer rates 'stat' as near to 'states' as to 'state'.
     match = process.extractOne(
-        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=_spaced, score_cutoff=65
+        key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=lambda k: k.replace("_", " "), score_cutoff=65
     )
     hint = f"did you mean {match[0]!r}?" if match else f"known keys: {', '.join(KNOWN_KEYS)}"
     return f"unknown criterion {key!r}: {hint}"
@@ -196,6 +147,16 @@ def _split_mode(key: str, given: object) -> tuple[object, Mode | None]:
         return given["value"], Mode(given["mode"])
     except ValueError as error:
         raise CriteriaError(f'{key!r}: mode must be "hard" or "soft", not {given["mode"]!r}') from error
+
+
+def _set_mode(modes: dict[CriterionKey, Mode], key: str, field: str, mode: Mode) -> None:
+    criterion = _CRITERION_OF_FIELD.get(field)
+    if criterion is None:
+        raise CriteriaError(f"{key!r} takes no mode: it is passed on as it is")
+    if modes.setdefault(criterion, mode) is not mode:
+        raise CriteriaError(
+            f"{key!r} is {mode.value} but another key of the same criterion ({criterion}) is not: use one mode"
+        )
 
 
 def _check_together(criteria: Criteria) -> None:
@@ -225,6 +186,45 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.strip() for item in items))
 
 
+def _each(parse: Callable[[str, str], T]) -> Callable[[str, object], tuple[T, ...]]:
+    """A parser for a list, or one value, that parses each text and keeps each result once."""
+    return lambda key, value: tuple(dict.fromkeys(parse(key, text) for text in _texts(key, value)))
+
+
+def _vendor(key: str, text: str) -> PmsVendor:
+    vendor = canonical_vendor(text)
+    if vendor is None:
+        nearest = nearest_vendor(text)
+        hint = f"did you mean {nearest.value!r}?" if nearest else f"known: {', '.join(PmsVendor)}"
+        raise CriteriaError(f"{key!r}: no property management software named {text!r} is known; {hint}")
+    return vendor
+
+
+def _state(key: str, text: str) -> str:
+    code = state_code(text)
+    if code is None:
+        otherwise = "give a two-letter code or a full name, such as TX or Texas"
+        hint = did_you_mean(text, state_names().values(), otherwise, score_cutoff=70)
+        raise CriteriaError(f"{key!r}: {text!r} is not a US state; {hint}")
+    return code
+
+
+def _company_type(key: str, text: str) -> CompanyType:
+    known = [item.value for item in CompanyType if item is not CompanyType.UNKNOWN]
+    if text not in known:
+        hint = did_you_mean(text, known, f"known: {', '.join(known)}")
+        raise CriteriaError(f"{key!r}: {text!r} is not a company type; {hint}")
+    return CompanyType(text)
+
+
+def _domain(key: str, text: str) -> str:
+    domain, host = registrable_domain(text), normalized_host(text)
+    if domain is None or host is None:
+        raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
+    # A portal host names one customer of the vendor; the vendor's domain would name all of them.
+    return host if excluded_site_kind(domain) is ExcludedSiteKind.VENDOR else domain
+
+
 def _whole_number(key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise CriteriaError(f"{key!r} takes a whole number, not {_kind(value)} ({value!r})")
@@ -236,33 +236,6 @@ def _units(key: str, value: object) -> int:
     if not 0 <= number <= 10_000_000:
         raise CriteriaError(f"{key!r} must be between 0 and 10,000,000 units, not {number:,}")
     return number
-
-
-def _vendors(key: str, value: object) -> tuple[PmsVendor, ...]:
-    vendors: list[PmsVendor] = []
-    for text in _texts(key, value):
-        vendor = canonical_vendor(text)
-        if vendor is None:
-            nearest = nearest_vendor(text)
-            known = ", ".join(vendor.value for vendor in PmsVendor)
-            hint = f"did you mean {nearest.value!r}?" if nearest else f"known: {known}"
-            raise CriteriaError(f"{key!r}: no property management software named {text!r} is known; {hint}")
-        vendors.append(vendor)
-    return tuple(dict.fromkeys(vendors))
-
-
-def _states(key: str, value: object) -> tuple[str, ...]:
-    codes: list[str] = []
-    for text in _texts(key, value):
-        code = state_code(text)
-        if code is None:
-            match = process.extractOne(text, state_names().values(), score_cutoff=70)
-            hint = (
-                f"did you mean {match[0]!r}?" if match else "give a two-letter code or a full name, such as TX or Texas"
-            )
-            raise CriteriaError(f"{key!r}: {text!r} is not a US state; {hint}")
-        codes.append(code)
-    return tuple(dict.fromkeys(codes))
 
 
 def _zip(key: str, value: object) -> str:
@@ -277,18 +250,6 @@ def _miles(key: str, value: object) -> float:
     return float(value)
 
 
-def _company_types(key: str, value: object) -> tuple[CompanyType, ...]:
-    known = [item.value for item in CompanyType if item is not CompanyType.UNKNOWN]
-    types: list[CompanyType] = []
-    for text in _texts(key, value):
-        if text not in known:
-            match = process.extractOne(text, known, score_cutoff=60)
-            hint = f"did you mean {match[0]!r}?" if match else f"known: {', '.join(known)}"
-            raise CriteriaError(f"{key!r}: {text!r} is not a company type; {hint}")
-        types.append(CompanyType(text))
-    return tuple(dict.fromkeys(types))
-
-
 def _tier(key: str, value: object) -> IcpTier:
     known = [tier.value for tier in IcpTier if tier is not IcpTier.D]
     if not isinstance(value, str) or value not in known:
@@ -296,35 +257,26 @@ def _tier(key: str, value: object) -> IcpTier:
     return IcpTier(value)
 
 
-def _domains(key: str, value: object) -> tuple[str, ...]:
-    domains: list[str] = []
-    for text in _texts(key, value):
-        domain, host = registrable_domain(text), normalized_host(text)
-        if domain is None or host is None:
-            raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
-        # A portal host names one customer of the vendor; the vendor's domain would name all or none.
-        domains.append(host if excluded_site_kind(domain) is ExcludedSiteKind.VENDOR else domain)
-    return tuple(dict.fromkeys(domains))
-
-
-def _text(key: str, value: object) -> str:
-    return "; ".join(_texts(key, value))
-
-
-_PARSERS: dict[str, Any] = {
-    "pms": _vendors,
-    "pms_exclude": _vendors,
-    "states": _states,
+_PARSERS: dict[str, Callable[[str, object], Any]] = {
+    "pms": _each(_vendor),
+    "pms_exclude": _each(_vendor),
+    "states": _each(_state),
     "cities": _texts,
     "zip": _zip,
     "radius_miles": _miles,
     "units_min": _units,
     "units_max": _units,
-    "company_types": _company_types,
+    "company_types": _each(_company_type),
     "icp_tier_min": _tier,
     "keywords": _texts,
     "exclude_keywords": _texts,
-    "suppress_domains": _domains,
-    "notes": _text,
+    "suppress_domains": _each(_domain),
+    "notes": lambda key, value: "; ".join(_texts(key, value)),
 }
-CRITERION_KEYS: tuple[CriterionKey, ...] = get_args(CriterionKey)
+_ALIASES = {"state": "states", "city": "cities", "company_type": "company_types"}
+KNOWN_KEYS: tuple[str, ...] = (*_PARSERS, "state", "city", "quantity")
+_CRITERION_OF_FIELD: dict[str, CriterionKey] = {
+    **{key: key for key in CRITERION_KEYS if key in _PARSERS},
+    **dict.fromkeys(("states", "cities", "zip", "radius_miles"), "place"),
+    **dict.fromkeys(("units_min", "units_max"), "units"),
+}

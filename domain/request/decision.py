@@ -1,20 +1,29 @@
-"""The question a run puts to a person, the answer, and what the answer changes. Pure (DESIGN, "The run").
+"""The question a run asks a person, the answer, and what the answer changes. Pure.
 
-Question and answer carry a ``decision_id``: an early or late click can never answer another question. One parser serves
-the signal, the validated update and the command line.
+Question and answer carry a ``decision_id``, so an early or late answer never answers another question. One parser
+serves the signal, the update and the command line.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from rapidfuzz import process
 
 from domain.company.places import zip_place
-from domain.request.criteria import CRITERION_KEYS, Criteria, CriteriaError, CriterionKey, Mode, parse_criteria
+from domain.request.criteria import (
+    CRITERION_KEYS,
+    Criteria,
+    CriteriaError,
+    CriterionKey,
+    Mode,
+    did_you_mean,
+    parse_criteria,
+)
 from domain.request.run_request import Limits, RunRequest
+
+T = TypeVar("T")
 
 
 class DecisionReason(StrEnum):
@@ -29,7 +38,7 @@ class DecisionReason(StrEnum):
 
 
 class DecisionAction(StrEnum):
-    """What a person can decide. Each amends the same run, which then goes on."""
+    """What a person can decide. The same run is amended and goes on, unless the action ends it."""
 
     ACCEPT_PARTIAL = "accept_partial"
     EXPAND_LOCATION = "expand_location"
@@ -42,7 +51,6 @@ class DecisionAction(StrEnum):
 
 
 ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
-"""After these the run looks no further."""
 
 
 class DecisionError(ValueError):
@@ -53,11 +61,9 @@ class DecisionOption(BaseModel):
     """One way to go on, ready to send.
 
     Attributes:
-        answer: the JSON object to send as it is.
-        expected_companies: companies found already that it takes up again, each of which may become complete; what further
-            searches find comes on top. None where nobody can tell.
-        expected_cost_usd: what those of them would cost that are still missing, at the cost of a complete company so far;
-            None where nobody can tell.
+        answer: the JSON object to send.
+        expected_companies: known companies that it reopens and that may become complete. None if nobody can tell.
+        expected_cost_usd: cost of the missing ones among them, at the cost of a complete company so far.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,7 +76,7 @@ class DecisionOption(BaseModel):
 
     @property
     def expectation(self) -> str:
-        """What it may yield and cost, in words; empty where nobody can tell."""
+        """What it may yield and cost, in words; empty if nobody can tell."""
         if not self.expected_companies:
             return ""
         cost = f", about ${self.expected_cost_usd:.2f}" if self.expected_cost_usd else ""  # 0: no price is known
@@ -81,9 +87,9 @@ class DecisionRequest(BaseModel):
     """An open question. While it is open, nothing is bought.
 
     Attributes:
-        funnel: companies by where they ended, as counted when the question was put.
-        default: what is done when nobody has answered by the deadline (UTC).
-        problem: why the last answer was refused, if one was.
+        funnel: companies by the reason they ended, when the question was asked.
+        default: what is done without an answer by the deadline (UTC).
+        problem: why the last answer was refused.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -120,14 +126,11 @@ class Decision(BaseModel):
 
 
 _OPTIONS_OF: dict[DecisionAction, tuple[str, ...]] = {
-    DecisionAction.ACCEPT_PARTIAL: (),
     DecisionAction.EXPAND_LOCATION: ("states", "cities", "radius_miles", "whole_state"),
     DecisionAction.LOOSEN_PMS: ("pms", "pms_soft"),
     DecisionAction.LOWER_UNITS: ("units_min",),
     DecisionAction.ACCEPT_UNKNOWN: ("criteria",),
     DecisionAction.RAISE_BUDGET: ("max_cost_usd", "max_model_calls"),
-    DecisionAction.RETRY: (),
-    DecisionAction.CANCEL: (),
 }
 
 
@@ -137,7 +140,7 @@ def parse_decision(
     """Understand an answer and check it against the open question and the run.
 
     Args:
-        key_names: what the answer's keys are called where the person gives them, for the messages; by default as here.
+        key_names: what the sender calls the answer's keys, for messages (such as command-line flags).
 
     Raises:
         DecisionError: no question is open, it answers another one, the action is unknown, its options are missing, do
@@ -147,7 +150,10 @@ def parse_decision(
         raise DecisionError('a decision is a JSON object such as {"decision_id": "…", "action": "accept_partial"}')
     if pending is None:
         raise DecisionError("this run is not waiting for a decision")
-    _check_action_name(raw.get("action"))
+    action, actions = raw.get("action"), [item.value for item in DecisionAction]
+    if action not in actions:
+        hint = did_you_mean(action, actions, f"actions: {', '.join(actions)}")
+        raise DecisionError(f"unknown action {action!r}; {hint}")
     try:
         decision = Decision.model_validate(raw)
     except ValidationError as error:
@@ -168,30 +174,20 @@ def amend(request: RunRequest, decision: Decision) -> RunRequest:
     Raises:
         DecisionError: the decision would change nothing, or makes criteria that are not valid.
     """
-    criteria, limits = request.criteria, request.limits
     match decision.action:
         case DecisionAction.EXPAND_LOCATION:
-            criteria = _expanded(criteria, decision)
+            criteria = _expand_location(request.criteria, decision)
         case DecisionAction.LOOSEN_PMS:
-            criteria = _loosened(criteria, decision)
+            criteria = _loosen_pms(request.criteria, decision)
         case DecisionAction.LOWER_UNITS:
-            criteria = _lowered(criteria, decision)
+            criteria = _lower_units(request.criteria, decision)
         case DecisionAction.ACCEPT_UNKNOWN:
-            criteria = _unknown_accepted(criteria, decision)
+            criteria = _accept_unknown(request.criteria, decision)
         case DecisionAction.RAISE_BUDGET:
-            limits = _raised(limits, decision)
+            return request.model_copy(update={"limits": _raise_budget(request.limits, decision)})
         case _:
             return request
-    return request.model_copy(update={"criteria": criteria, "limits": limits})
-
-
-def _check_action_name(action: object) -> None:
-    known = [item.value for item in DecisionAction]
-    if action in known:
-        return
-    match = process.extractOne(str(action), known, score_cutoff=60) if action else None
-    hint = f"did you mean {match[0]!r}?" if match else f"actions: {', '.join(known)}"
-    raise DecisionError(f"unknown action {action!r}; {hint}")
+    return request.model_copy(update={"criteria": criteria})
 
 
 def _named(names: Iterable[str], key_names: Mapping[str, str] | None) -> list[str]:
@@ -199,14 +195,9 @@ def _named(names: Iterable[str], key_names: Mapping[str, str] | None) -> list[st
 
 
 def _check_options(decision: Decision, key_names: Mapping[str, str] | None) -> None:
-    takes = _OPTIONS_OF[decision.action]
-    # A number is given even where it is 0; a list or a yes/no only where it says something.
-    given = [
-        name
-        for names in _OPTIONS_OF.values()
-        for name in names
-        if (value := getattr(decision, name)) or (isinstance(value, int | float) and not isinstance(value, bool))
-    ]
+    takes = _OPTIONS_OF.get(decision.action, ())
+    values = {name: getattr(decision, name) for names in _OPTIONS_OF.values() for name in names}
+    given = [name for name, value in values.items() if value or (value == 0 and value is not False)]
     foreign = [name for name in given if name not in takes]
     if foreign:
         raise DecisionError(f"{decision.action.value} takes no {', '.join(_named(foreign, key_names))}")
@@ -214,63 +205,52 @@ def _check_options(decision: Decision, key_names: Mapping[str, str] | None) -> N
         raise DecisionError(f"{decision.action.value} needs {' or '.join(_named(takes, key_names))}")
 
 
-def _expanded(criteria: Criteria, decision: Decision) -> Criteria:
+def _expand_location(criteria: Criteria, decision: Decision) -> Criteria:
+    radius, whole_state = decision.radius_miles, decision.whole_state
     if "place" not in criteria.asked():
         raise DecisionError("the request names no place, so there is none to expand")
-    if decision.radius_miles is not None and criteria.zip is None:
+    if radius is not None and criteria.zip is None:
         raise DecisionError("radius_miles only fits a request around a zip; give states or cities")
-    if (decision.states or decision.whole_state) and decision.radius_miles is not None:
+    if (decision.states or whole_state) and radius is not None:
         raise DecisionError("whole states leave no radius to widen: give one of them")
-    if decision.cities and (decision.whole_state or not criteria.cities):
+    if decision.cities and (whole_state or not criteria.cities):
         raise DecisionError("the request is not, or would no longer be, limited to cities: a city would only narrow it")
-    added: dict[str, Any] = {}
-    if decision.radius_miles is not None:
-        added |= {"zip": criteria.zip, "radius_miles": decision.radius_miles}
-    if decision.states:
-        added["states"] = list(decision.states)
-    if decision.cities:
-        added["cities"] = list(decision.cities)
-    try:
-        parsed = parse_criteria(added).criteria
-    except CriteriaError as error:
-        raise DecisionError(str(error)) from error
-    update: dict[str, Any] = {"states": tuple(dict.fromkeys((*criteria.states, *parsed.states)))}
-    if decision.whole_state or parsed.states:
-        # A new state is meant whole; a city left standing would keep all of its companies out.
-        if decision.whole_state and not update["states"]:
+    added: dict[str, Any] = {"states": list(decision.states) or None, "cities": list(decision.cities) or None}
+    if radius is not None:
+        added |= {"zip": criteria.zip, "radius_miles": radius}
+    parsed = _parse(added)
+    states, cities = _merged(criteria.states, parsed.states), _merged(criteria.cities, parsed.cities)
+    update: dict[str, Any] = {}
+    if whole_state or parsed.states:
+        # A new state is meant as a whole. A city that stayed would keep out all of its companies.
+        if whole_state and not states:
             raise DecisionError("whole_state needs a state: give states as well")
         around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None
         if around is not None and around.state is not None:
-            update["states"] = tuple(dict.fromkeys((around.state, *update["states"])))
-        update |= {"cities": (), "zip": None, "radius_miles": None}
-    if parsed.cities:
-        update["cities"] = tuple(dict.fromkeys((*criteria.cities, *parsed.cities)))
-    if decision.radius_miles is not None:
-        if decision.radius_miles <= (criteria.radius_miles or 0):
+            states = _merged((around.state,), states)
+        cities = cities if parsed.cities else ()
+        update |= {"zip": None, "radius_miles": None}
+    if radius is not None:
+        if radius <= (criteria.radius_miles or 0):
             raise DecisionError(f"radius_miles must be above the present {criteria.radius_miles or 0:g}")
-        update["radius_miles"] = decision.radius_miles
-    return _changed(criteria, update, "the location")
+        update["radius_miles"] = radius
+    return _changed(criteria, {**update, "states": states, "cities": cities}, "the location")
 
 
-def _loosened(criteria: Criteria, decision: Decision) -> Criteria:
+def _loosen_pms(criteria: Criteria, decision: Decision) -> Criteria:
     if not criteria.pms:
         raise DecisionError("the request names no property management software, so there is none to loosen")
-    update: dict[str, Any] = {}
-    if decision.pms:
-        try:
-            parsed = parse_criteria({"pms": list(decision.pms)}).criteria
-        except CriteriaError as error:
-            raise DecisionError(str(error)) from error
-        excluded = set(parsed.pms) & set(criteria.pms_exclude)
-        if excluded:
-            raise DecisionError(f"{', '.join(sorted(excluded))} is excluded by the request (pms_exclude)")
-        update["pms"] = tuple(dict.fromkeys((*criteria.pms, *parsed.pms)))
+    parsed = _parse({"pms": list(decision.pms) or None})
+    excluded = set(parsed.pms) & set(criteria.pms_exclude)
+    if excluded:
+        raise DecisionError(f"{', '.join(sorted(excluded))} is excluded by the request (pms_exclude)")
+    update: dict[str, Any] = {"pms": _merged(criteria.pms, parsed.pms)}
     if decision.pms_soft:
         update["modes"] = {**criteria.modes, "pms": Mode.SOFT}
     return _changed(criteria, update, "the property management software")
 
 
-def _lowered(criteria: Criteria, decision: Decision) -> Criteria:
+def _lower_units(criteria: Criteria, decision: Decision) -> Criteria:
     if criteria.units_min is None:
         raise DecisionError("the request has no units_min to lower")
     if decision.units_min is None or decision.units_min >= criteria.units_min:
@@ -278,30 +258,38 @@ def _lowered(criteria: Criteria, decision: Decision) -> Criteria:
     return criteria.model_copy(update={"units_min": decision.units_min})
 
 
-def _unknown_accepted(criteria: Criteria, decision: Decision) -> Criteria:
+def _accept_unknown(criteria: Criteria, decision: Decision) -> Criteria:
     foreign = [key for key in decision.criteria if key not in criteria.asked()]
     if foreign:
         asked = ", ".join(criteria.asked()) or "none"
         raise DecisionError(f"the request does not ask for {', '.join(foreign)}; it asks for: {asked}")
-    accepted = tuple(key for key in CRITERION_KEYS if key in {*criteria.unknown_accepted, *decision.criteria})
+    accepted = tuple(key for key in CRITERION_KEYS if key in (*criteria.unknown_accepted, *decision.criteria))
     return _changed(criteria, {"unknown_accepted": accepted}, "what is accepted as unknown")
 
 
-def _raised(limits: Limits, decision: Decision) -> Limits:
-    update: dict[str, Any] = {}
-    if decision.max_cost_usd is not None:
-        if limits.max_cost_usd is None:
-            raise DecisionError("the run has no max_cost_usd to raise")
-        if decision.max_cost_usd <= limits.max_cost_usd:
-            raise DecisionError(f"max_cost_usd must be above the present {limits.max_cost_usd}")
-        update["max_cost_usd"] = decision.max_cost_usd
-    if decision.max_model_calls is not None:
-        if limits.max_model_calls is None:
-            raise DecisionError("the run has no max_model_calls to raise")
-        if decision.max_model_calls <= limits.max_model_calls:
-            raise DecisionError(f"max_model_calls must be above the present {limits.max_model_calls}")
-        update["max_model_calls"] = decision.max_model_calls
+def _raise_budget(limits: Limits, decision: Decision) -> Limits:
+    update: dict[str, float] = {}
+    for name in _OPTIONS_OF[DecisionAction.RAISE_BUDGET]:
+        raised, present = getattr(decision, name), getattr(limits, name)
+        if raised is None:
+            continue
+        if present is None:
+            raise DecisionError(f"the run has no {name} to raise")
+        if raised <= present:
+            raise DecisionError(f"{name} must be above the present {present}")
+        update[name] = raised
     return limits.model_copy(update=update)
+
+
+def _parse(added: dict[str, Any]) -> Criteria:
+    try:
+        return parse_criteria(added).criteria
+    except CriteriaError as error:
+        raise DecisionError(str(error)) from error
+
+
+def _merged(present: tuple[T, ...], added: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*present, *added)))
 
 
 def _changed(criteria: Criteria, update: dict[str, Any], what: str) -> Criteria:

@@ -1,4 +1,4 @@
-"""How far a run is: the workflow's answer to the ``progress`` query and the one shape every view is drawn from."""
+"""How far a run is: the answer to the workflow's ``progress`` query."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from domain.request.search_plan import TaskKind
 
 
 class Stage(StrEnum):
-    """The earliest stage that still has work; a run moves back to discovery when too few companies survive."""
+    """The earliest stage with open work. A run moves back to discovery when too few companies survive."""
 
     COMPANY_DISCOVERY = "company_discovery"
     COMPANY_RESEARCH = "company_research"
@@ -20,8 +20,6 @@ class Stage(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """Only the final step of the workflow makes a run ``completed``."""
-
     ACTIVE = "active"
     NEEDS_USER_DECISION = "needs_user_decision"
     COMPLETED = "completed"
@@ -36,14 +34,13 @@ class RunProgress(BaseModel):
     """Counts of a run at a moment.
 
     Attributes:
-        companies_ready: complete companies, at most the target; ``companies_gap`` are still missing.
-        contacts_ready: deliverable contacts of those; ``contacts_gap`` counts those missing to contacts_min each.
-        funnel: companies by reason code of their end; ``found`` counts all.
-        open_discovery, open_research, open_contacts: what is being worked on; ``queued`` waits for a place.
-        search_tasks_done: search tasks run so far; ``exhausted_kinds`` are the kinds of search that were given up since they
-            hardly found anything new any more.
-        named: mentions of companies by all searches, those known before included.
-        problem: why an answer was refused that came while no question was open, until the next question.
+        companies_ready: complete companies, at most the target.
+        contacts_ready: contacts of those companies.
+        funnel: companies by the reason they ended.
+        open_discovery, open_research, open_contacts: work in progress; ``queued`` companies wait to start.
+        exhausted_kinds: kinds of search that were skipped because they hardly find anything new.
+        named: mentions of companies by all searches, including known companies.
+        problem: why an answer was refused while no question was open. Reset by the next question.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +51,6 @@ class RunProgress(BaseModel):
     target_quantity: int
     companies_ready: int
     contacts_ready: int
-    contacts_gap: int
     funnel: dict[str, int]
     open_discovery: int = 0
     open_research: int = 0
@@ -71,11 +67,6 @@ class RunProgress(BaseModel):
     stage_entered_at: datetime | None = None
 
     @property
-    def companies_gap(self) -> int:
-        """Companies still missing to the target."""
-        return max(0, self.target_quantity - self.companies_ready)
-
-    @property
     def progress_pct(self) -> int:
-        """Share of the target that is complete, in whole percent, rounded down."""
+        """Percentage of the target that is complete, rounded down."""
         return self.companies_ready * 100 // self.target_quantity

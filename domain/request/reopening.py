@@ -1,4 +1,4 @@
-"""Which ended companies a decision may let in after all: they are judged anew under the amended criteria. Pure."""
+"""Which ended companies a decision may let in: they are judged again under the amended criteria. Pure."""
 
 from domain.company.status import ReasonCode
 from domain.request.decision import Decision, DecisionAction
@@ -18,7 +18,6 @@ _REOPENED: dict[DecisionAction, tuple[ReasonCode, ...]] = {
 
 
 def reopened_reasons(decision: Decision) -> tuple[ReasonCode, ...]:
-    """Reason codes of the companies to judge anew."""
     if decision.action is DecisionAction.ACCEPT_UNKNOWN:
         return tuple(ReasonCode(f"{key}_unknown") for key in decision.criteria)
     return _REOPENED.get(decision.action, ())

@@ -1,4 +1,4 @@
-"""A run as requested: criteria, how many, limits, and how it is to be worked."""
+"""A run as requested: criteria, quantity, limits, and how it works."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -11,8 +11,7 @@ QUANTITY_MAX = 10_000
 
 
 class OnDecision(StrEnum):
-    """What to do when the run needs a decision. ``ask`` and ``wait`` leave it to a person (at the terminal, or
-    later); the other two are answers given in advance and recorded as such."""
+    """What to do when the run needs a decision: ``ask`` at the terminal, ``wait`` for an answer, or answer in advance."""
 
     ASK = "ask"
     WAIT = "wait"
@@ -21,7 +20,7 @@ class OnDecision(StrEnum):
 
 
 class Limits(BaseModel):
-    """What a run may spend. None means no limit. ``stage_timeout_s`` holds for each stage (seconds)."""
+    """What a run may spend; None means no limit. ``stage_timeout_s`` applies to each stage."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,8 +30,10 @@ class Limits(BaseModel):
 
 
 class Windows(BaseModel):
-    """How much of a run is open at a time: discovery tasks and companies. Set from the settings at the start, so that
-    the workflow reads no environment."""
+    """How many searches and companies are open at a time, and other settings of a run.
+
+    Taken from the settings when the run starts, since a workflow reads no environment.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +41,7 @@ class Windows(BaseModel):
     companies: int = Field(default=8, ge=1)
     decision_deadline_s: int = Field(default=7 * 24 * 3600, ge=1)
     outage_recheck_s: float = Field(
-        default=60, gt=0, description="How long after it failed a dependency is first asked whether it answers again."
+        default=60, gt=0, description="How long after it failed a dependency is checked for the first time."
     )
     history_events_max: int | None = Field(
         default=None, description="Continue as new at this history length instead of when the server suggests it."
@@ -48,11 +49,11 @@ class Windows(BaseModel):
 
 
 class RunRequest(BaseModel):
-    """Everything that defines a run, and nothing personal: the address to notify is stored in the database only.
+    """Everything that defines a run, and nothing personal: the email address to notify is only in the database.
 
     Attributes:
-        target_quantity: complete companies wanted, 1 to 10,000.
-        contacts_min, contacts_max: contacts per company, 1 to 3 by default.
+        target_quantity: complete companies wanted.
+        contacts_min, contacts_max: contacts per company.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,5 +69,4 @@ class RunRequest(BaseModel):
 
 
 def workflow_id_of(run_id: UUID) -> str:
-    """The Temporal workflow id of a run."""
     return f"lead-list-{run_id}"

@@ -1,8 +1,8 @@
 """Where to look: a run's criteria expanded into disjoint search tasks, cheapest kind first. Pure.
 
-A task is one source asked for one place. Tasks of a run never repeat a query (each has a hash that is unique in the run),
-and none hunts what the ideal customer profile excludes (LESSONS F5, F51). The plan is an upper bound: it is worked off lazily,
-largest cities first, until the target is filled, and a kind whose marginal yield has dried up is left.
+A task is one source asked about one place. No query repeats within a run, and none looks for what the ideal customer
+profile excludes. The plan is an upper bound: the run works through it until the target is filled, largest cities first,
+and skips exhausted kinds.
 """
 
 import hashlib
@@ -22,39 +22,37 @@ from domain.company.places import (
 )
 from domain.request.criteria import Criteria
 
+# Where companies come from, cheapest first: imported accounts, companies proven by earlier runs, pages that list many
+# companies, searches for a place's companies, and searches that name the software.
 TaskKind = Literal["seeds", "known_companies", "directory_pages", "individual", "software"]
-"""Where companies come from, cheapest first: accounts that were imported, companies that earlier runs have proven, pages that
-list many, a place's companies one by one, and those that name the software."""
 WITHOUT_MODEL: frozenset[TaskKind] = frozenset({"seeds", "known_companies"})
 
+# A kind of search is exhausted when its last 12 searches found fewer than 0.1 new companies each. At about $0.01 a search,
+# such a company costs 10 cents before anything is known about it, so a person should decide.
 YIELD_WINDOW = 12
-"""Searches of one kind that are looked back at."""
 MARGINAL_YIELD_MIN = 0.1
-"""New companies per search, over that window: a kind that brings fewer has dried up. One in 120 pages of results is worth a
-question to a person, not another search: with an agent call at about $0.01, a company found so costs 10 cents before
-anything is known of it. To be measured again on real requests."""
 
-# Cities beyond this many per state add few companies of their own (a city of the data set has 15,000 people or more).
+# Cities beyond this many per state add few companies (the data set's smallest cities have 15,000 people).
 _CITIES_PER_STATE_MAX = 80
 _STATES_WITHOUT_PLACE = 10
 
-_STATE_LIST_QUERIES = (
+_STATE_DIRECTORY_QUERIES = (
     "list of property management companies in {state_name}",
     "best property management companies in {state_name}",
     "{state_name} residential property managers association member directory",
 )
-_CITY_LIST_QUERIES = ("list of property management companies in {city}, {state}",)
-_CITY_INDIVIDUAL_QUERIES = ("property management {city} {state}",)
+_CITY_DIRECTORY_QUERY = "list of property management companies in {city}, {state}"
+_CITY_QUERY = "property management {city} {state}"
 
 
 def is_exhausted(new_per_search: Sequence[int]) -> bool:
-    """Whether a kind of search has stopped yielding: new companies of its searches so far, the latest last."""
+    """Whether a kind of search is exhausted, by the number of new companies of each search, latest last."""
     window = new_per_search[-YIELD_WINDOW:]
     return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
 
 
 class StoredCandidates(BaseModel):
-    """How many companies that fit software and place are at hand without any search."""
+    """Number of stored companies that fit software and place, so need no search."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,11 +61,11 @@ class StoredCandidates(BaseModel):
 
 
 class SearchTask(BaseModel):
-    """One query for one place. Of the kinds without a model, ``query`` only says what is looked up.
+    """One query for one place. Without a model, ``query`` only describes what is looked up.
 
     Attributes:
-        ordinal: position in the plan; companies found by earlier tasks are preferred in the selection.
-        unique_hash: what makes two tasks the same one.
+        ordinal: position in the plan. The selection prefers companies of earlier tasks.
+        unique_hash: equal for equal queries.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -81,10 +79,10 @@ class SearchTask(BaseModel):
 
 
 def plan_search(criteria: Criteria, stored: StoredCandidates = StoredCandidates()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
-    """All search tasks for the criteria, in the order to run them.
+    """All search tasks for the criteria, in order.
 
-    What is at hand comes first, then list pages of whole states (many companies a page), then per city, largest first,
-    its list pages, its individual search and its search by software.
+    Stored candidates come first, then directory pages of whole states. Then, for each city, largest first: its directory
+    pages, its individual search and its search by software.
     """
     tasks: dict[str, SearchTask] = {}
     for kind, query, city, state in (*_stored(criteria, stored), *_queries(criteria)):
@@ -108,17 +106,15 @@ def _queries(criteria: Criteria) -> Iterator[tuple[TaskKind, str, str | None, st
     else:
         states = criteria.states or states_by_population()[:_STATES_WITHOUT_PLACE]
         for state in states:
-            for template in _STATE_LIST_QUERIES:
+            for template in _STATE_DIRECTORY_QUERIES:
                 yield "directory_pages", template.format(state_name=names[state]) + hint, None, state
             for vendor in criteria.pms:
                 query = f"{vendor.value} property management companies {names[state]}"
                 yield "software", query + hint, None, state
         places = [_place(city) for city in _largest_first(states)]
     for place in places:
-        for template in _CITY_LIST_QUERIES:
-            yield "directory_pages", _filled(template, place) + hint, place.city, place.state
-        for template in _CITY_INDIVIDUAL_QUERIES:
-            yield "individual", _filled(template, place) + hint, place.city, place.state
+        yield "directory_pages", _filled(_CITY_DIRECTORY_QUERY, place) + hint, place.city, place.state
+        yield "individual", _filled(_CITY_QUERY, place) + hint, place.city, place.state
         for vendor in criteria.pms:
             query = f"{vendor.value} property management {place.city} {place.state or ''}".rstrip()
             yield "software", query + hint, place.city, place.state

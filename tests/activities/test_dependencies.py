@@ -87,6 +87,6 @@ async def test_the_database_answers_while_it_takes_statements(checked: Checked, 
     async with database_away(database_url):
         with pytest.raises(psycopg.OperationalError) as error:
             await checked(Dependency.DATABASE, NOWHERE)
-        outage = outage_of(type(error.value).__name__, "", is_final=False)
+        outage = outage_of(type(error.value).__name__, "", non_retryable=False)
         assert outage is not None, "the step fails, and Temporal asks again"
         assert outage.dependency is Dependency.DATABASE

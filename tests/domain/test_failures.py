@@ -25,7 +25,7 @@ _OPERATIONAL = sorted(
 def test_an_error_of_the_server_is_the_databases_and_one_of_a_statement_the_steps(
     error: type[psycopg.OperationalError],
 ) -> None:
-    outage = outage_of(error.__name__, "", is_final=False)
+    outage = outage_of(error.__name__, "", non_retryable=False)
     if str(error.sqlstate).startswith(_GONE):
         assert outage is not None
         assert (outage.dependency, outage.needs_person) == (Dependency.DATABASE, False)
@@ -35,6 +35,6 @@ def test_an_error_of_the_server_is_the_databases_and_one_of_a_statement_the_step
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError, errors.ConnectionTimeout, PoolTimeout, TooManyRequests])
 def test_a_server_that_cannot_be_reached_is_the_databases_outage(error: type[psycopg.OperationalError]) -> None:
-    outage = outage_of(error.__name__, "", is_final=False)
+    outage = outage_of(error.__name__, "", non_retryable=False)
     assert outage is not None
     assert outage.dependency is Dependency.DATABASE

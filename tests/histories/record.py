@@ -1,62 +1,44 @@
-"""Record what representative runs do, for the replay gate: ``python -m tests.histories.record`` (docs/upgrades.md).
+"""Record what representative runs do: ``python -m tests.histories.record [SCENARIO …]``.
 
-The production workflows run on Temporal's own servers, with the activities of ``tests/workflows/world.py``. Each scenario
-becomes a new generation of files ``SCENARIO.GENERATION.PART.json`` beside the older ones; which never change, since runs that
-were started by older code may still be open.
+The production workflows run on Temporal's own servers with the activities of ``tests/workflows/world.py``. Each scenario
+becomes files ``SCENARIO.NUMBER.json``: the run, its continuations, and one of its companies. Recording overwrites them.
 """
 
 import argparse
 import asyncio
-import hashlib
 import json
 import logging
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.common import RetryPolicy
 
-from domain.activity_io import CompanyInput
 from domain.company.status import ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST, MODEL_UNREACHABLE, RESCHEDULE, SEARCH_UNAVAILABLE
 from domain.request.run_request import Limits, Windows
-from tests.workflows.conftest import Server, StartRun, open_dev_server, open_skipping_server, starting
+from tests.workflows.conftest import StartRun, open_dev_server, open_skipping_server, starting
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for
-from workflows import activity_stubs
-from workflows.company import CompanyWorkflow
-from workflows.names import TASK_QUEUE
 from workflows.policies import AGENT
 
 DIRECTORY = Path(__file__).parent
-SUMS = "SHA256SUMS"
-"""Beside the files: what each was when it was recorded, as ``sha256sum`` writes it."""
-# They name the machine, the process and the paths of who recorded; a replay does not read them.
+# These name the machine, process and paths of the recording. A replay does not read them.
 _LEFT_OUT = frozenset({"identity", "stackTrace"})
 
-Histories = dict[str, WorkflowHistory]
-"""Histories of one scenario by part: ``run``, ``run-2`` (continued as new), ``company``."""
+
+async def delivered(start: StartRun) -> list[WorkflowHistory]:
+    """A run fills its target and delivers."""
+    run = await start(request_for(2), [NO, OK, OK])
+    await run.result()
+    return await histories(run, at(0, 1))
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """A course that a run can take; played on a server, it gives the histories to keep."""
-
-    play: Callable[[Server, StartRun], Awaitable[Histories]]
-    open_server: Callable[[], AbstractAsyncContextManager[Server]] = open_dev_server
-
-
-async def decision(_: Server, start: StartRun) -> Histories:
-    """A run asks, gets answers that are refused, one that amends it, and one that ends it."""
+async def decision(start: StartRun) -> list[WorkflowHistory]:
+    """A run asks; answers are refused, one amends it, and one ends it."""
     run = await start(request_for(3), [OK, NO], [ReasonCode.UNITS_NOT_MET, SHORT])
     await run.question(1)
     await run.signal("nonsense")
@@ -65,29 +47,29 @@ async def decision(_: Server, start: StartRun) -> Histories:
     await run.question(2)
     await run.decide(2, "accept_partial")
     await run.result()
-    return await of_run(run)
+    return await histories(run, at(1, 1))
 
 
-async def cancelled(_: Server, start: StartRun) -> Histories:
-    """Somebody cancels a run while a company is in research."""
+async def cancelled(start: StartRun) -> list[WorkflowHistory]:
+    """A person cancels a run while a company is in research."""
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 1)))
     await run.stored.hold("research_company", at(0, 1)).reached.wait()
     await run.until(lambda p: p.companies_ready == 1)
     await run.handle.cancel()
     await _failed(run.handle.result())
-    return await of_run(run) | {"company": await run.child(at(0, 1)).fetch_history()}
+    return await histories(run, at(0, 1))
 
 
-async def continued(_: Server, start: StartRun) -> Histories:
+async def continued(start: StartRun) -> list[WorkflowHistory]:
     """A long run continues as new."""
     windows = Windows(discovery=1, companies=2, history_events_max=40)
     run = await start(request_for(3, windows=windows), [NO, OK], [NO, OK], [OK])
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def failures(_: Server, start: StartRun) -> Histories:
-    """A search and a company fail for good, a dependency is down until a person says retry, a company is suppressed late."""
+async def failures(start: StartRun) -> list[WorkflowHistory]:
+    """A search and a company fail, a dependency is down until a person retries, a company is suppressed late."""
 
     def prepare(stored: FakeRun) -> None:
         stored.fail("discover", 0, MODEL_BAD_REQUEST)
@@ -99,11 +81,11 @@ async def failures(_: Server, start: StartRun) -> Histories:
     await run.question(1)
     await run.decide(1, "retry")
     await run.result()
-    return await of_run(run)
+    return await histories(run, at(1, 0))
 
 
-async def outage(_: Server, start: StartRun) -> Histories:
-    """The web search is down for a while: the run asks, and goes on by itself."""
+async def outage(start: StartRun) -> list[WorkflowHistory]:
+    """The web search is down for a while. The run asks, then goes on by itself."""
 
     def prepare(stored: FakeRun) -> None:
         stored.silence("discover", 0, SEARCH_UNAVAILABLE, checks=2)
@@ -111,11 +93,11 @@ async def outage(_: Server, start: StartRun) -> Histories:
     run = await start(request_for(2), [OK, OK, OK], prepare=prepare)
     await run.told("decision-1")
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def handed_back(_: Server, start: StartRun) -> Histories:
-    """Workers that stop hand back a search and a step of a company."""
+async def rescheduled(start: StartRun) -> list[WorkflowHistory]:
+    """Stopping workers reschedule a search and an activity of a company."""
 
     def prepare(stored: FakeRun) -> None:
         stored.fail_once("discover", 0, RESCHEDULE)
@@ -123,40 +105,38 @@ async def handed_back(_: Server, start: StartRun) -> Histories:
 
     run = await start(request_for(1), [OK], prepare=prepare)
     await run.result()
-    return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
+    return await histories(run, at(0))
 
 
-async def worker_lost(_: Server, start: StartRun) -> Histories:
-    """A step of a company outlives more workers than it has attempts."""
-    soon = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": RetryPolicy(maximum_attempts=1)}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            activity_stubs, "AGENT", soon
-        )  # time-outs may be changed freely: a replay does not look at them
+async def worker_lost(start: StartRun) -> list[WorkflowHistory]:
+    """An activity survives more lost workers than it has attempts."""
+    with pytest.MonkeyPatch.context() as patch:  # a replay does not compare time-outs
+        patch.setitem(AGENT, "heartbeat_timeout", timedelta(milliseconds=200))
+        patch.setitem(AGENT, "retry_policy", RetryPolicy(maximum_attempts=1))
         run = await start(request_for(1), [OK], prepare=lambda s: s.lose("research_company", at(0), 1))
         await run.result()
-    return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
+    return await histories(run, at(0))
 
 
-async def host_busy(_: Server, start: StartRun) -> Histories:
-    """A company whose site is crowded by us for a while."""
+async def host_busy(start: StartRun) -> list[WorkflowHistory]:
+    """A company whose site is busy with our requests for a while."""
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail_once("qualify_company", at(0), HOST_BUSY))
     await run.result()
-    return await of_run(run) | {"company": await run.child(at(0)).fetch_history()}
+    return await histories(run, at(0))
 
 
-async def delivery_cancelled(_: Server, start: StartRun) -> Histories:
-    """Somebody cancels a run while its files are rendered."""
+async def delivery_cancelled(start: StartRun) -> list[WorkflowHistory]:
+    """A person cancels a run while its files are rendered."""
     run = await start(request_for(1), [OK], prepare=lambda s: s.hold("export_run"))
     await run.stored.hold("export_run").reached.wait()
     await run.handle.cancel()
     run.stored.hold("export_run").release()
     await _failed(run.handle.result())
-    return await of_run(run)
+    return await histories(run)
 
 
-async def requeue_task(_: Server, start: StartRun) -> Histories:
-    """A person says retry while a company is open: the search that had failed is taken up when nothing else is left."""
+async def requeued(start: StartRun) -> list[WorkflowHistory]:
+    """A person retries while a company is open. The failed search runs again when nothing else is left."""
 
     def prepare(stored: FakeRun) -> None:
         stored.fail_once("discover", 0, MODEL_BAD_REQUEST)
@@ -170,21 +150,21 @@ async def requeue_task(_: Server, start: StartRun) -> Histories:
     await run.until(lambda p: p.companies_ready == 2)
     run.stored.release_all()
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def forgotten(_: Server, start: StartRun) -> Histories:
-    """Somebody forgets a company between the last gate and the end."""
+async def withdrawn(start: StartRun) -> list[WorkflowHistory]:
+    """A company is forgotten between the last suppression check and the end."""
     run = await start(request_for(1, companies=1), [OK, OK], prepare=lambda s: s.hold("finish_run"))
     await run.stored.hold("finish_run").reached.wait()
     run.stored.forget(at(0, 0))
     run.stored.release_all()
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def budget(_: Server, start: StartRun) -> Histories:
-    """The money is gone while a company comes to its end; a person raises the limit."""
+async def budget(start: StartRun) -> list[WorkflowHistory]:
+    """The budget is reached while a company finishes; a person raises the limit."""
 
     def prepare(stored: FakeRun) -> None:
         stored.hold("select_contacts", at(0, 0))
@@ -198,112 +178,63 @@ async def budget(_: Server, start: StartRun) -> Histories:
     await run.question(1)
     await run.decide(1, "raise_budget", max_model_calls=20)
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def deadline(_: Server, start: StartRun) -> Histories:
+async def deadline(start: StartRun) -> list[WorkflowHistory]:
     """Nobody answers: the deadline takes the default."""
     run = await start(request_for(2), [OK])
     await run.told("decision-1")
     await run.result()
-    return await of_run(run)
+    return await histories(run)
 
 
-async def company_complete(server: Server, _: StartRun) -> Histories:
-    """A company that becomes complete."""
-    return await of_company(server, FakeRun(request_for(1), [OK]))
+async def histories(run: LiveRun, *companies: int) -> list[WorkflowHistory]:
+    """The histories of an ended run, its continuations and some of its companies."""
+    return [*await run.own_histories(), *[await run.child(position).fetch_history() for position in companies]]
 
 
-async def company_short(server: Server, _: StartRun) -> Histories:
-    """A company whose contacts are looked for twice."""
-    return await of_company(server, FakeRun(request_for(1), [SHORT]))
+async def _failed(result: Awaitable[object]) -> None:
+    with pytest.raises(WorkflowFailureError):
+        await result
 
 
-async def company_failed(server: Server, _: StartRun) -> Histories:
-    """A company of which a step fails for good."""
-    stored = FakeRun(request_for(1), [OK])
-    stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
-    return await of_company(server, stored)
-
-
-SCENARIOS = {
-    "decision": Scenario(decision),
-    "cancelled": Scenario(cancelled),
-    "continued": Scenario(continued),
-    "failures": Scenario(failures),
-    "handed_back": Scenario(handed_back),
-    "worker_lost": Scenario(worker_lost),
-    "delivery_cancelled": Scenario(delivery_cancelled),
-    "put_back": Scenario(requeue_task),
-    "forgotten": Scenario(forgotten),
-    "budget": Scenario(budget),
-    "host_busy": Scenario(host_busy, open_skipping_server),
-    "outage": Scenario(outage, open_skipping_server),
-    "deadline": Scenario(deadline, open_skipping_server),
-    "company_complete": Scenario(company_complete),
-    "company_short": Scenario(company_short),
-    "company_failed": Scenario(company_failed),
-}
-
-
-async def of_run(run: LiveRun) -> Histories:
-    """The histories of a run that has ended, one for each time it continued as new."""
-    histories = await run.own_histories()
-    return {"run" if number == 1 else f"run-{number}": history for number, history in enumerate(histories, 1)}
-
-
-async def of_company(server: Server, stored: FakeRun) -> Histories:
-    """The history of a run's first company."""
-    stored.store(0, 0, stored.tasks[0][0])
-    server.world.runs[stored.request.run_id] = stored
-    handle = await server.client.start_workflow(
-        CompanyWorkflow.run,
-        CompanyInput(request=stored.request, company=stored.rows[at(0)].ref),
-        id=f"company-{uuid4()}",
-        task_queue=TASK_QUEUE,
+SCENARIOS: dict[str, Callable[[StartRun], Awaitable[list[WorkflowHistory]]]] = {
+    play.__name__: play
+    for play in (
+        delivered,
+        decision,
+        cancelled,
+        continued,
+        failures,
+        rescheduled,
+        worker_lost,
+        delivery_cancelled,
+        requeued,
+        withdrawn,
+        budget,
+        host_busy,
+        outage,
+        deadline,
     )
-    await handle.result()
-    return {"company": await handle.fetch_history()}
+}
+_SKIP_TIME = frozenset({"host_busy", "outage", "deadline"})
 
 
-async def record(names: list[str], directory: Path) -> AsyncIterator[Path]:
-    """Play scenarios and write their histories; yields each file as it is written."""
-    for name in names:
-        scenario = SCENARIOS[name]
-        async with scenario.open_server() as server, starting(server) as start:
-            histories = await scenario.play(server, start)
-        for path in write(name, histories, directory):
-            yield path
+async def record(name: str) -> None:
+    """Play a scenario and replace its files."""
+    async with open_skipping_server() if name in _SKIP_TIME else open_dev_server() as server, starting(server) as start:
+        played = await SCENARIOS[name](start)
+    for path in DIRECTORY.glob(f"{name}.*.json"):
+        path.unlink()
+    for number, history in enumerate(played, start=1):
+        (DIRECTORY / f"{name}.{number}.json").write_text(_as_text(history), encoding="utf-8")
 
 
-def write(name: str, histories: Histories, directory: Path) -> list[Path]:
-    """Keep the histories of a scenario, as its next generation."""
-    generation = next(n for n in count(1) if not list(directory.glob(f"{name}.{n}.*.json")))
-    paths = [directory / f"{name}.{generation}.{part}.json" for part in histories]
-    for path, history in zip(paths, histories.values(), strict=True):
-        path.write_text(as_text(history), encoding="utf-8")
-    with (directory / SUMS).open("a", encoding="utf-8") as sums:
-        sums.writelines(sum_line(path) for path in paths)
-    return paths
-
-
-def sum_line(path: Path) -> str:
-    """A file's line in ``SHA256SUMS``."""
-    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-
-
-def as_text(history: WorkflowHistory) -> str:
-    """A history as it is kept: one event a line."""
-    kept = _kept(json.loads(history.to_json()))
-    events = [json.dumps(event, separators=(",", ":")) for event in kept["events"]]
+def _as_text(history: WorkflowHistory) -> str:
+    """A history with one event a line."""
+    events = [json.dumps(event, separators=(",", ":")) for event in _kept(json.loads(history.to_json()))["events"]]
     return f'{{"workflowId":{json.dumps(history.workflow_id)},"events":[\n' + ",\n".join(events) + "\n]}\n"
-
-
-@cache
-def load(path: Path) -> WorkflowHistory:
-    """A recorded history."""
-    recorded = json.loads(path.read_text(encoding="utf-8"))
-    return WorkflowHistory.from_json(recorded["workflowId"], {"events": recorded["events"]})
 
 
 def _kept(value: Any) -> Any:
@@ -314,24 +245,12 @@ def _kept(value: Any) -> Any:
     return [_kept(part) for part in value] if isinstance(value, list) else value
 
 
-async def _failed(result: Awaitable[object]) -> None:
-    try:
-        await result
-    except WorkflowFailureError:
-        return
-    raise RuntimeError("the run was expected to fail and did not")
-
-
 async def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.histories.record", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"all, or some of: {', '.join(SCENARIOS)}")
-    names = parser.parse_args().scenarios or list(SCENARIOS)
-    unknown = sorted(set(names) - set(SCENARIOS))
-    if unknown:
-        parser.error(f"no scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
+    parser.add_argument("scenarios", nargs="*", choices=[*SCENARIOS, []], metavar="SCENARIO", help=", ".join(SCENARIOS))
     logging.disable(logging.CRITICAL)  # the failures are meant
-    async for path in record(names, DIRECTORY):
-        sys.stdout.write(f"{path.name}: {path.stat().st_size // 1000} kB\n")
+    for name in parser.parse_args().scenarios or SCENARIOS:
+        await record(name)
     await asyncio.sleep(0.25)  # see runtime/process.py
 
 

@@ -24,11 +24,12 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.worker_shutdown import RescheduleOnShutdown
 from domain.request.run_request import RunRequest, workflow_id_of
 from runtime.worker import workflow_runner
+from tests.histories.replay import replayer
 from tests.workflows.fake_run import Ending, FakeRun
 from tests.workflows.live_run import LiveRun
 from tests.workflows.world import World
@@ -197,12 +198,7 @@ async def replay(histories: list[WorkflowHistory]) -> None:
             if course not in _replayed:
                 yield history
 
-    replayer = Replayer(
-        workflows=[LeadListWorkflow, CompanyWorkflow],
-        workflow_runner=workflow_runner(),
-        data_converter=pydantic_data_converter,
-    )
-    results = await replayer.replay_workflows(each(), raise_on_replay_failure=False)
+    results = await replayer().replay_workflows(each(), raise_on_replay_failure=False)
     failures = list(results.replay_failures.values())
     if failures:
         raise failures[0]

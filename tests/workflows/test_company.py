@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
-from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
 from domain.activity_io import CompanyInput, CompanyOutcome
@@ -66,17 +65,6 @@ async def test_a_company_is_qualified_researched_and_its_contacts_are_found(work
     steps = ["qualify_company", "research_company", "find_contacts", "verify_emails", "select_contacts"]
     assert names(stored) == steps
     assert outcome.spend.model_calls == 2
-
-
-async def test_f32_a_company_that_was_under_way_before_a_step_was_added_goes_on_without_it(
-    work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its history, as the workflow without the step would have made it, is replayed at the end by the workflow as it is."""
-    stored = company(OK)
-    with monkeypatch.context() as earlier:
-        earlier.setattr(workflow, "patched", lambda _: False)
-        await work(stored)
-    assert names(stored) == ["qualify_company", "research_company", "find_contacts", "select_contacts"]
 
 
 @pytest.mark.parametrize("ending", [ReasonCode.DUPLICATE, ReasonCode.SUPPRESSED, ReasonCode.PMS_NOT_MET])

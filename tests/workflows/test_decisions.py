@@ -36,7 +36,7 @@ async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
 async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: StartRun) -> None:
     run = await start(request_for(2), [NO, NO], *[[]] * 30)
     question = await run.question()
-    assert question.message.startswith("0 of 2 companies are complete; 13 searches are done; further ones (individual)")
+    assert question.message.startswith("0 of 2 companies are complete; 13 searches are done; others (individual)")
     assert run.stored.keys("discover") == list(range(13))
     assert (await run.progress()).exhausted_kinds == ("individual",)
 
@@ -48,8 +48,8 @@ async def test_a_run_that_went_no_further_than_one_before_it_says_so(start: Star
     run = await start(request_for(2), [NO], [], prepare=skipped_before)
     question = await run.question()
     assert question.message == (
-        "0 of 2 companies are complete; 2 searches are done; further ones (individual, software) were left, since a run for"
-        " the same shortly before found that out of its own; 1 companies were judged."
+        "0 of 2 companies are complete; 2 searches are done; others (individual, software) were skipped: a recent"
+        " identical run found nothing new there; 1 companies were judged."
     )
     assert (await run.progress()).exhausted_kinds == ("individual", "software")
 

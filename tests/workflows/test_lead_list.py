@@ -13,7 +13,6 @@ from domain.request.progress import RunStatus, Stage
 from tests.workflows.conftest import StartRun
 from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, Hold, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
-from workflows import activity_stubs
 from workflows.policies import AGENT
 
 
@@ -307,8 +306,8 @@ async def test_every_step_of_a_run_can_be_taken_from_its_history_alone(start_ski
 def brief_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost worker of an agent call is noticed soon."""
     again = RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=3)
-    policy = {**AGENT, "heartbeat_timeout": timedelta(milliseconds=200), "retry_policy": again}
-    monkeypatch.setattr(activity_stubs, "AGENT", policy)
+    monkeypatch.setitem(AGENT, "heartbeat_timeout", timedelta(milliseconds=200))
+    monkeypatch.setitem(AGENT, "retry_policy", again)
 
 
 @pytest.mark.usefixtures("brief_heartbeats")

@@ -42,7 +42,7 @@ def test_kinds_of_search_that_were_given_up_are_named() -> None:
     state = state_of(tasks_done=40)
     state.new_by_kind = {"directory_pages": [0] * YIELD_WINDOW, "individual": [0] * (YIELD_WINDOW - 1)}
     message = exhausted(state).message
-    assert "40 searches are done; further ones (list pages) were left" in message
+    assert "40 searches are done; others (directory pages) were skipped" in message
     state.new_by_kind["directory_pages"] = [0] * (YIELD_WINDOW - 1)
     assert "all 40 searches are done" in exhausted(state).message
 
@@ -97,7 +97,7 @@ def test_a_time_out_names_the_stage_and_its_seconds(stage: Stage) -> None:
     state.stage = stage
     shortfall = stage_timed_out(state)
     assert shortfall.reason is DecisionReason.STAGE_TIMEOUT
-    assert f"the stage {stage.value} has taken its 600 seconds" in shortfall.message
+    assert f"the stage {stage.value} reached its time-out of 600 seconds" in shortfall.message
 
 
 def test_f8_the_message_counts_what_was_needed_not_what_was_started() -> None:

@@ -137,7 +137,7 @@ def test_no_more_than_the_target_counts_as_ready_with_the_contacts_of_the_select
     state = state_of(2)
     for position, contacts in ((30, 3), (10, 1), (20, 2)):
         state.company_ended(ref(position), COMPLETE.model_copy(update={"contacts": contacts}))
-    assert (state.ready, state.contacts_ready, state.frontier()) == (2, 3, 20)
+    assert (state.ready, state.contacts_ready, state.last_selected()) == (2, 3, 20)
 
 
 def test_f10_a_company_taken_back_at_the_last_gate_opens_the_search_again() -> None:
@@ -162,7 +162,7 @@ def test_a_company_taken_back_counts_under_its_own_reason_and_is_settled_once() 
     state.company_ended(ref(5), COMPLETE)
     state.withdraw(WithdrawnCompany(**ref(5).model_dump(), reason=ReasonCode.CONTACTS_SHORT))
     assert state.funnel == {"complete": 0, "contacts_short": 1}
-    state.reopen({"contacts_short"})
+    state.reopen(["contacts_short"])
     assert (state.ended, state.funnel) == (0, {"complete": 0})
 
 
@@ -170,7 +170,7 @@ def test_reopened_companies_no_longer_count_as_settled() -> None:
     state = state_of(5)
     for position, outcome in enumerate([REJECTED, REJECTED, COMPLETE]):
         state.company_ended(ref(position), outcome)
-    state.reopen({"pms_not_met", "units_not_met"})
+    state.reopen(["pms_not_met", "units_not_met"])
     assert (state.ended, state.funnel) == (1, {"complete": 1})
 
 
@@ -235,7 +235,7 @@ def play(world: World, random: Random) -> Played:
     interruptions = 5
     while not state.is_filled(list(open_companies), list(open_tasks)):
         while len(open_companies) < world.window:
-            frontier = state.frontier()
+            frontier = state.last_selected()
             enough = len(state.complete) + state.survival_rate() * len(open_companies) >= state.target
             company = state.next_company(len(open_companies))
             if company is None:

@@ -53,7 +53,6 @@ def shown(**more: Any) -> str:
             "target_quantity": 5,
             "companies_ready": 3,
             "contacts_ready": 7,
-            "contacts_gap": 2,
             "funnel": {"pms_not_met": 4, "complete": 3},
             "open_discovery": 1,
             "open_research": 2,
@@ -76,7 +75,7 @@ def test_progress_is_shown_at_a_glance() -> None:
 
 
 def test_a_cost_that_may_be_unknown_is_not_shown_as_zero() -> None:
-    assert "Model calls 42, cost unknown, or nothing (`status` says which)." in shown(cost_usd=0.0)
+    assert "Model calls 42, cost unknown or zero (`status` says which)." in shown(cost_usd=0.0)
     assert "Model calls 0, cost $0.00." in shown(model_calls=0, cost_usd=0.0)
 
 
@@ -89,8 +88,10 @@ def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
 
 
 def test_searches_that_were_given_up_are_named() -> None:
-    assert "hardly find anything new: list pages, software." in shown(exhausted_kinds=("directory_pages", "software"))
-    assert "Given up" not in shown()
+    assert "hardly find anything new: directory pages, software." in shown(
+        exhausted_kinds=("directory_pages", "software")
+    )
+    assert "Skipped" not in shown()
 
 
 def test_the_note_is_shown() -> None:
