@@ -3,19 +3,21 @@
 ``grounding/quotes.py`` turns citations into evidence. A delivered fact always has evidence.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from domain.frozen_model import FrozenModel
 
 
-class Citation(BaseModel):
+class Citation(FrozenModel):
     """A tool result and the words that the model read there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     result_id: str = Field(description="The result_id of the tool result that holds the words.")
     quote: str = Field(description="The exact words, copied from that result, at most 300 characters.")
 
 
-class Evidence(BaseModel):
+class Evidence(FrozenModel):
     """Words found in a stored tool result.
 
     Attributes:
@@ -23,8 +25,6 @@ class Evidence(BaseModel):
         url: page that holds the words; of a search result, the address that it lists.
         quote: the words as the source has them.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     result_id: str
     url: str

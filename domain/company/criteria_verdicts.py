@@ -3,14 +3,14 @@
 If a hard criterion can't be confirmed, the company is kept as ``needs_review``. A person can accept it.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
-
-from pydantic import BaseModel, ConfigDict
 
 from domain.company.facts import CompanyFacts, CompanyType, IcpFit
 from domain.company.icp import IcpResult, grade_icp
 from domain.company.places import Place, miles_between, normalized_city, zip_coordinates
 from domain.company.status import CompanyStatus, ReasonCode
+from domain.frozen_model import FrozenModel
 from domain.request.criteria import Criteria, CriterionKey, Mode
 
 
@@ -25,10 +25,8 @@ class VerdictValue(StrEnum):
 MET, NOT_MET, UNKNOWN = VerdictValue
 
 
-class Verdict(BaseModel):
+class Verdict(FrozenModel):
     """One criterion judged for one company; ``why`` is a sentence for a person."""
-
-    model_config = ConfigDict(frozen=True)
 
     criterion: CriterionKey
     mode: Mode
@@ -36,10 +34,8 @@ class Verdict(BaseModel):
     why: str
 
 
-class CriteriaResult(BaseModel):
+class CriteriaResult(FrozenModel):
     """The final status that the verdicts give a company, or ``found`` if it continues."""
-
-    model_config = ConfigDict(frozen=True)
 
     status: CompanyStatus
     reason: ReasonCode | None = None
@@ -56,7 +52,7 @@ def grade_for_criteria(criteria: Criteria, facts: CompanyFacts) -> IcpResult:
     An unknown one does not, and neither does ``icp_tier_min``, which depends on the grade.
     """
     soft = [key for key in criteria.asked() if criteria.mode_of(key) is Mode.SOFT and key != "icp_tier_min"]
-    return grade_icp(facts, soft_not_met=sum(_judge(key, criteria, facts, None)[0] is NOT_MET for key in soft))
+    return grade_icp(facts, soft_not_met=sum(_JUDGES[key](criteria, facts, None)[0] is NOT_MET for key in soft))
 
 
 def judge_criteria(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
@@ -64,7 +60,7 @@ def judge_criteria(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | Non
     return tuple(
         Verdict(criterion=key, mode=criteria.mode_of(key), value=value, why=why)
         for key in criteria.asked()
-        for value, why in (_judge(key, criteria, facts, icp),)
+        for value, why in (_JUDGES[key](criteria, facts, icp),)
     )
 
 
@@ -103,25 +99,7 @@ def _type_was_requested(criteria: Criteria, icp: IcpResult) -> bool:
     return icp.company_type in criteria.company_types and not inactive & set(icp.disqualifiers)
 
 
-def _judge(
-    key: CriterionKey, criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None
-) -> tuple[VerdictValue, str]:
-    match key:
-        case "pms":
-            return _pms(criteria, facts)
-        case "pms_exclude":
-            return _pms_exclude(criteria, facts)
-        case "place":
-            return _place(criteria, facts)
-        case "units":
-            return _units(criteria, facts)
-        case "company_types":
-            return _company_types(criteria, facts)
-        case "icp_tier_min":
-            return _icp_tier(criteria, icp)
-
-
-def _pms(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
+def _pms(criteria: Criteria, facts: CompanyFacts, _: IcpResult | None) -> tuple[VerdictValue, str]:
     wanted = " or ".join(criteria.pms)
     match facts.pms_status:
         case "detected" if facts.pms in criteria.pms:
@@ -136,7 +114,7 @@ def _pms(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
             return UNKNOWN, f"property management software unknown ({facts.pms_reason or 'no evidence'})"
 
 
-def _pms_exclude(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
+def _pms_exclude(criteria: Criteria, facts: CompanyFacts, _: IcpResult | None) -> tuple[VerdictValue, str]:
     if facts.pms_status == "detected":
         excluded = facts.pms in criteria.pms_exclude
         return (NOT_MET, f"runs {facts.pms}, excluded") if excluded else (MET, f"runs {facts.pms}")
@@ -145,7 +123,7 @@ def _pms_exclude(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue,
     return UNKNOWN, "property management software unknown"
 
 
-def _place(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
+def _place(criteria: Criteria, facts: CompanyFacts, _: IcpResult | None) -> tuple[VerdictValue, str]:
     if not facts.places:
         return UNKNOWN, "no address on its pages"
     cities = {normalized_city(city) for city in criteria.cities}
@@ -181,7 +159,7 @@ def _within_reach(zip_code: str | None, criteria: Criteria) -> bool | None:
     return None if position is None else miles_between(center, position) <= criteria.radius_miles
 
 
-def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
+def _units(criteria: Criteria, facts: CompanyFacts, _: IcpResult | None) -> tuple[VerdictValue, str]:
     if facts.units is None:
         return UNKNOWN, "number of units not stated"
     units = facts.units.value
@@ -193,7 +171,7 @@ def _units(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
     return MET, shown
 
 
-def _company_types(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValue, str]:
+def _company_types(criteria: Criteria, facts: CompanyFacts, _: IcpResult | None) -> tuple[VerdictValue, str]:
     if facts.company_type is CompanyType.UNKNOWN:
         return UNKNOWN, "type of company not stated"
     if facts.company_type in criteria.company_types:
@@ -201,9 +179,19 @@ def _company_types(criteria: Criteria, facts: CompanyFacts) -> tuple[VerdictValu
     return NOT_MET, f"{facts.company_type.value}, not {' or '.join(criteria.company_types)}"
 
 
-def _icp_tier(criteria: Criteria, icp: IcpResult | None) -> tuple[VerdictValue, str]:
+def _icp_tier(criteria: Criteria, _: CompanyFacts, icp: IcpResult | None) -> tuple[VerdictValue, str]:
     if icp is None or criteria.icp_tier_min is None:
         return UNKNOWN, "not graded yet"
     if icp.tier.rank <= criteria.icp_tier_min.rank:
         return MET, f"tier {icp.tier.value}"
     return NOT_MET, f"tier {icp.tier.value}, below {criteria.icp_tier_min.value}"
+
+
+_JUDGES: dict[CriterionKey, Callable[[Criteria, CompanyFacts, IcpResult | None], tuple[VerdictValue, str]]] = {
+    "pms": _pms,
+    "pms_exclude": _pms_exclude,
+    "place": _place,
+    "units": _units,
+    "company_types": _company_types,
+    "icp_tier_min": _icp_tier,
+}

@@ -6,11 +6,10 @@ The rules are in ``criteria_verdicts.py`` and ``icp.py``.
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.evidence import Evidence
+from domain.frozen_model import FrozenModel
 
 
 class CompanyType(StrEnum):
@@ -50,26 +49,22 @@ class IcpTier(StrEnum):
         return list(IcpTier).index(self)
 
 
-class UnitsEvidence(BaseModel):
+class UnitsEvidence(FrozenModel):
     """Doors under management. ``estimated`` is 10 × current listings (docs/domain.md, "Ideal customer profile")."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: int
     basis: Literal["stated", "estimated"]
     evidence: Evidence
 
 
-class TextEvidence(BaseModel):
+class TextEvidence(FrozenModel):
     """A short text with its evidence."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: str
     evidence: Evidence
 
 
-class CompanyFacts(BaseModel):
+class CompanyFacts(FrozenModel):
     """What is proven about a company. Null or empty means unknown, never "no" (docs/domain.md, "Criteria").
 
     Attributes:
@@ -77,8 +72,6 @@ class CompanyFacts(BaseModel):
         pms_status: PMS detection result for the company's own pages.
         closed_evidence: the company's own statement that it closed or was acquired.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     places: tuple[Place, ...] = ()
     place_evidence: tuple[Evidence, ...] = ()

@@ -5,10 +5,9 @@ An unknown fact adds no points and lowers only the confidence.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.facts import CompanyFacts, CompanyType, IcpFit, IcpTier
 from domain.company.pms_vendors import PmsVendor
+from domain.frozen_model import FrozenModel
 
 Disqualifier = Literal[
     "hoa_only",
@@ -48,15 +47,13 @@ _COMPETITORS = frozenset(
 _TRADE_VENDORS = ("pmw", "property manager websites", "doorgrow", "fourandhalf", "upkeep")
 
 
-class IcpResult(BaseModel):
+class IcpResult(FrozenModel):
     """The grade of one company.
 
     Attributes:
         score: 0 to 100 points.
         confidence: 0 to 1, the share of the points whose signal is known.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     fit: IcpFit
     tier: IcpTier

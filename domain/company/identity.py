@@ -7,10 +7,10 @@ import re
 import unicodedata
 
 import phonenumbers
-from pydantic import BaseModel, ConfigDict
 from rapidfuzz.distance import JaroWinkler
 
 from domain.company.places import normalized_city
+from domain.frozen_model import FrozenModel
 
 NAME_SIMILARITY_MIN = 0.90
 _LEGAL_SUFFIXES = re.compile(
@@ -19,10 +19,8 @@ _LEGAL_SUFFIXES = re.compile(
 _PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\d)")
 
 
-class IdentityKeys(BaseModel):
+class IdentityKeys(FrozenModel):
     """What is known to identify a company."""
-
-    model_config = ConfigDict(frozen=True)
 
     domains: tuple[str, ...] = ()
     portal_accounts: tuple[str, ...] = ()

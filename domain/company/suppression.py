@@ -3,22 +3,19 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.identity import normalized_company_name
+from domain.frozen_model import FrozenModel
 
 SuppressionReason = Literal["customer", "contacted", "do_not_contact"]
 
 
-class Suppression(BaseModel):
+class Suppression(FrozenModel):
     """A domain (or the host of one company's portal), a company name with its state, or both.
 
     Attributes:
         contacted_at: for the reason ``contacted``; an entry without it never expires.
         source: origin of the entry, such as the name of the imported file.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     domain: str | None = None
     name: str | None = None

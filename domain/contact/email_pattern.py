@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from itertools import product
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email, email_domain, is_role_mailbox
+from domain.frozen_model import FrozenModel
 
 
 class EmailPattern(StrEnum):
@@ -64,10 +63,8 @@ _NICKNAME = re.compile(r"""["(]\s*([a-z]+)\s*[")]|(?<!\S)'([a-z]+)'(?!\S)""")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "®": None, "™": None, "‐": "-", "‑": "-"})
 
 
-class PublishedAddress(BaseModel):
+class PublishedAddress(FrozenModel):
     """An address that a page prints next to a name."""
-
-    model_config = ConfigDict(frozen=True)
 
     full_name: str
     email: str
@@ -78,10 +75,8 @@ class PublishedAddress(BaseModel):
         return _local(self.email)
 
 
-class InferredPattern(BaseModel):
+class InferredPattern(FrozenModel):
     """The pattern of a domain, with two addresses of two people that prove it."""
-
-    model_config = ConfigDict(frozen=True)
 
     domain: str
     pattern: EmailPattern

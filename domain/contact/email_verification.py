@@ -7,26 +7,23 @@ company's pages speaks against it. Verification is idempotent: it first removes 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.contact.email_address import EmailStatus, email_domain, is_role_mailbox
 from domain.contact.email_pattern import InferredPattern, PublishedAddress, infer_pattern
 from domain.contact.mail_domain import MailDomain, MailVerdict
 from domain.contact.person import Person, is_named_person, person_key
 from domain.contact.title_levels import TitleLevel, rank_title
+from domain.frozen_model import FrozenModel
 
 _NAME_LETTERS_MIN = 3  # two letters of a name occur in many addresses by chance
 
 
-class VerifiedEmails(BaseModel):
+class VerifiedEmails(FrozenModel):
     """A company's people with the status of their addresses.
 
     Attributes:
         statuses: number of deliverable addresses by status.
         refused: number of published addresses that are not delivered, by ``email:reason``.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     people: tuple[Person, ...]
     statuses: dict[str, int]

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 
 class MailVerdict(StrEnum):
@@ -34,10 +34,8 @@ _VERDICTS = {
 }
 
 
-class MailDomain(BaseModel):
+class MailDomain(FrozenModel):
     """What DNS says about the mail of one domain."""
-
-    model_config = ConfigDict(frozen=True)
 
     domain: str
     reason: MailReason

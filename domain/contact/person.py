@@ -3,11 +3,10 @@
 import re
 import unicodedata
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.contact.email_address import EmailStatus
 from domain.contact.mail_domain import MailReason
 from domain.evidence import Evidence
+from domain.frozen_model import FrozenModel
 
 _PLACEHOLDER_WORDS = frozenset(
     "name team member coming soon tbd tba staff published unknown vacant position open hiring you our your office"
@@ -20,7 +19,7 @@ _NAME_LENGTH_MAX = 80
 _CJK_NAME = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3\u3040-\u30ff]{2,8}")  # written without a space
 
 
-class Person(BaseModel):
+class Person(FrozenModel):
     """A person found on a company's pages. Unproven parts are None.
 
     Attributes:
@@ -30,8 +29,6 @@ class Person(BaseModel):
         printed_emails: every personal address of the company's domains on its pages, whoever owns it. None if no
             address may be inferred for this person.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     full_name: str
     title: str

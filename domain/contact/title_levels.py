@@ -7,7 +7,7 @@ import re
 from enum import IntEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 Department = Literal[
     "leadership", "operations", "leasing", "maintenance", "accounting", "business_development", "other"
@@ -27,10 +27,8 @@ class TitleLevel(IntEnum):
     NONE = 9
 
 
-class TitleRank(BaseModel):
+class TitleRank(FrozenModel):
     """What a printed title says about a person."""
-
-    model_config = ConfigDict(frozen=True)
 
     level: TitleLevel
     seniority: Seniority

@@ -7,7 +7,7 @@ the evidence of each cell follow from it.
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 FileKind = Literal["companies", "contacts"]
 
@@ -22,7 +22,7 @@ class Basis(StrEnum):
     RECORD = "record"
 
 
-class Column(BaseModel):
+class Column(FrozenModel):
     """One column of one file.
 
     Attributes:
@@ -30,8 +30,6 @@ class Column(BaseModel):
         source: for a fact, its proof; otherwise where the value comes from.
         copied_from: for a copied column, the column of the companies file.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     file: FileKind
     name: str

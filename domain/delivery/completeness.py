@@ -6,31 +6,26 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.delivery.columns import COMPANIES, CONTACTS, Basis, Column, FileKind
 from domain.delivery.csv_files import cell
 from domain.evidence import Evidence
+from domain.frozen_model import FrozenModel
 
 
-class FileRow(BaseModel):
+class FileRow(FrozenModel):
     """A delivered row, and the fact columns that have proof."""
-
-    model_config = ConfigDict(frozen=True)
 
     cells: dict[str, Any]
     proven: frozenset[str]
 
 
-class ColumnCount(BaseModel):
+class ColumnCount(FrozenModel):
     """One column counted over a file's rows.
 
     Attributes:
         proven: filled cells with proof; None if the column needs none.
         escaped: cells that a spreadsheet would evaluate as a formula, delivered with an apostrophe in front.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     file: FileKind
     column: str
@@ -51,15 +46,13 @@ class ColumnCount(BaseModel):
         return None if self.proven is None else percent(self.proven, self.filled)
 
 
-class ModelUsage(BaseModel):
+class ModelUsage(FrozenModel):
     """The model calls of a run.
 
     Attributes:
         cost_usd: of the calls with a known price.
         unpriced_calls: calls without a known price; with any, the total cost is unknown.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     model_calls: int = 0
     input_tokens: int = 0
@@ -68,15 +61,13 @@ class ModelUsage(BaseModel):
     unpriced_calls: int = 0
 
 
-class Completeness(BaseModel):
+class Completeness(FrozenModel):
     """The report on one delivery.
 
     Attributes:
         unknown: companies kept out by an unknown hard criterion, by criterion.
         dropped: rejected claims of all examined companies, by ``what:why``.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     companies: int
     contacts: int

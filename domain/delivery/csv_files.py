@@ -10,18 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
+from domain.frozen_model import FrozenModel
 
 # What Excel, LibreOffice and Google Sheets treat as the start of a formula (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-class CsvFile(BaseModel):
+class CsvFile(FrozenModel):
     """A rendered file; ``rows`` does not count the header."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     content: bytes

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.icp import IcpResult
 from domain.contact.email_address import EmailStatus
@@ -17,11 +15,12 @@ from domain.contact.title_levels import Department, Seniority
 from domain.delivery.columns import COMPANIES, CONTACTS, Basis, Column, FileKind
 from domain.delivery.csv_files import cell
 from domain.evidence import Evidence
+from domain.frozen_model import FrozenModel
 
 CellBasis = Literal["quoted", "computed", "recorded"]
 
 
-class EvidenceCell(BaseModel):
+class EvidenceCell(FrozenModel):
     """One cell of one file.
 
     Attributes:
@@ -31,8 +30,6 @@ class EvidenceCell(BaseModel):
         basis: ``quoted`` from a page, ``computed`` from proven facts, or ``recorded`` by the pipeline.
         rule: what computed or recorded it; for a quoted cell, how the value follows from the words.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     file: FileKind
     company_name: str
@@ -52,10 +49,8 @@ class EvidenceCell(BaseModel):
         return self.basis == "quoted" and self.quote is None
 
 
-class ContactRecord(BaseModel):
+class ContactRecord(FrozenModel):
     """A contact to deliver, with what was computed when it was stored."""
-
-    model_config = ConfigDict(frozen=True)
 
     person: Person
     department: Department
@@ -64,7 +59,7 @@ class ContactRecord(BaseModel):
     created_at: datetime
 
 
-class CompanyRecord(BaseModel):
+class CompanyRecord(FrozenModel):
     """A company as stored.
 
     Attributes:
@@ -72,8 +67,6 @@ class CompanyRecord(BaseModel):
         icp: None before research.
         contacts: the contacts to deliver, best first.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     domain: str | None
@@ -86,10 +79,8 @@ class CompanyRecord(BaseModel):
     contacts: tuple[ContactRecord, ...] = ()
 
 
-class _Source(BaseModel):
+class _Source(FrozenModel):
     """A cell's value and what it rests on. ``basis`` and ``rule`` override those of the column."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: Any
     evidence: Evidence | None = None

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.facts import CompanyFacts
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.csv_files import CsvFile, render_csv
 from domain.evidence import Evidence
+from domain.frozen_model import FrozenModel
 
 REJECTED_COLUMNS = ("company_name", "website", "state", "status", "reason", "failing_criterion", "why", "quote", "url")
 NOT_DELIVERED = (
@@ -28,14 +27,12 @@ _SENTENCES = {
 }
 
 
-class EndedCompany(BaseModel):
+class EndedCompany(FrozenModel):
     """A company that ended without being delivered.
 
     Attributes:
         duplicate_of: name of the company that it duplicates.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     website: str | None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 
 class ImportKind(StrEnum):
@@ -20,15 +20,13 @@ class ImportFileError(ValueError):
     """The file cannot be imported at all; the message says what was found, what was expected and what to do."""
 
 
-class Columns(BaseModel):
+class Columns(FrozenModel):
     """The fields of a kind of file.
 
     Attributes:
         fields: field → common names of its column in the form of ``header_key``, best first.
         needed: alternatives; a file needs all fields of one of them.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     fields: dict[str, tuple[str, ...]]
     needed: tuple[frozenset[str], ...]

@@ -9,8 +9,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import get_args
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.identity import normalized_company_name, normalized_phone
@@ -18,6 +16,7 @@ from domain.company.places import state_code
 from domain.company.pms_vendors import PmsVendor, PortalAccount, canonical_vendor, nearest_vendor
 from domain.company.suppression import Suppression, SuppressionReason
 from domain.contact.email_address import FREE_MAIL_DOMAINS
+from domain.frozen_model import FrozenModel
 from domain.imports.columns import header_key
 from domain.imports.table import Row
 
@@ -42,23 +41,19 @@ class RowError(ValueError):
     """What is wrong with a row, for the person who has to fix it."""
 
 
-class SuppressionChange(BaseModel):
+class SuppressionChange(FrozenModel):
     """What a row does to the suppression list, with an entry per domain of the company.
 
     Attributes:
         is_listed: False removes the entries (a customer who has left).
     """
 
-    model_config = ConfigDict(frozen=True)
-
     entries: tuple[Suppression, ...]
     is_listed: bool = True
 
 
-class Seed(BaseModel):
+class Seed(FrozenModel):
     """An account at a software vendor. The other fields are unproven hints."""
-
-    model_config = ConfigDict(frozen=True)
 
     vendor: PmsVendor
     slug: str
