@@ -23,7 +23,7 @@ from web import page_retry
 from web.fetch import FORGOTTEN, FetchedPage, WebClient
 from web.page_retry import RETRY_AFTER_MAX_S, is_transient, retry_in_s
 from web.page_text import render_page
-from web.rate_limit import RATE_LIMIT_TIMEOUT, RateLimitTimeoutError, ServiceRateLimit, pause, site_name
+from web.rate_limit import RATE_LIMIT_TIMEOUT, RateLimit, RateLimitTimeoutError, seconds_per_request, site_name
 from web.result_cache import Call, ResultCache, args_hash, new_result
 
 if TYPE_CHECKING:
@@ -132,8 +132,9 @@ class ToolGateway:
         hours = self._settings.search_ttl_hours if result.tool == "search_web" else self._settings.page_ttl_hours
         return hours * 3600
 
-    def _rate_limit(self, name: str, per_minute: float) -> ServiceRateLimit:
-        return ServiceRateLimit(self._database, name, per_minute, self._settings.rate_limit_wait_max_s)
+    def _rate_limit(self, name: str, per_minute: float) -> RateLimit:
+        interval_s = seconds_per_request(per_minute)
+        return RateLimit(self._database, name, interval_s, self._settings.rate_limit_wait_max_s)
 
     async def _search_now(self, search: SearchBackend, args: dict[str, Any]) -> tuple[ToolResult, str | None]:
         rate_limit = self._rate_limit(f"search:{search.name}", self._settings.search_requests_per_minute)
@@ -206,7 +207,7 @@ class ToolGateway:
     async def _failure_payload(self, args: dict[str, Any], page: FetchedPage, reason: str) -> dict[str, JsonValue]:
         """Record a temporary failure, and pause all requests to a site that asks for it."""
         if page.retry_after_s is not None:
-            await pause(self._database, site_name(page.final_url), min(page.retry_after_s, RETRY_AFTER_MAX_S))
+            await self._rate_limit(site_name(page.final_url), 0).pause(min(page.retry_after_s, RETRY_AFTER_MAX_S))
         within_s = self._settings.failure_ttl_minutes * 60
         async with self._database.transaction() as conn:
             last = await tool_results.find_last(conn, "fetch_page", args_hash("fetch_page", args), within_s)

@@ -34,14 +34,77 @@ class RateLimitTimeoutError(Exception):
 
 
 @dataclass(frozen=True)
+class RateLimit:
+    """The rate limit of one site or service.
+
+    Attributes:
+        name: a site's registrable domain, or ``kind:service``, such as ``search:serper``.
+        interval_s: seconds between two requests; 0 means only requested pauses count.
+        wait_max_s: seconds a request may queue.
+    """
+
+    database: Database
+    name: str
+    interval_s: float
+    wait_max_s: float
+    sleep: Sleep = asyncio.sleep
+
+    async def acquire(self) -> None:
+        """Reserve a start and wait for it, without holding a connection.
+
+        A cancelled request, or one whose turn a pause has moved too far, releases its reservation. A killed worker's
+        reservation stays unused, which delays the others by one interval.
+
+        Raises:
+            RateLimitTimeoutError: that would take more than ``wait_max_s``.
+        """
+        interval_s, seconds_until_free = self.interval_s, 0.0
+        async with self.database.transaction() as conn:
+            wait_s = await rate_limits.reserve_start(conn, self.name, interval_s=interval_s, wait_max_s=self.wait_max_s)
+            if wait_s is None:
+                seconds_until_free = await rate_limits.seconds_until_free(conn, self.name)
+        if wait_s is None:
+            raise self._timeout(seconds_until_free)
+        waited_s, total_max_s = 0.0, self.wait_max_s + interval_s  # one interval more if somebody took the start
+        try:
+            while wait_s > 0 and waited_s + wait_s <= total_max_s:
+                await self.sleep(wait_s)
+                waited_s += wait_s
+                async with self.database.transaction() as conn:
+                    wait_s = await rate_limits.start(conn, self.name, interval_s=interval_s)
+        except asyncio.CancelledError:
+            await self._release()
+            raise
+        if wait_s > 0:
+            await self._release()
+            raise self._timeout(wait_s)
+
+    async def pause(self, for_s: float) -> None:
+        """Let no worker ask for so many seconds, as requested by ``Retry-After``."""
+        async with self.database.transaction() as conn:
+            await rate_limits.pause(conn, self.name, for_s=for_s)
+        log.info("pause_requested", name=self.name, seconds=for_s)
+
+    def _timeout(self, seconds_until_free: float) -> RateLimitTimeoutError:
+        log.info(RATE_LIMIT_TIMEOUT, name=self.name, wait_max_s=self.wait_max_s)
+        return RateLimitTimeoutError(f"{self.name} is not free within {self.wait_max_s:g} s", seconds_until_free)
+
+    async def _release(self) -> None:
+        try:
+            async with self.database.transaction() as conn:
+                await rate_limits.release(conn, self.name, interval_s=self.interval_s)
+        except psycopg.OperationalError as error:  # the cancellation matters more; the start stays unused
+            log.warning("reservation_not_released", name=self.name, error=type(error).__name__)
+
+
+@dataclass(frozen=True)
 class HostRateLimit:
     """The rate limit of every site.
 
     Attributes:
         interval_s: seconds between two requests; 0 disables the limit, Crawl-delay included.
         crawl_delay_max_s: the longest Crawl-delay that is respected.
-        wait_max_s: seconds a request may queue. Without it, one site that every search task reads would use up an
-            activity's start-to-close timeout.
+        wait_max_s: seconds a request may queue, so that one busy site does not use up an activity's timeout.
     """
 
     database: Database
@@ -51,45 +114,10 @@ class HostRateLimit:
     sleep: Sleep = asyncio.sleep
 
     async def acquire(self, url: str, crawl_delay_s: float | None = None) -> None:
-        """Wait until a request to this address may start.
-
-        Raises:
-            RateLimitTimeoutError: that would take more than ``wait_max_s``.
-        """
-        if self.interval_s <= 0:
-            return
-        interval_s = max(self.interval_s, min(crawl_delay_s or 0.0, self.crawl_delay_max_s)) + _SEND_DELAY_S
-        await _acquire(self.database, site_name(url), interval_s, self.wait_max_s, self.sleep)
-
-
-@dataclass(frozen=True)
-class ServiceRateLimit:
-    """The rate limit of one service.
-
-    Attributes:
-        name: ``kind:service``, such as ``search:serper``.
-        per_minute: evenly spaced; 0 means only requested pauses count.
-        wait_max_s: seconds a request may queue.
-    """
-
-    database: Database
-    name: str
-    per_minute: float
-    wait_max_s: float
-    sleep: Sleep = asyncio.sleep
-
-    async def acquire(self) -> None:
-        """Wait until a request may start.
-
-        Raises:
-            RateLimitTimeoutError: that would take more than ``wait_max_s``.
-        """
-        interval_s = 60.0 / self.per_minute if self.per_minute > 0 else 0.0
-        await _acquire(self.database, self.name, interval_s, self.wait_max_s, self.sleep)
-
-    async def pause(self, for_s: float) -> None:
-        """Let no worker ask for so many seconds: the service has requested a pause."""
-        await pause(self.database, self.name, for_s)
+        """Wait until a request to this address may start. Raises what ``RateLimit.acquire`` raises."""
+        if self.interval_s > 0:
+            interval_s = max(self.interval_s, min(crawl_delay_s or 0.0, self.crawl_delay_max_s)) + _SEND_DELAY_S
+            await RateLimit(self.database, site_name(url), interval_s, self.wait_max_s, self.sleep).acquire()
 
 
 def site_name(url: str) -> str:
@@ -97,47 +125,6 @@ def site_name(url: str) -> str:
     return registrable_domain(url) or normalized_host(url) or url
 
 
-async def pause(database: Database, name: str, for_s: float) -> None:
-    """Let no worker ask a site or service for so many seconds."""
-    async with database.transaction() as conn:
-        await rate_limits.pause(conn, name, for_s=for_s)
-    log.info("pause_requested", name=name, seconds=for_s)
-
-
-async def _acquire(database: Database, name: str, interval_s: float, wait_max_s: float, sleep: Sleep) -> None:
-    """Reserve a start and wait for it, without holding a connection.
-
-    A cancelled request, or one whose turn a pause has moved too far, cancels its reservation. A killed worker's reservation
-    stays unused, which delays the others by one interval.
-    """
-    async with database.transaction() as conn:
-        wait_s = await rate_limits.reserve_start(conn, name, interval_s=interval_s, wait_max_s=wait_max_s)
-        seconds_until_free = await rate_limits.seconds_until_free(conn, name) if wait_s is None else 0.0
-    if wait_s is None:
-        raise _timeout(name, wait_max_s, seconds_until_free)
-    waited_s, total_max_s = 0.0, wait_max_s + interval_s  # a request whose start was taken waits one interval more
-    try:
-        while wait_s > 0 and waited_s + wait_s <= total_max_s:
-            await sleep(wait_s)
-            waited_s += wait_s
-            async with database.transaction() as conn:
-                wait_s = await rate_limits.start(conn, name, interval_s=interval_s)
-    except asyncio.CancelledError:
-        await _cancel_reservation(database, name, interval_s)
-        raise
-    if wait_s > 0:
-        await _cancel_reservation(database, name, interval_s)
-        raise _timeout(name, wait_max_s, wait_s)
-
-
-def _timeout(name: str, wait_max_s: float, seconds_until_free: float) -> RateLimitTimeoutError:
-    log.info(RATE_LIMIT_TIMEOUT, name=name, wait_max_s=wait_max_s)
-    return RateLimitTimeoutError(f"{name} is not free within {wait_max_s:g} s", seconds_until_free)
-
-
-async def _cancel_reservation(database: Database, name: str, interval_s: float) -> None:
-    try:
-        async with database.transaction() as conn:
-            await rate_limits.release(conn, name, interval_s=interval_s)
-    except psycopg.OperationalError as error:  # the cancellation matters more; the start stays unused
-        log.warning("reservation_not_cancelled", name=name, error=type(error).__name__)
+def seconds_per_request(per_minute: float) -> float:
+    """The interval of evenly spaced requests; 0 without a limit."""
+    return 60.0 / per_minute if per_minute > 0 else 0.0

@@ -74,16 +74,6 @@ async def test_a_redirect_target_is_not_fetched_again(database: Database, settin
         assert await world.gateway.fetch_page(URL) != by_redirect
 
 
-async def test_f64_asked_ten_times_at_the_same_time_it_reaches_the_network_once(
-    database: Database, settings: Settings
-) -> None:
-    slow = Reply(body=b"<p>Homes</p>", headers={"content-type": "text/html"}, after_s=0.2)
-    async with wired(database, settings, lambda request: slow) as world:
-        results = await asyncio.gather(*(world.gateway.fetch_page(URL) for _ in range(10)))
-        assert len({result.result_id for result in results}) == 1
-        assert world.asked == [URL]
-
-
 async def test_the_cache_is_shared_between_workers(database: Database, settings: Settings) -> None:
     async with wired(database, settings, lambda request: html("<p>Homes</p>")) as one:
         first = await one.gateway.fetch_page(URL)

@@ -14,7 +14,6 @@ import pytest
 
 from settings import Settings
 from store.database import Database
-from store.tools import rate_limits
 from tests.http_server import Handler, HttpServer, Reply, html, moved, serving
 from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
@@ -25,19 +24,19 @@ URL = "http://www.acme.example/"
 
 
 @dataclass
-class Paced:
-    """One worker's pace, and what it has waited for, in whole intervals."""
+class LimitedWorker:
+    """One worker's rate limit, and what it waited for, in whole intervals."""
 
-    pace: HostRateLimit
+    limit: HostRateLimit
     intervals: list[int] = field(default_factory=list)
 
 
-Worker = Callable[..., Paced]
+Worker = Callable[..., LimitedWorker]
 
 
 @pytest.fixture
 def worker(database: Database) -> Worker:
-    def make(interval_s: float = INTERVAL_S, wait_max_s: float = 1e6) -> Paced:
+    def make(interval_s: float = INTERVAL_S, wait_max_s: float = 1e6) -> LimitedWorker:
         intervals: list[int] = []
 
         async def sleep(wait_s: float) -> None:
@@ -49,27 +48,18 @@ def worker(database: Database) -> Worker:
                     {"s": wait_s},
                 )
 
-        pace = HostRateLimit(
+        limit = HostRateLimit(
             database, interval_s=interval_s, crawl_delay_max_s=5 * INTERVAL_S, wait_max_s=wait_max_s, sleep=sleep
         )
-        return Paced(pace, intervals)
+        return LimitedWorker(limit, intervals)
 
     return make
-
-
-async def test_starts_on_one_site_are_an_interval_apart(database: Database) -> None:
-    async def reserve() -> float | None:
-        async with database.transaction() as conn:
-            return await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6)
-
-    waits = await asyncio.gather(*(reserve() for _ in range(12)))
-    assert sorted(round((wait_s or 0.0) / INTERVAL_S) for wait_s in waits) == list(range(12))
 
 
 async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
     one = worker()
     for url in (URL, "https://portal.acme.example:8443/x", "http://ACME.example./"):
-        await one.pace.acquire(url)
+        await one.limit.acquire(url)
     assert one.intervals == [1, 1]
     for url in (
         "http://other.example/",
@@ -77,38 +67,19 @@ async def test_a_site_is_its_registrable_domain(worker: Worker) -> None:
         "http://ajax.wixsite.com/",
         "http://93.184.216.34/",
     ):
-        await one.pace.acquire(url)
+        await one.limit.acquire(url)
     assert one.intervals == [1, 1], "others' sites are not waited for"
-
-
-async def test_a_late_start_delays_the_next_one(worker: Worker, database: Database) -> None:
-    one = worker()
-    await one.pace.acquire(URL)
-    async with database.transaction() as conn:
-        # Reserved long ago, but its worker was busy: it starts only now, when the next one's turn has come.
-        await conn.execute("UPDATE rate_limits SET next_at = clock_timestamp(), started_at = clock_timestamp()")
-    await one.pace.acquire(URL)
-    assert one.intervals == [1]
-
-
-async def test_no_start_comes_within_an_interval_of_the_last(database: Database) -> None:
-    async with database.transaction() as conn:
-        assert await rate_limits.reserve_start(conn, "acme.example", interval_s=INTERVAL_S, wait_max_s=1e6) == 0
-        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
-        await conn.execute("UPDATE rate_limits SET started_at = started_at - interval '2000 s'")
-        assert await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) == 0
-        assert round(await rate_limits.start(conn, "acme.example", interval_s=INTERVAL_S) / INTERVAL_S) == 1
 
 
 async def test_a_missed_start_is_not_made_up_for(worker: Worker, database: Database) -> None:
     one = worker()
-    await one.pace.acquire(URL)
+    await one.limit.acquire(URL)
     async with database.transaction() as conn:
         await conn.execute(
             "UPDATE rate_limits SET next_at = next_at - interval '1 day', started_at = started_at - interval '1 day'"
         )
-    await one.pace.acquire(URL)
-    await one.pace.acquire(URL)
+    await one.limit.acquire(URL)
+    await one.limit.acquire(URL)
     assert one.intervals == [1]
 
 
@@ -117,29 +88,18 @@ async def test_a_missed_start_is_not_made_up_for(worker: Worker, database: Datab
 )
 async def test_crawl_delay_is_respected_up_to_a_maximum(worker: Worker, asked_s: float | None, intervals: int) -> None:
     one = worker()
-    await one.pace.acquire(URL, asked_s)
-    await one.pace.acquire(URL, asked_s)
+    await one.limit.acquire(URL, asked_s)
+    await one.limit.acquire(URL, asked_s)
     assert one.intervals == [intervals]
 
 
 async def test_an_interval_of_zero_disables_the_limit(worker: Worker, database: Database) -> None:
     one = worker(interval_s=0)
     for _ in range(3):
-        await one.pace.acquire(URL, 7.0)
+        await one.limit.acquire(URL, 7.0)
     assert one.intervals == []
     async with database.transaction() as conn:
         assert await (await conn.execute("SELECT * FROM rate_limits")).fetchall() == []
-
-
-async def test_a_request_that_would_wait_too_long_fails_at_once(worker: Worker, database: Database) -> None:
-    hasty = worker(wait_max_s=0.5 * INTERVAL_S)
-    await hasty.pace.acquire(URL)
-    for _ in range(5):
-        with pytest.raises(RateLimitTimeoutError, match=r"acme\.example is not free within 500 s"):
-            await hasty.pace.acquire(URL)
-    patient = worker()
-    await patient.pace.acquire(URL)
-    assert (patient.intervals, hasty.intervals) == ([1], [])
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from tests.http_server import Reply, Request, json_reply, serving
 from tests.mcp_client.helpers import LIMITS
 from web.fetch import WebClient
 from web.gateway import ToolGateway
-from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
+from web.rate_limit import RateLimit, RateLimitTimeoutError, seconds_per_request
 
 NAME = "model:some"
 PER_MINUTE = 0.06
@@ -51,14 +51,12 @@ async def _pass(database: Database, seconds: float) -> None:
 Waits = list[int]
 
 
-def _pace(
-    database: Database, waits: Waits, per_minute: float = PER_MINUTE, wait_max_s: float = 1e6
-) -> ServiceRateLimit:
+def _limit(database: Database, waits: Waits, per_minute: float = PER_MINUTE, wait_max_s: float = 1e6) -> RateLimit:
     async def sleep(wait_s: float) -> None:
         waits.append(round(wait_s / INTERVAL_S))
         await _pass(database, wait_s)
 
-    return ServiceRateLimit(database, NAME, per_minute, wait_max_s, sleep)
+    return RateLimit(database, NAME, seconds_per_request(per_minute), wait_max_s, sleep)
 
 
 async def _reserved(database: Database) -> int:
@@ -90,9 +88,9 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
         asleep.release()
         await asyncio.Event().wait()
 
-    pace = ServiceRateLimit(database, NAME, PER_MINUTE, 1e6, sleep)
-    await _pace(database, []).acquire()
-    queueing = [asyncio.create_task(pace.acquire()) for _ in range(8)]
+    limit = RateLimit(database, NAME, INTERVAL_S, 1e6, sleep)
+    await _limit(database, []).acquire()
+    queueing = [asyncio.create_task(limit.acquire()) for _ in range(8)]
     for _ in queueing:
         await asleep.acquire()
     for task in queueing:
@@ -101,7 +99,7 @@ async def test_cancelled_waits_do_not_block_others(database: Database, other_dat
         isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*queueing, return_exceptions=True)
     )
     waits: Waits = []
-    await _pace(other_database, waits).acquire()
+    await _limit(other_database, waits).acquire()
     assert waits == [1], "as if nobody had queued"
 
 
@@ -118,8 +116,8 @@ async def test_requests_behind_a_cancelled_one_stay_apart(database: Database) ->
 
 async def test_a_pause_delays_waiting_and_new_requests(database: Database, other_database: Database) -> None:
     assert [await _reserved(database), await _reserved(database)] == [0, 1]
-    await _pace(other_database, []).pause(10 * INTERVAL_S)
-    await _pace(other_database, []).pause(3 * INTERVAL_S)  # a shorter one ends no longer one
+    await _limit(other_database, []).pause(10 * INTERVAL_S)
+    await _limit(other_database, []).pause(3 * INTERVAL_S)  # a shorter one ends no longer one
     assert await _reserved(other_database) == 10
     await _pass(database, INTERVAL_S)
     async with database.transaction() as conn:
@@ -129,18 +127,18 @@ async def test_a_pause_delays_waiting_and_new_requests(database: Database, other
 
 async def test_without_a_limit_only_pauses_count(database: Database) -> None:
     waits: Waits = []
-    pace = _pace(database, waits, per_minute=0)
+    limit = _limit(database, waits, per_minute=0)
     for _ in range(3):
-        await pace.acquire()
+        await limit.acquire()
     assert waits == []
-    await pace.pause(2 * INTERVAL_S)
+    await limit.pause(2 * INTERVAL_S)
     for _ in range(3):
-        await pace.acquire()
+        await limit.acquire()
     assert [wait for wait in waits if wait] == [2], "once, but for the moments between those who waited"
 
 
 async def test_after_a_pause_requests_start_one_by_one(database: Database, other_database: Database) -> None:
-    await ServiceRateLimit(database, NAME, 0, 1e6).pause(100)
+    await RateLimit(database, NAME, 0, 1e6).pause(100)
     waits = []
     for number in range(6):
         async with [database, other_database][number % 2].transaction() as conn:
@@ -156,12 +154,12 @@ async def test_repeated_pauses_end_in_a_timeout(database: Database) -> None:
     async def sleep(wait_s: float) -> None:
         waits.append(wait_s)
         await _pass(database, wait_s)
-        await pace.pause(300)
+        await limit.pause(300)
 
-    pace = ServiceRateLimit(database, NAME, 0, 500, sleep)
-    await pace.pause(300)
+    limit = RateLimit(database, NAME, 0, 500, sleep)
+    await limit.pause(300)
     with pytest.raises(RateLimitTimeoutError) as caught:
-        await pace.acquire()
+        await limit.acquire()
     assert len(waits) == 1, "a second pause would end after the time that it may wait"
     assert 290 < caught.value.seconds_until_free <= 301
 
@@ -170,7 +168,7 @@ async def test_a_full_queue_says_when_it_is_free(database: Database) -> None:
     for place in range(5):
         assert await _reserved(database) == place
     with pytest.raises(RateLimitTimeoutError) as caught:
-        await _pace(database, [], wait_max_s=INTERVAL_S).acquire()
+        await _limit(database, [], wait_max_s=INTERVAL_S).acquire()
     assert round(caught.value.seconds_until_free / INTERVAL_S) == 5
     assert await _reserved(database) == 5, "it took no place in the queue"
 
