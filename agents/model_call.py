@@ -16,7 +16,7 @@ from settings import Settings
 from store.database import Connection, Database
 from store.runs import agent_turns
 from store.runs.agent_turns import Reservation, StoredTurn, TurnKey
-from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
+from web.rate_limit import RateLimit, RateLimitTimeoutError, seconds_per_request
 
 log = structlog.get_logger()
 
@@ -34,9 +34,8 @@ class ModelCalls:
         self._client = client
         self._database = database
         self._settings = settings
-        self._rate_limit = ServiceRateLimit(
-            database, f"model:{settings.openai_model}", settings.model_requests_per_minute, _QUEUE_MAX_S
-        )
+        interval_s = seconds_per_request(settings.model_requests_per_minute)
+        self._rate_limit = RateLimit(database, f"model:{settings.openai_model}", interval_s, _QUEUE_MAX_S)
 
     async def next_turn(
         self,

@@ -20,7 +20,7 @@ from tests.conftest import database_away
 from tests.http_server import Reply
 from tests.local.stack_helpers import eventually
 from web.gateway import ToolGateway
-from web.rate_limit import RateLimitTimeoutError, ServiceRateLimit
+from web.rate_limit import RateLimit, RateLimitTimeoutError
 
 SLOW = Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)
 JSON = {"content-type": "application/json"}
@@ -206,5 +206,5 @@ async def test_a_long_pause_holds_for_all_workers(
             await server.run(run_id)
     assert caught.value.next_retry_delay == timedelta(seconds=100)
     with pytest.raises(RateLimitTimeoutError) as full:
-        await ServiceRateLimit(database, "model:scripted", per_minute=0, wait_max_s=1).acquire()
+        await RateLimit(database, "model:scripted", interval_s=0, wait_max_s=1).acquire()
     assert 90 < full.value.seconds_until_free <= 100
