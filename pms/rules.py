@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Literal, Self, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from domain.company.hosts import host_and_parents, registrable_domain
+from domain.company.hosts import host_and_parents
 from domain.company.pms_detection import Confidence, SignalKind
-from domain.company.pms_vendors import PmsVendor, PortalAccount, Product, category_of
+from domain.company.pms_vendors import PmsVendor, PortalAccount, Product
 
 AddressSource: TypeAlias = Literal["link", "frame", "loaded", "script", "redirect", "text"]
 """What holds an address: link or form; iframe; script or stylesheet; script text; redirect; visible text."""
@@ -49,24 +49,6 @@ class PmsRule(BaseModel):
     def is_open(self) -> bool:
         """Whether the subdomain is a pattern that any name could match."""
         return "{slug}" in self.subdomain or "*" in self.subdomain
-
-    @model_validator(mode="after")
-    def _fields_fit_together(self) -> Self:
-        if registrable_domain(self.domain) != self.domain:
-            raise ValueError(f"domain: {self.domain!r} is not a registrable domain")
-        if not re.fullmatch(r"|\*|(?:[a-z0-9-]+|\{slug\}|[a-z0-9-]*\*)(?:\.[a-z0-9-]+)*", self.subdomain):
-            raise ValueError(f"subdomain: {self.subdomain!r} is neither a name nor a pattern")
-        if self.path is not None and not re.fullmatch(r"/[^?\s]*", self.path):
-            raise ValueError(f"path: {self.path!r} does not start with / or contains a query")
-        if self.slug_in != _slug_place(self):
-            raise ValueError(f"slug_in: says {self.slug_in}, but the {{slug}} is in: {_slug_place(self)}")
-        if self.exclude and not self.is_open:
-            raise ValueError("exclude: a rule for one named host excludes nothing")
-        if (self.call is None) != (self.call_key is None):
-            raise ValueError("call_key: call and call_key belong together")
-        if (self.confidence is None) != (category_of(self.vendor) == "add_on"):
-            raise ValueError("confidence: every rule has one, except add-ons")
-        return self
 
 
 @dataclass(frozen=True)
@@ -105,36 +87,29 @@ class RuleTable:
 
         The query is ignored: an address inside another one is not where the link leads.
         """
-        address = split_address(url)
-        if address is None:
-            return None
-        host, target = address
-        found = self._rules_of(host)
-        if found is None:
-            return None
-        subdomain, rules = found
-        for compiled in rules:
-            if source not in compiled.sources:
-                continue
-            slug = compiled.match(subdomain, target)
-            if slug is not None:
+        for host, subdomain, target, compiled in self._rules_for(url):
+            if source in compiled.sources and (slug := compiled.match(subdomain, target)) is not None:
                 return Match(compiled.rule, host, slug or None)
         return None
 
     def match_call(self, call: str, host_or_url: str) -> Match | None:
         """The rule of a script call whose host is one of that vendor's accounts."""
-        address = split_address(host_or_url if "//" in host_or_url else f"//{host_or_url}")
-        found = self._rules_of(address[0]) if address else None
-        if address is None or found is None:
-            return None
-        for compiled in found[1]:
-            if compiled.rule.call == call and (slug := compiled.subdomain_slug(found[0])) is not None:
-                return Match(compiled.rule, address[0], slug or None)
+        url = host_or_url if "//" in host_or_url else f"//{host_or_url}"
+        for host, subdomain, _, compiled in self._rules_for(url):
+            if compiled.rule.call == call and (slug := compiled.subdomain_slug(subdomain)) is not None:
+                return Match(compiled.rule, host, slug or None)
         return None
 
     def owns(self, host: str) -> bool:
         """Whether a host in normal form belongs to a product, including its marketing pages."""
         return self._rules_of(host) is not None
+
+    def _rules_for(self, url: str) -> Iterator[tuple[str, str, str, _Compiled]]:
+        """Host, subdomain, path with fragment, and each rule of its domain."""
+        address = split_address(url)
+        found = self._rules_of(address[0]) if address else None
+        if address and found:
+            yield from ((address[0], found[0], address[1], compiled) for compiled in found[1])
 
     def _find_rules(self, host: str) -> tuple[str, list[_Compiled]] | None:
         for tail in host_and_parents(host):
@@ -145,11 +120,7 @@ class RuleTable:
 
 
 def parse_rules(text: str) -> RuleTable:
-    """A rules file. The shipped file is tested further: every example must match its own rule.
-
-    Raises:
-        ValueError: bad TOML, or a field that is missing, unknown or wrong; the message names rule and field.
-    """
+    """A rules file. Raises ValueError that names rule and field; a test checks how the fields of a rule fit together."""
     file = _RulesFile.model_validate(tomllib.loads(text))
     return RuleTable(file.rule, file.vendor_pages, file.never_a_slug)
 
@@ -257,9 +228,3 @@ def _path_pattern(path: str) -> re.Pattern[str]:
     body = re.escape(path.removesuffix("*") if is_open else path).replace("/", r"[/\\]")
     body = body.replace(r"\{slug\}", r"(?P<slug>[^/\\#;\s]+)").replace(r"\*", r"[^/\\#\s]+")
     return re.compile(body if is_open else rf"{body}(?=[/\\#;]|$)", re.IGNORECASE)
-
-
-def _slug_place(rule: PmsRule) -> str:
-    before, _, fragment = (rule.path or "").partition("#")
-    places = [("subdomain", rule.subdomain), ("path", before), ("fragment", fragment)]
-    return " and ".join(name for name, pattern in places if "{slug}" in pattern) or "none"
