@@ -1,7 +1,4 @@
-"""A small HTTP server for tests, over real sockets: a handler decides each answer, also a slow, broken or endless one.
-
-As an HTTP proxy it is asked with whole addresses (``GET http://acme.example/ HTTP/1.1``); ``Request.target`` holds them.
-"""
+"""A small HTTP server for tests over real sockets; a handler decides each answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""HubSpot as a suppression list: read to its last page, kept for minutes, and never taken for empty when it cannot be read.
-
-A local server speaks the documented company search (``POST /crm/v3/objects/companies/search``).
-"""
+"""HubSpot suppression against a local server that speaks the documented company search."""
 
 from __future__ import annotations
 

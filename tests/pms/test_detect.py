@@ -1,4 +1,4 @@
-"""From the pages of a company's site to a verdict (DOMAIN, "Property management software …")."""
+"""From the pages of a company's site to a verdict."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_none_only_after_two_clean_pages() -> None:
 
 
 def test_the_same_content_twice_is_one_page() -> None:
-    """A shop-front of one script answers every address with the same page; two of them prove nothing."""
+    """A site of one script answers every address with the same page; two of them prove nothing."""
     first = page("/")
     copy = SitePage(url=SITE + "/residents", final_url=SITE + "/residents", html=first.html)
     assert detect_pms([first, copy]).status == "unknown"
@@ -141,7 +141,7 @@ def test_a_page_of_another_site_never_speaks_for_the_company() -> None:
 
 
 def test_a_portal_asked_for_directly_is_no_page_of_the_company() -> None:
-    """A portal host is evidence of an account, never the company's site (DOMAIN, "Identity")."""
+    """A portal host is evidence of an account, never the company's site."""
     portal = "https://acme.managebuilding.com/"
     found = detect_pms([SitePage(url=portal, final_url=portal + "Resident", html=BUILDIUM, redirects=(portal + "x",))])
     assert (found.reason, found.signals) == ("no_site", ())

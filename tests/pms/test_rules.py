@@ -1,4 +1,4 @@
-"""The rules file is DOMAIN's table, row by row, and a bad rule is an error that names the rule and the field."""
+"""The rules file against a table written by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pms.rules import AddressSource, PmsRule, parse_rules, portal_account, rule_
 RULES = rule_table().rules
 SHIPPED = resources.files("pms").joinpath("rules.toml").read_text(encoding="utf-8")
 
-# Written by hand from DOMAIN's table, not from the rules file: address, vendor, account, confidence.
+# Written by hand, not from the rules file: address, vendor, account, confidence.
 TABLE: list[tuple[str, Product, str | None, str | None]] = [
     ("https://acme.managebuilding.com", PmsVendor.BUILDIUM, "acme", "high"),
     ("http://acme.managebuilding.com/Manager/", PmsVendor.BUILDIUM, "acme", "high"),
@@ -97,7 +97,7 @@ TABLE: list[tuple[str, Product, str | None, str | None]] = [
     ("https://app.rentengine.io/x", AddOn.RENTENGINE, None, None),
 ]  # fmt: skip
 
-# DOMAIN's traps, and addresses of vendors that prove nothing.
+# Look-alikes, and addresses of vendors that prove nothing.
 NO_PROOF = [
     "https://courtyardinvestments.com/", "https://therentmanagers.com/", "https://stonesiteliving.com/",
     "https://ventrata.com/", "https://blog.example/why-we-left-appfolio", "https://appfolio.com.evil.example/connect",

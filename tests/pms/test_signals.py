@@ -1,4 +1,4 @@
-"""One page in, signals out: where an address stands decides what kind of signal it is, and words alone are none."""
+"""From one page to signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which search back end is used: what settings say, what is refused before anything starts, and what the cache keeps apart."""
+"""Which search back end the settings choose."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Every search back end: hits from what its documented protocol answers, and anything else is an error with a reason, never
-an empty list (LESSONS F60, F61). Each speaks to a local server that plays its service; what one does alone is in
-``test_search_services.py``.
-"""
+"""What all search back ends have in common. Each talks to a local server that plays its service."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ def hosted(sources: list[str], *cited: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Service:
-    """A back end, and what its service answers: two pages of which one has no title or snippet, and none at all."""
+    """A back end and its service's answers. One of the two hits has no title or snippet."""
 
     name: SearchBackendName
     setting: str

@@ -1,7 +1,4 @@
-"""What each search service has of its own: how it is asked, how it says no, and what of its answer is kept.
-
-The protocols are the services' documented ones; nothing here reaches them.
-"""
+"""What is special about each search service, by its documented protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small DNS server for tests, over a real UDP socket on loopback: what it knows is a mapping; for the rest it says NXDOMAIN."""
+"""A small DNS server for tests, over a real UDP socket; unknown names are NXDOMAIN."""
 
 from __future__ import annotations
 

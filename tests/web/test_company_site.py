@@ -1,4 +1,4 @@
-"""Reading a company's own site on the demo web, checked against the world's own records: what code knows before any model is paid."""
+"""Reading a company's own site on the demo web, compared with the world's own records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOLD = gold_table(WORLD).companies
 
 
 def some(wanted: Callable[[GoldCompany], bool], count: int = 3) -> list[GoldCompany]:
-    """The first companies of the world of which something holds."""
+    """The first matching companies of the world."""
     found = [company for company in GOLD if company.domain and wanted(company)][:count]
     assert found
     return found

@@ -1,4 +1,4 @@
-"""Which pages are lists of companies, and who stands on them: by rule, whatever the markup (LESSONS F53, F57b, F79)."""
+"""Which pages list companies, and which companies, whatever the markup."""
 
 import pytest
 

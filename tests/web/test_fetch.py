@@ -1,8 +1,4 @@
-"""Fetching a page: whatever the other side does comes back as a typed result within the limits.
-
-Over real sockets, through a real HTTP proxy: local servers have private addresses, which the guard refuses when asked
-directly (``test_web_guard.py``), whereas a proxy resolves names itself.
-"""
+"""Fetching a page over real sockets through a real HTTP proxy. The guard refuses local servers that are not behind a proxy."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ BYTES_MAX = 200_000
 
 
 async def fetch(handler: Handler, url: str = PAGE, *, timeout_s: float = 5.0) -> FetchedPage:
-    """What a client gets of a web in which the handler answers for every name, and nobody has a robots.txt."""
+    """Fetch from a web where the handler answers for every name, without any robots.txt."""
     async with serving(without_robots(handler)) as proxy:
         client = WebClient(proxy=proxy.url, timeout_s=timeout_s, bytes_max=BYTES_MAX)
         try:

@@ -1,4 +1,4 @@
-"""The one way to the web: asked once, kept as evidence, and "nothing found" is never concluded from a back end that is down."""
+"""The gateway: cached, stored as evidence, and down is not the same as empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a domain takes mail, as a real DNS server on loopback answers (RFC 5321, section 5.1; RFC 7505)."""
+"""Whether a domain takes email, asked of a real DNS server (RFC 5321, section 5.1; RFC 7505)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

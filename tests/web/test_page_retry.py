@@ -1,4 +1,4 @@
-"""A failure that may pass is kept for seconds, asked about again a few times, and only then taken as it is (LESSONS F65)."""
+"""Temporary failures are cached for seconds and retried a few times."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_temporary_failure_is_cached_until_its_retry(database: Database,
             page = await world.gateway.fetch_page(URL, retry=False)
             assert await world.gateway.fetch_page(URL, retry=False) == page, "others beside do not ask"
             async with database.transaction() as conn:
-                # Its time goes by; a failure that stands is kept for longer than that.
+                # Temporary failures expire; a final one lives longer.
                 await conn.execute("UPDATE tool_results SET expires_at = expires_at - interval '10 seconds'")
         assert world.asked == [URL] * 4
     assert (retry_in_s(page), page.payload["attempts"]) == (None, 4)

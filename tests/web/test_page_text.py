@@ -1,7 +1,4 @@
-"""A page as text that can be read and quoted: everything it shows, with its links in place (DESIGN, "Tools").
-
-Footers, phones, team names and portal links are what a company page is read for; nothing shown is judged unimportant.
-"""
+"""A page as quotable text: everything it shows, with its links in place."""
 
 import html
 import string

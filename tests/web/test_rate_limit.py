@@ -1,7 +1,4 @@
-"""How often a site is asked: starts are reserved in Postgres, so the pace is one for all workers.
-
-What a worker would sleep is looked at, not slept: intervals are so long that the tests' own time does not matter.
-"""
+"""The rate limit of sites. Sleeps are recorded, not slept: the database skips that time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""robots.txt: what it lets us read (RFC 9309), asked for once per site by all workers, and harmless whatever it is."""
+"""robots.txt (RFC 9309): its rules, one request by all workers, and any content is harmless."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How often a service is asked: one limit for all workers, kept in Postgres; who is cancelled makes room, who is told to wait tells all.
-
-What a worker would sleep is looked at, not slept: it lets that much time pass in the database.
-"""
+"""The rate limit of services, shared by all workers. Sleeps are recorded, not slept: the database skips that time."""
 
 from __future__ import annotations
 
@@ -253,7 +250,7 @@ async def test_mcp_limits_and_pauses_hold_for_all_workers(
 
             async with database.transaction() as conn:
                 await conn.execute("UPDATE rate_limits SET paused_until = '-infinity'")
-            assert (await other.call_mcp("free", "look", {"what": "acme"})).reason == "rate_limited", "asked anew"
+            assert (await other.call_mcp("free", "look", {"what": "acme"})).reason == "rate_limited", "asked again"
             await one.call_mcp("limited", "look", {"what": "acme"})
             async with database.transaction() as conn:
                 await conn.execute("UPDATE rate_limits SET paused_until = '-infinity'")

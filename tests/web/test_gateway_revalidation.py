@@ -1,4 +1,4 @@
-"""A page whose time is up is asked for anew, but not sent anew when it has not changed (RFC 9110, section 13)."""
+"""An expired page is revalidated, not sent again if it has not changed (RFC 9110, section 13)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The bad web: servers that break HTTP, or use it against us. Each ends in a typed, stored result, and no task is left over.
-
-Spoken byte by byte over real sockets; what merely is an unwelcome answer is in ``test_web_client.py``.
-"""
+"""Servers that break HTTP, byte by byte. Each ends in a typed, stored result, and no task is left over."""
 
 from __future__ import annotations
 
