@@ -240,7 +240,7 @@ CREATE INDEX ON suppression_domains (domain);
 CREATE INDEX ON suppression_domains (name_key, state);
 
 CREATE TABLE pms_subdomains (
-    vendor       text NOT NULL,                   -- canonical name (domain/company/pms.py)
+    vendor       text NOT NULL,                   -- canonical name (domain/company/pms_vendors.py)
     slug         text NOT NULL,                   -- account name in the vendor's portal addresses
     portal_url   text,
     company_name text,

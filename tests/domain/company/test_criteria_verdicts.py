@@ -277,7 +277,7 @@ def test_brokerage_is_rejected_unless_requested_or_managing() -> None:
     [{"company_type": "hoa", "closed_evidence": PROOF}, {"company_type": "single_family", "manages_for_owners": False}],
     ids=["closed", "manages nothing"],
 )
-def test_inactive_company_is_rejected_even_if_its_type_is_requested(inactive: dict[str, Any]) -> None:
+def test_inactive_company_is_rejected_despite_its_type(inactive: dict[str, Any]) -> None:
     criteria = {"state": "TX", "company_types": [inactive["company_type"]]}
     assert decided(criteria, facts(places=(AUSTIN,), **inactive)) == (
         CompanyStatus.REJECTED,

@@ -133,7 +133,7 @@ def test_contact_without_email_has_no_email_status() -> None:
     assert not {"email", "email_status", "personalization_notes"} & set(cells)
 
 
-def test_inferred_email_is_computed_and_a_refused_one_is_left_out() -> None:
+def test_inferred_email_is_computed_and_refused_one_omitted() -> None:
     def cells_of(**changes: object) -> dict[str, EvidenceCell]:
         contact = ACME.contacts[0].model_copy(update={"person": OWNER.model_copy(update=changes)})
         return by_column(ACME.model_copy(update={"contacts": (contact,)}), "contacts")
