@@ -170,7 +170,7 @@ def _is_confirmed(signals: list[PmsSignal]) -> bool:
 def _slug(signals: list[PmsSignal]) -> str | None:
     """The account seen on the most pages; None on a tie, because a wrong account would merge two companies."""
     pages = {(s.slug, page_key(s.page_url)) for s in signals if s.slug is not None and s.kind.can_prove}
-    ranked = Counter(slug for slug, _ in pages).most_common(2)
+    ranked = Counter(slug for slug, _ in sorted(pages)).most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
         return None
     return ranked[0][0]

@@ -85,7 +85,7 @@ def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[st
     if pattern is None:
         return {}
     proposed = {person.full_name: pattern.address_of(person.full_name) for person in found if not person.email}
-    taken = Counter([*(email for email, _ in published), *unnamed, *filter(None, proposed.values())])
+    taken = Counter([*(email for email, _ in published), *sorted(unnamed), *filter(None, proposed.values())])
     basis = [published[one.email, one.full_name] for one in pattern.basis]
     update = {
         "email_status": EmailStatus.INFERRED,
