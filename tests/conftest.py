@@ -1,8 +1,6 @@
-"""What tests share: one real Postgres server and one demo (web, search, model) per session, a database per test.
+"""What tests share: a Postgres server and the demo (web, search, model) per session, a database per test.
 
-Nothing here stands in for a part of ours: the database is the embedded stack's, migrated once and copied for each test;
-web, search and model are the demo's servers in a process of their own, spoken to over sockets; the settings are the
-production class with the caller's environment left out.
+Nothing is mocked: the database is the local stack's, and the demo runs in its own process.
 """
 
 from __future__ import annotations
@@ -45,10 +43,7 @@ _numbers = count(1)
 
 
 # Whole-job tests share one of the two stacks of tests/e2e/stacks.py.
-_ON_IDLE_STACK = frozenset(
-    f"tests/e2e/test_{name}.py"
-    for name in ("cancel_buys_nothing", "fiction", "lost_workflow", "other_model", "worker_kill")
-)
+_ON_IDLE_STACK = frozenset(f"tests/e2e/test_{name}.py" for name in ("lost_workflow", "models", "worker_kill"))
 
 
 def _scope(nodeid: str) -> str:
@@ -72,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _ByScope(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
-    """xdist's own groups (``--dist loadgroup``) rest on an attribute that pytest 9.2 no longer reads."""
+    """Groups by ``_scope``; xdist's ``--dist loadgroup`` does not work with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _scope(nodeid)
@@ -80,7 +75,7 @@ class _ByScope(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """How xdist hands out the tests."""
+    """Use our groups."""
     return _ByScope(config, log)
 
 
@@ -97,14 +92,14 @@ class DemoServers(BaseModel):
 
 @pytest.fixture(scope="session", autouse=True)
 async def temporal_sdk_settled() -> AsyncIterator[None]:
-    """Set up first, so ended last: without a short last wait the Temporal SDK can abort the interpreter at exit."""
+    """Set up first, so it ends last: a short wait keeps the Temporal SDK from aborting the interpreter at exit."""
     yield
     await asyncio.sleep(0.25)
 
 
 @pytest.fixture(scope="session")
 async def postgres_url() -> AsyncIterator[str]:
-    """Administrator's URL of a Postgres server for the session; its database ``postgres`` is nobody's."""
+    """Administrator's URL of a Postgres server for the session."""
     children: list[Child] = []
 
     def spawn(spec: ChildSpec) -> Child:
@@ -117,7 +112,7 @@ async def postgres_url() -> AsyncIterator[str]:
             server = await start_postgres(Path(name), None, spawn)
             url = database_on(server.database_url, "postgres")
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-                # Tests lose nothing to a power cut; waiting for the disk is most of a copy's time.
+                # Waiting for the disk is most of the time of a database copy.
                 for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                     await conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
                 await conn.execute("SELECT pg_reload_conf()")
@@ -128,7 +123,7 @@ async def postgres_url() -> AsyncIterator[str]:
 
 
 def _prepare(directory: Path) -> None:
-    directory.chmod(0o711)  # so that the server's own system user gets to its data in there
+    directory.chmod(0o711)  # the server's own system user must reach its data
     (directory / "logs").mkdir()
 
 
@@ -157,7 +152,7 @@ async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def spare_databases() -> list[str]:
-    """Databases that earlier tests have left as they got them; emptying one takes a fifth of the time of a copy."""
+    """Databases of earlier tests to use again; emptying one takes a fifth of the time of a copy."""
     return []
 
 
@@ -178,7 +173,7 @@ async def database_url(postgres_url: str, migrated_template: str, spare_database
 
 
 async def _emptied(url: str, template_url: str) -> bool:
-    """Disconnect everybody else and delete all rows; False when the test has changed the schema."""
+    """Disconnect everybody else and delete all rows. False if the test has changed the schema."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         await conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -201,7 +196,7 @@ async def _tables(conn: psycopg.AsyncConnection[tuple[str, ...]]) -> list[str]:
 
 @asynccontextmanager
 async def database_away(url: str) -> AsyncIterator[None]:
-    """Nobody is connected to this database, and nobody gets in, while the block runs: as when its server is gone."""
+    """Nobody can use this database while the block runs, as if its server were gone."""
     name, admin_url = urlsplit(url).path.lstrip("/"), database_on(url, "postgres")
     allow = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
     await _administer(admin_url, sql.SQL(allow).format(sql.Identifier(name), sql.SQL("false")))
@@ -217,7 +212,7 @@ async def database_away(url: str) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def impatient_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    """The production pool on the test's database, for tests in which it goes away: it gives up soon."""
+    """The production pool with a short timeout, for tests in which the database goes away."""
     monkeypatch.setattr("store.database._CONNECT_TIMEOUT_S", 0.3)
     database = Database(database_url)
     await database.open()
@@ -249,7 +244,7 @@ async def _administer(url: str, statement: sql.Composed) -> None:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
-    """The demo's web, search and model, each on a port of its own, for the session."""
+    """The demo's web, search and model for the session."""
     ready = tmp_path_factory.mktemp("demo") / "ready.json"
     options = ["--seed", str(DEFAULT_SEED), "--ready-file", str(ready)]
     process = subprocess.Popen([sys.executable, "-m", "local.demo", "serve", *options], cwd=PROJECT)
@@ -271,7 +266,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
 
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the caller's environment sets a setting."""
+    """Remove all settings from the environment."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
@@ -298,7 +293,7 @@ def settings(plain_environment: None, database_url: str, demo: DemoServers) -> S
 
 @pytest.fixture(scope="session")
 async def demo_web(demo: DemoServers) -> AsyncIterator[WebClient]:
-    """The demo's web. One for the session, as a worker has one: its TLS set-up costs more than most tests."""
+    """The demo's web. One for the session: its TLS setup takes longer than most tests."""
     web = WebClient(proxy=demo.web_proxy, timeout_s=5.0, bytes_max=3_000_000)
     yield web
     await web.close()
@@ -313,7 +308,7 @@ async def demo_search(demo: DemoServers) -> AsyncIterator[SearxngSearch]:
 
 @pytest.fixture
 def gateway(database: Database, demo_web: WebClient, demo_search: SearxngSearch, settings: Settings) -> ToolGateway:
-    """The tools, on the demo's web and search, with a cache of the test's own."""
+    """The tools on the demo's web and search, with an empty cache."""
     return ToolGateway(database, demo_web, demo_search, settings)
 
 
@@ -331,7 +326,7 @@ def runner(database: Database, gateway: ToolGateway, demo_model: openai.AsyncOpe
 
 
 def model_client(settings: Settings) -> openai.AsyncOpenAI:
-    """The model's client as a worker makes it; to be used as a context manager."""
+    """The model client as a worker creates it. Use it as a context manager."""
     return openai.AsyncOpenAI(
         api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
         base_url=settings.openai_base_url,

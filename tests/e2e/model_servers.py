@@ -1,7 +1,4 @@
-"""Model servers of our own, as somebody else's would be set: real HTTP on a port of their own, and a count of what was asked.
-
-Two of them lie in the schema that is asked for: ``fiction`` always, ``Mixed`` in a share of what the demo's model answers.
-"""
+"""Model servers over real HTTP, which record what they are asked. ``fiction`` always lies, ``Mixed`` sometimes."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ Answer = Callable[[bytes], JSONResponse]
 
 @dataclass
 class ModelServer:
-    """A server that speaks the Responses API. ``pause`` makes it hear requests and answer none until ``go_on``."""
+    """A server of the Responses API. After ``pause_after`` requests it answers none until ``go_on``."""
 
     reply: Answer
     url: str = ""
@@ -39,7 +36,6 @@ class ModelServer:
     pause_after: int | None = None
 
     async def respond(self, request: Request) -> JSONResponse:
-        """Answer a request as soon as the server is not paused."""
         raw = await request.body()
         self.asked.append(json.loads(raw))
         if self.pause_after is not None and len(self.asked) > self.pause_after:
@@ -56,7 +52,6 @@ class ModelServer:
             self.unanswered -= 1
 
     def go_on(self) -> None:
-        """Answer again."""
         self.paused.clear()
 
 
@@ -66,7 +61,7 @@ def scripted(raw: bytes) -> JSONResponse:
 
 
 def prose(raw: bytes) -> JSONResponse:
-    """Friendly words whatever the schema says, as a small model without structured output gives them."""
+    """Prose instead of JSON, as a small model without structured output answers."""
     words = "Certainly! Here are some great companies for you: Sunny Homes, Best Rentals and many more. Good luck!"
     asked = json.loads(raw)
     message = {
@@ -100,7 +95,7 @@ def prose(raw: bytes) -> JSONResponse:
 
 
 FICTION = ("nonesuch", "fabel", "makeup", "87654", "castle in spain")
-"""Words that stand on no page of the demo web; one of them is in every lie (but for a kind of property, a yes or a no)."""
+"""Words on no page of the demo web. Every lie that is text or a number contains one."""
 _INVENTED = {
     "result_id": "r-invented",
     "quote": "Nonesuch Homes, Ignatius Fabel, Owner, fabel@nonesuch.example, 87654 doors",
@@ -109,7 +104,7 @@ _PEOPLE = ("Ignatius Fabel", "Faith Makeup")
 
 
 def fiction(raw: bytes) -> JSONResponse:
-    """An answer to the letter of the schema, without reading anything: names, figures, quotes and result ids are invented."""
+    """An invented answer that follows the schema."""
     lie = _fiction(raw, _INVENTED)
     return JSONResponse(build_response(read_request(raw), lie))
 
@@ -117,11 +112,10 @@ def fiction(raw: bytes) -> JSONResponse:
 class Mixed:
     """The demo's model, with fiction mixed into a share of its final answers.
 
-    The lies are those of a model that has read and then embroiders. Every other one cites words that do stand in what it was
-    shown and claims more than they say; the others cite a result that it was shown, with words that stand nowhere.
+    Every other lie cites real words and claims more than they say; the others cite a real result with invented words.
 
     Attributes:
-        lies: lies told so far by role.
+        lies: lies so far by role.
     """
 
     def __init__(self, share: float) -> None:
@@ -130,7 +124,6 @@ class Mixed:
         self._answers: Counter[str] = Counter()
 
     def __call__(self, raw: bytes) -> JSONResponse:
-        """Answer one request."""
         response = answer(raw)
         role, [first, *_] = response["text"]["format"]["name"], response["output"]
         if first["type"] != "message":
@@ -146,7 +139,7 @@ class Mixed:
 
 
 def _fiction(raw: bytes, cited: dict[str, str]) -> dict[str, Any]:
-    """An answer to a request of which nothing is true, made from the schema it asks for; everything cites the same words."""
+    """An untrue answer, made from the requested schema. Everything cites the same words."""
     asked = json.loads(raw)
     schema = asked["text"]["format"]["schema"]
     task = json.loads(asked["input"][0]["content"])
@@ -192,7 +185,7 @@ def _fiction(raw: bytes, cited: dict[str, str]) -> dict[str, Any]:
 
 
 def _embroidered(truth: dict[str, Any], lies: dict[str, Any]) -> dict[str, Any]:
-    """A true answer with lies in it: other facts, more companies and people, addresses for people who are said to have none."""
+    """A true answer with other facts, more companies and people, and invented addresses."""
     told = lies | {name: [*lies[name], *parts] for name, parts in truth.items() if isinstance(parts, list)}
     for person in truth.get("people", ()):
         for name in ("email", "linkedin_url"):
@@ -202,7 +195,7 @@ def _embroidered(truth: dict[str, Any], lies: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_citation(value: object) -> dict[str, str] | None:
-    """The first citation of an answer: words that stand in a stored result."""
+    """The first citation of an answer."""
     if isinstance(value, dict) and set(value) == set(_INVENTED):
         return value
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -210,14 +203,14 @@ def _first_citation(value: object) -> dict[str, str] | None:
 
 
 def unauthorized(_raw: bytes) -> JSONResponse:
-    """A key that is not known."""
+    """A refused key."""
     error = {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}
     return JSONResponse({"error": error}, status_code=401)
 
 
 @contextmanager
 def model_server(reply: Answer, *, pause_after: int | None = None) -> Iterator[ModelServer]:
-    """A server on a free port, in a thread of its own."""
+    """A server on a free port, in its own thread."""
     model = ModelServer(reply, pause_after=pause_after)
     respond: Callable[[Request], Awaitable[JSONResponse]] = model.respond
     app = Starlette(routes=[Route("/v1/responses", respond, methods=["POST"])])

@@ -1,4 +1,4 @@
-"""The stacks that the whole-job tests share, each started once per session. Registered by the conftests that need them."""
+"""The stacks that the whole-job tests share, each started once per session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READY = "The local stack is running."
 
 @contextmanager
 def running_local_command(terminal: Terminal, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """``starter.py local`` as a process of its own, up; ended by Ctrl-C if it still runs, which must end it well."""
+    """A running ``starter.py local``. Ctrl-C ends it, which must succeed."""
     log = terminal.directory / "local.out"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -47,14 +47,14 @@ def running_local_command(terminal: Terminal, *options: str) -> Iterator[subproc
             process.send_signal(signal.SIGINT)
             assert process.wait(STOP_TIMEOUT_S) == 0, log.read_text(encoding="utf-8")
     finally:
-        if process.poll() is None:  # a test has failed: its stack must not outlive it
+        if process.poll() is None:  # a test has failed
             process.terminate()
             process.wait(STOP_TIMEOUT_S)
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """A terminal beside a running demo stack with one worker."""
+    """A terminal with a running demo stack and one worker."""
     directory = tmp_path_factory.mktemp("stack")
     terminal = Terminal(directory, directory / "local")
     with running_local_command(terminal):
@@ -64,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 @pytest.fixture(scope="session")
 async def idle_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
-    """A terminal beside a demo stack without any worker: tests start workers of their own."""
+    """A terminal with a demo stack without workers: tests start their own."""
     directory: Path = tmp_path_factory.mktemp("idle-stack")
     async with local_session(StackOptions(directory=directory / "local", workers=0)):
         yield Terminal(directory, directory / "local")
@@ -74,7 +74,7 @@ async def idle_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @contextmanager
 def running_worker(addresses: StackAddresses, directory: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of an idle stack, polling; its log is in ``directory``. Drained at the end, which must succeed."""
+    """A polling worker of an idle stack, with its log in ``directory``. It drains at the end, which must succeed."""
     ready = directory / "worker.ready"
     ready.unlink(missing_ok=True)
     prices = {"MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25", "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2"}

@@ -1,4 +1,4 @@
-"""A terminal: the project's commands, in a directory of their own, with nothing of the caller's environment."""
+"""A terminal: the project's commands in their own directory and environment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Output:
     err: str
 
     def document(self) -> dict[str, Any]:
-        """Standard output as the one JSON document that it must be."""
+        """Standard output as JSON."""
         document = json.loads(self.out)
         assert isinstance(document, dict)
         return document
@@ -51,7 +51,7 @@ class Terminal:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command sees: no setting but ours, and a home without a Temporal profile."""
+        """No settings but ours, and a home without a Temporal profile."""
         own = {"HOME": str(self.directory), "LOCAL_DIR": str(self.stack_directory), "PYTHONUNBUFFERED": "1"}
         return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | own | self.variables
 
@@ -72,11 +72,11 @@ class Terminal:
         )
 
     def process(self, *words: str, code: int = 0) -> Output:
-        """Run ``python starter.py …`` as a process of its own to its end, which must be the exit code that is expected."""
+        """Run ``python starter.py …`` as a process; it must end with the exit code."""
         return finished(self.begin(*words), code)
 
     def run(self, *words: str, code: int = 0) -> Output:
-        """The same command in a thread of this process: there are many, and a second of each process would be imports."""
+        """Run the command in a thread of this process, which saves a second of imports."""
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.dict(os.environ, self.environment, clear=True),
@@ -84,14 +84,14 @@ class Terminal:
             contextlib.chdir(self.directory),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            ThreadPoolExecutor(1) as thread,  # in which no event loop runs
+            ThreadPoolExecutor(1) as thread,  # it has no event loop
         ):
             ended = thread.submit(starter.main).result()
         assert ended == code, f"{words!r} ended with {ended}, not {code}:\n{out.getvalue()}\n{err.getvalue()}"
         return Output(ended, out.getvalue(), err.getvalue())
 
     def json(self, *words: str, code: int = 0) -> dict[str, Any]:
-        """The same with ``--json``: one document on standard output, nothing on standard error."""
+        """Run with ``--json``; nothing may be written to standard error."""
         output = self.run(*words, "--json", code=code)
         assert output.err == ""
         return output.document()
@@ -99,35 +99,32 @@ class Terminal:
     def start(
         self, criteria: dict[str, Any], quantity: int, *words: str, waits: bool = True, code: int = 0
     ) -> dict[str, Any]:
-        """Start a run with ``--json`` and follow it to its end or to its question (or not, where it must not be waited for)."""
+        """Start a run with ``--json``, and follow it to its end or its question if ``waits``."""
         how = ("--on-decision", "wait") if waits else ("--detach",)
         return self.json(
             "start", "--criteria", json.dumps(criteria), "--quantity", str(quantity), *how, *words, code=code
         )
 
     def status(self, run_id: str) -> dict[str, Any]:
-        """``status --json``."""
         return self.json("status", run_id)
 
     def addresses(self) -> StackAddresses:
-        """Where the stack answers."""
         found = running_stack(self.stack_directory)
         assert found is not None, "the stack does not run"
         return found
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of the stack's database."""
+        """Query the stack's database."""
         with psycopg.connect(self.addresses().database_url, options="-c search_path=pm_pipeline") as connection:
             return connection.execute(query.encode(), values).fetchall()
 
     def one(self, query: str, *values: object) -> Any:
-        """The one value that a query gives."""
         [[value]] = self.rows(query, *values)
         return value
 
 
 def finished(process: subprocess.Popen[str], code: int | None = 0, timeout_s: float = COMMAND_TIMEOUT_S) -> Output:
-    """What a command wrote, once it has ended with the exit code that is expected."""
+    """What a command wrote. It must end with the exit code."""
     try:
         out, err = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -142,14 +139,12 @@ def finished(process: subprocess.Popen[str], code: int | None = 0, timeout_s: fl
 
 
 def wait_until(holds: Callable[[], object], what: str, within_s: float = 60.0) -> None:
-    """Wait until something holds."""
     deadline = time.monotonic() + within_s
     while not holds():
-        assert time.monotonic() < deadline, f"within {within_s:g} s it did not come true that {what}"
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(0.1)
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a delivered file."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""A run that cannot fill its target asks, waits for as long as it takes, and goes on as it is told."""
+"""A run that cannot reach its target asks, waits, and continues as it is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.terminal import Terminal, read_rows, wait_until
 
-# A city with two such companies, in a state with a dozen: three are not to be had there, and are in the state.
+# The city has two such companies, its state a dozen.
 DENVER = {"pms": "Buildium", "city": "Denver", "state": "CO"}
 
 
@@ -24,7 +24,7 @@ def asking(stack: Terminal) -> dict[str, Any]:
 
 
 def signal_by_temporal(stack: Terminal, workflow_id: str, answer: object) -> None:
-    """Send an answer as any Temporal user does, with Temporal's own command."""
+    """Send an answer with the temporal command."""
     words = ["workflow", "signal", "--workflow-id", workflow_id, "--name", "resolve_decision"]
     subprocess.run(
         [
@@ -38,7 +38,7 @@ def signal_by_temporal(stack: Terminal, workflow_id: str, answer: object) -> Non
     )
 
 
-def test_a_request_that_cannot_be_filled_exits_3_and_asks(stack: Terminal, asking: dict[str, Any]) -> None:
+def test_a_run_that_cannot_reach_its_target_exits_3_and_asks(stack: Terminal, asking: dict[str, Any]) -> None:
     status = stack.status(asking["run_id"])
     assert status["status"] == "needs_user_decision"
     assert status["decision"] == asking["decision"]
@@ -50,18 +50,14 @@ def test_a_request_that_cannot_be_filled_exits_3_and_asks(stack: Terminal, askin
     assert f"python starter.py signal {asking['run_id'][:8]} expand_location --whole-state" in shown
 
 
-def test_what_is_complete_can_be_exported_while_the_run_waits(
-    stack: Terminal, asking: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_waiting_run_can_be_exported(stack: Terminal, asking: dict[str, Any], tmp_path: Path) -> None:
     exported = stack.json("export", asking["run_id"], "--output-dir", str(tmp_path))
     assert exported["partial"] is True
     assert exported["companies"] == len(read_rows(exported["companies_csv"])) == asking["companies"]["ready"] > 0
     assert stack.status(asking["run_id"])["status"] == "needs_user_decision", "an export changes nothing"
 
 
-def test_an_answer_that_makes_no_sense_is_recorded_and_shown_and_the_run_still_waits(
-    stack: Terminal, asking: dict[str, Any]
-) -> None:
+def test_a_bad_answer_is_recorded_and_the_run_still_waits(stack: Terminal, asking: dict[str, Any]) -> None:
     run_id, decision_id = asking["run_id"], asking["decision"]["decision_id"]
     refused = "SELECT detail::text FROM audit_events WHERE run_id = %s AND event = 'decision_refused'"
 
@@ -78,7 +74,7 @@ def test_an_answer_that_makes_no_sense_is_recorded_and_shown_and_the_run_still_w
     assert "did you mean 'accept_partial'?" in stack.run("status", run_id).out
 
 
-def test_f15_while_the_run_waits_nothing_is_bought(stack: Terminal, asking: dict[str, Any]) -> None:
+def test_nothing_is_bought_while_the_run_waits(stack: Terminal, asking: dict[str, Any]) -> None:
     turns = "SELECT count(*), max(created_at) FROM agent_turns WHERE run_id = %s"
     [[count, newest]] = stack.rows(turns, asking["run_id"])
     [[asked_at]] = stack.rows("SELECT updated_at FROM runs WHERE run_id = %s", asking["run_id"])
@@ -86,9 +82,7 @@ def test_f15_while_the_run_waits_nothing_is_bought(stack: Terminal, asking: dict
     assert newest < asked_at
 
 
-def test_f13_a_decision_amends_the_same_run_which_goes_on_and_completes(
-    stack: Terminal, asking: dict[str, Any]
-) -> None:
+def test_a_decision_amends_the_run_which_completes(stack: Terminal, asking: dict[str, Any]) -> None:
     run_id = asking["run_id"]
     accepted = stack.json("signal", run_id, "expand_location", "--whole-state", "--decided-by", "the tests")
     assert accepted["accepted"] is True
@@ -99,11 +93,11 @@ def test_f13_a_decision_amends_the_same_run_which_goes_on_and_completes(
         "SELECT criteria_asked FROM runs WHERE run_id = %s",
         "SELECT actor FROM audit_events WHERE run_id = %s",
     )
-    assert stack.one(asked, run_id)["cities"] == ["Denver"], "what was asked for stays on record"
+    assert stack.one(asked, run_id)["cities"] == ["Denver"], "the request stays on record"
     assert ("the tests",) in stack.rows(decided, run_id)
 
 
-def test_f13_a_partial_list_accepted_by_temporals_own_command_is_finished_as_any_other(stack: Terminal) -> None:
+def test_the_temporal_command_can_accept_a_partial_list(stack: Terminal) -> None:
     before = stack.start(DENVER, 3, code=3)
     [answer] = [option["answer"] for option in before["decision"]["options"] if option["action"] == "accept_partial"]
     signal_by_temporal(stack, before["workflow_id"], answer)
@@ -118,7 +112,7 @@ def test_f13_a_partial_list_accepted_by_temporals_own_command_is_finished_as_any
     assert "is not waiting for a decision (it is completed)" in late["error"]
 
 
-def test_a_cancelled_run_exits_5_and_keeps_what_it_found(stack: Terminal, tmp_path: Path) -> None:
+def test_a_cancelled_run_exits_5_and_keeps_its_companies(stack: Terminal, tmp_path: Path) -> None:
     run = stack.start({"pms": "Buildium", "state": "CO"}, 500, waits=False)
     complete = "SELECT count(*) FROM company_candidates WHERE run_id = %s AND status = 'complete'"
     wait_until(lambda: stack.one(complete, run["run_id"]) >= 2, "two companies are complete")
@@ -129,4 +123,4 @@ def test_a_cancelled_run_exits_5_and_keeps_what_it_found(stack: Terminal, tmp_pa
     exported = stack.json("export", run["run_id"], "--output-dir", str(tmp_path))
     assert exported["partial"] is True
     assert len(read_rows(exported["companies_csv"])) == stack.one(complete, run["run_id"]) >= 2
-    assert "has ended already" in stack.json("cancel", run["run_id"], code=2)["error"]
+    assert "has already ended" in stack.json("cancel", run["run_id"], code=2)["error"]

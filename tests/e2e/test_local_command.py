@@ -1,4 +1,4 @@
-"""``starter.py local``: one stack per directory, ports that are said when taken, and data that outlives Ctrl-C."""
+"""``starter.py local`` and ``start --local``."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ START_LOCAL = ("start", "--local", "--criteria", '{"state": "CO"}', "--quantity"
 
 @pytest.fixture
 def aside(tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal with a directory of its own, beside the shared stack."""
+    """A terminal with its own directory, beside the shared stack."""
     yield Terminal(tmp_path, tmp_path / "local")
     shutil.rmtree(tmp_path)
 
 
-def test_a_second_stack_in_the_same_directory_is_refused_with_the_first_ones_address(stack: Terminal) -> None:
+def test_a_second_stack_in_the_same_directory_is_refused(stack: Terminal) -> None:
     addresses = stack.addresses()
     refused = stack.process("local", code=2)
     assert f"a stack already runs in {stack.stack_directory}" in refused.err
@@ -38,9 +38,7 @@ def test_a_second_stack_in_the_same_directory_is_refused_with_the_first_ones_add
     assert stack.addresses() == addresses, "the first is not disturbed"
 
 
-def test_a_port_that_is_taken_is_named_with_its_holder_and_nothing_stays_behind(
-    stack: Terminal, aside: Terminal
-) -> None:
+def test_a_taken_port_is_named_with_its_process(stack: Terminal, aside: Terminal) -> None:
     port = urlsplit(f"//{stack.addresses().temporal_address}").port
     refused = aside.process("local", "--temporal-port", str(port), code=2)
     assert f"port {port} for the Temporal server is in use by temporal" in refused.err
@@ -60,7 +58,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_nothing_stays_behind(
     ids=["no_file", "no_json", "no_command"],
 )
 @pytest.mark.parametrize("command", [("local",), START_LOCAL], ids=["local", "start_local"])
-def test_what_no_worker_would_start_with_is_refused_before_anything_is_started(
+def test_a_bad_mcp_config_is_refused_before_anything_starts(
     aside: Terminal, command: tuple[str, ...], content: str | None, said: str
 ) -> None:
     if content is not None:
@@ -70,21 +68,19 @@ def test_what_no_worker_would_start_with_is_refused_before_anything_is_started(
     assert not aside.stack_directory.exists()
 
 
-def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_another_stack(
-    stack: Terminal, aside: Terminal
-) -> None:
+def test_a_run_survives_ctrl_c_and_completes_after_a_restart(stack: Terminal, aside: Terminal) -> None:
     with running_local_command(aside) as first:
         run_id = aside.start(COLORADO, 5, waits=False)["run_id"]
         assert [run["run_id"] for run in aside.json("list")["runs"]] == [run_id], "each directory has its own runs"
         assert run_id not in [run["run_id"] for run in stack.json("list")["runs"]]
-        wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run is in its middle")
+        wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run has begun")
         watching = aside.begin("watch", run_id)
         assert watching.stdout is not None
         assert "companies" in watching.stdout.readline(), "it follows the run"
         first.send_signal(signal.SIGINT)
         assert first.wait(STOP_TIMEOUT_S) == 0
         left = finished(watching, code=2)
-        assert "went away meanwhile" in left.err.splitlines()[-1]
+        assert "stopped answering" in left.err.splitlines()[-1]
         assert "Traceback" not in left.err
     assert "stack" in aside.run("status", run_id, code=2).err
     with running_local_command(aside):
@@ -93,7 +89,7 @@ def test_ctrl_c_in_the_middle_of_a_run_and_a_new_start_complete_the_run_beside_a
         assert aside.rows("SELECT tool FROM tool_results GROUP BY tool, args HAVING count(*) > 1") == []
 
 
-def test_a_user_without_rights_gets_the_whole_stack_and_its_list() -> None:
+def test_a_user_without_rights_can_run_everything() -> None:
     with tempfile.TemporaryDirectory(prefix="pm-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         command = command_of_nobody(directory)
@@ -116,10 +112,10 @@ def test_a_user_without_rights_gets_the_whole_stack_and_its_list() -> None:
 
 
 def command_of_nobody(directory: Path) -> list[str]:
-    """What runs Python as a user without rights, who gets the directory.
+    """A command that runs Python as ``nobody``, who becomes the owner of the directory.
 
-    Root's own interpreter may lie where nobody else gets to; then another of the same version does it, with the same
-    packages. Where the tests' user has no rights, or nobody can run any Python, it is the tests' user with its Python.
+    Others may not reach root's interpreter; then another of the same version runs with the same packages. Without root,
+    or if nobody can run any Python, it is the current user's Python.
     """
     if os.geteuid() != 0:
         return [sys.executable]

@@ -1,8 +1,9 @@
-"""A run whose workflow Temporal does not have any more: people are told what to do, and it is started again under its own limits."""
+"""A run whose workflow Temporal has lost says what to do, and starts again under its current limits."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -16,13 +17,12 @@ from workflows.messages import LeadListInput
 CRITERIA = {"pms": "Rentvine", "state": "WY"}
 
 
-def test_a_run_that_temporal_has_lost_says_so_and_is_started_again_with_the_limits_in_force(
+def test_a_lost_run_says_so_and_starts_again_with_its_limits(
     idle_stack: Terminal,
 ) -> None:
     run_id, address = str(uuid4()), idle_stack.addresses().temporal_address
     lost = idle_stack.start(CRITERIA, 2, "--run-id", run_id, "--max-model-calls", "10", waits=False)
     assert idle_stack.status(run_id)["stranded"] is None, "it waits for a worker"
-    # As a decision raises it.
     raised = """UPDATE runs SET limits = jsonb_set(limits, '{max_model_calls}', '13') WHERE run_id = %s RETURNING 1"""
     assert idle_stack.rows(raised, run_id)
     question = """UPDATE runs SET status = 'needs_user_decision', decision = (
@@ -38,21 +38,12 @@ def test_a_run_that_temporal_has_lost_says_so_and_is_started_again_with_the_limi
     assert "asked before" not in idle_stack.run("status", run_id).out, "nobody takes an answer"
     assert "`python starter.py status RUN` says what to do" in idle_stack.run("cancel", run_id, code=2).err
 
-    words = (
-        "start",
-        "--criteria",
-        '{"pms": "Rentvine", "state": "WY"}',
-        "--quantity",
-        "2",
-        "--run-id",
-        run_id,
-        "--detach",
-    )
+    words = ("start", "--criteria", json.dumps(CRITERIA), "--quantity", "2", "--run-id", run_id, "--detach")
     said = idle_stack.run(*words).out
     assert f"Run {run_id} started" in said
     started = idle_stack.status(run_id)
     assert (started["status"], started["decision"]) == ("active", None), "the workflow that asked is gone"
-    assert "the limits that are in force for it stay" in said
+    assert "its current limits stay" in said
     assert asyncio.run(limits_of(address, lost["workflow_id"])).max_model_calls == 13
     again = idle_stack.run(*words).out
     assert f"Run {run_id} was started before" in again, "and it is one run"
@@ -61,7 +52,7 @@ def test_a_run_that_temporal_has_lost_says_so_and_is_started_again_with_the_limi
 
 
 async def deleted(address: str, workflow_id: str) -> None:
-    """Have the server forget a workflow, as it does after its retention or when its data is gone."""
+    """Delete a workflow, as the server does after its retention."""
     client = await connect(address)
     execution = WorkflowExecution(workflow_id=workflow_id)
     await client.workflow_service.delete_workflow_execution(
@@ -70,7 +61,6 @@ async def deleted(address: str, workflow_id: str) -> None:
 
 
 async def limits_of(address: str, workflow_id: str) -> Limits:
-    """The limits that a run was started with."""
     client = await connect(address)
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     payload = history.events[0].workflow_execution_started_event_attributes.input.payloads[0]
@@ -78,5 +68,4 @@ async def limits_of(address: str, workflow_id: str) -> Limits:
 
 
 async def terminated(address: str, workflow_id: str) -> None:
-    """Somebody ends the workflow by hand."""
     await (await connect(address)).get_workflow_handle(workflow_id).terminate()

@@ -1,4 +1,4 @@
-"""The pipeline for programs: the functions that ``starter`` offers, with the signatures and errors of the earlier system."""
+"""The functions that ``starter`` offers to programs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ COLORADO = {"pms": "Buildium", "state": "CO"}
 
 @pytest.fixture(autouse=True)
 def at_the_stack(stack: Terminal, tmp_path: Path, plain_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are the program: they run beside the stack, as its commands do."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOCAL_DIR", str(stack.stack_directory))
 
 
-def test_a_request_is_run_to_its_end_and_its_parts_can_be_asked_for_again(tmp_path: Path) -> None:
+def test_a_request_runs_to_its_end(tmp_path: Path) -> None:
     run_id, companies_csv, contacts_csv = starter.execute_full_pipeline(COLORADO, 3, contacts_max=2, output_dir="out")
     companies, contacts = read_rows(companies_csv), read_rows(contacts_csv)
     assert len(companies) == 3
@@ -33,16 +32,7 @@ def test_a_request_is_run_to_its_end_and_its_parts_can_be_asked_for_again(tmp_pa
         starter.wait_for_stage_completion(run_id, stage, timeout=5)
 
     progress = starter.get_run_progress(run_id)
-    assert list(progress) == [
-        "run_id",
-        "stage",
-        "status",
-        "criteria",
-        "companies",
-        "contacts",
-        "created_at",
-        "notes",
-    ]
+    assert list(progress) == "run_id stage status criteria companies contacts created_at notes".split()
     assert (progress["run_id"], progress["stage"], progress["status"]) == (run_id, "done", "completed")
     assert progress["criteria"] == {"pms": ["Buildium"], "states": ["CO"]}
     assert progress["companies"] == {"ready": 3, "gap": 0, "progress_pct": 100}
@@ -54,12 +44,12 @@ def test_a_request_is_run_to_its_end_and_its_parts_can_be_asked_for_again(tmp_pa
     ]
     one = Path(starter.export_companies_to_csv(run_id, tmp_path / "one"))
     assert one.read_bytes() == Path(companies_csv).read_bytes()
-    assert list(one.parent.iterdir()) == [one], "the companies' file alone"
+    assert list(one.parent.iterdir()) == [one], "only the companies file"
     other = Path(starter.export_contacts_to_csv(run_id, str(tmp_path / "other")))
     assert other.read_bytes() == Path(contacts_csv).read_bytes()
 
 
-def test_a_run_that_needs_a_decision_is_an_error_that_names_it_and_the_run_stays_resumable(stack: Terminal) -> None:
+def test_a_run_that_needs_a_decision_is_a_resumable_error(stack: Terminal) -> None:
     with pytest.raises(
         starter.PipelineError, match=r"needs a decision \((candidates_exhausted|low_match_rate|contacts_short)\)"
     ) as raised:
@@ -72,7 +62,7 @@ def test_a_run_that_needs_a_decision_is_an_error_that_names_it_and_the_run_stays
     stack.run("signal", run_id, "cancel")
 
 
-def test_a_stage_that_runs_out_of_time_is_a_timeout_error_and_the_run_waits(stack: Terminal) -> None:
+def test_a_stage_timeout_is_an_error_and_the_run_waits(stack: Terminal) -> None:
     with pytest.raises(starter.PipelineTimeoutError, match="1 seconds"):
         starter.execute_full_pipeline({"pms": "Buildium", "state": "OH"}, 400, timeout_per_stage=1)
     newest = stack.json("list", "--limit", "1")["runs"][0]
@@ -80,15 +70,15 @@ def test_a_stage_that_runs_out_of_time_is_a_timeout_error_and_the_run_waits(stac
     stack.run("signal", newest["run_id"], "cancel")
 
 
-def test_waiting_no_longer_than_one_wants_leaves_the_run_alone(stack: Terminal) -> None:
+def test_a_wait_timeout_leaves_the_run_alone(stack: Terminal) -> None:
     run_id = stack.start({"pms": "Buildium", "state": "CO"}, 400, waits=False)["run_id"]
-    with pytest.raises(starter.PipelineTimeoutError, match="it goes on"):
+    with pytest.raises(starter.PipelineTimeoutError, match="it continues"):
         starter.wait_for_stage_completion(run_id, "done", timeout=0.2)
     assert starter.get_run_progress(run_id)["status"] == "active"
     stack.run("cancel", run_id)
 
 
-def test_what_is_wrong_with_a_request_is_said_before_anything_starts(stack: Terminal) -> None:
+def test_a_bad_request_is_refused_before_anything_starts(stack: Terminal) -> None:
     before = stack.one("SELECT count(*) FROM runs")
     with pytest.raises(UserError, match="did you mean 'state'"):
         starter.execute_full_pipeline({"stat": "CO"}, 3)
@@ -101,7 +91,7 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_starts(stack: Term
     assert stack.one("SELECT count(*) FROM runs") == before
 
 
-def test_f36_importing_the_program_starts_nothing(tmp_path: Path) -> None:
+def test_importing_starter_starts_nothing(tmp_path: Path) -> None:
     look = (
         "import psutil, starter, threading; me = psutil.Process();"
         "print(threading.active_count(), me.num_threads(), me.net_connections(), me.children())"
@@ -111,4 +101,4 @@ def test_f36_importing_the_program_starts_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", look], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
     )
     assert (seen.stdout, seen.stderr) == ("1 1 [] []\n", "")
-    assert list(tmp_path.iterdir()) == [], "no file either"
+    assert list(tmp_path.iterdir()) == [], "no file is written"

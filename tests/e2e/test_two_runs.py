@@ -1,4 +1,4 @@
-"""Runs do not get into each other's way, and the same run started twice is one run."""
+"""Concurrent runs, and one run started twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 from tests.e2e.terminal import Terminal, finished, read_rows
 
 
-def test_two_runs_at_the_same_time_both_complete_with_their_own_companies(stack: Terminal) -> None:
+def test_two_concurrent_runs_complete_with_their_own_companies(stack: Terminal) -> None:
     processes = {
         state: stack.begin(
             "start", "--criteria", json.dumps({"pms": "Buildium", "state": state}), "--quantity", "4", "--json"
@@ -25,18 +25,10 @@ def test_two_runs_at_the_same_time_both_complete_with_their_own_companies(stack:
         assert {row["company_domain"] for row in contacts} == {row["domain"] for row in rows}
 
 
-def test_f21_the_same_run_id_started_twice_at_once_is_one_run_that_both_follow(stack: Terminal) -> None:
+def test_a_run_id_started_twice_at_once_is_one_run(stack: Terminal) -> None:
     run_id = str(uuid4())
-    words = (
-        "start",
-        "--criteria",
-        '{"pms": "Buildium", "state": "CO"}',
-        "--quantity",
-        "3",
-        "--run-id",
-        run_id,
-        "--json",
-    )
+    criteria = json.dumps({"pms": "Buildium", "state": "CO"})
+    words = ("start", "--criteria", criteria, "--quantity", "3", "--run-id", run_id, "--json")
     done = [finished(process).document() for process in [stack.begin(*words), stack.begin(*words)]]
     assert [document["run_id"] for document in done] == [run_id, run_id]
     assert done[0]["companies_csv"] == done[1]["companies_csv"]
