@@ -1,7 +1,4 @@
-"""A run on the demo's web, stage by stage, whose database can be put back to any of its stages; and ways to cut a step off.
-
-The activities are those of a worker with its clients (``worker.open_activities``). Nothing in between is replaced.
-"""
+"""A run on the demo's web whose database can be restored to any stage; and ways to cut an activity off."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import re
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -53,15 +50,12 @@ class Stages:
     task: SearchTaskRef | None = None
 
     @property
-    def company_step(self) -> CompanyInput:
-        """A step on the run's company."""
+    def company_input(self) -> CompanyInput:
         assert self.company is not None
         return CompanyInput(request=self.request, company=self.company)
 
     async def run(self, name: str, params: Any, *, attempt: int = 1, cut_off: CutOff | None = None) -> Any:
-        """Run an activity as a worker does."""
-        environment = activity_environment()
-        environment.info = replace(environment.info, attempt=attempt)
+        environment = activity_environment(attempt)
         work = self.activities[name]
 
         async def watched(params: Any) -> Any:
@@ -69,8 +63,7 @@ class Stages:
 
         return await environment.run(watched, params)
 
-    def put_back(self, stage: str) -> None:
-        """Make the database what it was at a stage."""
+    def restore(self, stage: str) -> None:
         with self.conn.transaction(), self.conn.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")  # rows come back in any order
             deletions = (sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self.saved[stage])
@@ -81,7 +74,6 @@ class Stages:
                         copy.write(rows)
 
     def save(self, stage: str) -> None:
-        """Remember the database as it is."""
         self.saved[stage] = {}
         with self.conn.cursor() as cursor:
             for table in self._tables():
@@ -89,7 +81,7 @@ class Stages:
                     self.saved[stage][table] = b"".join(bytes(part) for part in copy)
 
     def state(self, stage: str) -> list[str]:
-        """What the database says, row by row: ids that came after the stage, times and counters left out."""
+        """All rows, without times, counters and ids that are newer than the stage."""
         known = set(_NEW_ID.findall(b"".join(self.saved[stage].values()).decode()))
         found: list[str] = []
         for table in self.saved[stage]:
@@ -99,12 +91,11 @@ class Stages:
         return sorted(found)
 
     def turns_lost(self) -> int:
-        """Calls of the model whose answers were never stored, so that they were made again."""
+        """Model calls whose answers were never stored, so that they were made again."""
         row = self.conn.execute("SELECT count(*) AS lost FROM agent_turns WHERE status = 'lost'").fetchone()
         return int(row["lost"]) if row else 0
 
     def disconnect(self) -> None:
-        """End every other connection to the database, as its server does when it goes away."""
         self.conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
@@ -115,8 +106,7 @@ class Stages:
 
 
 def _is_beside(row: dict[str, Any]) -> bool:
-    """Rows that may be there or not: a call of the model that was under way when its step was cut off (it stays spent, and
-    is bought again beside), and what the web's client remembers in memory too."""
+    """Rows that may be there or not: a model call that was open at the cut, and what the web client also has in memory."""
     return (row.get("status") == "lost" and "input_hash" in row) or row.get("tool") == "robots_txt"
 
 
@@ -129,10 +119,10 @@ def _plain(row: dict[str, Any], known: set[str]) -> str:
 
 
 class CutOff:
-    """Follows a step through the points where it waits, and does something to it at one of them.
+    """Follows an activity through the points where it awaits, and disturbs it at one of them.
 
     Attributes:
-        waits: at how many points it has waited.
+        waits: how many points it has reached.
     """
 
     def __init__(self, at: int | None = None, how: Callable[[], object] = lambda: None) -> None:
@@ -140,7 +130,6 @@ class CutOff:
         self.waits = 0
 
     def driving(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        """The step, watched."""
         return self._driven(work)
 
     @types.coroutine
@@ -159,25 +148,24 @@ class CutOff:
             answer, error = None, None
             try:
                 answer = yield pending
-            except BaseException as raised:  # noqa: BLE001  # handed on to the step as it is
+            except BaseException as raised:  # noqa: BLE001  # passed on to the activity
                 error = raised
 
 
 def cancel_this_task() -> None:
-    """Cancel the step where it waits, as a worker that loses it does."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
 
 
 def a_point(name: str, waits: int) -> int:
-    """One of the points where a step waits, another for each step, the same in every test run."""
+    """One of the points where an activity awaits, the same in every test run."""
     return random.Random(name).randint(1, max(1, waits))  # noqa: S311
 
 
 @asynccontextmanager
 async def staged_run(settings: Settings, url: str) -> AsyncIterator[Stages]:
-    """Take one company of the demo through a run, and save the database before each of its steps."""
+    """Take one company of the demo through a run, and save the database before each activity."""
     async with AsyncExitStack() as stack:
         steps, agent_calls = await stack.enter_async_context(open_activities(settings, url))
         admin = psycopg.connect(url, autocommit=True, row_factory=dict_row, options=f"-c search_path={SCHEMA}")
@@ -194,7 +182,7 @@ async def staged_run(settings: Settings, url: str) -> AsyncIterator[Stages]:
             ("with_people", "find_contacts"),
             ("complete", "select_contacts"),
         ):
-            outcome = await stages.run(name, stages.company_step)
+            outcome = await stages.run(name, stages.company_input)
             assert outcome.interruption is None
             stages.save(stage)
         await conn.close()
@@ -202,7 +190,7 @@ async def staged_run(settings: Settings, url: str) -> AsyncIterator[Stages]:
 
 
 async def _company(stages: Stages, conn: Connection) -> None:
-    """A company that fits, as a list names it, and a search of the plan for lists of a city."""
+    """A company that fits, and a search task for directory pages of a city."""
     gold = next(
         each
         for each in gold_table(generate_world(DEFAULT_SEED)).companies

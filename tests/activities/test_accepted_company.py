@@ -1,7 +1,4 @@
-"""The steps on a company for which a person has overruled the criteria: criteria do not end it any more, the gates still do.
-
-The companies are the demo's, read from its web and researched by its model.
-"""
+"""A company that a person has accepted despite the criteria is still checked for suppression and duplicates."""
 
 from __future__ import annotations
 
@@ -35,8 +32,8 @@ APPFOLIO: GoldCompany = next(
 )
 
 
-class Steps:
-    """The steps of one company in a run for Buildium, and a person's word on it."""
+class Work:
+    """The activities on one company in a run for Buildium."""
 
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database, self._settings = database, settings
@@ -47,7 +44,7 @@ class Steps:
         self.request: RunRequest
 
     async def found(self, position: int = 0) -> CompanyInput:
-        """The company as a list names it."""
+        """A mention of the company."""
         async with self._database.transaction() as conn:
             named = candidate(APPFOLIO.name, key=f"mention {position}", url=APPFOLIO.website)
             await companies.insert_candidate(conn, self.request.run_id, None, position, named)
@@ -64,29 +61,27 @@ class Steps:
 
 
 @pytest.fixture
-async def steps(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> Steps:
-    made = Steps(database, gateway, runner, settings)
+async def work(database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> Work:
+    made = Work(database, gateway, runner, settings)
     async with database.transaction() as conn:
         made.request = await add_run(conn)
     return made
 
 
-async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_mention_of_it_stays_a_duplicate(
-    steps: Steps, database: Database
-) -> None:
-    params = await steps.found()
-    run = steps.environment.run
-    turned_away = await run(steps.qualify_company, params)
+async def test_an_accepted_company_becomes_complete_once(work: Work, database: Database) -> None:
+    params = await work.found()
+    run = work.environment.run
+    turned_away = await run(work.qualify_company, params)
     assert (turned_away.status, turned_away.reason) == (CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
 
-    await steps.accept(params)
+    await work.accept(params)
 
-    assert not (await run(steps.qualify_company, params)).is_over
-    assert not (await run(steps.research_company, params)).is_over
-    assert not (await run(steps.contacts.find_contacts, params)).is_over
-    twin = await run(steps.qualify_company, await steps.found(position=1))
+    assert not (await run(work.qualify_company, params)).is_over
+    assert not (await run(work.research_company, params)).is_over
+    assert not (await run(work.contacts.find_contacts, params)).is_over
+    twin = await run(work.qualify_company, await work.found(position=1))
     assert twin.status is CompanyStatus.DUPLICATE
-    settled = await run(steps.contacts.select_contacts, params)
+    settled = await run(work.contacts.select_contacts, params)
     assert settled.status is CompanyStatus.COMPLETE
     async with database.transaction() as conn:
         research = await companies.get_research(conn, params.company.company_id)
@@ -96,26 +91,26 @@ async def test_an_accepted_company_goes_the_whole_way_to_complete_and_a_second_m
         cursor = await conn.execute("SELECT result_id FROM tool_results WHERE status = 'ok'")
         results = {row["result_id"] for row in await cursor.fetchall()}
     assert research is not None
-    assert research.icp is not None, "graded like any other"
+    assert research.icp is not None, "graded"
     met = {verdict["criterion"]: verdict["value"] for verdict in stored["verdicts"]}
-    assert met == {"pms": "not_met", "place": "met"}, "the verdict stays what it is"
+    assert met == {"pms": "not_met", "place": "met"}, "the verdict stays"
     cells = evidence_cells(delivered.record)
     facts = [cell for cell in cells if cell.basis == "quoted" and cell.column != "company_name"]
     assert {"state", "pms_detected", "company_type", "full_name", "title"} <= {cell.column for cell in facts}
     assert not [cell for cell in cells if cell.is_unproven]
-    assert {cell.result_id for cell in facts} <= results, "stored results, all of them"
+    assert {cell.result_id for cell in facts} <= results, "all are stored"
 
 
-async def test_f68_an_accepted_company_that_is_suppressed_is_not_delivered(steps: Steps, database: Database) -> None:
-    params = await steps.found()
-    await steps.environment.run(steps.qualify_company, params)
-    await steps.accept(params)
+async def test_an_accepted_company_is_still_suppressed(work: Work, database: Database) -> None:
+    params = await work.found()
+    await work.environment.run(work.qualify_company, params)
+    await work.accept(params)
     async with database.transaction() as conn:
         company = await companies.get_company(conn, params.company.company_id)
         await suppressions.upsert(
             conn, [Suppression(domain=company.domain, reason="do_not_contact", source="list.csv")]
         )
 
-    outcome = await steps.environment.run(steps.qualify_company, params)
+    outcome = await work.environment.run(work.qualify_company, params)
 
     assert outcome.status is CompanyStatus.SUPPRESSED

@@ -1,4 +1,4 @@
-"""The options of a question promise nothing that nobody knows: what was found already is counted, what searches may find is not."""
+"""The options of a decision count companies found already, and promise nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def by_action(options: tuple[DecisionOption, ...]) -> dict[DecisionAction, Decis
     return {option.action: option for option in reversed(options)}
 
 
-async def test_an_option_counts_what_was_found_and_leaves_open_what_searches_may_find(database: Database) -> None:
+async def test_an_option_counts_only_companies_found_already(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=2)
         await complete(conn, await add_company(conn, request.run_id, "Acme"))
@@ -49,13 +49,13 @@ async def test_an_option_counts_what_was_found_and_leaves_open_what_searches_may
         options = by_action(await options_for(conn, request, DecisionReason.CANDIDATES_EXHAUSTED, "decision-1", 1))
 
     place = options[DecisionAction.EXPAND_LOCATION]
-    # One company is missing, so no more than one of the three is paid for to the end.
+    # One company is missing, so the run pays for only one of the three.
     assert place.expectation == "3 found already may fit, about $0.30; searches may find more"
     assert options[DecisionAction.RETRY].expectation == ""
     assert options[DecisionAction.ACCEPT_PARTIAL].expectation == ""
 
 
-async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Database, settings: Settings) -> None:
+async def test_a_question_about_the_budget_says_what_was_spent(database: Database, settings: Settings) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
         await bought(conn, request.run_id, 0.95678)
@@ -74,7 +74,7 @@ async def test_the_question_about_a_budget_says_what_is_spent_of_it(database: Da
     )
 
 
-async def test_whole_states_in_place_of_a_city_are_counted_together(database: Database) -> None:
+async def test_states_that_replace_a_city_are_counted_together(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=9)
         lubbock = parse_criteria({"pms": "Buildium", "city": "Lubbock", "state": "TX"}).criteria
@@ -94,7 +94,7 @@ async def test_whole_states_in_place_of_a_city_are_counted_together(database: Da
     ] == [("take all of TX instead of the cities", 2), ("take all of TX, AZ instead of Lubbock", 3)]
 
 
-async def test_raising_the_budget_says_what_is_missing_and_promises_nothing(database: Database) -> None:
+async def test_raising_the_budget_says_what_is_missing(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=5, limits=Limits(max_cost_usd=1))
         await complete(conn, await add_company(conn, request.run_id, "Acme"))

@@ -1,4 +1,4 @@
-"""Whether what was down answers again: asked of real servers, without buying anything."""
+"""Whether a dependency answers again, asked of real servers."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -56,7 +56,6 @@ def checked(plain_environment: None, impatient_database: Database) -> Checked:
 
 
 def answered(reply: Reply, _: Request) -> Reply:
-    """The same answer to everything."""
     return reply
 
 
@@ -64,7 +63,7 @@ OUTSIDE = [Dependency.MODEL, Dependency.SEARCH, Dependency.CRM]
 
 
 @pytest.mark.parametrize("dependency", OUTSIDE, ids=lambda dependency: dependency.name)
-async def test_what_cannot_be_reached_or_fails_is_still_down(checked: Checked, dependency: Dependency) -> None:
+async def test_an_unreachable_or_failing_service_is_down(checked: Checked, dependency: Dependency) -> None:
     assert not await checked(dependency, NOWHERE)
     for reply in (json_reply({}, 429), json_reply({}, 503)):
         async with serving(partial(answered, reply)) as server:
@@ -72,21 +71,21 @@ async def test_what_cannot_be_reached_or_fails_is_still_down(checked: Checked, d
 
 
 @pytest.mark.parametrize("dependency", OUTSIDE, ids=lambda dependency: dependency.name)
-async def test_what_gives_an_answer_is_back(checked: Checked, dependency: Dependency) -> None:
+async def test_a_service_that_answers_is_back(checked: Checked, dependency: Dependency) -> None:
     async with serving(lambda _: json_reply({"object": "list", "data": [], "results": [], "total": 0})) as server:
         assert await checked(dependency, server.url)
 
 
-async def test_a_model_server_without_a_list_of_models_is_back_when_it_says_so(checked: Checked) -> None:
+async def test_a_model_server_without_a_list_of_models_is_back(checked: Checked) -> None:
     async with serving(lambda _: json_reply({}, 404)) as server:
         assert await checked(Dependency.MODEL, server.url)
 
 
-async def test_the_database_answers_while_it_takes_statements(checked: Checked, database_url: str) -> None:
+async def test_the_database_answers_while_it_is_there(checked: Checked, database_url: str) -> None:
     assert await checked(Dependency.DATABASE, NOWHERE)
     async with database_away(database_url):
         with pytest.raises(psycopg.OperationalError) as error:
             await checked(Dependency.DATABASE, NOWHERE)
         outage = outage_of(type(error.value).__name__, "", non_retryable=False)
-        assert outage is not None, "the step fails, and Temporal asks again"
+        assert outage is not None, "Temporal retries"
         assert outage.dependency is Dependency.DATABASE

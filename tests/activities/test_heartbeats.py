@@ -1,4 +1,4 @@
-"""What a beating step does with the time of its attempt."""
+"""How a heartbeating activity uses the time of its attempt."""
 
 import time
 from dataclasses import replace
@@ -17,10 +17,10 @@ def _attempt(of_s: float) -> ActivityEnvironment:
     return environment
 
 
-async def test_an_attempt_that_has_used_half_of_its_time_is_handed_back_before_its_next_turn() -> None:
+async def test_after_half_of_its_time_an_attempt_is_rescheduled() -> None:
     begun: list[int] = []
 
-    async def step() -> None:
+    async def three_turns() -> None:
         with heartbeating() as on_turn:
             for turn in range(3):
                 on_turn(turn)
@@ -28,8 +28,8 @@ async def test_an_attempt_that_has_used_half_of_its_time_is_handed_back_before_i
                 time.sleep(0.06)  # noqa: ASYNC251 - one turn's queue
 
     with pytest.raises(RescheduleError):
-        await _attempt(0.1).run(step)
-    assert begun == [0], "each attempt takes one turn at least, so that it ends"
+        await _attempt(0.1).run(three_turns)
+    assert begun == [0], "each attempt takes at least one turn"
     begun.clear()
-    await _attempt(60).run(step)
+    await _attempt(60).run(three_turns)
     assert begun == [0, 1, 2]

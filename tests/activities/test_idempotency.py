@@ -1,9 +1,4 @@
-"""Any step may run twice, or be cut off and run again: what is stored is what one undisturbed run of it stores.
-
-Where a step is cut off is drawn, another point for each and the same in every run of the tests.
-
-Every activity that a worker registers is tried; one without a case here fails the first test.
-"""
+"""Every activity may run twice, or be cut off and run again: it stores what one undisturbed run stores."""
 
 from __future__ import annotations
 
@@ -54,7 +49,7 @@ def _run(stages: Stages) -> RunInput:
 
 
 def _company(stages: Stages) -> Any:
-    return stages.company_step
+    return stages.company_input
 
 
 # Activity → the stage of the run that it starts from, and its input.
@@ -81,7 +76,7 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
         ),
     ),
     "apply_decision": (
-        "turned_away",
+        "rejected",
         lambda s: DecisionInput(request=s.request, decision=_DECISION, question=QUESTION),
     ),
     "record_refused_decision": (
@@ -105,8 +100,8 @@ CASES: dict[str, tuple[str, Callable[[Stages], Any]]] = {
     "research_company": ("qualified", _company),
     "find_contacts": ("researched", _company),
 }
-# Their answer is what this very attempt has done; no workflow rests on it.
-_TELL_WHAT_THEY_DID = {"plan_run_search", "apply_decision", "notify_requester"}
+# They return what this attempt has done; no workflow depends on it.
+_RETURN_WHAT_THEY_DID = {"plan_run_search", "apply_decision", "notify_requester"}
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +141,9 @@ async def stages(
         for stage, change in (
             ("listed", "INSERT INTO suppression_domains (entry_key, domain, reason, source)"
              " SELECT 'customer:' || domain, domain, 'customer', 'list' FROM company_candidates WHERE domain IS NOT NULL"),
-            ("turned_away", "UPDATE company_candidates SET status = 'rejected', reason = 'pms_not_met'"),
+            ("rejected", "UPDATE company_candidates SET status = 'rejected', reason = 'pms_not_met'"),
         ):  # fmt: skip
-            staged.put_back("complete")
+            staged.restore("complete")
             staged.conn.execute(change.encode())
             staged.save(stage)
         yield staged
@@ -157,31 +152,29 @@ async def stages(
 
 
 async def test_every_activity_of_a_worker_has_a_case(stages: Stages) -> None:
-    assert CASES.keys() == stages.activities.keys(), "add a case for what is new: a stage, and an input"
+    assert CASES.keys() == stages.activities.keys(), "add a case for the new activity"
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
-    stages: Stages, mail: MailServer, name: str
-) -> None:
-    stage, step_of = CASES[name]
-    params, watched = step_of(stages), CutOff()
+async def test_run_twice_or_cut_off_it_stores_what_one_run_stores(stages: Stages, mail: MailServer, name: str) -> None:
+    stage, input_of = CASES[name]
+    params, watched = input_of(stages), CutOff()
     mail.messages.clear()
 
-    stages.put_back(stage)
+    stages.restore(stage)
     answer = await stages.run(name, params, cut_off=watched)
     undisturbed = stages.state(stage)
 
-    # As what is handed back, or lost with its worker: a first attempt once more. Research tells in a later one what it has cost.
+    # A rescheduled activity is a first attempt again. Research reports earlier spending only in a later attempt.
     again = await stages.run(name, params, attempt=2 if name == "research_company" else 1)
     assert _differences(stages.state(stage), undisturbed) == [], "run twice"
-    assert again == answer or name in _TELL_WHAT_THEY_DID
-    assert len(mail.messages) == (name == "notify_requester"), "told once"
+    assert again == answer or name in _RETURN_WHAT_THEY_DID
+    assert len(mail.messages) == (name == "notify_requester"), "sent once"
     assert stages.turns_lost() == 0, "no turn was bought twice"
 
     for how in (cancel_this_task, stages.disconnect):
         mail.messages.clear()
-        stages.put_back(stage)
+        stages.restore(stage)
         point = a_point(name, watched.waits)
         cut_off = CutOff(point, how)
         try:
@@ -189,13 +182,15 @@ async def test_run_twice_or_cut_off_a_step_leaves_what_one_run_leaves(
         except (asyncio.CancelledError, psycopg.OperationalError):
             pass
         else:
-            assert how != cancel_this_task, "it was cut off"  # a lost connection that nothing needed any more is no cut
+            assert how != cancel_this_task, (
+                "it was cut off"
+            )  # a connection that was not needed again may be lost unnoticed
         assert cut_off.waits >= point, "the point was reached"
         again = await _run_until_done(stages, name, params)
         assert _differences(stages.state(stage), undisturbed) == [], f"cut off at wait {point} of {watched.waits}"
-        assert again == answer or name in _TELL_WHAT_THEY_DID
-        assert stages.turns_lost() <= 1, "the one that was under way"
-        # A server may have taken a message of which it could not say so any more: the same one comes again, under its own id.
+        assert again == answer or name in _RETURN_WHAT_THEY_DID
+        assert stages.turns_lost() <= 1, "the open one"
+        # A message may be sent again under the same id, if the server took it before the cut.
         assert len({message["Message-ID"] for message in mail.messages}) == (name == "notify_requester")
 
 
@@ -207,6 +202,6 @@ async def _run_until_done(stages: Stages, name: str, params: Any) -> Any:
 
 
 def _differences(state: list[str], wanted: list[str]) -> list[str]:
-    """Rows that are there and should not be (+), and rows that are not and should be (-)."""
+    """Rows too many (+) and rows missing (-)."""
     more, less = Counter(state) - Counter(wanted), Counter(wanted) - Counter(state)
     return [f"+ {row}" for row in more.elements()] + [f"- {row}" for row in less.elements()]

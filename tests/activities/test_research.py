@@ -1,6 +1,6 @@
-"""What one run has researched, another does not pay for again, as long as it is fresh and its proof is still stored.
+"""Research and contacts of one run are reused by another, as long as they are fresh and their evidence is stored.
 
-The production activities read a site over HTTP and ask a scripted model that counts what is bought.
+The activities read a site over HTTP and ask a scripted model that counts what is bought.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PERSON: dict[str, None] = dict.fromkeys(("email", "phone", "linkedin_url", "emai
 
 
 class Office:
-    """The database, the company's site as it is now, and the steps of runs on them."""
+    """The database, the company's site as it is now, and the activities on them."""
 
     def __init__(self, database: Database, settings: Settings, gateway: ToolGateway) -> None:
         self.database = database
@@ -62,7 +62,7 @@ class Office:
         return scripted(self.database, self.gateway, self.settings, *script)
 
     async def qualified(self, *, contacts_min: int = 1, criteria: Criteria = ANY, site: str = SITE) -> CompanyInput:
-        """The company in a new run, its site read."""
+        """The company in a new run, qualified."""
         async with self.database.transaction() as conn:
             run = await add_run(conn, contacts_min=contacts_min)
             request = RunRequest.model_validate(run.model_dump() | {"criteria": criteria})
@@ -73,18 +73,18 @@ class Office:
         return params
 
     async def qualify(self, params: CompanyInput) -> None:
-        steps = QualificationActivities(self.database, self.gateway, self.settings)
-        self.qualified_as = (await steps.qualify_company(params)).status
+        activities = QualificationActivities(self.database, self.gateway, self.settings)
+        self.qualified_as = (await activities.qualify_company(params)).status
 
     async def research(self, model: Model, params: CompanyInput, status: CompanyStatus = CompanyStatus.FOUND) -> Spend:
-        steps = ResearchActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await activity_environment().run(steps.research_company, params)
+        activities = ResearchActivities(self.database, self.gateway, model.new_worker(), self.settings)
+        outcome = await activity_environment().run(activities.research_company, params)
         assert outcome.status is status
         return outcome.spend
 
     async def find_contacts(self, model: Model, params: CompanyInput) -> tuple[int, Spend]:
-        steps = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
-        outcome = await activity_environment().run(steps.find_contacts, params)
+        activities = ContactActivities(self.database, self.gateway, model.new_worker(), self.settings)
+        outcome = await activity_environment().run(activities.find_contacts, params)
         return outcome.contacts, outcome.spend
 
     async def states(self, employees: int) -> Reply:
@@ -111,7 +111,7 @@ class Office:
         return says({"people": found})
 
     async def page_id(self) -> str:
-        """The stored page, as a run has read it last; a new reading is a new result."""
+        """The newest stored page; each reading is a new result."""
         row = await self.row("SELECT result_id FROM tool_results WHERE status = 'ok' ORDER BY fetched_at DESC LIMIT 1")
         return str(row["result_id"])
 
@@ -147,7 +147,7 @@ async def employees(conn: Connection, company_id: UUID) -> int | None:
     return research.facts.employees
 
 
-async def test_f83_what_a_run_has_researched_another_reuses_without_any_model_call(office: Office) -> None:
+async def test_research_is_reused_without_a_model_call(office: Office) -> None:
     first = await office.qualified()
     async with office.model(opens(SITE), await office.states(12)) as model:
         assert (await office.research(model, first)).model_calls == 2
@@ -158,13 +158,15 @@ async def test_f83_what_a_run_has_researched_another_reuses_without_any_model_ca
         spend = await office.research(model, second)
         assert (spend, model.bought) == (Spend(), 2)
         await office.research(model, second)
-        assert await office.row("SELECT researched_at FROM known_companies") == researched_at, "it is as old as it was"
+        assert await office.row("SELECT researched_at FROM known_companies") == researched_at, (
+            "reuse does not make it newer"
+        )
     async with office.database.transaction() as conn:
         known = await companies.get_research(conn, second.company.company_id)
     assert known is not None
     assert known.icp is not None
     assert (known.researched, known.facts.employees) == (True, 12)
-    assert [place.city for place in known.facts.places] == ["Dallas"], "places are those of the page just read"
+    assert [place.city for place in known.facts.places] == ["Dallas"], "places are read again"
     assert "research_reused" in await office.events(second)
     assert "research_reused" not in await office.events(first)
 
@@ -179,7 +181,7 @@ async def test_f83_what_a_run_has_researched_another_reuses_without_any_model_ca
     ],
     ids=["stale", "of_another_version", "never_by_setting", "its_proof_is_gone"],
 )
-async def test_research_that_may_not_be_reused_is_refreshed_by_paying(office: Office, change: str, days: int) -> None:
+async def test_research_that_is_not_reusable_is_bought_again(office: Office, change: str, days: int) -> None:
     async with office.model(opens(SITE)) as model:
         first = await office.qualified()
         model.script.append(await office.states(12))
@@ -193,10 +195,10 @@ async def test_research_that_may_not_be_reused_is_refreshed_by_paying(office: Of
     async with office.database.transaction() as conn:
         assert await employees(conn, second.company.company_id) == 12
     known = await office.row("SELECT researched_at > now() - interval '1 hour' AS is_new FROM known_companies")
-    assert known["is_new"], "what was paid for is kept in its place"
+    assert known["is_new"], "the new research replaces it"
 
 
-async def test_a_request_that_wants_to_know_more_than_was_asked_pays_once_for_it(office: Office) -> None:
+async def test_new_questions_are_asked_once(office: Office) -> None:
     of_units = parse_criteria({"units_min": {"value": 50, "mode": "hard"}}).criteria
     async with office.model(opens(SITE)) as model:
         params = await office.qualified()
@@ -206,10 +208,10 @@ async def test_a_request_that_wants_to_know_more_than_was_asked_pays_once_for_it
         for bought in (4, 4):
             model.script[:] = [opens(SITE), answer]
             await office.research(model, await office.qualified(criteria=of_units), CompanyStatus.NEEDS_REVIEW)
-            assert model.bought == bought, "no page says it: known, too"
+            assert model.bought == bought, "that no page says it is cached too"
 
 
-async def test_an_answer_that_leaves_out_what_was_proven_before_does_not_unsay_it(office: Office) -> None:
+async def test_an_answer_keeps_facts_that_it_leaves_out(office: Office) -> None:
     of_units = parse_criteria({"units_min": {"value": 50, "mode": "soft"}}).criteria
     async with office.model(opens(SITE)) as model:
         first = await office.qualified()
@@ -230,14 +232,14 @@ async def test_an_answer_that_leaves_out_what_was_proven_before_does_not_unsay_i
     assert known == {"units": 450, "employees": 12}
 
 
-async def test_an_answer_that_proves_nothing_is_asked_for_again_by_the_next_run(office: Office) -> None:
+async def test_an_answer_that_proves_nothing_is_not_reused(office: Office) -> None:
     nothing = says({**EMPTY_RESEARCH})
     async with office.model(opens(SITE), nothing, opens(SITE), nothing) as model:
         assert (await office.research(model, await office.qualified())).model_calls == 2
         assert (await office.research(model, await office.qualified())).model_calls == 2
 
 
-async def test_another_office_under_the_same_domain_has_its_own_facts_and_people(office: Office) -> None:
+async def test_another_office_under_the_domain_is_researched_itself(office: Office) -> None:
     austin, denver = "http://austin.acme.example/", "http://denver.acme.example/"
     async with office.model(opens(austin)) as model:
         first = await office.qualified(site=austin)
@@ -254,7 +256,7 @@ async def test_another_office_under_the_same_domain_has_its_own_facts_and_people
         assert (people, spend.model_calls) == (1, 2), "Jane is of the other office"
 
 
-async def test_judging_a_company_anew_leaves_the_count_of_what_was_dropped(office: Office) -> None:
+async def test_a_second_round_keeps_the_count_of_dropped_claims(office: Office) -> None:
     unproven = says(
         {**EMPTY_RESEARCH, "employees": {"value": 99, "citation": {"result_id": "page", "quote": "We are 99."}}}
     )
@@ -269,9 +271,7 @@ async def test_judging_a_company_anew_leaves_the_count_of_what_was_dropped(offic
         assert await office.row(count, params.company.company_id) == dropped
 
 
-async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are_asked_for_again(
-    office: Office,
-) -> None:
+async def test_people_are_reused_unless_they_are_too_few(office: Office) -> None:
     first = await office.qualified()
     async with office.model(opens(SITE), await office.names(JANE)) as model:
         assert (await office.find_contacts(model, first))[0] == 1
@@ -279,12 +279,12 @@ async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are
         second = await office.qualified()
         assert await office.find_contacts(model, second) == (1, Spend())
         assert model.bought == 2
-        assert await office.row("SELECT found_at FROM known_contacts") == found_at, "reused, it is as old as it was"
+        assert await office.row("SELECT found_at FROM known_contacts") == found_at, "reuse does not make them newer"
 
         wants_two = await office.qualified(contacts_min=2)
         model.script.extend([opens(SITE), await office.names(JOHN)])
         people, spend = await office.find_contacts(model, wants_two)
-        assert (people, spend.model_calls) == (2, 2), "the one at hand counts beside the one found now"
+        assert (people, spend.model_calls) == (2, 2), "the cached one counts too"
         assert (await office.find_contacts(model, await office.qualified(contacts_min=2)))[1] == Spend()
     async with office.database.transaction() as conn:
         [jane] = await contacts.list_people(conn, second.company.company_id)
@@ -303,7 +303,7 @@ async def test_f83_people_a_run_has_found_another_reuses_and_too_few_of_them_are
     ],
     ids=["stale", "of_another_version", "proof_is_gone", "cannot_be_reached"],
 )
-async def test_people_who_may_not_be_reused_are_asked_for_again(office: Office, change: str) -> None:
+async def test_people_who_are_not_reusable_are_bought_again(office: Office, change: str) -> None:
     first = await office.qualified()
     answer = await office.names(JANE)
     async with office.model(opens(SITE), answer, opens(SITE), answer) as model:
@@ -312,10 +312,10 @@ async def test_people_who_may_not_be_reused_are_asked_for_again(office: Office, 
         second = await office.qualified()
         people, spend = await office.find_contacts(model, second)
         assert (people, spend.model_calls) == (1, 2)
-        assert (await office.find_contacts(model, await office.qualified()))[1] == Spend(), "and are fresh now"
+        assert (await office.find_contacts(model, await office.qualified()))[1] == Spend(), "they are fresh now"
 
 
-async def test_f83_a_second_attempt_takes_no_proven_address_away(office: Office) -> None:
+async def test_a_second_attempt_keeps_proven_addresses(office: Office) -> None:
     params = await office.qualified(contacts_min=2)
     async with office.model(opens(SITE), await office.names(JANE)) as model:
         await office.find_contacts(model, params)
@@ -327,7 +327,7 @@ async def test_f83_a_second_attempt_takes_no_proven_address_away(office: Office)
     assert (jane.email, known["email"]) == ("jane@acme.example", "jane@acme.example")
 
 
-async def test_people_at_hand_are_taken_once_and_the_second_attempt_asks(office: Office) -> None:
+async def test_the_second_attempt_asks_despite_cached_people(office: Office) -> None:
     first = await office.qualified()
     async with office.model(opens(SITE), await office.names(JANE)) as model:
         await office.find_contacts(model, first)
@@ -338,7 +338,7 @@ async def test_people_at_hand_are_taken_once_and_the_second_attempt_asks(office:
         assert (people, spend.model_calls) == (2, 2)
 
 
-async def test_what_was_read_of_a_suppressed_company_is_kept_too(office: Office) -> None:
+async def test_the_site_of_a_suppressed_company_is_cached(office: Office) -> None:
     async with office.database.transaction() as conn:
         await suppressions.upsert(conn, [Suppression(domain="acme.example", reason="customer", source="list.csv")])
     await office.qualified()

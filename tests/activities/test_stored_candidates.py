@@ -1,4 +1,4 @@
-"""Companies at hand come before any search, and prove nothing by being at hand (LESSONS F57b, F61, F71, F80)."""
+"""Stored candidates: imported accounts and companies of earlier runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def add_seed(conn: Connection, slug: str, **more: str | None) -> None:
 async def add_known(
     conn: Connection, name: str, *, state: str = "TX", vendor: str = "Buildium", kind: CompanyType = CompanyType.UNKNOWN
 ) -> UUID:
-    """A company as an earlier run has left it: turned away for its contacts, say."""
+    """A company that an earlier run has rejected for its contacts."""
     run = await add_run(conn)
     company_id = await add_company(conn, run.run_id, name)
     domain = f"{name.lower()}.example"
@@ -58,7 +58,7 @@ async def add_known(
     return company_id
 
 
-async def test_imported_accounts_of_the_asked_software_and_place_become_candidates(database: Database) -> None:
+async def test_imported_accounts_that_fit_become_candidates(database: Database) -> None:
     async with database.transaction() as conn:
         await add_seed(conn, "acme")
         await add_seed(conn, "birch", website="http://birchhomes.com", phone="+15125550100")
@@ -75,7 +75,7 @@ async def test_imported_accounts_of_the_asked_software_and_place_become_candidat
     assert found[0].candidate_key == "portal:Buildium:acme" and found[1].phone == "+15125550100"
 
 
-async def test_where_an_imported_name_comes_from_can_be_shown(database: Database) -> None:
+async def test_an_imported_account_has_evidence(database: Database) -> None:
     async with database.transaction() as conn:
         await add_seed(conn, "acme")
         first = (await find_stored_candidates(conn, uuid4(), "seeds", criteria()))[0]
@@ -86,7 +86,7 @@ async def test_where_an_imported_name_comes_from_can_be_shown(database: Database
     assert first.discovery_source == "import:seeds.csv"
 
 
-async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_same_run(database: Database) -> None:
+async def test_companies_of_other_runs_are_found_once(database: Database) -> None:
     async with database.transaction() as conn:
         await add_known(conn, "Acme")
         await add_known(conn, "Acme")
@@ -102,7 +102,7 @@ async def test_companies_of_earlier_runs_come_back_each_once_and_never_from_the_
     assert (counted.known_companies, counted.seeds) == (1, 0)
 
 
-async def test_those_whose_people_are_known_too_come_first(database: Database) -> None:
+async def test_companies_with_cached_people_come_first(database: Database) -> None:
     async with database.transaction() as conn:
         for name in ("Acme", "Birch", "Cedar"):
             await add_known(conn, name)
@@ -112,7 +112,7 @@ async def test_those_whose_people_are_known_too_come_first(database: Database) -
     assert [c.name for c in found] == ["Birch", "Acme", "Cedar"]
 
 
-async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(database: Database) -> None:
+async def test_unfit_and_suppressed_companies_are_left_out(database: Database) -> None:
     reasons = ("customer", "do_not_contact", "contacted")
     async with database.transaction() as conn:
         await add_known(conn, "Association", kind=CompanyType.HOA)
@@ -124,11 +124,11 @@ async def test_who_is_proven_no_customer_or_listed_for_good_is_not_tried_again(d
         async def names(**raw: Any) -> list[str]:
             return [c.name for c in await find_stored_candidates(conn, uuid4(), "known_companies", criteria(**raw))]
 
-        assert await names() == ["contacted"], "for how long that holds, the gate knows"
-        assert await names(company_types=["hoa"]) == ["Association", "contacted"], "unless it is what is asked for"
+        assert await names() == ["contacted"], "the suppression check knows for how long"
+        assert await names(company_types=["hoa"]) == ["Association", "contacted"], "unless the request asks for them"
 
 
-async def test_the_look_up_by_software_and_state_uses_its_index(database: Database) -> None:
+async def test_the_query_by_software_and_state_uses_its_index(database: Database) -> None:
     async with database.transaction() as conn:
         await conn.execute("SET LOCAL enable_seqscan = off")
         asked = stored_candidates._known(wanted_candidates(criteria()))
@@ -137,7 +137,7 @@ async def test_the_look_up_by_software_and_state_uses_its_index(database: Databa
     assert any("known_companies_of_software" in row["QUERY PLAN"] for row in plan), plan
 
 
-async def test_a_request_for_cities_takes_those_of_the_cities(database: Database) -> None:
+async def test_cities_and_software_restrict_the_candidates(database: Database) -> None:
     async with database.transaction() as conn:
         await add_known(conn, "Acme")
         await add_seed(conn, "birch")

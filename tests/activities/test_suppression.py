@@ -1,7 +1,4 @@
-"""The gate before a delivery: it lets a company pass only when every list was read and none names it (LESSONS F68 to F70).
-
-That the gate is asked at both ends of a company's way is specified in ``tests/store/test_suppressions.py``.
-"""
+"""The suppression check passes a company only if every list was read and none names it."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.suppression import CompanyIdentifiers, SuppressionActivities, SuppressionCheck, identifiers_of
-from agents.loop import AgentRunner
 from crm.hubspot import HubSpotCompanies, http_client
 from domain.activity_io import SuppressionCheckInput
 from domain.company.facts import CompanyFacts
@@ -36,7 +32,6 @@ from store.companies import companies, contacts, suppressions
 from store.database import Connection, Database, one_connection
 from tests.http_server import HttpServer, Reply, Request, json_reply, serving
 from tests.store.rows import add_company, add_run, complete, facts_in, person
-from web.gateway import ToolGateway
 
 NOW = datetime.now(UTC)
 DOMAINS = [f"{name}.example" for name in "abcdef"] + ["a.managebuilding.com", "b.appfolio.com"]
@@ -87,7 +82,7 @@ _SAME_NAMES = {"ACME Homes, LLC": "acme homes", "Acme Homes": "acme homes", "Bir
 
 
 def is_suppressed(case: Case) -> bool:
-    """The rule of DOMAIN, "Suppression", told a second time, entry by entry."""
+    """The rule, written a second time, entry by entry."""
     company = case.company
     return bool(set(company.domains) & set(case.requested)) or any(_names(entry, company) for entry in case.listed)
 
@@ -107,10 +102,10 @@ def _plain(name: str) -> str:
 @hypothesis_settings(
     max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_f68_f69_no_suppressed_company_passes_at_whatever_moment_the_list_goes_away(
+async def test_no_suppressed_company_passes_even_if_the_list_is_lost(
     plain_environment: None, database_url: str, database: Database, case: Case
 ) -> None:
-    gate = SuppressionCheck(Settings(_env_file=None))
+    check = SuppressionCheck(Settings(_env_file=None))
     async with database.transaction() as conn:
         await conn.execute("DELETE FROM suppression_domains")
         await suppressions.upsert(conn, case.listed)
@@ -119,20 +114,20 @@ async def test_f68_f69_no_suppressed_company_passes_at_whatever_moment_the_list_
     try:
         # A connection of its own: the pool would hand a dead one that nobody has noticed yet to the next case.
         async with one_connection(database_url) if case.dies else database.transaction() as conn:
-            asking = gate.reason(conn, case.company, case.requested)
+            asking = check.reason(conn, case.company, case.requested)
             passed = await (_cut_off(database, conn, asking, case.dies) if case.dies else asking) is None
     except psycopg.OperationalError:
-        assert case.dies is not None  # raised by the gate, or at the end by a connection that died unnoticed
+        assert case.dies is not None
 
     assert not (passed and is_suppressed(case))
     if case.dies is None:
-        assert passed is not is_suppressed(case), "the gate is no wall either"
+        assert passed is not is_suppressed(case), "all others pass"
 
 
 async def _cut_off(
     database: Database, conn: Connection, asking: Coroutine[Any, Any, str | None], moment: str
 ) -> str | None:
-    """Ask while the server ends the connection: before the question reaches it, or while it waits for the list."""
+    """Ask while the server ends the connection: before the query reaches it, or while the query waits for the list."""
     async with database.transaction() as other:
         await other.execute("LOCK TABLE suppression_domains IN ACCESS EXCLUSIVE MODE")
         task = asyncio.create_task(asking)
@@ -142,7 +137,7 @@ async def _cut_off(
         return await task
 
 
-async def test_f70_a_company_is_asked_for_by_all_that_it_is_known_by(database: Database) -> None:
+async def test_a_company_has_all_its_identifiers(database: Database) -> None:
     quote = "https://acme.managebuilding.com/Resident/"
     facts = facts_in(Place(city="Tulsa", state="OK"), Place(city="Austin", state="TX")).model_copy(
         update={"pms_evidence": Evidence(result_id="r1", url="http://acme.example/", quote=quote)}
@@ -153,10 +148,15 @@ async def test_f70_a_company_is_asked_for_by_all_that_it_is_known_by(database: D
         await companies.set_own_site(conn, company_id, "acme.example", "http://acme.example/", ["acme-old.example"])
         company = await companies.get_company(conn, company_id)
 
-    known = identifiers_of(company, facts, ("read-just-now.example",))
+    identifiers = identifiers_of(company, facts, ("read-just-now.example",))
 
-    assert known.domains == ("acme-old.example", "acme.example", "acme.managebuilding.com", "read-just-now.example")
-    assert known.states == ("OK", "TX")
+    assert identifiers.domains == (
+        "acme-old.example",
+        "acme.example",
+        "acme.managebuilding.com",
+        "read-just-now.example",
+    )
+    assert identifiers.states == ("OK", "TX")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_f70_a_company_is_asked_for_by_all_that_it_is_known_by(database: D
     ],
     ids=["call", "script", "shared_host", "no_account"],
 )  # fmt: skip
-async def test_f70_a_company_is_known_by_its_own_portal_whatever_proves_it(
+async def test_a_company_is_identified_by_its_own_portal(
     database: Database, vendor: PmsVendor, slug: str | None, quote: str, host: str | None
 ) -> None:
     evidence = Evidence(result_id="r1", url="http://acme.example/", quote=quote)
@@ -178,9 +178,9 @@ async def test_f70_a_company_is_known_by_its_own_portal_whatever_proves_it(
         request = await add_run(conn)
         company = await companies.get_company(conn, await add_company(conn, request.run_id, "Acme"))
 
-    known = identifiers_of(company, facts)
+    identifiers = identifiers_of(company, facts)
 
-    assert set(known.domains) - {company.domain} == ({host} if host else set())
+    assert set(identifiers.domains) - {company.domain} == ({host} if host else set())
 
 
 ACME = CompanyIdentifiers(
@@ -191,7 +191,7 @@ ACME = CompanyIdentifiers(
 
 
 @asynccontextmanager
-async def gate_with_hubspot(
+async def check_with_hubspot(
     answer: Callable[[Request], Reply],
 ) -> AsyncIterator[tuple[SuppressionCheck, HubSpotCompanies, HttpServer]]:
     async with serving(answer) as server, http_client() as http:
@@ -203,23 +203,24 @@ def customer(domain: str) -> Reply:
     return json_reply({"results": [{"id": "1", "properties": {"domain": domain, "lifecyclestage": "customer"}}]})
 
 
-async def test_hubspot_stands_behind_the_same_gate_and_is_asked_once(
-    plain_environment: None, database: Database
-) -> None:
-    async with gate_with_hubspot(lambda _: customer("acme.com")) as (gate, _, server):
-        await gate.prefetch([ACME])
+async def test_hubspot_is_asked_once(plain_environment: None, database: Database) -> None:
+    async with check_with_hubspot(lambda _: customer("acme.com")) as (check, _, server):
+        await check.prefetch([ACME])
         async with database.transaction() as conn:
-            assert await gate.reason(conn, ACME, ()) == "customer"
+            assert await check.reason(conn, ACME, ()) == "customer"
     [asked] = server.requests
-    # Hosts that many companies share are no question: whoever lists one would suppress them all.
+    # Shared hosts are not asked: an entry for one would suppress many companies.
     assert asked.json()["filterGroups"][0]["filters"][0]["values"] == ["acme.com", "acme.managebuilding.com"]
 
 
-async def test_the_stored_list_counts_whatever_hubspot_says(plain_environment: None, database: Database) -> None:
-    async with gate_with_hubspot(lambda _: json_reply({"results": []})) as (gate, _, _), database.transaction() as conn:
-        assert await gate.reason(conn, ACME, ()) is None
+async def test_the_stored_list_counts_beside_hubspot(plain_environment: None, database: Database) -> None:
+    async with (
+        check_with_hubspot(lambda _: json_reply({"results": []})) as (check, _, _),
+        database.transaction() as conn,
+    ):
+        assert await check.reason(conn, ACME, ()) is None
         await suppressions.upsert(conn, [Suppression(domain="acme.com", reason="customer", source="list.csv")])
-        assert await gate.reason(conn, ACME, ()) == "customer"
+        assert await check.reason(conn, ACME, ()) == "customer"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ async def test_the_stored_list_counts_whatever_hubspot_says(plain_environment: N
     ],
     ids=["429", "503", "500", "malformed", "401", "403"],
 )
-async def test_f69_while_hubspot_cannot_be_read_nobody_passes_and_the_run_asks(
+async def test_without_hubspot_nobody_passes_and_the_run_asks(
     plain_environment: None,
     database: Database,
     reply: Reply,
@@ -242,12 +243,12 @@ async def test_f69_while_hubspot_cannot_be_read_nobody_passes_and_the_run_asks(
     non_retryable: bool,
     delay_s: int | None,
 ) -> None:
-    async with gate_with_hubspot(lambda _: reply) as (gate, _, _):
+    async with check_with_hubspot(lambda _: reply) as (check, _, _):
         with pytest.raises(ApplicationError) as prepared:
-            await gate.prefetch([ACME])
+            await check.prefetch([ACME])
         async with database.transaction() as conn:
             with pytest.raises(ApplicationError) as asked:
-                await gate.reason(conn, ACME, ())
+                await check.reason(conn, ACME, ())
     for error in (prepared.value, asked.value):
         assert (error.type, error.non_retryable) == (error_type, non_retryable)
         assert error.next_retry_delay == (None if delay_s is None else timedelta(seconds=delay_s))
@@ -255,11 +256,9 @@ async def test_f69_while_hubspot_cannot_be_read_nobody_passes_and_the_run_asks(
         assert ("HUBSPOT_TOKEN" in error.message) is non_retryable
 
 
-async def test_before_the_export_all_companies_are_asked_together_and_customers_taken_out(
-    settings: Settings, database: Database, gateway: ToolGateway, runner: AgentRunner
-) -> None:
+async def test_the_last_check_asks_once_and_withdraws_customers(settings: Settings, database: Database) -> None:
     request = await _complete(database, "a.com", "b.com", "c.com")
-    async with gate_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
+    async with check_with_hubspot(lambda _: customer("b.com")) as (_, hubspot, server):
         activities = SuppressionActivities(database, settings, hubspot)
         taken = await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     assert [ref.position for ref in taken.companies] == [1]
@@ -267,15 +266,13 @@ async def test_before_the_export_all_companies_are_asked_together_and_customers_
 
 
 @pytest.mark.parametrize("status", [401, 503])
-async def test_nothing_is_delivered_while_hubspot_refuses_us_or_cannot_be_read(
-    settings: Settings, database: Database, gateway: ToolGateway, runner: AgentRunner, status: int
-) -> None:
+async def test_nothing_is_delivered_without_hubspot(settings: Settings, database: Database, status: int) -> None:
     request = await _complete(database, "a.com")
-    async with gate_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
+    async with check_with_hubspot(lambda _: Reply(status)) as (_, hubspot, _):
         activities = SuppressionActivities(database, settings, hubspot)
         with pytest.raises(ApplicationError) as caught:
             await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
-    # A refusal is not tried again, an outage is; after either the run asks, and its list is kept.
+    # An outage is retried, a refusal is not; after either the run asks.
     assert caught.value.type in DEPENDENCY_FAILURES
     assert caught.value.non_retryable is (status == 401)
 

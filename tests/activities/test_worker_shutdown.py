@@ -1,4 +1,4 @@
-"""A worker's clients are closed in an order that keeps what they are in the middle of: its searches may have cost money."""
+"""A stopping worker stores the search that it is in the middle of, because it may have cost money."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.http_server import Reply, Request, json_reply, serving
 from tests.store.rows import add_run
 
 
-async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_before_the_worker_ends(
+async def test_a_stopping_worker_stores_its_open_search(
     settings: Settings, database: Database, database_url: str
 ) -> None:
     is_asked, may_answer = asyncio.Event(), asyncio.Event()
@@ -28,8 +28,8 @@ async def test_f30_the_search_of_a_step_that_is_cancelled_by_a_drain_is_stored_b
 
     async with serving(search) as server:
         searching = settings.model_copy(update={"searxng_url": server.url})
-        async with open_activities(searching, database_url) as (steps, agent_calls):
-            activities: dict[str, Any] = {work.__name__: work for work in (*steps, *agent_calls)}
+        async with open_activities(searching, database_url) as (others, agent_calls):
+            activities: dict[str, Any] = {work.__name__: work for work in (*others, *agent_calls)}
             async with database.transaction() as conn:
                 request = await add_run(conn, target=1)
             await activity_environment().run(activities["plan_run_search"], RunInput(request=request))

@@ -1,4 +1,4 @@
-"""What is left out of a company's contacts is stored with its reason, once however often a step runs (LESSONS F57a, F97)."""
+"""Dropped claims about contacts are counted once with their reason."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def _claimed(name: str) -> dict[str, Any]:
     return {"full_name": name, "title": "Owner", "citation": {"result_id": "none", "quote": f"{name}, Owner"}, **empty}
 
 
-async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_the_run_goes_on(
-    database: Database, gateway: ToolGateway, settings: Settings
-) -> None:
+async def test_unproven_claims_are_counted_once(database: Database, gateway: ToolGateway, settings: Settings) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn)
         company_id = await add_company(conn, request.run_id, GOLD.name)
@@ -40,11 +38,11 @@ async def test_f57a_claims_that_do_not_hold_are_counted_with_their_company_and_t
 
     async with scripted(database, gateway, settings, says(answer)) as model:
         outcomes: list[CompanyOutcome] = []
-        for _ in range(2):  # the second time as another worker, after the first died before its result was known
-            contact_steps = ContactActivities(database, gateway, model.new_worker(), settings)
-            outcomes.append(await activity_environment().run(contact_steps.find_contacts, params))
+        for _ in range(2):  # the first worker dies before it reports
+            activities = ContactActivities(database, gateway, model.new_worker(), settings)
+            outcomes.append(await activity_environment().run(activities.find_contacts, params))
         last = params.model_copy(update={"contacts_attempt": 2})
-        ended = await activity_environment().run(contact_steps.select_contacts, last)
+        ended = await activity_environment().run(activities.select_contacts, last)
         bought = model.bought
 
     assert (bought, [outcome.contacts for outcome in outcomes]) == (1, [0, 0])
