@@ -57,7 +57,7 @@ async def start_postgres(directory: Path, port: int | None, spawn: Spawn) -> Pos
     """
     require_free_port(port, user="Postgres", option="postgres_port")
     try:
-        home = await asyncio.to_thread(find_postgres_home, directory)
+        home = find_postgres_home(directory)  # not in a thread, which would outlive a cancelled start
         if home.is_new:
             await _create_cluster(home, directory / "logs" / "postgres.log")
     except OSError as error:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -98,6 +99,7 @@ class LocalStack:
         self._demo_command = tuple(demo_command)
         self._children: dict[str, Child] = {}
         self._addresses: StackAddresses | None = None
+        self._ui_port: int | None = None
 
     async def __aenter__(self) -> Self:
         """Lock the directory and stop what a killed supervisor left.
@@ -108,10 +110,11 @@ class LocalStack:
         """
         self._directory = StackDirectory(self._path)
         try:
-            record = read_record(self._path)
-            for identity in sorted(record.children if record else (), key=_stop_rank):
-                if process := identity.find():
-                    await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # for Postgres, SIGINT is "fast"
+            if record := read_record(self._path):
+                self._ui_port = record.ui_port
+                for identity in sorted(record.children, key=_stop_rank):
+                    if process := identity.find():
+                        await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # for Postgres, SIGINT is "fast"
             self._write_record()
         except BaseException:
             self._directory.release()
@@ -135,9 +138,8 @@ class LocalStack:
         """
         postgres, temporal, demo = await _all_or_none(self._postgres(), self._temporal(), self._demo())
         self._addresses = self._joined(postgres, temporal, demo)
+        self._ui_port = temporal.ui_port if temporal else self._ui_port
         self._write_record()
-        if temporal is not None:
-            self._directory.keep_ui_port(temporal.ui_port)
         log.info("stack_ready", directory=str(self._path), temporal=self._addresses.temporal_address)
         return self._addresses
 
@@ -178,7 +180,7 @@ class LocalStack:
         return await start_postgres(self._path, self._options.postgres_port, self._spawn)
 
     async def _temporal(self) -> TemporalServer | None:
-        options, last = self._options, self._directory.last_ui_port
+        options, last = self._options, self._ui_port
         if options.external_temporal_address is not None:
             return None
         return await start_temporal(self._path, options.temporal_port, options.ui_port, self._spawn, last_ui_port=last)
@@ -231,6 +233,7 @@ class LocalStack:
                 supervisor=ProcessIdentity.of("supervisor"),
                 children=tuple(child.identity for child in self._children.values()),
                 addresses=self._addresses,
+                ui_port=self._ui_port,
             )
         )
 
@@ -256,6 +259,9 @@ class LocalStack:
         finally:  # also when the event loop is being closed
             for child in sorted(self._children.values(), key=lambda child: _stop_rank(child.identity)):
                 child.kill()
+            self._children, self._addresses = {}, None
+            with suppress(OSError):  # the directory may be gone
+                self._write_record()
             self._directory.release()
         log.info("stack_stopped", directory=str(self._path))
 

@@ -16,7 +16,6 @@ from local.processes import ProcessIdentity, StackError
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 RECORD_FILE = "stack.json"
-UI_PORT_FILE = "ui_port"  # survives a stop, so that links to the Web UI stay valid
 
 
 class StackAddresses(BaseModel, frozen=True):
@@ -57,15 +56,19 @@ class StackAddresses(BaseModel, frozen=True):
 
 
 class StackRecord(BaseModel, frozen=True):
-    """`stack.json`: the supervisor, its children, and the addresses once the servers are ready."""
+    """`stack.json`: the supervisor, its children, and the addresses while the servers are ready.
+
+    `ui_port` stays after a stop, so that links to the Web UI stay valid.
+    """
 
     supervisor: ProcessIdentity
     children: tuple[ProcessIdentity, ...] = ()
     addresses: StackAddresses | None = None
+    ui_port: int | None = None
 
 
 class StackAlreadyRunning(StackError):
-    """Another supervisor runs in this directory. `addresses` is None while it is starting."""
+    """Another supervisor runs in this directory. It has no `addresses` while it is starting."""
 
     def __init__(self, directory: Path, addresses: StackAddresses | None) -> None:
         """Name the directory and, if known, the process and the Web UI."""
@@ -123,23 +126,8 @@ class StackDirectory:
         unfinished.write_text(record.model_dump_json(indent=2))
         unfinished.replace(self.path / RECORD_FILE)
 
-    @property
-    def last_ui_port(self) -> int | None:
-        """The Web UI's port at the last start, if any."""
-        try:
-            port = int((self.path / UI_PORT_FILE).read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        return port if 0 < port < 65536 else None
-
-    def keep_ui_port(self, port: int) -> None:
-        """Remember the Web UI's port for the next start."""
-        (self.path / UI_PORT_FILE).touch(mode=0o600)
-        (self.path / UI_PORT_FILE).write_text(str(port))
-
     def release(self) -> None:
-        """Remove the record and unlock. The lock file stays: a new one would admit a second supervisor."""
-        (self.path / RECORD_FILE).unlink(missing_ok=True)
+        """Unlock. The lock file stays: a new one would admit a second supervisor."""
         os.close(self._lock)
 
     def _prepare(self) -> None:

@@ -15,19 +15,20 @@ from pydantic import JsonValue
 from mcp_client.answers import McpAnswer, McpTool
 from mcp_client.config import McpServer, McpSetupError
 from mcp_client.protocol import offered_tool
-from mcp_client.session import McpLimits, McpLostError, McpUnavailableError, Session
+from mcp_client.session import McpLostError, McpUnavailableError, Session
+from settings import Settings
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_pool(servers: Sequence[McpServer], limits: McpLimits) -> AsyncIterator["McpPool"]:
+async def open_pool(servers: Sequence[McpServer], settings: Settings) -> AsyncIterator["McpPool"]:
     """Start all servers at once and read their tools; end them with the block.
 
     Raises:
         McpSetupError: a server cannot be used, or lacks a tool that the configuration names.
     """
-    pool = McpPool(servers, limits)
+    pool = McpPool(servers, settings)
     try:
         started = await asyncio.gather(*(server.start() for server in pool.servers.values()), return_exceptions=True)
         failures = [outcome for outcome in started if outcome is not None]
@@ -44,8 +45,8 @@ async def open_pool(servers: Sequence[McpServer], limits: McpLimits) -> AsyncIte
 class McpPool:
     """The sessions of one worker."""
 
-    def __init__(self, servers: Sequence[McpServer], limits: McpLimits) -> None:
-        self.servers = {server.name: _PooledServer(server, limits) for server in servers}
+    def __init__(self, servers: Sequence[McpServer], settings: Settings) -> None:
+        self.servers = {server.name: _PooledServer(server, settings) for server in servers}
 
     def tools_for(self, role: str) -> tuple[McpTool, ...]:
         """The tools that the configuration gives to an agent role, as read at the start."""
@@ -70,19 +71,19 @@ class McpPool:
 class _PooledServer:
     """A server and its current session."""
 
-    def __init__(self, config: McpServer, limits: McpLimits) -> None:
+    def __init__(self, config: McpServer, settings: Settings) -> None:
         self.config = config
         self.tools: tuple[McpTool, ...] = ()
-        self._limits = limits
-        self._slots = asyncio.Semaphore(limits.calls_max)
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.mcp_calls_max)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
-        self._restarts: deque[float] = deque(maxlen=limits.restarts_per_minute_max)
+        self._restarts: deque[float] = deque(maxlen=settings.mcp_restarts_per_minute_max)
         self._closed = False
 
     async def start(self) -> None:
         name, allowed = self.config.name, self.config.tools
-        self._session = Session(self.config, self._limits)
+        self._session = Session(self.config, self._settings)
         listed = {tool.name: tool for tool in await self._session.opened()}
         for tool in allowed or ():
             if tool not in listed:
@@ -120,7 +121,7 @@ class _PooledServer:
                 await self._session.close()
                 self._count_restart()
                 log.info("mcp_server_restarted", server=self.config.name)
-                self._session = Session(self.config, self._limits)
+                self._session = Session(self.config, self._settings)
             await self._session.opened()
             return self._session
 

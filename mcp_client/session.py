@@ -7,7 +7,6 @@ other tasks call through it. A session that ended is never reused: ``pool.py`` o
 import asyncio
 import logging
 import math
-from typing import Self
 
 import anyio
 import httpx2
@@ -15,7 +14,7 @@ import structlog
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, PARSE_ERROR, Implementation, Tool
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from mcp_client.answers import McpAnswer
 from mcp_client.config import McpServer
@@ -34,40 +33,6 @@ _ERROR_TEXT_MAX = 2000
 _CLIENT = Implementation(name="pm-pipeline", version="0.1")
 
 
-class McpLimits(BaseModel):
-    """Limits for one server.
-
-    Attributes:
-        bytes_max: of the text of one answer.
-        calls_max: calls at a time; further ones wait.
-        restarts_per_minute_max: how often a lost session is opened again.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    start_timeout_s: float
-    call_timeout_s: float
-    bytes_max: int
-    calls_max: int
-    restarts_per_minute_max: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The limits from the settings."""
-        return cls(
-            start_timeout_s=settings.mcp_start_timeout_s,
-            call_timeout_s=settings.mcp_call_timeout_s,
-            bytes_max=settings.page_bytes_max,
-            calls_max=settings.mcp_calls_max,
-            restarts_per_minute_max=settings.mcp_restarts_per_minute_max,
-        )
-
-    @property
-    def message_bytes_max(self) -> int:
-        """Of one message: the text twice (plain and as structured content), with JSON around it."""
-        return 2 * self.bytes_max + 65_536
-
-
 class McpUnavailableError(Exception):
     """There is no session with the server. The message says why, for a person."""
 
@@ -83,10 +48,10 @@ class McpLostError(Exception):
 class Session:
     """A session, from its start to its end."""
 
-    def __init__(self, server: McpServer, limits: McpLimits) -> None:
+    def __init__(self, server: McpServer, settings: Settings) -> None:
         """Start to open it; ``opened`` waits for the result."""
         self._server = server
-        self._limits = limits
+        self._settings = settings
         self._signs = Signs()
         self._client: Client | None = None
         self._unreachable = False
@@ -124,7 +89,7 @@ class Session:
         if client is None or self.has_ended:
             raise McpLostError(unsent=True)
         try:
-            with anyio.fail_after(self._limits.call_timeout_s):
+            with anyio.fail_after(self._settings.mcp_call_timeout_s):
                 result = await client.call_tool(tool, args)
         except TimeoutError:
             if self._answers == before:
@@ -139,7 +104,7 @@ class Session:
             self._answers += 1
             return McpAnswer(status="error", reason="bad_answer")
         self._answers += 1
-        return read_answer(result, self._limits.bytes_max)
+        return read_answer(result, self._settings.page_bytes_max)
 
     async def _failure(self, error: MCPError) -> McpAnswer:
         if TOO_LARGE in error.message:
@@ -158,12 +123,12 @@ class Session:
 
     async def _live(self) -> None:
         problem = "it did not answer in time"
-        limits = self._limits
-        transport = connect(
-            self._server, timeout_s=limits.call_timeout_s, bytes_max=limits.message_bytes_max, signs=self._signs
-        )
+        settings = self._settings
+        # A message may hold the text twice (plain and as structured content), with JSON around it.
+        bytes_max = 2 * settings.page_bytes_max + 65_536
+        transport = connect(self._server, timeout_s=settings.mcp_call_timeout_s, bytes_max=bytes_max, signs=self._signs)
         try:
-            with anyio.CancelScope(deadline=anyio.current_time() + limits.start_timeout_s) as limit:
+            with anyio.CancelScope(deadline=anyio.current_time() + settings.mcp_start_timeout_s) as limit:
                 async with Client(transport, client_info=_CLIENT, cache=None) as client:
                     tools = await _all_tools(client)
                     limit.deadline = math.inf

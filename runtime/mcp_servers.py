@@ -7,7 +7,6 @@ from pathlib import Path
 from agents.role import ROLE_NAMES
 from mcp_client.config import McpServer, McpSetupError, StdioServer, read_servers
 from mcp_client.pool import open_pool
-from mcp_client.session import McpLimits
 from runtime.process import UserError
 from settings import Settings, environment_variables
 
@@ -35,12 +34,12 @@ async def answering_servers(settings: Settings, config: Path) -> list[tuple[str,
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
     except McpSetupError as error:
         return [("", False, str(error))]
-    return list(await asyncio.gather(*(_answering(server, McpLimits.of(settings)) for server in servers)))
+    return list(await asyncio.gather(*(_answering(server, settings) for server in servers)))
 
 
-async def _answering(server: McpServer, limits: McpLimits) -> tuple[str, bool, str]:
+async def _answering(server: McpServer, settings: Settings) -> tuple[str, bool, str]:
     try:
-        async with open_pool([server], limits) as pool:
+        async with open_pool([server], settings) as pool:
             count = len(pool.tools_for(server.roles[0]))
     except McpSetupError as error:
         return server.name, False, str(error)

@@ -149,11 +149,10 @@ async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "
     # The MCP library takes more than a second to import, and few workers need it.
     from mcp_client.config import McpSetupError, read_servers
     from mcp_client.pool import open_pool
-    from mcp_client.session import McpLimits
 
     try:
         servers = read_servers(settings.mcp_config, environment_variables(), ROLE_NAMES)
-        return await stack.enter_async_context(open_pool(servers, McpLimits.of(settings)))
+        return await stack.enter_async_context(open_pool(servers, settings))
     except McpSetupError as error:
         raise UserError(str(error)) from error
 

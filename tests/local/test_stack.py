@@ -21,8 +21,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, ListTask
 from temporalio.client import Client
 
 import local.stack
-from local.processes import free_ports
+from local.processes import ProcessIdentity, free_ports
 from local.stack import LocalStack, StackAddresses, StackAlreadyRunning, StackError, StackOptions, running_stack
+from local.stack_state import StackRecord, read_record
 from tests.local.stack_helpers import (
     DEAF_WORKER,
     DRAINING_WORKER,
@@ -85,13 +86,16 @@ async def test_the_web_ui_moves_only_when_its_port_is_taken(tmp_path: Path) -> N
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        (tmp_path / "ui_port").write_text(str(taken))
+        record = StackRecord(supervisor=ProcessIdentity.of("supervisor"), ui_port=taken)
+        (tmp_path / "stack.json").write_text(record.model_dump_json())
         async with LocalStack(options(tmp_path, external_database_url="postgresql://elsewhere")) as stack:
             addresses = await stack.start_servers()
     assert addresses.temporal_ui_url is not None
     moved_to = urlsplit(addresses.temporal_ui_url).port
     assert moved_to != taken
-    assert (tmp_path / "ui_port").read_text() == str(moved_to)
+    record_now = read_record(tmp_path)
+    assert record_now is not None
+    assert record_now.ui_port == moved_to
 
 
 async def test_the_web_ui_answers_at_its_address(running: Running) -> None:
@@ -120,7 +124,6 @@ async def test_a_running_stack_can_be_found_until_it_stops(tmp_path: Path) -> No
         assert running_stack(tmp_path) == addresses
         assert addresses.pid == os.getpid()
     assert running_stack(tmp_path) is None
-    assert not (tmp_path / "stack.json").exists()
 
 
 async def test_a_second_start_in_a_directory_is_refused(running: Running) -> None:

@@ -16,10 +16,17 @@ import psutil
 from mcp_client.answers import McpAnswer
 from mcp_client.config import HttpServer, StdioServer
 from mcp_client.pool import McpPool
-from mcp_client.session import McpLimits
+from settings import Settings
 from tests.conftest import PROJECT
 
-LIMITS = McpLimits(start_timeout_s=60.0, call_timeout_s=30.0, bytes_max=100_000, calls_max=4, restarts_per_minute_max=2)
+LIMITS = Settings(
+    _env_file=None,
+    page_bytes_max=100_000,
+    mcp_start_timeout_s=60.0,
+    mcp_call_timeout_s=30.0,
+    mcp_calls_max=4,
+    mcp_restarts_per_minute_max=2,
+)
 MUTE = str(Path(__file__).with_name("servers") / "mute.py")
 _ODD = "tests.mcp_client.servers.odd"
 ODD_ENTRY: dict[str, Any] = {

@@ -47,8 +47,8 @@ async def setup_error(server: McpServer, **limits: float) -> str:
 
 async def test_calls_share_a_session_up_to_the_limit(pool: McpPool) -> None:
     # Each call waits until four are there, so four at a time are needed and never more are seen.
-    together = await asyncio.gather(*(asked(pool, "meet", calls=LIMITS.calls_max) for _ in range(8)))
-    assert {answer.text for answer in together} == {f"process {await process_of(pool)} has met {LIMITS.calls_max}"}
+    together = await asyncio.gather(*(asked(pool, "meet", calls=LIMITS.mcp_calls_max) for _ in range(8)))
+    assert {answer.text for answer in together} == {f"process {await process_of(pool)} has met {LIMITS.mcp_calls_max}"}
 
 
 async def test_a_cancelled_caller_leaves_the_session_open(pool: McpPool) -> None:
@@ -72,8 +72,8 @@ async def test_answers_are_typed(pool: McpPool) -> None:
 
 async def test_a_too_large_answer_costs_only_its_call(pool: McpPool) -> None:
     before = await process_of(pool)
-    assert (await asked(pool, "huge", size_bytes=LIMITS.bytes_max)).status == "ok"
-    assert (await asked(pool, "huge", size_bytes=LIMITS.bytes_max + 1)).reason == "too_large"
+    assert (await asked(pool, "huge", size_bytes=LIMITS.page_bytes_max)).status == "ok"
+    assert (await asked(pool, "huge", size_bytes=LIMITS.page_bytes_max + 1)).reason == "too_large"
     assert await process_of(pool) == before
 
 
@@ -89,7 +89,7 @@ def test_only_configured_roles_get_tools(pool: McpPool) -> None:
 
 
 async def test_a_lost_server_is_opened_again_within_the_limit() -> None:
-    limits = LIMITS.model_copy(update={"call_timeout_s": 2.0, "restarts_per_minute_max": 2})
+    limits = LIMITS.model_copy(update={"mcp_call_timeout_s": 2.0, "mcp_restarts_per_minute_max": 2})
     async with open_pool([odd_server()], limits) as pool:
         first = await process_of(pool)
         assert (await asked(pool, "die")).reason == "connection_lost"
@@ -129,10 +129,10 @@ async def test_closing_ends_calls_and_processes() -> None:
     assert (await asked(pool, "who")).reason == "unavailable"
 
 
-async def test_a_server_that_hangs_at_start_is_ended_with_its_children(tmp_path: Path) -> None:
+async def test_a_server_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     note = tmp_path / "pids"
     mute = stdio_server("mute", sys.executable, MUTE, str(note))
-    assert await setup_error(mute, start_timeout_s=2.0) == "MCP server 'mute': it did not answer in time"
+    assert await setup_error(mute, mcp_start_timeout_s=2.0) == "MCP server 'mute': it did not answer in time"
     assert [is_running(int(pid)) for pid in note.read_text().split()] == [False, False]
 
 
@@ -154,7 +154,7 @@ async def test_http_sessions_are_shared_limited_and_opened_again() -> None:
         assert {answer.text for answer in together} == {f"process {pid} has met 2"}
         said = await setup_error(server.model_copy(update={"tools": ("who", "whom")}))
         assert "\"tools\" names 'whom', which it lacks; it has: count, die," in said
-        assert (await asked(pool, "huge", size_bytes=LIMITS.bytes_max)).status == "ok"
+        assert (await asked(pool, "huge", size_bytes=LIMITS.page_bytes_max)).status == "ok"
         flood, other = await asyncio.gather(asked(pool, "huge", size_bytes=30_000_000), asked(pool, "count", what="x"))
         assert (flood.reason, other.status) == ("too_large", "ok")
         assert await process_of(pool) == pid
@@ -179,7 +179,7 @@ async def test_a_call_is_sent_again_to_a_restarted_http_server() -> None:
 
 
 async def test_a_too_large_json_answer_is_not_read_to_its_end() -> None:
-    sent = {"jsonrpc": "2.0", "id": 1, "result": "x" * 2 * LIMITS.message_bytes_max}
+    sent = {"jsonrpc": "2.0", "id": 1, "result": "x" * 5 * LIMITS.page_bytes_max}
     async with serving(lambda request: json_reply(sent)) as http:
         assert "byte limit" in await setup_error(http_server("web", http.url))
 
@@ -196,7 +196,7 @@ async def test_a_too_large_json_answer_is_not_read_to_its_end() -> None:
 async def test_an_address_without_an_mcp_server_is_an_error(reply: Reply, said: str) -> None:
     async with serving(lambda request: reply) as http:
         server = http_server("web", f"{http.url}/mcp", headers={"X-Key": "k"})
-        assert said in await setup_error(server, start_timeout_s=0.5 if reply.after_s else 20.0)
+        assert said in await setup_error(server, mcp_start_timeout_s=0.5 if reply.after_s else 20.0)
         assert http.requests[0].headers["x-key"] == "k"
 
 

@@ -70,7 +70,7 @@ async def check_calls(pool: McpPool) -> None:
     assert "demo://resource/" in links.text
     weather = await pool.call("everything", "get-structured-content", {"location": "Chicago"})
     assert '"temperature"' in weather.text
-    huge = await pool.call("everything", "echo", {"message": "x" * 3 * LIMITS.message_bytes_max})
+    huge = await pool.call("everything", "echo", {"message": "x" * 9 * LIMITS.page_bytes_max})
     assert huge.reason == "too_large"
     assert (await pool.call("everything", "echo", {"message": "still here"})).status == "ok"
 
