@@ -14,9 +14,9 @@ from pydantic import BaseModel, SecretStr
 from search.backend import SearchHit
 from search.http import (
     Refusal,
+    error_code,
     fetch_answer,
     header_key,
-    parse,
     refusal_by_status,
     retry_after_header,
     web_hits,
@@ -39,14 +39,6 @@ class _Answer(BaseModel):
 
     type: Literal["search"]
     web: _Web | None = None
-
-
-class _Error(BaseModel):
-    code: str = ""
-
-
-class _Problem(BaseModel):
-    error: _Error
 
 
 @dataclass(frozen=True)
@@ -87,8 +79,7 @@ def _plain(text: str) -> str:
 
 
 def _refusal(response: httpx2.Response) -> Refusal | None:
-    problem = parse(_Problem, response)
-    code = problem.error.code if problem else ""
+    code = error_code(response)
     if code.startswith("SUBSCRIPTION_"):
         return "unauthorized"
     return "quota" if code == "QUOTA_LIMITED" else refusal_by_status(response)

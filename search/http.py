@@ -78,6 +78,12 @@ def parse(model: type[ModelT], response: httpx2.Response) -> ModelT | None:
         return None
 
 
+def error_code(response: httpx2.Response) -> str:
+    """The code in an answer such as ``{"error": {"code": "QUOTA_LIMITED"}}``; empty if there is none."""
+    problem = parse(_Problem, response)
+    return (problem.error.code or "") if problem else ""
+
+
 def header_key(key: SecretStr, setting: str) -> str:
     """A key for a header. The HTTP client would repeat an unusable one in its error, and so in logs.
 
@@ -93,6 +99,14 @@ def header_key(key: SecretStr, setting: str) -> str:
 def web_hits(hits: Iterable[SearchHit]) -> list[SearchHit]:
     """The hits that can be opened."""
     return [hit for hit in hits if hit.url.lower().startswith(("http://", "https://"))]
+
+
+class _Error(BaseModel):
+    code: str | None = None
+
+
+class _Problem(BaseModel):
+    error: _Error
 
 
 def _refusal_error(refusal: Refusal, setting: str) -> SearchUnavailableError:

@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, SecretStr
 
 from search.backend import SearchHit, SearchUnavailableError
-from search.http import Refusal, fetch_answer, header_key, parse, refusal_by_status, web_hits
+from search.http import Refusal, error_code, fetch_answer, header_key, refusal_by_status, web_hits
 from settings import SearchBackendName
 
 log = structlog.get_logger()
@@ -60,14 +60,6 @@ class _Answer(BaseModel):
     status: str
     output: list[_Item]
     usage: _Usage | None = None
-
-
-class _Error(BaseModel):
-    code: str | None = None
-
-
-class _Problem(BaseModel):
-    error: _Error
 
 
 @dataclass(frozen=True)
@@ -157,6 +149,5 @@ def _without_tracking(url: str) -> str:
 
 def _refusal(response: httpx2.Response) -> Refusal | None:
     if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
-        problem = parse(_Problem, response)
-        return "quota" if problem and problem.error.code == "insufficient_quota" else None
+        return "quota" if error_code(response) == "insufficient_quota" else None
     return refusal_by_status(response)

@@ -14,9 +14,9 @@ from pms.detect import detect_pms
 from settings import Settings
 from store.database import Database
 from store.tools.tool_results import ToolResult
-from tests.http_server import Reply, Request, html, serving
+from tests.http_server import HttpServer, Reply, Request, html, serving
 from web import page_retry
-from web.company_site import HostBusyError, SiteUnavailableError, raise_if_unavailable, read_site
+from web.company_site import HostBusyError, SiteReading, SiteUnavailableError, raise_if_unavailable, read_site
 from web.fetch import WebClient, make_web_client
 from web.gateway import ToolGateway
 
@@ -38,6 +38,16 @@ def named(company: GoldCompany) -> str:
 def in_state(state: str) -> list[str]:
     """Websites whose company is in such a state of neglect."""
     return [company.website or "" for company in GOLD if state in company.traits and company.domain][:2]
+
+
+async def read_at(
+    proxy: HttpServer, database: Database, settings: Settings, url: str = "http://acme.example/"
+) -> SiteReading:
+    web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
+    try:
+        return await read_site(ToolGateway(database, web, None, settings), url)
+    finally:
+        await web.close()
 
 
 ALIVE = some(lambda company: company.deliverable, 8)
@@ -133,17 +143,13 @@ async def test_a_shared_host_that_leads_to_a_site_is_no_alias(
         return Reply(301, b"", {"location": "http://acme.example/"}) if request.target == link else html("<p>Acme</p>")
 
     async with serving(web_of) as proxy:
-        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
-        reading = await read_site(ToolGateway(database, web, None, settings), link)
-        await web.close()
+        reading = await read_at(proxy, database, settings, link)
     assert (reading.domain, reading.aliases) == ("acme.example", aliases)
 
 
 async def test_a_site_that_refuses_us_is_blocked(database: Database, settings: Settings) -> None:
     async with serving(lambda request: Reply(403)) as proxy:
-        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
-        reading = await read_site(ToolGateway(database, web, None, settings), "http://acme.example/")
-        await web.close()
+        reading = await read_at(proxy, database, settings)
     assert (reading.problem, reading.detail) == ("blocked", "http_403")
     assert reading.detection == detect_pms([], site_problem="blocked")
 
@@ -204,7 +210,5 @@ async def test_a_page_is_parked_when_it_says_little_else(
     database: Database, settings: Settings, text: str, is_parked: bool
 ) -> None:
     async with serving(lambda request: html(f"<p>{text}</p>")) as proxy:
-        web = WebClient(proxy=proxy.url, timeout_s=2, bytes_max=100_000)
-        reading = await read_site(ToolGateway(database, web, None, settings), "http://acme.example/")
-        await web.close()
+        reading = await read_at(proxy, database, settings)
     assert (reading.detail == "parked") is is_parked
