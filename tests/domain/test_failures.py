@@ -22,7 +22,7 @@ _OPERATIONAL = sorted(
 
 
 @pytest.mark.parametrize("error", _OPERATIONAL, ids=lambda error: f"{error.sqlstate}-{error.__name__}")
-def test_an_error_of_the_server_is_the_databases_and_one_of_a_statement_the_steps(
+def test_server_errors_are_outages_statement_errors_are_not(
     error: type[psycopg.OperationalError],
 ) -> None:
     outage = outage_of(error.__name__, "", non_retryable=False)
@@ -34,7 +34,7 @@ def test_an_error_of_the_server_is_the_databases_and_one_of_a_statement_the_step
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError, errors.ConnectionTimeout, PoolTimeout, TooManyRequests])
-def test_a_server_that_cannot_be_reached_is_the_databases_outage(error: type[psycopg.OperationalError]) -> None:
+def test_an_unreachable_server_is_an_outage(error: type[psycopg.OperationalError]) -> None:
     outage = outage_of(error.__name__, "", non_retryable=False)
     assert outage is not None
     assert outage.dependency is Dependency.DATABASE

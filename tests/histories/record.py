@@ -53,7 +53,7 @@ async def decision(start: StartRun) -> list[WorkflowHistory]:
 async def cancelled(start: StartRun) -> list[WorkflowHistory]:
     """A person cancels a run while a company is in research."""
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 1)))
-    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.stored.reached("research_company", at(0, 1))
     await run.until(lambda p: p.companies_ready == 1)
     await run.handle.cancel()
     await _failed(run.handle.result())
@@ -91,7 +91,7 @@ async def outage(start: StartRun) -> list[WorkflowHistory]:
         stored.silence("discover", 0, SEARCH_UNAVAILABLE, checks=2)
 
     run = await start(request_for(2), [OK, OK, OK], prepare=prepare)
-    await run.told("decision-1")
+    await run.notified("decision-1")
     await run.result()
     return await histories(run)
 
@@ -128,7 +128,7 @@ async def host_busy(start: StartRun) -> list[WorkflowHistory]:
 async def delivery_cancelled(start: StartRun) -> list[WorkflowHistory]:
     """A person cancels a run while its files are rendered."""
     run = await start(request_for(1), [OK], prepare=lambda s: s.hold("export_run"))
-    await run.stored.hold("export_run").reached.wait()
+    await run.stored.reached("export_run")
     await run.handle.cancel()
     run.stored.hold("export_run").release()
     await _failed(run.handle.result())
@@ -145,7 +145,7 @@ async def requeued(start: StartRun) -> list[WorkflowHistory]:
 
     run = await start(request_for(3), [OK], [OK, OK], prepare=prepare)
     await run.question(1)
-    await run.stored.hold("research_company", at(1, 1)).reached.wait()
+    await run.stored.reached("research_company", at(1, 1))
     await run.decide(1, "retry")
     await run.until(lambda p: p.companies_ready == 2)
     run.stored.release_all()
@@ -156,7 +156,7 @@ async def requeued(start: StartRun) -> list[WorkflowHistory]:
 async def withdrawn(start: StartRun) -> list[WorkflowHistory]:
     """A company is forgotten between the last suppression check and the end."""
     run = await start(request_for(1, companies=1), [OK, OK], prepare=lambda s: s.hold("finish_run"))
-    await run.stored.hold("finish_run").reached.wait()
+    await run.stored.reached("finish_run")
     run.stored.forget(at(0, 0))
     run.stored.release_all()
     await run.result()
@@ -171,7 +171,7 @@ async def budget(start: StartRun) -> list[WorkflowHistory]:
         stored.hold("research_company", at(0, 1))
 
     run = await start(request_for(2, companies=2, limits=Limits(max_model_calls=3)), [OK, OK], prepare=prepare)
-    await run.stored.hold("select_contacts", at(0, 0)).reached.wait()
+    await run.stored.reached("select_contacts", at(0, 0))
     run.stored.hold("research_company", at(0, 1)).release()
     await run.until(lambda p: p.queued == 1)
     run.stored.release_all()
@@ -184,7 +184,7 @@ async def budget(start: StartRun) -> list[WorkflowHistory]:
 async def deadline(start: StartRun) -> list[WorkflowHistory]:
     """Nobody answers: the deadline takes the default."""
     run = await start(request_for(2), [OK])
-    await run.told("decision-1")
+    await run.notified("decision-1")
     await run.result()
     return await histories(run)
 

@@ -48,7 +48,7 @@ def test_a_recorded_history_is_small_and_names_nobody(path: Path) -> None:
     check_payloads(load(path))
 
 
-def test_the_recorded_histories_cover_every_scenario_and_activity() -> None:
+def test_every_scenario_and_activity_is_recorded() -> None:
     assert {path.name.split(".")[0] for path in RECORDED} == set(SCENARIOS)
     events = [event for path in RECORDED for event in load(path).events]
     scheduled = {event.activity_task_scheduled_event_attributes.activity_type.name for event in events}

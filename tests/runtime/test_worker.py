@@ -53,7 +53,7 @@ async def test_a_worker_polls_once_per_queue_for_activities(
 ) -> None:
     settings, world = settings_of(dev_server, database_url), World()
     client = await Client.connect(settings.temporal_address or "")
-    for worker in build_workers(client, settings, world.steps(), world.agent_calls()):
+    for worker in build_workers(client, settings, world.other_activities(), world.agent_calls()):
         assert worker.config()["max_concurrent_activity_task_polls"] == 1, "see ACTIVITY_POLLS"
 
 

@@ -21,7 +21,9 @@ async def test_workers_are_seen_once_they_poll_both_queues() -> None:
         server = Server(environment, World())
         assert not await has_workers(server.client)
         settings = Settings(_env_file=None, worker_drain_s=0)
-        for worker in build_workers(server.client, settings, server.world.steps(), server.world.agent_calls()):
+        for worker in build_workers(
+            server.client, settings, server.world.other_activities(), server.world.agent_calls()
+        ):
             await stack.enter_async_context(worker)
         async with asyncio.timeout(20):
             while not await has_workers(server.client):  # noqa: ASYNC110  # the server sends no event

@@ -1,10 +1,10 @@
-"""Two real Temporal servers for the session, each with the production workflows in the production sandbox.
+"""Two real Temporal servers for the session, each with production workflows and worker options.
 
-- ``dev``: the server as people run it, for everything that happens at the speed of the workflows.
-- ``skipping``: time passes at once where a run only waits, for time-outs and deadlines. Its workers keep no workflow in
-  memory, so there every step of a run is a replay of all steps before it.
+- ``dev``: the dev server.
+- ``skipping``: skips time while a run only waits, for time-outs and deadlines. Its workers cache no workflow, so every
+  workflow task replays the whole history.
 
-After each test every history of every run it started is replayed and searched for what may not be in it.
+After each test the histories of its runs are replayed, and searched for what may not be in them.
 """
 
 import contextlib
@@ -47,14 +47,13 @@ StartRun = Callable[..., Awaitable[LiveRun]]
 
 @dataclass(frozen=True)
 class Server:
-    """A server with its workers and the surroundings of their runs."""
+    """A server with its workers and the activities of their runs."""
 
     environment: WorkflowEnvironment
     world: World
 
     @property
     def client(self) -> Client:
-        """A client of the server."""
         return self.environment.client
 
 
@@ -65,15 +64,15 @@ async def working(
     world: World | None = None,
     drain: timedelta = timedelta(0),
 ) -> AsyncIterator[Server]:
-    """The two workers of a process, as in ``worker.py``, with the fake activities."""
+    """The two workers of a process, with the activities of ``World``."""
     world = world or World()
-    # A cancellation reaches an activity with a heartbeat; in tests it need not wait for one.
+    # A cancellation reaches an activity with its next heartbeat, so tests send them often.
     heartbeats = timedelta(milliseconds=50)
     flows = Worker(
         environment.client,
         task_queue=TASK_QUEUE,
         workflows=[LeadListWorkflow, CompanyWorkflow],
-        activities=world.steps(),
+        activities=world.other_activities(),
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         max_heartbeat_throttle_interval=heartbeats,
@@ -95,27 +94,23 @@ async def working(
 
 @pytest.fixture(scope="session")
 async def dev_server() -> AsyncIterator[Server]:
-    """The server as people run it."""
     async with open_dev_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 async def skipping_server() -> AsyncIterator[Server]:
-    """The server on which time passes at once."""
     async with open_skipping_server() as server:
         yield server
 
 
 @contextlib.asynccontextmanager
 async def open_dev_server() -> AsyncIterator[Server]:
-    """Start the server as people run it, with workers."""
     async with await start_dev_environment() as environment, working(environment) as server:
         yield server
 
 
 async def start_dev_environment() -> WorkflowEnvironment:
-    """Start the server as people run it."""
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(_BIN / "temporal"),
         data_converter=pydantic_data_converter,
@@ -126,7 +121,6 @@ async def start_dev_environment() -> WorkflowEnvironment:
 
 @contextlib.asynccontextmanager
 async def open_skipping_server() -> AsyncIterator[Server]:
-    """Start the server on which time passes at once."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(_BIN / "temporal-test-server"), data_converter=pydantic_data_converter
     )
@@ -144,21 +138,21 @@ async def open_skipping_server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def start(dev_server: Server) -> AsyncIterator[StartRun]:
-    """Start runs on the dev server; whatever they did is replayed at the end."""
+    """Start runs on the dev server."""
     async with starting(dev_server) as start_run:
         yield start_run
 
 
 @pytest.fixture
 async def start_skipping(skipping_server: Server) -> AsyncIterator[StartRun]:
-    """Start runs on the time-skipping server; whatever they did is replayed at the end."""
+    """Start runs on the time-skipping server."""
     async with starting(skipping_server) as start_run:
         yield start_run
 
 
 @contextlib.asynccontextmanager
 async def starting(server: Server) -> AsyncIterator[StartRun]:
-    """A function that starts runs; at its end they are ended, replayed and checked."""
+    """A function that starts runs. At its end they are terminated, replayed and checked."""
     runs: list[LiveRun] = []
 
     async def start_run(request: RunRequest, *tasks: list[Ending], prepare: Callable[[FakeRun], Any] = id) -> LiveRun:
@@ -186,10 +180,10 @@ async def starting(server: Server) -> AsyncIterator[StartRun]:
 
 
 async def replay(histories: list[WorkflowHistory]) -> None:
-    """Run the workflows again on what happened. Histories that took the same course are run once a session.
+    """Replay histories. Those with the same events are replayed once a session.
 
     Raises:
-        RuntimeError: a workflow decides otherwise than it did.
+        RuntimeError: a workflow decides otherwise.
     """
     courses = {tuple(_course(event) for event in history.events): history for history in histories}
 
@@ -210,7 +204,7 @@ def _course(event: HistoryEvent) -> tuple[int, str]:
 
 
 def check_payloads(history: WorkflowHistory) -> None:
-    """No activity's input or result is large, and nothing in the history is an e-mail address."""
+    """Check that no payload is large and nothing is an email address."""
     for event in history.events:
         for payloads in (
             event.activity_task_scheduled_event_attributes.input.payloads,
@@ -223,7 +217,7 @@ def check_payloads(history: WorkflowHistory) -> None:
 
 
 def texts_in(message: Message) -> Iterator[bytes]:
-    """All that a message carries for us: every payload, and what failures say. Not who worked on it (``identity``: process@machine)."""
+    """Every payload and failure message. Not ``identity``, which is process@machine."""
     if isinstance(message, Payload):
         yield message.data
         return

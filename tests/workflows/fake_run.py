@@ -1,7 +1,7 @@
-"""What is stored of one run, kept in memory, and what is planned to happen to it.
+"""What is stored of one run, in memory, and what a test plans to happen to it.
 
-It obeys the rules of the store: nothing is bought while the run waits or above its limit, nothing is bought twice, an end
-that is stored stays until a decision reopens it.
+It obeys the rules of the store: nothing is bought twice, while the run waits or above its limit, and a stored end stays
+until a decision reopens it.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ _STATUS_OF = {
     ReasonCode.STEP_FAILED: CompanyStatus.FAILED,
 }
 
-_UNHEARD_OF_S = 2.0  # longer than the time-out of heartbeats that a test of lost workers sets
-_RETRY_DELAY = timedelta(milliseconds=20)  # as a server may ask for it; the policies' own pauses would be waited for
+_UNHEARD_OF_S = 2.0  # longer than the heartbeat time-out in tests of lost workers
+_RETRY_DELAY = timedelta(milliseconds=20)  # instead of the policies' longer pauses
 
-# How a company is going to end: a reason, or a rule on the request as it then stands and the retry round.
+# How a company will end: a reason, or a rule on the amended request and the retry round.
 Ending = ReasonCode | Callable[[RunRequest, int], ReasonCode]
 OK = ReasonCode.COMPLETE
 NO = ReasonCode.UNITS_NOT_MET
@@ -40,7 +40,6 @@ SHORT = ReasonCode.CONTACTS_SHORT
 
 
 def at(task: int, place: int = 0) -> int:
-    """The position of a task's company."""
     return task * POSITIONS_PER_TASK + place
 
 
@@ -55,8 +54,6 @@ def unless(is_let_in: Any, reason: ReasonCode) -> Ending:
 
 @dataclass
 class Row:
-    """A company as stored."""
-
     ref: CompanyRef
     ending: Ending
     seq: int
@@ -66,21 +63,20 @@ class Row:
 
 @dataclass
 class Hold:
-    """A step that stops until it is released, or cancelled unless it is deaf to that."""
+    """An activity that waits until it is released, or cancelled unless it ignores that."""
 
-    is_deaf: bool = False
+    ignores_cancel: bool = False
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self) -> None:
-        """Let it go on."""
         self.released.set()
 
 
 @dataclass
 class Call:
-    """An activity that was run: its name, its task's ordinal or company's position, its input."""
+    """A started activity: name, ordinal or position, input."""
 
     name: str
     key: int | None
@@ -89,17 +85,15 @@ class Call:
 
 
 class FakeRun:
-    """What is stored of one run, and what is planned to happen to it."""
-
     def __init__(self, request: RunRequest, *tasks: Sequence[Ending]) -> None:
         self.request = request
         self.tasks: list[Sequence[Ending]] = list(tasks)
-        self.lists: set[int] = set()  # the tasks that read list pages
+        self.directories: set[int] = set()  # tasks that read directory pages
         self.skipped: tuple[TaskKind, ...] = ()
         self._losses: dict[tuple[str, int | None], int] = {}
         self.tasks_of_expansion: list[Sequence[Ending]] = []
         self.suppressed_late: set[int] = set()
-        self.forgotten: set[int] = set()  # of which the run has not been told yet
+        self.forgotten: set[int] = set()  # not yet named by a suppression check
         self.rows: dict[int, Row] = {}
         self.done_tasks: set[int] = set()
         self.failed_tasks: set[int] = set()
@@ -114,65 +108,61 @@ class FakeRun:
         self._seq = 0
 
     def hold(self, name: str, key: int | None = None) -> Hold:
-        """Stop an activity at its beginning."""
         return self._holds.setdefault((name, key), Hold())
 
+    async def reached(self, name: str, key: int | None = None) -> None:
+        """Hold an activity and wait until it begins."""
+        await self.hold(name, key).reached.wait()
+
     def release_all(self) -> None:
-        """Let everything go on."""
         for hold in self._holds.values():
             hold.release()
 
     def fail(self, name: str, key: int | None, failure_type: str) -> None:
-        """Have an activity fail for good, until it is mended."""
+        """Make an activity fail, without retries, until ``mend``."""
         self._failures[name, key] = failure_type
 
     def fail_once(self, name: str, key: int | None, failure_type: str) -> None:
-        """Have an activity fail for good the next time."""
         self._fails_once.add((name, key))
         self.fail(name, key, failure_type)
 
     def silence(self, name: str, key: int | None, failure_type: str, checks: int) -> None:
-        """Have an activity fail on every attempt, until the dependencies have been checked so many times and answer then."""
+        """Make an activity fail on every attempt until the dependencies were checked this many times."""
         self.fail(name, key, failure_type)
         self._checks_left[name, key] = checks
 
     def flicker(self, name: str, failure_type: str, outages: int) -> None:
-        """The same, but the first checks are wrong: so many outages in a row, each ended by its first check."""
+        """The same, but each check succeeds: this many outages in a row, each ended by its first check."""
         self.silence(name, None, failure_type, checks=outages)
         self._is_flickering = True
 
     def mend(self) -> None:
-        """Nothing fails any more."""
         self._failures.clear()
         self._checks_left.clear()
 
     def check(self) -> bool:
-        """One check of the dependencies: whether nothing fails any more that only had to be waited for."""
+        """One check of the dependencies: whether all answer."""
         for planned in list(self._checks_left):
             self._checks_left[planned] -= 1
             if self._checks_left[planned] <= 0:
                 del self._checks_left[planned], self._failures[planned]
         return not self._checks_left or self._is_flickering
 
-    def steps(self, name: str) -> list[Any]:
-        """The inputs an activity was called with."""
+    def inputs(self, name: str) -> list[Any]:
         return [call.params for call in self.calls if call.name == name]
 
     def keys(self, name: str) -> list[int | None]:
-        """The ordinals or positions an activity was called for."""
         return [call.key for call in self.calls if call.name == name]
 
     def statuses(self) -> dict[int, CompanyStatus]:
-        """Where each company stands in the store."""
         return {position: row.status for position, row in sorted(self.rows.items())}
 
     def complete(self) -> list[int]:
-        """Positions of the selection: the first complete companies."""
+        """Positions of the selected companies."""
         done = [position for position, status in self.statuses().items() if status is CompanyStatus.COMPLETE]
         return done[: self.request.target_quantity]
 
     def store(self, task: int, place: int, ending: Ending) -> None:
-        """Store a found company, once."""
         position = at(task, place)
         if position not in self.rows:
             self._seq += 1
@@ -180,7 +170,7 @@ class FakeRun:
             self.rows[position] = Row(ref=ref, ending=ending, seq=self._seq)
 
     def reopen(self, reasons: Sequence[ReasonCode]) -> int:
-        """Put back companies that ended for one of the reasons, with new sequence numbers."""
+        """Reopen companies that ended for one of the reasons, with new sequence numbers."""
         again = [row for row in self.rows.values() if row.reason in reasons]
         for row in again:
             self._seq += 1
@@ -188,7 +178,7 @@ class FakeRun:
         return len(again)
 
     async def begin(self, name: str, key: int | None, params: Any) -> None:
-        """Note that an activity has begun, and let happen what is planned for it."""
+        """Record that an activity started, and do what is planned for it."""
         self.calls.append(Call(name, key, params, while_waiting=self.question is not None))
         if self._losses.get((name, key), 0):
             self._losses[name, key] -= 1
@@ -208,11 +198,10 @@ class FakeRun:
                 )
 
     def lose(self, name: str, key: int | None, times: int) -> None:
-        """Have an activity's worker be heard of no more, so many times."""
+        """Let an activity's worker stop heartbeating, this many times."""
         self._losses[name, key] = times
 
     async def pass_hold(self, name: str, key: int | None) -> None:
-        """Stop here if that is planned."""
         hold = self._holds.get((name, key))
         if hold is None:
             return
@@ -222,11 +211,11 @@ class FakeRun:
             try:
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
-                if not hold.is_deaf:
+                if not hold.ignores_cancel:
                     raise
 
     def buy(self, name: str, key: int, retry_round: int, attempt: int = 1) -> Interruption | None:
-        """One model call, unless it is stored; or why it may not be bought."""
+        """Buy one model call unless it is stored; returns why it may not be bought."""
         item = (name, key, retry_round, attempt)
         if item in self.bought:
             return None
@@ -239,17 +228,15 @@ class FakeRun:
         return None
 
     def end(self, position: int, reason: ReasonCode, contacts: int = 0, spend: Spend | None = None) -> CompanyOutcome:
-        """Store a company's end."""
         row = self.rows[position]
         row.status, row.reason = _STATUS_OF.get(reason, CompanyStatus.REJECTED), reason
         return CompanyOutcome(status=row.status, reason=reason, contacts=contacts, spend=spend or Spend())
 
     def forget(self, position: int) -> None:
-        """Take a complete company out, as the command ``forget`` does: its run is told at the last gate."""
+        """Withdraw a complete company, as the command ``forget`` does."""
         self.end(position, ReasonCode.SUPPRESSED)
         self.forgotten.add(position)
 
     def ending_of(self, params: CompanyInput) -> ReasonCode:
-        """How a company is going to end as things stand."""
         ending = self.rows[params.company.position].ending
         return ending if isinstance(ending, ReasonCode) else ending(params.request, params.retry_round)

@@ -1,4 +1,4 @@
-"""A started run as a test sees it: its workflow, what is stored of it, and its histories."""
+"""A started run: its workflow, what is stored of it, and its histories."""
 
 import asyncio
 import time
@@ -32,59 +32,52 @@ def request_for(target: int = 2, *, discovery: int = 1, companies: int = 4, **ch
 
 
 async def eventually(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until something is so."""
     deadline = time.monotonic() + _PATIENCE_S
     while not is_so():
-        assert time.monotonic() < deadline, f"not so in time: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for: {what}"
         await asyncio.sleep(0.01)
 
 
 @dataclass
 class LiveRun:
-    """A run that was started."""
-
     stored: FakeRun
     client: Client
     handle: WorkflowHandle[LeadListWorkflow, LeadListResult]
 
     async def progress(self) -> RunProgress:
-        """What the run says of itself."""
         return await self.handle.query(LeadListWorkflow.progress)
 
     async def until(self, is_so: Callable[[RunProgress], bool], what: str = "progress") -> RunProgress:
-        """Wait until the run says that something is so."""
+        """Query the run until its progress is as wanted."""
         deadline = time.monotonic() + _PATIENCE_S
         while not is_so(progress := await self.progress()):
-            assert time.monotonic() < deadline, f"not so in time: {what}; the run says {progress!r}"
+            assert time.monotonic() < deadline, f"timed out waiting for: {what}; the run says {progress!r}"
             await asyncio.sleep(0.06)
         return progress
 
     async def question(self, number: int = 1) -> DecisionRequest:
-        """Wait for a question of the run."""
         wanted = f"decision-{number}"
         progress = await self.until(lambda p: p.decision is not None and p.decision.decision_id == wanted, wanted)
         assert progress.decision is not None
         return progress.decision
 
-    async def told(self, state_key: str) -> None:
-        """Wait until the requester was told of a state; of a question, that is when it is open. Asks the run nothing."""
-        await eventually(lambda: state_key in self.told_of(), f"told of {state_key}")
+    async def notified(self, state_key: str) -> None:
+        """Wait for a notification, without querying the run. A question is open by then."""
+        await eventually(lambda: state_key in self.notifications(), f"notified of {state_key}")
 
-    def told_of(self) -> list[str]:
-        """The states that the requester was told of."""
-        return [params.state_key for params in self.stored.steps("notify_requester")]
+    def notifications(self) -> list[str]:
+        return [params.state_key for params in self.stored.inputs("notify_requester")]
 
     async def signal(self, *answer: Any) -> None:
         """Send an answer as the Web UI and the ``temporal`` command do."""
         await self.handle.signal(SIGNAL_DECISION, args=answer)
 
     async def decide(self, number: int, action: str, update_id: str | None = None, **options: Any) -> Any:
-        """Send an answer that is told whether it was accepted."""
+        """Send an answer as an update, which returns its receipt."""
         answer = {"decision_id": f"decision-{number}", "action": action, "decided_by": "tester", **options}
         return await self.handle.execute_update(UPDATE_DECISION, answer, id=update_id)
 
     async def result(self) -> LeadListResult:
-        """Wait for the end."""
         try:
             return await asyncio.wait_for(self.handle.result(), _END_S)
         except TimeoutError:
@@ -92,11 +85,10 @@ class LiveRun:
             raise AssertionError(f"not ended in time: {events[-8:]}; the run says {await self.progress()!r}") from None
 
     def child(self, position: int) -> WorkflowHandle[Any, Any]:
-        """The workflow of a company."""
         return self.client.get_workflow_handle(f"{self.handle.id}/company/{self.stored.rows[position].ref.company_id}")
 
     async def histories(self) -> AsyncIterator[WorkflowHistory]:
-        """The histories of the run, of all its continuations, and of its companies."""
+        """The histories of the run, its continuations and its companies."""
         run_id: str | None = self.handle.result_run_id or self.handle.first_execution_run_id
         while run_id:
             history = await self.client.get_workflow_handle(self.handle.id, run_id=run_id).fetch_history()
@@ -108,14 +100,12 @@ class LiveRun:
             run_id = history.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
 
     async def own_histories(self) -> list[WorkflowHistory]:
-        """The histories of the run and its continuations."""
         return [history async for history in self.histories() if history.workflow_id == self.handle.id]
 
     async def status(self) -> WorkflowExecutionStatus | None:
-        """Temporal's status of the run."""
         return (await self.handle.describe()).status
 
     async def children_statuses(self) -> dict[int, WorkflowExecutionStatus | None]:
-        """Temporal's status of each company that was started, by position."""
+        """Temporal's status of each started company, by position."""
         started = {int(key) for key in self.stored.keys("qualify_company") if key is not None}
         return {position: (await self.child(position).describe()).status for position in sorted(started)}

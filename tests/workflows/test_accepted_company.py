@@ -13,7 +13,7 @@ def accept(stored: FakeRun, position: int, reason: ReasonCode) -> None:
     assert stored.reopen([reason]) == 1
 
 
-async def test_f13_a_run_takes_up_an_accepted_company_when_its_search_ends_and_another_with_the_answer_to_its_question(
+async def test_accepted_companies_are_loaded_after_a_search_or_answer(
     start: StartRun,
 ) -> None:
     run = await start(
@@ -22,7 +22,7 @@ async def test_f13_a_run_takes_up_an_accepted_company_when_its_search_ends_and_a
         [ReasonCode.UNITS_NOT_MET],
         prepare=lambda s: s.hold("discover", 1),
     )
-    await run.stored.hold("discover", 1).reached.wait()
+    await run.stored.reached("discover", 1)
     await run.until(lambda p: p.funnel == {"pms_not_met": 1, "pms_unknown": 1})
     accept(run.stored, at(0, 0), ReasonCode.PMS_NOT_MET)
     run.stored.release_all()
@@ -36,7 +36,7 @@ async def test_f13_a_run_takes_up_an_accepted_company_when_its_search_ends_and_a
     assert run.stored.complete() == [at(0, 0), at(0, 1)]
 
 
-async def test_f13_a_run_takes_up_a_company_that_was_accepted_while_its_last_one_was_open_before_it_gives_up(
+async def test_an_accepted_company_is_loaded_before_asking(
     start: StartRun,
 ) -> None:
     run = await start(
@@ -44,7 +44,7 @@ async def test_f13_a_run_takes_up_a_company_that_was_accepted_while_its_last_one
         [ReasonCode.PMS_NOT_MET, OK],
         prepare=lambda s: s.hold("research_company", at(0, 1)),
     )
-    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.stored.reached("research_company", at(0, 1))
     await run.until(lambda p: p.funnel == {"pms_not_met": 1} and p.open_discovery == 0)
     accept(run.stored, at(0, 0), ReasonCode.PMS_NOT_MET)
     run.stored.release_all()

@@ -59,7 +59,7 @@ async def scheduled_by_a_run(start: StartRun) -> Scheduled:
     return {attributes.activity_type.name: attributes for attributes in found if attributes.activity_type.name}
 
 
-async def test_every_call_is_registered_with_the_same_name_and_types(
+async def test_every_stub_matches_a_registered_activity(
     registered: tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]],
 ) -> None:
     stubs = [stub for stub in vars(activity_stubs).values() if isinstance(stub, activity_stubs.Stub)]
@@ -67,7 +67,7 @@ async def test_every_call_is_registered_with_the_same_name_and_types(
     assert called == registered[0] | registered[1]
 
 
-async def test_a_run_uses_every_call_each_on_the_queue_where_it_is_registered_and_within_its_time(
+async def test_every_stub_uses_its_queue_and_limits(
     start: StartRun, registered: tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]]
 ) -> None:
     scheduled = await scheduled_by_a_run(start)

@@ -17,7 +17,7 @@ from workflows.names import UPDATE_DECISION
 
 def refused(run: LiveRun) -> list[RefusedAnswerInput]:
     """The answers that were recorded as refused."""
-    return run.stored.steps("record_refused_decision")
+    return run.stored.inputs("record_refused_decision")
 
 
 SENSELESS: dict[str, tuple[tuple[Any, ...], str]] = {
@@ -49,7 +49,7 @@ SENSELESS: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-async def test_a_signal_that_makes_no_sense_is_recorded_and_shown_and_the_run_still_waits(start: StartRun) -> None:
+async def test_a_senseless_signal_is_recorded_and_shown(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question()
     for number, (args, problem) in enumerate(SENSELESS.values(), start=1):
@@ -62,7 +62,7 @@ async def test_a_signal_that_makes_no_sense_is_recorded_and_shown_and_the_run_st
     assert (await run.result()).status is RunStatus.COMPLETED
 
 
-async def test_an_update_that_makes_no_sense_is_refused_with_the_sentence_that_says_why(start: StartRun) -> None:
+async def test_a_senseless_update_is_refused_with_the_reason(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question()
     for args, problem in SENSELESS.values():
@@ -88,7 +88,7 @@ async def test_an_answer_before_the_question_answers_nothing(start: StartRun) ->
     assert (asking.status, asking.problem) == (RunStatus.NEEDS_USER_DECISION, None)
 
 
-async def test_an_answer_to_an_earlier_question_does_not_answer_the_next_one(start: StartRun) -> None:
+async def test_an_answer_to_an_earlier_question_is_refused(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question(1)
     await run.decide(1, "retry")
@@ -105,23 +105,23 @@ async def test_a_signal_answers_as_an_update_does(start: StartRun) -> None:
     assert (await run.result()).status is RunStatus.COMPLETED
 
 
-async def test_a_question_is_answered_once_however_often_the_answer_is_sent(start: StartRun) -> None:
+async def test_only_the_first_of_repeated_answers_counts(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question(1)
     answer = {"decision_id": "decision-1", "action": "retry"}
     await asyncio.gather(run.signal(answer), run.signal(answer), run.signal(answer))
     await run.question(2)
     await eventually(lambda: len(refused(run)) == 2, "the other two recorded")
-    assert len(run.stored.steps("apply_decision")) == 1
+    assert len(run.stored.inputs("apply_decision")) == 1
 
 
-async def test_an_update_sent_again_under_its_id_returns_the_same_receipt_and_changes_nothing(start: StartRun) -> None:
+async def test_a_repeated_update_returns_the_same_receipt(start: StartRun) -> None:
     run = await start(request_for(2), [OK])
     await run.question(1)
     first = await run.decide(1, "retry", update_id="click-1")
     await run.question(2)
     assert await run.decide(1, "retry", update_id="click-1") == first
-    assert len(run.stored.steps("apply_decision")) == 1
+    assert len(run.stored.inputs("apply_decision")) == 1
     await run.decide(2, "accept_partial", update_id="click-2")
     await run.result()
     assert await run.decide(2, "accept_partial", update_id="click-2") == {
@@ -130,7 +130,7 @@ async def test_an_update_sent_again_under_its_id_returns_the_same_receipt_and_ch
     }
 
 
-async def test_an_answer_after_the_end_is_told_that_it_is_too_late(start: StartRun) -> None:
+async def test_an_answer_after_the_end_is_refused(start: StartRun) -> None:
     run = await start(request_for(1), [OK])
     await run.result()
     with pytest.raises(RPCError):

@@ -25,9 +25,9 @@ async def ends_as_cancelled(run: LiveRun) -> None:
         await run.result()
     assert isinstance(raised.value.cause, CancelledError)
     assert await run.status() is WorkflowExecutionStatus.CANCELED
-    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
-    assert run.told_of()[-1] == "cancelled"
-    assert run.stored.steps("export_run") == []
+    assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.CANCELLED]
+    assert run.notifications()[-1] == "cancelled"
+    assert run.stored.inputs("export_run") == []
     progress = await run.progress()
     assert (progress.status, progress.decision) == (RunStatus.CANCELLED, None)
     assert WorkflowExecutionStatus.RUNNING not in (await run.children_statuses()).values()
@@ -53,7 +53,7 @@ async def was_asked_to_cancel(handle: WorkflowHandle[Any, Any]) -> bool:
 )
 async def test_a_run_can_be_cancelled_in_every_stage(start: StartRun, name: str, key: int | None) -> None:
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold(name, key))
-    await run.stored.hold(name, key).reached.wait()
+    await run.stored.reached(name, key)
     if key == at(0, 1):
         await run.until(lambda p: p.companies_ready == 1)
     await run.handle.cancel()
@@ -63,9 +63,9 @@ async def test_a_run_can_be_cancelled_in_every_stage(start: StartRun, name: str,
 
 
 @pytest.mark.parametrize("name", ["finish_run", "export_run", "notify_requester"])
-async def test_f87_a_run_cancelled_while_it_is_delivered_ends_either_way_and_tells(start: StartRun, name: str) -> None:
+async def test_a_run_can_be_cancelled_during_delivery(start: StartRun, name: str) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.hold(name))
-    await run.stored.hold(name).reached.wait()
+    await run.stored.reached(name)
     await run.handle.cancel()
     while not await was_asked_to_cancel(run.handle):
         pass
@@ -73,15 +73,15 @@ async def test_f87_a_run_cancelled_while_it_is_delivered_ends_either_way_and_tel
     if name == "finish_run":  # its end was not stored yet
         with pytest.raises(WorkflowFailureError):
             await run.result()
-        assert run.stored.steps("finish_run")[-1].status is RunStatus.CANCELLED
+        assert run.stored.inputs("finish_run")[-1].status is RunStatus.CANCELLED
         assert (await run.progress()).status is RunStatus.CANCELLED
-        assert run.told_of() == ["cancelled"]
+        assert run.notifications() == ["cancelled"]
     else:
         with pytest.raises(WorkflowFailureError):
             await run.result()
-        assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
-        assert run.stored.steps("export_run"), "its files are kept"
-        assert run.told_of()[-1] == "completed"
+        assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.COMPLETED]
+        assert run.stored.inputs("export_run"), "its files are kept"
+        assert run.notifications()[-1] == "completed"
         assert (await run.progress()).status is RunStatus.COMPLETED
     assert await run.status() is WorkflowExecutionStatus.CANCELED
 
@@ -97,16 +97,16 @@ async def test_a_run_that_waits_with_companies_open_can_be_cancelled(start: Star
     run = await start(
         request_for(2, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("research_company", at(0))
     )
-    await run.stored.hold("research_company", at(0)).reached.wait()
+    await run.stored.reached("research_company", at(0))
     await run.question()
     await run.handle.cancel()
     await ends_as_cancelled(run)
     assert await run.children_statuses() == {at(0): WorkflowExecutionStatus.CANCELED}
 
 
-async def test_a_run_cancelled_while_it_stops_what_it_no_longer_needs_is_cancelled(start: StartRun) -> None:
+async def test_a_run_can_be_cancelled_while_it_stops_open_work(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
-        stored.hold("research_company", at(0, 1)).is_deaf = True
+        stored.hold("research_company", at(0, 1)).ignores_cancel = True
 
     run = await start(request_for(1), [OK, OK], prepare=prepare)
     slow = run.stored.hold("research_company", at(0, 1))
@@ -122,9 +122,9 @@ async def test_a_run_cancelled_while_it_stops_what_it_no_longer_needs_is_cancell
 
 
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
-async def test_a_company_that_somebody_ends_alone_ends_as_failed_and_its_run_goes_on(start: StartRun, how: str) -> None:
+async def test_a_company_ended_by_hand_ends_as_failed(start: StartRun, how: str) -> None:
     run = await start(request_for(1), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 0)))
-    await run.stored.hold("research_company", at(0, 0)).reached.wait()
+    await run.stored.reached("research_company", at(0, 0))
     await getattr(run.child(at(0, 0)), how)()
     result = await run.result()
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 1)
@@ -133,7 +133,7 @@ async def test_a_company_that_somebody_ends_alone_ends_as_failed_and_its_run_goe
 
 async def test_a_terminated_run_leaves_no_company_running(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.hold("research_company", at(0)))
-    await run.stored.hold("research_company", at(0)).reached.wait()
+    await run.stored.reached("research_company", at(0))
     await run.handle.terminate("by hand")
     child = run.child(at(0))
     with pytest.raises(WorkflowFailureError) as raised:

@@ -58,7 +58,7 @@ def names(stored: FakeRun) -> list[str]:
     return [call.name for call in stored.calls]
 
 
-async def test_a_company_is_qualified_researched_and_its_contacts_are_found(work: Work) -> None:
+async def test_a_company_goes_through_its_activities_in_order(work: Work) -> None:
     stored = company(OK)
     outcome = await work(stored)
     assert (outcome.status, outcome.reason, outcome.contacts) == (CompanyStatus.COMPLETE, ReasonCode.COMPLETE, 1)
@@ -74,22 +74,22 @@ async def test_a_company_that_code_can_rule_out_costs_no_model_call(work: Work, 
     assert names(stored) == ["qualify_company"]
 
 
-async def test_f41_nobody_looks_for_contacts_of_a_company_that_research_rules_out(work: Work) -> None:
+async def test_a_company_ruled_out_by_research_gets_no_contacts(work: Work) -> None:
     stored = company(NO)
     assert (await work(stored)).reason is NO
     assert names(stored) == ["qualify_company", "research_company"]
 
 
-async def test_f12_contacts_are_looked_for_twice_at_the_most(work: Work) -> None:
+async def test_contacts_are_searched_twice_at_most(work: Work) -> None:
     stored = company(SHORT)
     outcome = await work(stored)
     assert (outcome.status, outcome.reason) == (CompanyStatus.REJECTED, ReasonCode.CONTACTS_SHORT)
-    assert [params.contacts_attempt for params in stored.steps("find_contacts")] == [1, 2]
+    assert [params.contacts_attempt for params in stored.inputs("find_contacts")] == [1, 2]
     assert outcome.spend.model_calls == 3
 
 
 @pytest.mark.parametrize("calls_max", [0, 1], ids=["research", "contacts"])
-async def test_a_budget_that_is_reached_interrupts_a_company_and_does_not_end_it(work: Work, calls_max: int) -> None:
+async def test_a_reached_budget_interrupts_a_company(work: Work, calls_max: int) -> None:
     stored = company(OK, Limits(max_model_calls=calls_max))
     outcome = await work(stored)
     assert (outcome.interruption, outcome.status) == (Interruption.BUDGET_REACHED, CompanyStatus.FOUND)
@@ -97,17 +97,15 @@ async def test_a_budget_that_is_reached_interrupts_a_company_and_does_not_end_it
 
 
 @pytest.mark.parametrize("failure_type", [MODEL_RATE_LIMITED, MODEL_ACCESS_DENIED, "OperationalError"])
-async def test_a_dependency_that_is_down_interrupts_a_company_and_does_not_end_it(
-    work: Work, failure_type: str
-) -> None:
+async def test_an_outage_interrupts_a_company(work: Work, failure_type: str) -> None:
     stored = company(OK)
     stored.fail("research_company", at(0), failure_type)
     assert (await work(stored)).interruption is Interruption.DEPENDENCY_DOWN
-    assert stored.steps("fail_company") == []
+    assert stored.inputs("fail_company") == []
 
 
 @pytest.mark.parametrize("name", ["qualify_company", "research_company", "find_contacts", "verify_emails"])
-async def test_a_step_that_fails_for_good_ends_the_company_as_failed(work: Work, name: str) -> None:
+async def test_a_failed_activity_ends_the_company_as_failed(work: Work, name: str) -> None:
     stored = company(OK)
     stored.fail(name, at(0), MODEL_BAD_REQUEST)
     outcome = await work(stored)

@@ -44,21 +44,21 @@ async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) ->
     assert before.funnel == {ReasonCode.COMPLETE: TASKS, ReasonCode.PMS_NOT_MET: COMPANIES - TASKS}
     assert before.search_tasks_done == TASKS
     assert before.model_calls == TASKS + 2 * TASKS
-    assert len(run.stored.steps("plan_run_search")) == 1
+    assert len(run.stored.inputs("plan_run_search")) == 1
 
     histories = await run.own_histories()
     assert len(histories) >= 5
     assert max(len(history.events) for history in histories) <= EVENTS_MAX + DRAIN_EVENTS_MAX
 
 
-async def test_an_answer_that_is_refused_while_a_run_continues_as_new_is_recorded(start: StartRun) -> None:
+async def test_refused_answers_survive_continue_as_new(start: StartRun) -> None:
     windows = Windows(discovery=1, companies=4, history_events_max=50)
     run = await start(request_for(30, windows=windows), *[[ReasonCode.PMS_NOT_MET] * 4] * 4)
     sent = await _send_until_it_asks(run)
     await run.decide(1, "cancel")
     await run.result()
     assert len(await run.own_histories()) >= 3
-    refused: list[RefusedAnswerInput] = run.stored.steps("record_refused_decision")
+    refused: list[RefusedAnswerInput] = run.stored.inputs("record_refused_decision")
     assert Counter(params.decision_id for params in refused) == dict.fromkeys(sent, 1)
 
 

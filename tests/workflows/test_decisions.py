@@ -19,12 +19,12 @@ from tests.workflows.live_run import LiveRun, request_for
 
 def applied(run: LiveRun) -> DecisionInput:
     """The one decision that was applied."""
-    (params,) = run.stored.steps("apply_decision")
+    (params,) = run.stored.inputs("apply_decision")
     assert isinstance(params, DecisionInput)
     return params
 
 
-async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
+async def test_a_run_that_finds_nothing_asks(start: StartRun) -> None:
     run = await start(request_for(2), [], [])
     question = await run.question()
     assert question.reason is DecisionReason.CANDIDATES_EXHAUSTED
@@ -33,7 +33,7 @@ async def test_f16_a_run_that_finds_nothing_asks(start: StartRun) -> None:
     assert (await run.progress()).status is RunStatus.NEEDS_USER_DECISION
 
 
-async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: StartRun) -> None:
+async def test_a_run_asks_when_its_searches_are_exhausted(start: StartRun) -> None:
     run = await start(request_for(2), [NO, NO], *[[]] * 30)
     question = await run.question()
     assert question.message.startswith("0 of 2 companies are complete; 13 searches are done; others (individual)")
@@ -41,7 +41,7 @@ async def test_a_run_asks_when_its_searches_hardly_find_anything_new(start: Star
     assert (await run.progress()).exhausted_kinds == ("individual",)
 
 
-async def test_a_run_that_went_no_further_than_one_before_it_says_so(start: StartRun) -> None:
+async def test_a_run_that_skipped_searches_says_why(start: StartRun) -> None:
     def skipped_before(stored: FakeRun) -> None:
         stored.skipped = ("individual", "software")
 
@@ -54,7 +54,7 @@ async def test_a_run_that_went_no_further_than_one_before_it_says_so(start: Star
     assert (await run.progress()).exhausted_kinds == ("individual", "software")
 
 
-async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_have_filled_the_target(
+async def test_a_run_asks_when_contacts_are_short(
     start: StartRun,
 ) -> None:
     run = await start(request_for(2), [SHORT, SHORT])
@@ -86,7 +86,7 @@ async def test_f12_companies_short_of_contacts_are_the_reason_when_they_would_ha
     ],
     ids=["loosen_pms", "lower_units", "accept_unknown"],
 )
-async def test_f13_an_answer_amends_the_same_run_and_the_companies_it_lets_in_are_judged_anew(
+async def test_an_answer_amends_the_run_and_reopens_companies(
     start: StartRun, action: str, options: dict[str, Any], ending: Ending, changed: Any
 ) -> None:
     run = await start(request_for(2), [OK, ending, ReasonCode.DUPLICATE])
@@ -101,7 +101,7 @@ async def test_f13_an_answer_amends_the_same_run_and_the_companies_it_lets_in_ar
     assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.DUPLICATE: 1}
 
 
-async def test_f13_expand_location_searches_on_where_the_run_has_not_been(start: StartRun) -> None:
+async def test_expand_location_searches_the_new_places(start: StartRun) -> None:
     run = await start(request_for(2), [OK], prepare=lambda s: s.tasks_of_expansion.append([OK]))
     await run.question()
     await run.decide(1, "expand_location", states=["OK"])
@@ -110,7 +110,7 @@ async def test_f13_expand_location_searches_on_where_the_run_has_not_been(start:
     assert run.stored.keys("discover") == [0, 1]
 
 
-async def test_f13_accept_partial_ends_as_any_run_does_with_what_there_is(start: StartRun) -> None:
+async def test_accept_partial_delivers_what_is_complete(start: StartRun) -> None:
     run = await start(request_for(3), [OK, NO, OK], prepare=lambda s: s.suppressed_late.add(at(0, 0)))
     assert (await run.question()).default is DecisionAction.ACCEPT_PARTIAL
     await run.decide(1, "accept_partial")
@@ -121,17 +121,17 @@ async def test_f13_accept_partial_ends_as_any_run_does_with_what_there_is(start:
     assert (await run.progress()).note == "partial: 1 of 3, accepted by tester"
 
 
-async def test_cancel_as_an_answer_ends_the_run_and_delivers_nothing(start: StartRun) -> None:
+async def test_cancel_ends_the_run_and_delivers_nothing(start: StartRun) -> None:
     run = await start(request_for(3), [OK])
     await run.question()
     await run.decide(1, "cancel")
     result = await run.result()
     assert (result.status, result.companies_file) == (RunStatus.CANCELLED, None)
-    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED]
-    assert run.stored.steps("export_run") == []
+    assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.CANCELLED]
+    assert run.stored.inputs("export_run") == []
 
 
-async def test_after_raise_budget_what_was_interrupted_goes_on_and_nothing_is_bought_twice(start: StartRun) -> None:
+async def test_after_raise_budget_nothing_is_bought_twice(start: StartRun) -> None:
     # A search and the research of two companies; then the money is gone.
     run = await start(request_for(2, limits=Limits(max_model_calls=3)), [OK, OK])
     question = await run.question()
@@ -139,15 +139,13 @@ async def test_after_raise_budget_what_was_interrupted_goes_on_and_nothing_is_bo
     assert "the limit of 3 model calls" in question.message
     await run.decide(1, "raise_budget", max_model_calls=20)
     assert (await run.result()).companies == 2
-    assert {params.retry_round for params in run.stored.steps("find_contacts")} == {0}
+    assert {params.retry_round for params in run.stored.inputs("find_contacts")} == {0}
     assert len(run.stored.bought) == len(set(run.stored.bought)) == 5
-    assert len(run.stored.steps("store_question")) == 1
+    assert len(run.stored.inputs("store_question")) == 1
 
 
 @pytest.mark.parametrize("target", [2, 1])
-async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its_end_and_is_not_enough(
-    start: StartRun, target: int
-) -> None:
+async def test_paid_work_finishes_before_the_budget_question(start: StartRun, target: int) -> None:
     first, second = at(0, 0), at(0, 1)
 
     def prepare(stored: FakeRun) -> None:
@@ -156,12 +154,12 @@ async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its
 
     # A search and both calls for the first company; there is no money for the second.
     run = await start(request_for(target, companies=2, limits=Limits(max_model_calls=3)), [OK, OK, OK], prepare=prepare)
-    await run.stored.hold("select_contacts", first).reached.wait()
+    await run.stored.reached("select_contacts", first)
     run.stored.hold("research_company", second).release()
     await run.until(lambda p: p.queued == 2)  # the third, and the second again
     await asyncio.sleep(0.3)  # in which a run that does not wait would have asked
-    assert run.stored.steps("store_question") == []
-    assert len(run.stored.steps("qualify_company")) == 2, "and nothing is begun"
+    assert run.stored.inputs("store_question") == []
+    assert len(run.stored.inputs("qualify_company")) == 2, "and nothing is begun"
     run.stored.release_all()
     if target == 2:
         question = await run.question()
@@ -169,10 +167,10 @@ async def test_a_run_asks_about_its_budget_when_what_is_paid_for_has_come_to_its
         assert question.message.startswith("1 of 2 companies are complete"), "counted when nothing moves any more"
         await run.decide(1, "accept_partial")
     assert (await run.result()).companies == 1
-    assert len(run.stored.steps("store_question")) == target - 1
+    assert len(run.stored.inputs("store_question")) == target - 1
 
 
-async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(start: StartRun) -> None:
+async def test_retry_repeats_failed_work_in_a_new_round(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.fail("discover", 1, "Bug")
         stored.fail("research_company", at(0, 0), "Bug")
@@ -183,11 +181,13 @@ async def test_retry_tries_failed_searches_and_companies_again_as_a_new_round(st
     await run.decide(1, "retry")
     assert (await run.result()).companies == 2
     assert run.stored.keys("discover") == [0, 1, 1]
-    rounds = [params.retry_round for params in run.stored.steps("research_company") if params.company.position == at(0)]
+    rounds = [
+        params.retry_round for params in run.stored.inputs("research_company") if params.company.position == at(0)
+    ]
     assert rounds == [0, 1]
 
 
-async def test_retry_takes_up_failed_searches_without_asking_again_though_work_was_open(start: StartRun) -> None:
+async def test_retry_repeats_failed_searches_while_work_is_open(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.fail_once("discover", 0, "Bug")
         stored.fail_once("research_company", at(1, 0), MODEL_UNREACHABLE)
@@ -195,16 +195,16 @@ async def test_retry_takes_up_failed_searches_without_asking_again_though_work_w
 
     run = await start(request_for(3), [OK], [OK, OK], prepare=prepare)
     await run.question()
-    await run.stored.hold("research_company", at(1, 1)).reached.wait()
+    await run.stored.reached("research_company", at(1, 1))
     await run.decide(1, "retry")
     await run.until(lambda p: p.companies_ready == 2)
     run.stored.release_all()
     assert (await run.result()).companies == 3
     assert run.stored.keys("discover") == [0, 1, 0]
-    assert len(run.stored.steps("store_question")) == 1
+    assert len(run.stored.inputs("store_question")) == 1
 
 
-async def test_failed_searches_that_are_taken_up_again_are_waited_for_though_later_ones_would_fill_the_target(
+async def test_requeued_searches_come_before_later_ones(
     start: StartRun,
 ) -> None:
     def prepare(stored: FakeRun) -> None:
@@ -215,8 +215,8 @@ async def test_failed_searches_that_are_taken_up_again_are_waited_for_though_lat
 
     run = await start(request_for(3), [OK], [OK, OK], [OK], prepare=prepare)
     await run.question()
-    await run.stored.hold("research_company", at(1, 1)).reached.wait()
-    await run.stored.hold("discover", 2).reached.wait()
+    await run.stored.reached("research_company", at(1, 1))
+    await run.stored.reached("discover", 2)
     await run.decide(1, "retry")
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.release_all()
@@ -230,24 +230,22 @@ async def test_failed_searches_that_are_taken_up_again_are_waited_for_though_lat
     [("discover", 0, SEARCH_UNAVAILABLE), ("research_company", at(0), MODEL_UNREACHABLE)],
     ids=["search", "model"],
 )
-async def test_a_dependency_that_stays_down_makes_the_run_ask_instead_of_failing_all_companies(
-    start: StartRun, name: str, key: int, failure_type: str
-) -> None:
+async def test_an_outage_fails_no_company(start: StartRun, name: str, key: int, failure_type: str) -> None:
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.fail(name, key, failure_type))
     assert (await run.question()).reason is DecisionReason.DEPENDENCY_DOWN
     run.stored.mend()
     await run.decide(1, "retry")
     result = await run.result()
-    assert (result.companies, run.stored.steps("fail_company")) == (2, [])
+    assert (result.companies, run.stored.inputs("fail_company")) == (2, [])
 
 
-async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothing(start: StartRun) -> None:
+async def test_a_stage_time_out_asks_and_ends_nothing(start: StartRun) -> None:
     run = await start(
         request_for(2, limits=Limits(stage_timeout_s=3)),
         [OK, OK],
         prepare=lambda s: s.hold("research_company", at(0, 0)),
     )
-    await run.stored.hold("research_company", at(0, 0)).reached.wait()
+    await run.stored.reached("research_company", at(0, 0))
     question = await run.question()
     assert question.reason is DecisionReason.STAGE_TIMEOUT
     assert (await run.progress()).open_research == 1, "what was started goes on"
@@ -257,20 +255,20 @@ async def test_f22_a_stage_that_takes_too_long_makes_the_run_ask_and_ends_nothin
     assert len(run.stored.keys("discover")) == 1
 
 
-async def test_a_target_that_is_filled_while_the_question_is_open_withdraws_the_question(start: StartRun) -> None:
+async def test_a_filled_target_withdraws_the_question(start: StartRun) -> None:
     run = await start(
         request_for(1, limits=Limits(stage_timeout_s=3)), [OK], prepare=lambda s: s.hold("select_contacts", at(0))
     )
-    await run.stored.hold("select_contacts", at(0)).reached.wait()
+    await run.stored.reached("select_contacts", at(0))
     await run.question()
     run.stored.release_all()
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, False)
-    assert run.stored.steps("apply_decision") == []
+    assert run.stored.inputs("apply_decision") == []
     assert run.stored.question is None, "nor is it left where people query it"
 
 
-async def test_f15_while_a_run_waits_nothing_is_started_and_nothing_is_bought(start: StartRun) -> None:
+async def test_a_waiting_run_starts_and_buys_nothing(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.fail("research_company", at(0, 0), MODEL_UNREACHABLE)
         stored.hold("qualify_company", at(0, 1))
@@ -292,7 +290,7 @@ async def test_f15_while_a_run_waits_nothing_is_started_and_nothing_is_bought(st
 
 async def test_without_an_answer_the_deadline_takes_the_default(start_skipping: StartRun) -> None:
     run = await start_skipping(request_for(2), [OK])
-    await run.told("decision-1")
+    await run.notified("decision-1")
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, True)
     decision = applied(run).decision
@@ -303,7 +301,7 @@ async def test_without_an_answer_the_deadline_takes_the_default(start_skipping: 
 
 async def test_without_an_answer_a_run_that_has_nothing_is_cancelled(start_skipping: StartRun) -> None:
     run = await start_skipping(request_for(2), [NO])
-    await run.told("decision-1")
+    await run.notified("decision-1")
     assert (await run.result()).status is RunStatus.CANCELLED
 
 
@@ -311,10 +309,10 @@ async def test_without_an_answer_a_run_that_has_nothing_is_cancelled(start_skipp
     ("given", "ends_as"),
     [(OnDecision.ACCEPT_PARTIAL, RunStatus.COMPLETED), (OnDecision.CANCEL, RunStatus.CANCELLED)],
 )
-async def test_an_answer_given_with_the_request_is_taken_at_once_and_recorded(
+async def test_an_answer_in_the_request_is_taken_and_recorded(
     start: StartRun, given: OnDecision, ends_as: RunStatus
 ) -> None:
     run = await start(request_for(2, on_decision=given), [OK])
     assert (await run.result()).status is ends_as
     assert applied(run).decision.decided_by == "the request's --on-decision"
-    assert run.told_of() == [ends_as], "of the end, not of a question"
+    assert run.notifications() == [ends_as], "of the end, not of a question"

@@ -15,7 +15,7 @@ from tests.workflows.world import World
 DRAIN = timedelta(milliseconds=100)
 
 
-async def test_f30_a_step_held_longer_than_the_drain_is_handed_back_and_starts_elsewhere_as_a_first_attempt() -> None:
+async def test_a_stopping_worker_reschedules_what_it_cannot_finish() -> None:
     def prepare(stored: FakeRun) -> None:
         stored.hold("research_company", at(0, 0))
         stored.hold("qualify_company", at(0, 1))
@@ -26,7 +26,7 @@ async def test_f30_a_step_held_longer_than_the_drain_is_handed_back_and_starts_e
             async with working(environment, cached_workflows_max=0, world=world, drain=DRAIN):
                 run = await start(request_for(2), [OK, OK], prepare=prepare)
                 for name, key in (("research_company", at(0, 0)), ("qualify_company", at(0, 1))):
-                    await run.stored.hold(name, key).reached.wait()
+                    await run.stored.reached(name, key)
             run.stored.release_all()
             async with working(environment, world=world):
                 result = await run.result()
@@ -38,7 +38,7 @@ async def test_f30_a_step_held_longer_than_the_drain_is_handed_back_and_starts_e
     assert not [event for event in events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT]
 
 
-async def test_a_cancelled_run_whose_end_is_handed_back_is_ended_by_another_worker() -> None:
+async def test_another_worker_ends_a_cancelled_run() -> None:
     async with await start_dev_environment() as environment:
         world = World()
         async with starting(Server(environment, world)) as start:
@@ -46,12 +46,12 @@ async def test_a_cancelled_run_whose_end_is_handed_back_is_ended_by_another_work
                 run = await start(
                     request_for(1), [OK], prepare=lambda s: (s.hold("research_company", at(0)), s.hold("finish_run"))
                 )
-                await run.stored.hold("research_company", at(0)).reached.wait()
+                await run.stored.reached("research_company", at(0))
                 await run.handle.cancel()
-                await run.stored.hold("finish_run").reached.wait()
+                await run.stored.reached("finish_run")
             run.stored.release_all()
             async with working(environment, world=world):
                 with pytest.raises(WorkflowFailureError):
                     await run.result()
-    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.CANCELLED] * 2
-    assert run.told_of() == ["cancelled"]
+    assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.CANCELLED] * 2
+    assert run.notifications() == ["cancelled"]

@@ -9,7 +9,7 @@ from tests.workflows.fake_run import OK, FakeRun, at, unless
 from tests.workflows.live_run import request_for
 
 
-async def test_an_interruption_that_comes_home_after_its_question_was_answered_is_not_asked_again(
+async def test_a_late_interruption_is_not_asked_again(
     start: StartRun,
 ) -> None:
     def prepare(stored: FakeRun) -> None:
@@ -19,15 +19,15 @@ async def test_an_interruption_that_comes_home_after_its_question_was_answered_i
 
     run = await start(request_for(2), [OK, OK], prepare=prepare)
     await run.question()
-    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.stored.reached("research_company", at(0, 1))
     await run.decide(1, "retry")
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.release_all()
     assert (await run.result()).companies == 2
-    assert len(run.stored.steps("store_question")) == 1
+    assert len(run.stored.inputs("store_question")) == 1
 
 
-async def test_a_company_that_an_answer_lets_in_just_before_its_end_has_come_home_is_judged_anew(
+async def test_a_company_reopened_while_open_is_judged_again(
     start: StartRun,
 ) -> None:
     ends_as = [ReasonCode.NO_RESEARCH]
@@ -38,7 +38,7 @@ async def test_a_company_that_an_answer_lets_in_just_before_its_end_has_come_hom
 
     run = await start(request_for(2), [OK, lambda request, retry_round: ends_as[0]], prepare=prepare)
     await run.question()
-    await run.stored.hold("research_company has ended", at(0, 1)).reached.wait()
+    await run.stored.reached("research_company has ended", at(0, 1))
     ends_as[0] = OK
     await run.decide(1, "retry")
     await run.until(lambda p: p.companies_ready == 1)
@@ -46,7 +46,7 @@ async def test_a_company_that_an_answer_lets_in_just_before_its_end_has_come_hom
     assert (await run.result()).companies == 2
 
 
-async def test_a_company_open_when_the_criteria_change_is_taken_up_again_under_the_new_ones(start: StartRun) -> None:
+async def test_open_companies_restart_under_new_criteria(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.fail_once("research_company", at(0, 0), MODEL_UNREACHABLE)
         stored.hold("research_company", at(0, 1))
@@ -54,15 +54,15 @@ async def test_a_company_open_when_the_criteria_change_is_taken_up_again_under_t
     ending = unless(lambda c: c.units_min <= 20, ReasonCode.UNITS_NOT_MET)
     run = await start(request_for(2), [OK, ending], prepare=prepare)
     await run.question()
-    await run.stored.hold("research_company", at(0, 1)).reached.wait()
+    await run.stored.reached("research_company", at(0, 1))
     await run.decide(1, "lower_units", units_min=20)
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.release_all()
     assert (await run.result()).companies == 2
-    assert [params.request.criteria.units_min for params in run.stored.steps("research_company")][-1] == 20
+    assert [params.request.criteria.units_min for params in run.stored.inputs("research_company")][-1] == 20
 
 
-async def test_an_interrupted_search_that_could_still_change_the_selection_goes_on_though_enough_are_complete(
+async def test_an_interrupted_search_may_change_the_selection(
     start: StartRun,
 ) -> None:
     run = await start(

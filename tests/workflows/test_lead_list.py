@@ -18,7 +18,7 @@ from workflows.policies import AGENT
 
 def stages(run: LiveRun) -> list[Stage]:
     """The stages as they were written where people query them."""
-    steps: list[RunStateInput] = run.stored.steps("record_state")
+    steps: list[RunStateInput] = run.stored.inputs("record_state")
     return [params.stage for params in steps]
 
 
@@ -31,23 +31,23 @@ async def test_a_run_fills_its_target_and_stops(start: StartRun) -> None:
     assert (progress.stage, progress.status, progress.companies_ready) == (Stage.DONE, RunStatus.COMPLETED, 2)
     assert run.stored.keys("discover") == [0], "the second search was not needed"
     assert run.stored.complete() == [at(0, 0), at(0, 2)]
-    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.COMPLETED]
+    assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.COMPLETED]
 
 
-async def test_f7_only_the_last_steps_complete_a_run_and_in_their_order(start: StartRun) -> None:
+async def test_a_run_ends_with_its_last_activities_in_order(start: StartRun) -> None:
     run = await start(request_for(1), [OK])
     await run.result()
     names = [call.name for call in run.stored.calls]
     assert names[-4:] == ["recheck_suppression", "finish_run", "export_run", "notify_requester"]
 
 
-async def test_one_at_a_time_no_company_more_than_needed_is_started(start: StartRun) -> None:
+async def test_no_unneeded_company_is_started_one_at_a_time(start: StartRun) -> None:
     run = await start(request_for(3, companies=1), [NO, OK, OK, OK, OK, OK])
     await run.result()
     assert run.stored.keys("qualify_company") == [at(0, place) for place in range(4)]
 
 
-async def test_with_nothing_measured_twice_the_gap_is_started_and_not_more(start: StartRun) -> None:
+async def test_at_first_twice_the_gap_is_started(start: StartRun) -> None:
     run = await start(
         request_for(2, companies=20),
         [OK] * 12,
@@ -60,7 +60,7 @@ async def test_with_nothing_measured_twice_the_gap_is_started_and_not_more(start
     assert len(run.stored.keys("qualify_company")) == 4
 
 
-async def test_as_fewer_survive_more_are_started_at_a_time(start: StartRun) -> None:
+async def test_more_are_started_when_fewer_survive(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         for place in range(6, 40):
             stored.hold("qualify_company", at(0, place))
@@ -73,16 +73,16 @@ async def test_as_fewer_survive_more_are_started_at_a_time(start: StartRun) -> N
     await run.result()
 
 
-async def test_no_more_companies_are_open_than_the_window_allows(start: StartRun) -> None:
+async def test_the_window_limits_open_companies(start: StartRun) -> None:
     run = await start(request_for(9, companies=3), [OK] * 9, prepare=lambda s: s.hold("qualify_company", at(0, 0)))
-    await run.stored.hold("qualify_company", at(0, 0)).reached.wait()
+    await run.stored.reached("qualify_company", at(0, 0))
     progress = await run.until(lambda p: p.companies_ready == 8)
     assert (progress.open_research, progress.queued) == (1, 0)
     run.stored.release_all()
     await run.result()
 
 
-async def test_f28_the_earliest_positions_are_selected_whichever_company_is_quicker(start: StartRun) -> None:
+async def test_the_earliest_positions_are_selected_not_the_fastest(start: StartRun) -> None:
     run = await start(request_for(2), [OK, OK, OK, OK], prepare=lambda s: s.hold("research_company", at(0, 0)))
     late = run.stored.hold("research_company", at(0, 0))
     await run.until(lambda p: p.companies_ready == 2)
@@ -93,7 +93,7 @@ async def test_f28_the_earliest_positions_are_selected_whichever_company_is_quic
     assert run.stored.complete() == [at(0, 0), at(0, 1)]
 
 
-async def test_a_later_company_in_work_when_the_target_is_filled_is_cancelled_and_keeps_nobody_waiting(
+async def test_a_filled_target_cancels_later_companies(
     start: StartRun,
 ) -> None:
     run = await start(request_for(1), [OK, OK], prepare=lambda s: s.hold("research_company", at(0, 1)))
@@ -111,11 +111,11 @@ async def test_an_earlier_search_still_open_is_waited_for(start: StartRun) -> No
     assert run.stored.complete() == [at(0, 0)]
 
 
-async def test_f51_lists_are_read_one_at_a_time_and_other_searches_side_by_side(start: StartRun) -> None:
+async def test_directory_pages_are_read_one_at_a_time(start: StartRun) -> None:
     holds: list[Hold] = []
 
     def prepare(stored: FakeRun) -> None:
-        stored.lists = {0, 1}
+        stored.directories = {0, 1}
         holds.extend(stored.hold("discover", ordinal) for ordinal in range(4))
 
     run = await start(request_for(4, discovery=2), [OK], [OK], [OK], [OK], prepare=prepare)
@@ -130,7 +130,7 @@ async def test_f51_lists_are_read_one_at_a_time_and_other_searches_side_by_side(
     assert (await run.result()).companies == 4
 
 
-async def test_companies_of_a_finished_search_are_worked_on_while_another_search_is_open(start: StartRun) -> None:
+async def test_companies_start_while_another_search_is_open(start: StartRun) -> None:
     run = await start(request_for(2, discovery=2), [OK], [OK], prepare=lambda s: s.hold("discover", 1))
     progress = await run.until(lambda p: p.companies_ready == 1)
     assert progress.open_discovery == 1
@@ -138,7 +138,7 @@ async def test_companies_of_a_finished_search_are_worked_on_while_another_search
     assert (await run.result()).companies == 2
 
 
-async def test_the_stage_is_the_earliest_one_with_work_and_moves_back_to_discovery(start: StartRun) -> None:
+async def test_the_stage_is_the_earliest_one_with_open_work(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         for place in (0, 1):
             stored.hold("qualify_company", at(0, place))
@@ -162,7 +162,7 @@ async def test_the_stage_is_the_earliest_one_with_work_and_moves_back_to_discove
     assert (await run.progress()).stage is Stage.DONE
 
 
-async def test_f19_a_run_is_in_contact_discovery_only_when_no_company_is_in_research(start: StartRun) -> None:
+async def test_contact_discovery_comes_after_all_research(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.hold("research_company", at(0, 0))
         stored.hold("find_contacts", at(0, 1))
@@ -176,14 +176,14 @@ async def test_f19_a_run_is_in_contact_discovery_only_when_no_company_is_in_rese
     await run.result()
 
 
-async def test_a_search_that_fails_for_good_does_not_stop_the_run(start: StartRun) -> None:
+async def test_a_failed_search_does_not_stop_the_run(start: StartRun) -> None:
     run = await start(request_for(1), [OK], [OK], prepare=lambda s: s.fail("discover", 0, MODEL_BAD_REQUEST))
     result = await run.result()
     assert (result.companies, run.stored.complete()) == (1, [at(1)])
     assert (await run.progress()).search_tasks_done == 2
 
 
-async def test_a_company_that_fails_for_good_ends_as_failed_and_another_takes_its_place(start: StartRun) -> None:
+async def test_another_company_takes_a_failed_ones_place(start: StartRun) -> None:
     run = await start(
         request_for(1, companies=1), [OK, OK], prepare=lambda s: s.fail("research_company", at(0, 0), MODEL_BAD_REQUEST)
     )
@@ -192,7 +192,7 @@ async def test_a_company_that_fails_for_good_ends_as_failed_and_another_takes_it
     assert (await run.progress()).funnel == {ReasonCode.STEP_FAILED: 1, ReasonCode.COMPLETE: 1}
 
 
-async def test_f71_a_company_named_by_the_last_suppression_gate_is_taken_out_and_the_next_one_fills_in(
+async def test_a_withdrawn_company_is_replaced(
     start: StartRun,
 ) -> None:
     run = await start(request_for(2, companies=1), [OK] * 4, prepare=lambda s: s.suppressed_late.add(at(0, 0)))
@@ -201,7 +201,7 @@ async def test_f71_a_company_named_by_the_last_suppression_gate_is_taken_out_and
     assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.SUPPRESSED: 1}
 
 
-async def test_a_company_stopped_when_the_target_was_filled_is_taken_up_again_when_one_is_taken_out(
+async def test_a_stopped_company_replaces_a_withdrawn_one(
     start: StartRun,
 ) -> None:
     def prepare(stored: FakeRun) -> None:
@@ -210,13 +210,13 @@ async def test_a_company_stopped_when_the_target_was_filled_is_taken_up_again_wh
         stored.hold("recheck_suppression")
 
     run = await start(request_for(1), [OK, OK], prepare=prepare)
-    await run.stored.hold("recheck_suppression").reached.wait()
+    await run.stored.reached("recheck_suppression")
     run.stored.release_all()
     assert (await run.result()).companies == 1
     assert run.stored.complete() == [at(0, 1)]
 
 
-async def test_a_search_stopped_when_the_target_was_filled_is_taken_up_again_when_one_is_taken_out(
+async def test_a_stopped_search_resumes_after_a_withdrawal(
     start: StartRun,
 ) -> None:
     def prepare(stored: FakeRun) -> None:
@@ -225,23 +225,23 @@ async def test_a_search_stopped_when_the_target_was_filled_is_taken_up_again_whe
         stored.hold("recheck_suppression")
 
     run = await start(request_for(1, discovery=2), [OK], [OK], prepare=prepare)
-    await run.stored.hold("recheck_suppression").reached.wait()
+    await run.stored.reached("recheck_suppression")
     run.stored.release_all()
     assert (await run.result()).companies == 1
     assert run.stored.complete() == [at(1)]
 
 
-async def test_a_company_forgotten_between_the_last_gate_and_the_end_is_replaced_too(start: StartRun) -> None:
+async def test_a_company_forgotten_before_the_end_is_replaced(start: StartRun) -> None:
     run = await start(request_for(2, companies=1), [OK] * 3, prepare=lambda s: s.hold("finish_run"))
-    await run.stored.hold("finish_run").reached.wait()
+    await run.stored.reached("finish_run")
     run.stored.forget(at(0, 0))
     run.stored.release_all()
     result = await run.result()
     assert (result.companies, result.partial, run.stored.complete()) == (2, False, [at(0, 1), at(0, 2)])
-    assert run.told_of() == ["completed"]
+    assert run.notifications() == ["completed"]
 
 
-async def test_a_spare_company_that_takes_a_forgotten_ones_place_passes_the_last_gate_as_well(start: StartRun) -> None:
+async def test_a_replacement_is_checked_for_suppression_too(start: StartRun) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.hold("research_company", at(0, 0))
         stored.hold("finish_run")
@@ -250,7 +250,7 @@ async def test_a_spare_company_that_takes_a_forgotten_ones_place_passes_the_last
     run = await start(request_for(1, companies=2), [OK, OK], [OK], prepare=prepare)
     await run.until(lambda p: p.companies_ready == 1)
     run.stored.hold("research_company", at(0, 0)).release()
-    await run.stored.hold("finish_run").reached.wait()
+    await run.stored.reached("finish_run")
     run.stored.forget(at(0, 0))
     assert run.stored.complete() == [at(0, 1)], "as many as before"
     run.stored.release_all()
@@ -258,35 +258,35 @@ async def test_a_spare_company_that_takes_a_forgotten_ones_place_passes_the_last
     assert run.stored.complete() == [at(1, 0)]
 
 
-async def test_a_run_whose_store_has_fewer_companies_than_it_counts_ends_and_says_that_it_is_partial(
+async def test_a_run_with_fewer_stored_companies_ends_as_partial(
     start: StartRun,
 ) -> None:
     """Nothing is known that leads to it; it must not ask the gate for ever."""
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold("finish_run"))
-    await run.stored.hold("finish_run").reached.wait()
+    await run.stored.reached("finish_run")
     run.stored.end(at(0, 0), ReasonCode.SUPPRESSED)  # and the gate tells of none
     run.stored.release_all()
     result = await run.result()
     assert (result.companies, result.partial) == (1, True)
 
 
-async def test_f94_the_requester_is_told_once_per_change_of_state(start: StartRun) -> None:
+async def test_the_requester_is_notified_once_per_state(start: StartRun) -> None:
     run = await start(request_for(2), [OK, NO])
     await run.question()
     await run.decide(1, "accept_partial")
     await run.result()
-    assert run.told_of() == ["decision-1", "completed"]
+    assert run.notifications() == ["decision-1", "completed"]
 
 
-async def test_a_requester_who_cannot_be_told_does_not_hold_up_the_run(start: StartRun) -> None:
+async def test_a_failed_notification_does_not_stop_the_run(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail("notify_requester", None, "SMTPException"))
     assert (await run.result()).status is RunStatus.COMPLETED
 
 
-async def test_a_run_whose_plan_cannot_be_stored_ends_as_error_and_says_so(start: StartRun) -> None:
+async def test_a_run_without_a_plan_ends_as_error(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail("plan_run_search", None, "BadPlan"))
-    await eventually(lambda: bool(run.stored.steps("notify_requester")), "told")
-    assert [params.status for params in run.stored.steps("finish_run")] == [RunStatus.ERROR]
+    await eventually(lambda: bool(run.stored.inputs("notify_requester")), "told")
+    assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.ERROR]
     await run.until(lambda p: p.status is RunStatus.ERROR)
 
 
@@ -297,7 +297,7 @@ async def test_every_step_of_a_run_can_be_taken_from_its_history_alone(start_ski
     ends.
     """
     run = await start_skipping(request_for(4, discovery=2, companies=3), [OK, NO, OK], [NO, OK], [NO], [OK])
-    await run.told("completed")
+    await run.notified("completed")
     assert (await run.result()).companies == 4
     assert run.stored.complete() == [at(0, 0), at(0, 2), at(1, 1), at(3, 0)]
 
@@ -311,27 +311,27 @@ def brief_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("brief_heartbeats")
-async def test_f30_a_step_outlives_more_workers_than_it_has_attempts(start: StartRun) -> None:
+async def test_an_activity_survives_lost_workers(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.lose("research_company", at(0), 5))
     assert (await run.result()).companies == 1
     assert len(run.stored.keys("research_company")) == 6
 
 
 @pytest.mark.usefixtures("brief_heartbeats")
-async def test_f30_a_step_that_brings_down_every_worker_ends_its_company_and_not_the_run(start: StartRun) -> None:
+async def test_an_activity_that_crashes_workers_ends_its_company(start: StartRun) -> None:
     run = await start(request_for(1), [OK, OK], prepare=lambda s: s.lose("research_company", at(0), 1000))
     assert (await run.result()).companies == 1
     assert run.stored.complete() == [at(0, 1)]
     assert len(run.stored.keys("research_company")) == 3 * 6 + 1
 
 
-async def test_a_site_that_is_crowded_by_us_is_waited_for_and_its_company_not_lost(start_skipping: StartRun) -> None:
+async def test_a_busy_site_is_tried_again_later(start_skipping: StartRun) -> None:
     run = await start_skipping(request_for(1), [OK], prepare=lambda s: s.fail_once("qualify_company", at(0), HOST_BUSY))
     assert (await run.result()).companies == 1
     assert len(run.stored.keys("qualify_company")) == 2
 
 
-async def test_a_site_that_stays_crowded_ends_its_company_and_not_the_run(start_skipping: StartRun) -> None:
+async def test_a_site_that_stays_busy_ends_its_company(start_skipping: StartRun) -> None:
     run = await start_skipping(
         request_for(1), [OK, OK], prepare=lambda s: s.fail("qualify_company", at(0, 0), HOST_BUSY)
     )

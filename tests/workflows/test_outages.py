@@ -26,7 +26,7 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 
 def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
     """What was checked, check by check."""
-    steps: list[DependencyCheckInput] = run.stored.steps("check_dependencies")
+    steps: list[DependencyCheckInput] = run.stored.inputs("check_dependencies")
     return [params.dependencies for params in steps]
 
 
@@ -44,25 +44,25 @@ def first_checks_after(history: WorkflowHistory) -> list[timedelta]:
     ],
     ids=["search", "crm at the last gate"],
 )
-async def test_a_run_waits_while_a_dependency_is_down_and_goes_on_by_itself(
+async def test_a_run_goes_on_by_itself_after_an_outage(
     start_skipping: StartRun, name: str, key: int | None, failure_type: str, dependency: Dependency
 ) -> None:
     run = await start_skipping(
         request_for(2), [OK, OK, NO], prepare=lambda s: s.silence(name, key, failure_type, checks=3)
     )
-    await run.told("decision-1")
+    await run.notified("decision-1")
     question = run.stored.question
     assert question is not None and question.reason is DecisionReason.DEPENDENCY_DOWN
     assert f"the {dependency.value} did not answer" in question.message and "by itself" in question.message
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
     assert checked(run) == [(dependency,)] * 3
-    assert run.stored.steps("apply_decision") == [], "nobody had to decide"
-    assert run.stored.steps("fail_company") == run.stored.steps("fail_search_task") == []
-    assert run.told_of() == ["decision-1", "completed"]
+    assert run.stored.inputs("apply_decision") == [], "nobody had to decide"
+    assert run.stored.inputs("fail_company") == run.stored.inputs("fail_search_task") == []
+    assert run.notifications() == ["decision-1", "completed"]
 
 
-async def test_the_attempts_during_an_outage_are_those_of_the_open_window_and_then_checks_alone(
+async def test_during_an_outage_only_checks_run(
     start_skipping: StartRun,
 ) -> None:
     checks = 15
@@ -71,7 +71,7 @@ async def test_the_attempts_during_an_outage_are_those_of_the_open_window_and_th
         stored.silence("research_company", None, MODEL_SERVER_ERROR, checks)
 
     run = await start_skipping(request_for(6, companies=4), [OK] * 6, prepare=prepare)
-    await run.told("decision-1")
+    await run.notified("decision-1")
     result = await run.result()
     assert result.companies == 6
     attempts = len(run.stored.keys("research_company"))
@@ -84,7 +84,7 @@ async def test_the_attempts_during_an_outage_are_those_of_the_open_window_and_th
     assert types.count("check_dependencies") == 1, "hours of checks are one step of the history"
 
 
-async def test_an_outage_that_only_the_check_believes_to_be_over_is_checked_ever_more_rarely_and_tried_with_one_step(
+async def test_rechecks_slow_down_while_the_work_still_fails(
     start_skipping: StartRun,
 ) -> None:
     run = await start_skipping(
@@ -100,9 +100,7 @@ async def test_an_outage_that_only_the_check_believes_to_be_over_is_checked_ever
 
 
 @pytest.mark.parametrize("failure_type", [MODEL_ACCESS_DENIED, MODEL_QUOTA_EXCEEDED])
-async def test_what_a_person_has_to_mend_is_not_checked_and_the_question_says_what_it_is(
-    start: StartRun, failure_type: str
-) -> None:
+async def test_an_outage_that_needs_a_person_is_not_rechecked(start: StartRun, failure_type: str) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail("research_company", at(0), failure_type))
     question = await run.question()
     assert question.reason is DecisionReason.DEPENDENCY_DOWN
@@ -117,7 +115,7 @@ async def test_a_decision_taken_during_an_outage_ends_the_checks(start_skipping:
     run = await start_skipping(
         request_for(2), [OK, OK], prepare=lambda s: s.silence("discover", 0, SEARCH_UNAVAILABLE, checks=10_000)
     )
-    await run.told("decision-1")
+    await run.notified("decision-1")
     ended = asyncio.ensure_future(run.result())  # time passes while somebody waits for the result
     await eventually(lambda: len(checked(run)) >= 2, "checked twice")
     await run.decide(1, "retry")
@@ -133,7 +131,7 @@ async def test_a_decision_taken_during_an_outage_ends_the_checks(start_skipping:
     assert names == ["check_dependencies"]
 
 
-async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_when_it_is_back(
+async def test_a_run_waits_for_the_database_without_asking(
     start_skipping: StartRun,
 ) -> None:
     run = await start_skipping(
@@ -142,11 +140,11 @@ async def test_while_the_database_is_away_nothing_is_asked_and_the_run_goes_on_w
     result = await run.result()
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
     assert checked(run) == [(Dependency.DATABASE,)] * 4
-    assert run.told_of() == ["completed"], "a question could not be stored, nor its answer"
+    assert run.notifications() == ["completed"], "a question could not be stored, nor its answer"
     assert len(run.stored.keys("select_contacts")) <= 6 + 2
 
 
-async def test_the_time_without_a_database_is_no_time_of_the_stage_that_waits(start_skipping: StartRun) -> None:
+async def test_waiting_for_the_database_is_no_stage_time(start_skipping: StartRun) -> None:
     """Were it, an answer given in advance would deliver a short list that nobody was asked about."""
     request = request_for(2, limits=Limits(stage_timeout_s=600), on_decision=OnDecision.ACCEPT_PARTIAL)
     run = await start_skipping(
@@ -155,10 +153,10 @@ async def test_the_time_without_a_database_is_no_time_of_the_stage_that_waits(st
     result = await run.result()
     assert len(checked(run)) == 40
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
-    assert run.told_of() == ["completed"]
+    assert run.notifications() == ["completed"]
 
 
-async def test_a_database_that_only_the_check_believes_to_be_back_is_checked_ever_more_rarely_and_tried_with_one_step(
+async def test_rechecks_of_the_database_slow_down_too(
     start_skipping: StartRun,
 ) -> None:
     run = await start_skipping(

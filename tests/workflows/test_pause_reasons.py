@@ -32,13 +32,13 @@ def state_of(target: int = 5, limits: Limits | None = None, complete: int = 0, *
     return state
 
 
-def test_f16_a_run_that_found_nothing_at_all_asks_too() -> None:
+def test_a_run_that_found_nothing_asks() -> None:
     shortfall = exhausted(state_of(tasks_done=3))
     assert shortfall.reason is DecisionReason.CANDIDATES_EXHAUSTED
     assert shortfall.message == "0 of 5 companies are complete; all 3 searches are done; 0 companies were judged."
 
 
-def test_kinds_of_search_that_were_given_up_are_named() -> None:
+def test_exhausted_kinds_are_named() -> None:
     state = state_of(tasks_done=40)
     state.new_by_kind = {"directory_pages": [0] * YIELD_WINDOW, "individual": [0] * (YIELD_WINDOW - 1)}
     message = exhausted(state).message
@@ -51,7 +51,7 @@ def test_kinds_of_search_that_were_given_up_are_named() -> None:
     ("short", "reason"),
     [(2, DecisionReason.CONTACTS_SHORT), (1, DecisionReason.CANDIDATES_EXHAUSTED), (3, DecisionReason.CONTACTS_SHORT)],
 )
-def test_f12_contacts_are_the_reason_where_they_alone_would_fill_the_target(short: int, reason: DecisionReason) -> None:
+def test_contacts_are_the_reason_if_they_would_fill_the_target(short: int, reason: DecisionReason) -> None:
     state = state_of(complete=3)
     state.funnel["contacts_short"] = short
     shortfall = exhausted(state)
@@ -68,9 +68,7 @@ def test_f12_contacts_are_the_reason_where_they_alone_would_fill_the_target(shor
         (0, 20, DecisionReason.LOW_MATCH_RATE),
     ],
 )
-def test_criteria_that_fit_hardly_anyone_are_the_reason_from_twenty_companies_on(
-    complete: int, ended: int, reason: DecisionReason
-) -> None:
+def test_a_low_match_rate_is_the_reason_from_20_companies_on(complete: int, ended: int, reason: DecisionReason) -> None:
     state = state_of(complete=complete)
     state.ended = ended
     shortfall = exhausted(state)
@@ -100,5 +98,5 @@ def test_a_time_out_names_the_stage_and_its_seconds(stage: Stage) -> None:
     assert f"the stage {stage.value} reached its time-out of 600 seconds" in shortfall.message
 
 
-def test_f8_the_message_counts_what_was_needed_not_what_was_started() -> None:
+def test_the_message_counts_companies_up_to_the_target() -> None:
     assert "5 of 5 companies" in exhausted(state_of(target=5, complete=8)).message

@@ -20,7 +20,7 @@ async def history_of_a_run(start: StartRun) -> WorkflowHistory:
     return WorkflowHistory.from_json(history.workflow_id, history.to_json())
 
 
-async def test_a_history_that_the_workflow_would_not_have_made_does_not_replay(start: StartRun) -> None:
+async def test_a_history_of_other_decisions_does_not_replay(start: StartRun) -> None:
     history = await history_of_a_run(start)
     await replay([history])
     for event in history.events:
@@ -31,7 +31,7 @@ async def test_a_history_that_the_workflow_would_not_have_made_does_not_replay(s
         await replay([history])
 
 
-async def test_a_large_result_and_an_address_in_a_history_are_found(start: StartRun) -> None:
+async def test_large_results_and_addresses_in_a_history_are_found(start: StartRun) -> None:
     history = await history_of_a_run(start)
     check_payloads(history)
     result = next(
@@ -47,7 +47,7 @@ async def test_a_large_result_and_an_address_in_a_history_are_found(start: Start
         check_payloads(history)
 
 
-async def test_a_run_with_all_its_turns_can_be_taken_from_its_history_alone(start_skipping: StartRun) -> None:
+async def test_a_run_can_be_resumed_from_its_history(start_skipping: StartRun) -> None:
     """The workers of this server keep no workflow in memory, so each step replays all steps before it."""
     run = await start_skipping(
         request_for(3, discovery=2, companies=3),
@@ -56,12 +56,12 @@ async def test_a_run_with_all_its_turns_can_be_taken_from_its_history_alone(star
         [OK],
         prepare=lambda s: s.fail_once("research_company", at(0), MODEL_UNREACHABLE),
     )
-    await run.told("decision-1")
+    await run.notified("decision-1")
     await run.signal("nonsense")
     await run.signal({"decision_id": "decision-1", "action": "retry"})
-    await run.told("decision-2")
+    await run.notified("decision-2")
     await run.signal({"decision_id": "decision-2", "action": "accept_partial"})
-    await run.told("completed")
+    await run.notified("completed")
     result = await run.result()
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
     assert run.stored.complete() == [at(0, 0), at(2, 0)]

@@ -79,7 +79,7 @@ def test_a_cost_that_may_be_unknown_is_not_shown_as_zero() -> None:
     assert "Model calls 0, cost $0.00." in shown(model_calls=0, cost_usd=0.0)
 
 
-def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
+def test_the_funnel_is_shown_as_a_table() -> None:
     text = shown(named=30)
     assert "| step | companies | lost |\n|---|---|---|\n| found | 30 |  |\n| new | 23 | 7 named_before |" in text
     assert "| judged | 7 | 16 open |" in text
@@ -87,7 +87,7 @@ def test_the_funnel_is_a_table_of_steps_with_what_each_lost() -> None:
     assert "| step |" not in shown(funnel={})
 
 
-def test_searches_that_were_given_up_are_named() -> None:
+def test_skipped_searches_are_named() -> None:
     assert "hardly find anything new: directory pages, software." in shown(
         exhausted_kinds=("directory_pages", "software")
     )
@@ -102,14 +102,14 @@ def test_no_question_is_shown_while_none_is_open() -> None:
     assert "DECISION" not in shown()
 
 
-def test_an_open_question_is_shown_with_its_id_deadline_and_default() -> None:
+def test_an_open_question_is_shown() -> None:
     text = shown(decision=question(), status=RunStatus.NEEDS_USER_DECISION)
     assert "## NEEDS USER DECISION decision-2" in text
     assert "3 of 5 companies are complete; all 9 searches are done." in text
     assert "Without an answer by 2031-02-03 04:05 UTC: `accept_partial`." in text
 
 
-def test_an_answer_refused_while_no_question_is_open_is_shown_too() -> None:
+def test_an_answer_refused_without_a_question_is_shown() -> None:
     assert "**The last answer was refused:** nobody asked" in shown(problem="nobody asked")
 
 

@@ -1,7 +1,6 @@
-"""A run's surroundings in memory: every activity under its production name and with its production types.
+"""Every activity, in memory, with its production name and types.
 
-Rows, purchases and plans are in ``fake_run.py``. What the real activities do is specified elsewhere, against Postgres; here
-it is what the workflows make of it.
+Rows, purchases and plans are in ``fake_run.py``. The real activities are tested against Postgres, elsewhere.
 """
 
 from collections import Counter
@@ -57,8 +56,6 @@ _BY_CODE = frozenset(code for code in ReasonCode if code.startswith(("pms_", "pl
 
 
 class World:
-    """All activities, for any number of runs."""
-
     def __init__(self) -> None:
         self.runs: dict[UUID, FakeRun] = {}
 
@@ -66,8 +63,7 @@ class World:
         """The activities of the agents' task queue."""
         return [activity_ for activity_ in self._all() if _name(activity_) in _AGENT_CALLS]
 
-    def steps(self) -> list[Callable[..., Any]]:
-        """All other activities."""
+    def other_activities(self) -> list[Callable[..., Any]]:
         return [activity_ for activity_ in self._all() if _name(activity_) not in _AGENT_CALLS]
 
     def _all(self) -> list[Callable[..., Any]]:
@@ -88,7 +84,7 @@ class World:
     async def next_search_tasks(self, params: SearchTaskBatchInput) -> SearchTaskBatch:
         run = await self._begin("next_search_tasks", params.run_id, params)
         if "individual" in params.exhausted_kinds:
-            run.skipped = params.exhausted_kinds  # all searches here are of the one kind
+            run.skipped = params.exhausted_kinds  # the only kind here
             return SearchTaskBatch(skipped=run.skipped)
         ended = run.done_tasks | run.failed_tasks
         ordinals = [o for o in range(len(run.tasks)) if o > params.after_ordinal and o not in ended]
@@ -98,7 +94,7 @@ class World:
                     task_id=uuid5(params.run_id, f"task {o}"),
                     ordinal=o,
                     label=f"search {o}",
-                    kind="directory_pages" if o in run.lists else "individual",
+                    kind="directory_pages" if o in run.directories else "individual",
                 )
                 for o in ordinals[: params.limit]
             ),

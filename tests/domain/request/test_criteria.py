@@ -36,7 +36,7 @@ def understood(raw: object) -> Criteria:
     return parse_criteria(raw).criteria
 
 
-def test_f1_every_documented_key_reaches_the_one_model() -> None:
+def test_every_key_reaches_the_model() -> None:
     parsed = parse_criteria(EVERY_KEY)
     assert parsed.quantity == 50
     assert parsed.criteria == Criteria(
@@ -59,7 +59,7 @@ def test_f1_every_documented_key_reaches_the_one_model() -> None:
 
 
 @pytest.mark.parametrize(("single", "plural"), [("state", "states"), ("city", "cities")])
-def test_singular_and_plural_mean_the_same_and_exclude_each_other(single: str, plural: str) -> None:
+def test_singular_and_plural_keys_are_synonyms(single: str, plural: str) -> None:
     value = "TX" if single == "state" else "Austin"
     assert understood({single: value}) == understood({plural: [value]})
     with pytest.raises(CriteriaError, match=f"'{single}' and '{plural}' mean the same"):
@@ -98,12 +98,12 @@ def test_software_is_one_name_or_a_list_in_any_spelling(raw: object, expected: t
         ({"quantiy": 5}, "'quantity'"),
     ],
 )
-def test_f2_an_unknown_key_is_refused_and_names_the_nearest(raw: object, nearest: str) -> None:
+def test_an_unknown_key_names_the_nearest(raw: object, nearest: str) -> None:
     with pytest.raises(CriteriaError, match=f"unknown criterion .* did you mean {nearest}"):
         parse_criteria(raw)
 
 
-def test_f2_a_key_like_no_other_is_answered_with_all_known_keys() -> None:
+def test_a_key_like_no_other_lists_all_keys() -> None:
     with pytest.raises(CriteriaError) as refused:
         parse_criteria({"geo_mrkt": "x"})
     assert all(key in str(refused.value) for key in KNOWN_KEYS)
@@ -166,7 +166,7 @@ BAD_INPUTS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("raw", "said"), BAD_INPUTS, ids=[str(raw)[:60] for raw, _ in BAD_INPUTS])
-def test_what_is_not_understood_is_refused_with_what_was_expected(raw: object, said: str) -> None:
+def test_bad_input_says_what_was_expected(raw: object, said: str) -> None:
     with pytest.raises(CriteriaError, match=said):
         parse_criteria(raw)
 
@@ -178,14 +178,14 @@ def test_units_min_may_equal_units_max(units: int) -> None:
     assert "units" in criteria.asked()
 
 
-def test_f4_modes_are_hard_for_facts_and_soft_for_type_and_tier_by_default() -> None:
+def test_type_and_tier_are_soft_by_default() -> None:
     modes = {key: Criteria().mode_of(key) for key in CRITERION_KEYS}
     soft = {"company_types", "icp_tier_min"}
     assert {key for key, mode in modes.items() if mode is Mode.SOFT} == soft
     assert {key for key, mode in modes.items() if mode is Mode.HARD} == set(CRITERION_KEYS) - soft
 
 
-def test_f4_a_request_can_override_a_mode() -> None:
+def test_a_request_can_override_a_mode() -> None:
     criteria = understood({"units_min": {"value": 50, "mode": "soft"}, "icp_tier_min": {"value": "B", "mode": "hard"}})
     assert criteria.units_min == 50
     assert criteria.mode_of("units") is Mode.SOFT
@@ -220,12 +220,12 @@ def test_a_list_keeps_its_order_and_names_nothing_twice() -> None:
     assert understood({"cities": ["Tulsa", " Austin", "Tulsa"]}).cities == ("Tulsa", "Austin")
 
 
-def test_a_portal_host_is_suppressed_as_the_one_customer_it_names() -> None:
+def test_a_suppressed_portal_host_names_one_customer() -> None:
     given_domains = ["https://acme.managebuilding.com/Resident", "www.acme.co.uk"]
     assert understood({"suppress_domains": given_domains}).suppress_domains == ("acme.managebuilding.com", "acme.co.uk")
 
 
-def test_what_is_read_back_to_the_requester_is_what_was_understood() -> None:
+def test_described_criteria_are_what_was_understood() -> None:
     criteria = understood({"state": {"value": "Texas", "mode": "soft"}, "pms": "buildium"})
     assert criteria.described() == {"states": ["TX"], "pms": ["Buildium"], "modes": {"place": "soft"}}
 

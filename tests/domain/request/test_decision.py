@@ -45,7 +45,7 @@ def request(raw: dict[str, Any] = FULL, **limits: Any) -> RunRequest:
     )
 
 
-def test_a_message_uses_the_names_under_which_the_answer_was_given() -> None:
+def test_messages_use_the_senders_names() -> None:
     called = {"units_min": "--units-min", "states": "--state"}
     for answer, said in (
         ({"action": "lower_units"}, "lower_units needs --units-min"),
@@ -85,7 +85,7 @@ def test_ending_and_trying_again_leave_the_request_as_it_is(action: str) -> None
     assert decided(request(), action) == request()
 
 
-def test_f13_expand_location_by_a_state_takes_it_whole_with_those_asked_before() -> None:
+def test_expand_location_adds_a_whole_state() -> None:
     criteria = decided(request(), "expand_location", states=["Oklahoma"]).criteria
     assert (criteria.states, criteria.cities) == (("TX", "OK"), ())
 
@@ -111,24 +111,24 @@ def test_expand_location_by_a_state_keeps_the_state_of_the_zip() -> None:
     assert (criteria.states, criteria.zip, criteria.radius_miles) == (("TX", "OK"), None, None)
 
 
-def test_f13_loosen_pms_by_another_software_or_by_making_it_soft() -> None:
+def test_loosen_pms_adds_software_or_makes_it_soft() -> None:
     assert decided(request(), "loosen_pms", pms=["AppFolio"]).criteria.pms == ("Buildium", "AppFolio")
     assert decided(request(), "loosen_pms", pms_soft=True).criteria.mode_of("pms") == "soft"
 
 
 @pytest.mark.parametrize("minimum", [99, 0])
-def test_f13_lower_units(minimum: int) -> None:
+def test_lower_units_lowers_the_minimum(minimum: int) -> None:
     assert decided(request(), "lower_units", units_min=minimum).criteria.units_min == minimum
 
 
-def test_f13_accept_unknown_adds_to_what_was_accepted_before() -> None:
+def test_accept_unknown_adds_to_earlier_ones() -> None:
     once = decided(request(), "accept_unknown", criteria=["units"])
     twice = decided(once, "accept_unknown", criteria=["pms"])
     assert once.criteria.unknown_accepted == ("units",)
     assert set(twice.criteria.unknown_accepted) == {"units", "pms"}
 
 
-def test_f13_raise_budget_raises_the_limit_named_and_no_other() -> None:
+def test_raise_budget_raises_only_the_named_limit() -> None:
     run = request(max_cost_usd=2.0, max_model_calls=100)
     assert decided(run, "raise_budget", max_cost_usd=4.0).limits == Limits(max_cost_usd=4.0, max_model_calls=100)
     assert decided(run, "raise_budget", max_model_calls=101).limits == Limits(max_cost_usd=2.0, max_model_calls=101)
@@ -144,7 +144,7 @@ def test_f13_raise_budget_raises_the_limit_named_and_no_other() -> None:
         ("accept_unknown", {"criteria": ["place"]}, {"unknown_accepted"}),
     ],
 )
-def test_f4_an_action_amends_its_own_criterion_alone(action: str, options: dict[str, Any], changed: set[str]) -> None:
+def test_an_action_amends_only_its_own_criterion(action: str, options: dict[str, Any], changed: set[str]) -> None:
     before, after = request(), decided(request(), action, **options)
     old, new = before.criteria.model_dump(), after.criteria.model_dump()
     assert {name for name in old if old[name] != new[name]} == changed
@@ -290,7 +290,7 @@ def amended(run: RunRequest, options: dict[str, Any]) -> RunRequest | None:
     ],
     ids=str,
 )
-def test_a_company_in_the_asked_place_is_still_in_it_after_any_expansion(raw: dict[str, Any]) -> None:
+def test_no_expansion_loses_a_matching_place(raw: dict[str, Any]) -> None:
     run = request(raw)
     wider = [criteria for options in EXPANSIONS if (criteria := amended(run, options)) is not None]
     assert wider

@@ -11,7 +11,7 @@ from domain.request.funnel import funnel_steps
 COUNTS = st.dictionaries(st.sampled_from([*(reason.value for reason in ReasonCode), "open"]), st.integers(1, 50))
 
 
-def test_each_step_says_how_many_passed_and_why_the_others_did_not() -> None:
+def test_each_step_counts_passed_and_lost_companies() -> None:
     ends = {"open": 4, "site_dead": 2, "no_own_domain": 1, "duplicate": 3, "suppressed": 2, "place_not_met": 5}
     ends |= {"pms_unknown": 1, "pms_not_met": 6, "contacts_short": 2, "complete": 10}
     steps = [(step.name, step.companies, step.lost) for step in funnel_steps(50, ends)]
@@ -30,7 +30,7 @@ def test_each_step_says_how_many_passed_and_why_the_others_did_not() -> None:
 
 
 @given(st.integers(0, 5_000), COUNTS)
-def test_f76_no_company_is_lost_without_a_reason(named: int, ends: dict[str, int]) -> None:
+def test_no_company_is_lost_without_a_reason(named: int, ends: dict[str, int]) -> None:
     steps = funnel_steps(named, ends)
     for before, after in pairwise(steps):
         assert before.companies - sum(after.lost.values()) == after.companies

@@ -33,7 +33,7 @@ def test_accepting_the_unknown_reopens_the_criterion_accepted(key: str) -> None:
 
 
 @pytest.mark.parametrize("action", DecisionAction)
-def test_no_decision_brings_back_a_suppressed_duplicate_complete_or_disqualified_company(
+def test_no_decision_reopens_a_suppressed_or_duplicate_one(
     action: DecisionAction,
 ) -> None:
     decision = Decision(decision_id="d", action=action, criteria=CRITERION_KEYS)

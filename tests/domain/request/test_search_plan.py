@@ -43,7 +43,7 @@ def plan(raw: dict[str, Any]) -> tuple[SearchTask, ...]:
 
 @given(ASKED)
 @settings(max_examples=40, deadline=None)
-def test_f51_tasks_are_disjoint_numbered_in_order_and_the_same_every_time(raw: dict[str, Any]) -> None:
+def test_tasks_are_disjoint_ordered_and_stable(raw: dict[str, Any]) -> None:
     tasks = plan(raw)
     assert tasks == plan(raw)
     assert [task.ordinal for task in tasks] == list(range(len(tasks)))
@@ -53,7 +53,7 @@ def test_f51_tasks_are_disjoint_numbered_in_order_and_the_same_every_time(raw: d
 
 @given(ASKED)
 @settings(max_examples=40, deadline=None)
-def test_f5_no_query_hunts_what_the_profile_excludes(raw: dict[str, Any]) -> None:
+def test_no_query_names_what_the_profile_excludes(raw: dict[str, Any]) -> None:
     assert not [task.query for task in plan(raw) if EXCLUDED_BY_ICP.search(task.query)]
 
 
@@ -69,7 +69,7 @@ def test_an_amended_request_repeats_no_search_it_has_done() -> None:
     assert len(after) > len(before)
 
 
-def test_list_pages_of_the_whole_state_come_first_then_its_cities_largest_first() -> None:
+def test_states_come_first_then_cities_by_size() -> None:
     tasks = plan({"state": "TX"})
     state_wide = [task for task in tasks if task.city is None]
     assert tasks[: len(state_wide)] == tuple(state_wide)
@@ -80,7 +80,7 @@ def test_list_pages_of_the_whole_state_come_first_then_its_cities_largest_first(
 
 @given(ASKED)
 @settings(max_examples=30, deadline=None)
-def test_in_every_place_list_pages_come_before_individual_search(raw: dict[str, Any]) -> None:
+def test_directory_pages_come_first_in_every_place(raw: dict[str, Any]) -> None:
     of_place: dict[tuple[str | None, str | None], list[str]] = {}
     for task in plan(raw):
         of_place.setdefault((task.city, task.state), []).append(task.kind)
@@ -90,7 +90,7 @@ def test_in_every_place_list_pages_come_before_individual_search(raw: dict[str, 
         )
 
 
-def test_cities_of_several_states_are_taken_largest_first_across_them() -> None:
+def test_cities_of_several_states_are_ordered_by_size() -> None:
     cities = [task.city for task in plan({"states": ["OK", "TX"]}) if task.city]
     assert cities.index("Houston") < cities.index("Oklahoma City") < cities.index("Lubbock")
 
@@ -119,7 +119,7 @@ def test_a_city_without_a_state_is_not_given_one() -> None:
     ]
 
 
-def test_around_a_zip_only_its_own_city_or_those_within_the_radius() -> None:
+def test_a_zip_means_its_city_or_those_in_the_radius() -> None:
     assert {(task.city, task.state) for task in plan({"zip": "78701"})} == {("Austin", "TX")}
     around = {(task.city, task.state) for task in plan({"zip": "78701", "radius_miles": 30})}
     assert around == {(city.name, city.state) for city in cities_within("78701", 30)}
@@ -137,19 +137,19 @@ def test_without_a_place_the_most_populous_states_are_searched() -> None:
     assert list(dict.fromkeys(task.state for task in tasks if task.city is None)) == list(states_by_population()[:10])
 
 
-def test_the_asked_software_is_searched_for_in_each_place_and_no_other_is() -> None:
+def test_only_the_asked_software_is_searched_for() -> None:
     tasks = plan({"state": "DC", "pms": ["Buildium"], "pms_exclude": ["Yardi"]})
     places = {(task.city, task.state) for task in tasks}
     assert {(task.city, task.state) for task in tasks if "Buildium" in task.query} == places
     assert not [task for task in tasks if "Yardi" in task.query or "AppFolio" in task.query]
 
 
-def test_keywords_are_hints_in_every_query_and_an_excluded_phrase_is_excluded_as_one() -> None:
+def test_keywords_are_added_to_every_query() -> None:
     tasks = plan({"city": "Austin", "keywords": ["residential"], "exclude_keywords": ["storage", "student housing"]})
     assert all(task.query.endswith(' residential -storage -"student housing"') for task in tasks)
 
 
-def test_notes_and_suppressed_domains_are_never_sent_to_a_search_engine() -> None:
+def test_notes_and_suppressed_domains_stay_private() -> None:
     tasks = plan({"city": "Austin", "notes": "secretword", "suppress_domains": ["secretword.com"]})
     assert not [task for task in tasks if "secretword" in task.query]
 
@@ -164,9 +164,7 @@ def test_notes_and_suppressed_domains_are_never_sent_to_a_search_engine() -> Non
     ],
     ids=["nothing", "seeds", "known", "both"],
 )
-def test_f57b_what_is_at_hand_is_taken_before_anything_is_searched(
-    stored: StoredCandidates, first: list[TaskKind]
-) -> None:
+def test_stored_candidates_come_before_any_search(stored: StoredCandidates, first: list[TaskKind]) -> None:
     tasks = plan_search(parse_criteria({"pms": "Buildium", "state": "TX"}).criteria, stored)
     assert [task.kind for task in tasks[: len(first)]] == first
 
@@ -177,12 +175,12 @@ def test_without_software_in_the_request_no_search_names_one() -> None:
 
 
 @given(st.lists(st.integers(0, 3), max_size=40))
-def test_a_kind_dries_up_by_its_latest_searches_alone(new: list[int]) -> None:
+def test_only_the_latest_searches_exhaust_a_kind(new: list[int]) -> None:
     assert is_exhausted(new) == is_exhausted(new[-YIELD_WINDOW:])
     assert not is_exhausted([*new, YIELD_WINDOW])
 
 
-def test_a_kind_dries_up_when_a_whole_window_brings_less_than_the_bound() -> None:
+def test_a_window_below_the_bound_exhausts_a_kind() -> None:
     assert not is_exhausted([0] * (YIELD_WINDOW - 1)), "too few to tell"
     assert is_exhausted([5] * 20 + [0] * YIELD_WINDOW)
     enough = -(-MARGINAL_YIELD_MIN * YIELD_WINDOW // 1)
