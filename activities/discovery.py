@@ -120,7 +120,7 @@ class DiscoveryActivities:
             if answer.interruption is not None:
                 return SearchTaskOutcome(spend=answer.spend, interruption=answer.interruption)
             async with self._database.transaction() as conn:
-                mentions = await companies.mentions(conn, task.run_id, but_of=task.task_id)
+                mentions = await companies.list_mentions(conn, task.run_id, but_of=task.task_id)
             mentions += [(company.name, company.url) for company in _named(answer)]
             reading = await complete_directory_pages(
                 self._gateway, answer.results.values(), mentions, task.state, claim_page

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from domain.company.hosts import normalized_host
 from domain.company.places import state_code
+from domain.company.suppression import Suppression
 from local.demo.truth import suppressions as demo_suppressions
 from local.demo.world import DEFAULT_SEED, generate_world
 from local.stack import WORKER_DRAIN_MAX_S, LocalStack, StackAddresses, StackError, StackOptions
@@ -16,7 +17,6 @@ from runtime.process import UserError
 from runtime.search_attributes import register_search_attributes
 from settings import Settings
 from store.companies import suppressions
-from store.companies.suppressions import Suppression
 from store.database import one_connection
 from store.migrate import apply_migrations
 

@@ -51,7 +51,7 @@ async def find_company(conn: Connection, run: RunRow, text: str) -> CompanyMatch
     """
     found = await evidence.find_companies(conn, run.run_id, text)
     if not found:
-        names = sorted({name for name, _ in await companies.mentions(conn, run.run_id)})
+        names = sorted({name for name, _ in await companies.list_mentions(conn, run.run_id)})
         near = process.extract(
             text,
             names,

@@ -1,10 +1,10 @@
-"""What an import changed, whichever table it went to."""
+"""What an import changed."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class ImportCounts(BaseModel):
-    """Entries, or for suppressions and customers companies, by what became of them; an entry given twice counts once."""
+    """Number of seeds, or of companies for suppressions. An entry given twice counts once."""
 
     model_config = ConfigDict(frozen=True)
 

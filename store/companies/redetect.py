@@ -1,15 +1,12 @@
-"""Stored companies with the pages they were judged from, and a new detection written back.
+"""Stored companies with the pages they were judged from, and a new software detection written back.
 
-Tables ``company_research`` and ``tool_results``. Nothing here detects anything: that is ``tools/pms``; what may be written for
-whom is said in ``usecases/redetect.py``.
+``usecases/redetect.py`` says what may be changed.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from domain.company.criteria_verdicts import Verdict
@@ -19,13 +16,13 @@ from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria
 from domain.request.progress import RunStatus
 from store.companies import companies
-from store.database import Connection
+from store.database import Connection, as_json, fetch_model, fetch_models
 
-_BATCH = 200  # companies with their page references in memory at a time; never a page's body
+_BATCH = 200
 
 
 class StoredPage(BaseModel):
-    """A stored page of a company's site: what was asked for, what answered, and the key of the body."""
+    """A stored page of a company's site. ``page_hash`` is the key of its body."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,12 +38,12 @@ class StoredCompany(BaseModel):
 
     Attributes:
         delivered: in the files of a completed run.
-        researched: an agent has read its pages, so that it has a grade.
-        own_domains: the registrable domain of its site and its aliases.
-        page_urls: where the pages it was judged from were read, home page first.
+        researched: an agent has read its pages, so it has a grade.
+        own_domains: the registrable domain of its site, and its aliases.
+        page_urls: the pages it was judged from, home page first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     company_id: UUID
     run_id: UUID
@@ -77,10 +74,9 @@ _COMPANIES = """
 
 
 async def create_page_index(conn: Connection, run_id: UUID | None) -> None:
-    """Prepare ``stored_companies``: the page results of a run (None: of all), findable by where they were read.
+    """Copy the page results of a run (None: of all runs) to an indexed temporary table. ``conn`` is in autocommit.
 
-    A temporary table of this connection: the results are indexed by what was asked for, and a command that is run once in
-    a while is no reason for an index that every fetch would pay for. ``conn`` is in autocommit.
+    A permanent index for a rare command would slow down every fetch.
     """
     await conn.execute("DROP TABLE IF EXISTS pg_temp.read_page")
     await conn.execute(
@@ -101,10 +97,12 @@ async def create_page_index(conn: Connection, run_id: UUID | None) -> None:
 
 
 async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterator[StoredCompany]:
-    """The judged companies of a run (None: of all), a batch in memory at a time; what is stored meanwhile may be missed."""
+    """The judged companies of a run (None: of all runs), a batch in memory at a time."""
     after = UUID(int=0)
     while True:
-        cursor = await conn.execute(
+        rows = await fetch_models(
+            conn,
+            StoredCompany,
             _COMPANIES
             + """
             WHERE c.company_id > %(after)s AND (%(run_id)s::uuid IS NULL OR c.run_id = %(run_id)s)
@@ -112,7 +110,6 @@ async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterat
             """,
             {"after": after, "run_id": run_id, "batch": _BATCH},
         )
-        rows = [StoredCompany.model_validate(row) for row in await cursor.fetchall()]
         for row in rows:
             yield row
         if len(rows) < _BATCH:
@@ -121,48 +118,33 @@ async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterat
 
 
 async def pages_read_at(conn: Connection, urls: Sequence[str]) -> list[StoredPage]:
-    """Every stored result of pages read at these addresses, the newest first (after ``create_page_index``)."""
-    cursor = await conn.execute(
-        "SELECT * FROM read_page WHERE final_url = ANY(%s) ORDER BY fetched_at DESC, result_id", (list(urls),)
-    )
-    return [StoredPage.model_validate(row) for row in await cursor.fetchall()]
+    """All stored results of pages read at these URLs, newest first. Needs ``create_page_index``."""
+    query = "SELECT * FROM read_page WHERE final_url = ANY(%s) ORDER BY fetched_at DESC, result_id"
+    return await fetch_models(conn, StoredPage, query, (list(urls),))
 
 
 async def lock_company(conn: Connection, company: StoredCompany) -> StoredCompany:
-    """The company as it is now, kept from changing until the end of the transaction.
+    """The company as it is now, locked until the end of the transaction.
 
     Raises:
-        LookupError: it is no longer there.
+        LookupError: it is no longer stored.
     """
-    # In this order, as a decision that is applied takes them. The run cannot be completed meanwhile.
+    # The same order as an applied decision. The run cannot be completed meanwhile.
     await conn.execute("SELECT 1 FROM runs WHERE run_id = %s FOR SHARE", (company.run_id,))
     await companies.lock_run(conn, company.run_id)
     await conn.execute("SELECT 1 FROM company_research WHERE company_id = %s FOR UPDATE", (company.company_id,))
-    cursor = await conn.execute(_COMPANIES + " WHERE c.company_id = %s", (company.company_id,))
-    row = await cursor.fetchone()
-    if row is None:
+    current = await fetch_model(conn, StoredCompany, f"{_COMPANIES} WHERE c.company_id = %s", (company.company_id,))
+    if current is None:
         raise LookupError(f"company {company.company_id} is no longer stored")
-    return StoredCompany.model_validate(row)
+    return current
 
 
 async def save_detection(
     conn: Connection, company_id: UUID, facts: CompanyFacts, judged: tuple[Sequence[Verdict], IcpResult | None] | None
 ) -> None:
-    """Store facts with a new detection, and with ``judged`` the verdicts and the grade that follow from them."""
-    changes: dict[str, Any] = {"company_id": company_id, "facts": Jsonb(facts.model_dump(mode="json"))}
-    if judged is None:
-        await conn.execute(
-            "UPDATE company_research SET facts = %(facts)s, updated_at = now() WHERE company_id = %(company_id)s",
-            changes,
-        )
-        return
-    verdicts, icp = judged
-    changes["verdicts"] = Jsonb([verdict.model_dump(mode="json") for verdict in verdicts])
-    changes["icp"] = Jsonb(icp.model_dump(mode="json")) if icp else None
-    await conn.execute(
-        """
-        UPDATE company_research SET facts = %(facts)s, verdicts = %(verdicts)s, icp = %(icp)s, updated_at = now()
-        WHERE company_id = %(company_id)s
-        """,
-        changes,
-    )
+    """Store facts with a new detection, and with ``judged`` the verdicts and grade that follow."""
+    query = "UPDATE company_research SET facts = %s, updated_at = now() WHERE company_id = %s"
+    await conn.execute(query, (as_json(facts), company_id))
+    if judged is not None:
+        query = "UPDATE company_research SET verdicts = %s, icp = %s WHERE company_id = %s"
+        await conn.execute(query, (as_json(judged[0]), as_json(judged[1]), company_id))

@@ -1,12 +1,9 @@
-"""Everything ever researched, whichever run it was for: companies by registrable domain, people by domain and name.
+"""Research cache: everything ever researched, for any run. Tables ``known_companies`` (by domain) and ``known_contacts``.
 
-Tables ``known_companies`` and ``known_contacts``. What a run stores of a company is stored here in the same transaction,
-whether it is delivered or not, so that nothing that was paid for is lost or bought again (LESSONS F83). An older result never
-overwrites a newer one, so the order in which they arrive does not matter. How old a result may be to be reused is in
-``settings.py``; the companies at hand of a search are read in ``sources.py``.
+A run writes here in the transaction that stores its own research. An older result never overwrites a newer one.
+``settings.py`` limits the age of research that is reused; ``stored_candidates.py`` selects cached companies for a search.
 
-Facts have two ages: places and software are those of the last reading of the site by code, the rest is what an agent's
-answer last proved.
+Facts have two ages: code reads places and software from the site, an agent proves the rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +19,12 @@ from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.icp import IcpResult
 from domain.contact.person import Person, person_key
 from store.companies.companies import SitePageRef
-from store.database import Connection
+from store.database import Connection, as_json, fetch_model, fetch_models, fetch_value
 
 _SOFTWARE = ("pms_status", "pms", "pms_slug", "pms_evidence", "pms_reason")
-_OF_SITE = frozenset({"places", "place_evidence", *_SOFTWARE})  # all other facts are an agent's
-# A fact with its proof, where that is a field of its own.
-_PROVEN_TOGETHER = (
+_SITE_FACTS = frozenset({"places", "place_evidence", *_SOFTWARE})  # an agent proves all other facts
+# Each fact with its evidence, if that is a field of its own.
+_RESEARCHED_FACTS = (
     ("company_type", "company_type_evidence"),
     ("manages_for_owners", "manages_evidence"),
     ("closed_evidence",),
@@ -40,42 +37,38 @@ _PROVEN_TOGETHER = (
 )
 
 
-def _says(facts: CompanyFacts, name: str) -> bool:
+def lacks_researched_facts(facts: CompanyFacts) -> bool:
+    """Whether nothing is proven but what code read from the site."""
+    return not any(_has(facts, names[0]) for names in _RESEARCHED_FACTS)
+
+
+def _has(facts: CompanyFacts, name: str) -> bool:
     return getattr(facts, name) not in (None, CompanyType.UNKNOWN, ())
 
 
-def lacks_researched_facts(facts: CompanyFacts) -> bool:
-    """Whether no fact is proven but what code has read on the site."""
-    return not any(_says(facts, names[0]) for names in _PROVEN_TOGETHER)
-
-
 class CachedResearch(BaseModel):
-    """What an agent's answer proved of a company, and when.
+    """What an agent proved about a company. ``missing_fields``: what its request asked for and no page gives."""
 
-    Attributes:
-        missing_fields: fields of the answer that the request it was for wanted to know, and no page says.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     facts: CompanyFacts
     researched_at: datetime
     missing_fields: tuple[str, ...] = ()
 
     def with_site_facts(self, site: CompanyFacts) -> CompanyFacts:
-        """These facts with the places and the software of a reading of the site."""
-        return self.facts.model_copy(update={name: getattr(site, name) for name in _OF_SITE})
+        """These facts with the places and software of a reading of the site."""
+        return self.facts.model_copy(update={name: getattr(site, name) for name in _SITE_FACTS})
 
     def fill_gaps_of(self, newer: CompanyFacts) -> CompanyFacts:
-        """Newer facts, with these where they say nothing: an answer that leaves out what was proven does not unsay it."""
-        missing = [names for names in _PROVEN_TOGETHER if not _says(newer, names[0]) and _says(self.facts, names[0])]
-        return newer.model_copy(update={name: getattr(self.facts, name) for names in missing for name in names})
+        """Newer facts, completed with these: an answer that leaves a fact out does not disprove it."""
+        gaps = [names for names in _RESEARCHED_FACTS if not _has(newer, names[0]) and _has(self.facts, names[0])]
+        return newer.model_copy(update={name: getattr(self.facts, name) for names in gaps for name in names})
 
 
 class CachedPerson(BaseModel):
-    """A person whom an agent's answer proved, and when."""
+    """A person whom an agent proved."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     person: Person
     found_at: datetime
@@ -84,12 +77,12 @@ class CachedPerson(BaseModel):
 async def cache_site(
     conn: Connection, company_id: UUID, facts: CompanyFacts, pages: Sequence[SitePageRef], read_at: datetime
 ) -> None:
-    """Keep places and software as read from the site of a run's company, with the pages they were read from.
+    """Cache places and software, and the pages they were read from.
 
     Raises:
         LookupError: the company has no domain of its own yet.
     """
-    domain = await _keep_names(conn, company_id)
+    domain = await _lock_domain(conn, company_id)
     await conn.execute(
         """
         UPDATE known_companies k
@@ -102,8 +95,8 @@ async def cache_site(
         {
             "company_id": company_id,
             "domain": domain,
-            "facts": Jsonb(facts.model_dump(mode="json", include=set(_OF_SITE))),
-            "pages": Jsonb([page.model_dump(mode="json") for page in pages]),
+            "facts": Jsonb(facts.model_dump(mode="json", include=set(_SITE_FACTS))),
+            "pages": as_json(pages),
             "read_at": read_at,
         },
     )
@@ -119,27 +112,27 @@ async def cache_research(
     researched_at: datetime,
     missing_fields: Sequence[str] = (),
 ) -> None:
-    """Keep what an agent's answer proved of a run's company, and the grade that follows.
+    """Cache what an agent proved and the grade.
 
     Args:
-        version: of the fields and rules it was researched under (``agents/roles/company_research.py``).
+        version: ``RESEARCH_VERSION`` of the rules it was researched under.
         missing_fields: see ``CachedResearch``.
 
     Raises:
         LookupError: the company has no domain of its own yet.
     """
-    domain = await _keep_names(conn, company_id)
+    domain = await _lock_domain(conn, company_id)
     await conn.execute(
         """
         UPDATE known_companies
-        SET facts = facts || %(facts)s, icp = %(icp)s, research_version = %(version)s, missing_fields = %(missing_fields)s,
-            researched_at = %(researched_at)s
+        SET facts = facts || %(facts)s, icp = %(icp)s, research_version = %(version)s,
+            missing_fields = %(missing_fields)s, researched_at = %(researched_at)s
         WHERE domain = %(domain)s AND (researched_at IS NULL OR researched_at < %(researched_at)s)
         """,
         {
             "domain": domain,
-            "facts": Jsonb(facts.model_dump(mode="json", exclude=set(_OF_SITE))),
-            "icp": Jsonb(icp.model_dump(mode="json")),
+            "facts": Jsonb(facts.model_dump(mode="json", exclude=set(_SITE_FACTS))),
+            "icp": as_json(icp),
             "version": version,
             "missing_fields": list(missing_fields),
             "researched_at": researched_at,
@@ -150,84 +143,72 @@ async def cache_research(
 async def cache_people(
     conn: Connection, company_id: UUID, people: Sequence[Person], *, version: int, found_at: datetime
 ) -> None:
-    """Keep people whom an agent's answer proved for a run's company.
-
-    Args:
-        version: of the fields and rules they were found under (``agents/roles/contact_research.py``).
+    """Cache people whom an agent proved. ``version``: ``CONTACTS_VERSION`` of the rules they were found under.
 
     Raises:
         LookupError: the company has no domain of its own yet.
     """
-    domain = await _keep_names(conn, company_id)  # its row is locked, so that the order of theirs does not matter
-    for key, person in {person_key(person.full_name): person for person in people}.items():
-        await conn.execute(
-            """
-            INSERT INTO known_contacts AS k (domain, person_key, person, version, found_at)
-            VALUES (%(domain)s, %(key)s, %(person)s, %(version)s, %(found_at)s)
-            ON CONFLICT (domain, person_key) DO UPDATE
-            SET person = excluded.person, version = excluded.version, found_at = excluded.found_at
-            WHERE k.found_at < excluded.found_at
-            """,
-            {
-                "domain": domain,
-                "key": key,
-                "person": Jsonb(person.model_dump(mode="json")),
-                "version": version,
-                "found_at": found_at,
-            },
-        )
+    domain = await _lock_domain(conn, company_id)  # so the order of the people cannot cause a deadlock
+    distinct = {person_key(person.full_name): person for person in people}
+    await conn.cursor().executemany(
+        """
+        INSERT INTO known_contacts AS k (domain, person_key, person, version, found_at)
+        VALUES (%s, %s, %s, %s, %s)
+        ON CONFLICT (domain, person_key) DO UPDATE
+        SET person = excluded.person, version = excluded.version, found_at = excluded.found_at
+        WHERE k.found_at < excluded.found_at
+        """,
+        [(domain, key, as_json(person), version, found_at) for key, person in distinct.items()],
+    )
 
 
 async def update_cached_software(conn: Connection, company_id: UUID, facts: CompanyFacts) -> None:
-    """Keep a new detection from the pages of a run's company, where theirs is the reading that stands."""
+    """Update the software after a new detection, if the cached reading of the site is this company's."""
     await conn.execute(
         """
-        UPDATE known_companies k SET facts = k.facts || %(software)s
+        UPDATE known_companies k SET facts = k.facts || %s
         FROM company_candidates c
-        WHERE c.company_id = %(company_id)s AND k.domain = c.domain AND k.site_company_id = c.company_id
+        WHERE c.company_id = %s AND k.domain = c.domain AND k.site_company_id = c.company_id
         """,
-        {"company_id": company_id, "software": Jsonb(facts.model_dump(mode="json", include=set(_SOFTWARE)))},
+        (Jsonb(facts.model_dump(mode="json", include=set(_SOFTWARE))), company_id),
     )
 
 
 async def find_fresh_research(
     conn: Connection, website: str | None, *, version: int, days: int
 ) -> CachedResearch | None:
-    """What is known of a company by an agent's answer of the last ``days`` days and of this version.
+    """Research of the last ``days`` days, by the rules of this version.
 
-    None where there is none, or where a tool result that one of its facts rests on is no longer stored: a hole in
-    the facts would look like an unknown one. None also where a fact rests on another site of the same domain.
+    None if any evidence is no longer stored (the gap would look like an unknown fact), or is on another site of the domain.
     """
-    cursor = await conn.execute(
+    cached = await fetch_model(
+        conn,
+        CachedResearch,
         f"""
         SELECT facts, researched_at, missing_fields FROM known_companies
         WHERE domain = %(domain)s AND research_version = %(version)s
           AND researched_at > now() - make_interval(days => %(days)s)
-          AND {_stored("facts - %(of_site)s::text[]")}
+          AND {_evidence_is_stored("facts - %(of_site)s::text[]")}
         """,  # noqa: S608
-        {"domain": _domain_of(website), "version": version, "days": days, "of_site": sorted(_OF_SITE)},
+        {"domain": _domain_of(website), "version": version, "days": days, "of_site": sorted(_SITE_FACTS)},
     )
-    row = await cursor.fetchone()
-    known = CachedResearch.model_validate(row) if row else None
-    return known if known and _is_of_site(known.facts.model_dump(exclude=set(_OF_SITE)), website) else None
+    return cached if cached and _is_of_site(cached.facts.model_dump(exclude=set(_SITE_FACTS)), website) else None
 
 
 async def find_fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[CachedPerson]:
-    """People of a company found in the last ``days`` days, under this version, whose proof is all still stored.
-
-    Without those whom another site of the same domain names.
-    """
-    cursor = await conn.execute(
+    """People found in the last ``days`` days, with the same conditions as ``find_fresh_research``."""
+    people = await fetch_models(
+        conn,
+        CachedPerson,
         f"""
         SELECT person, found_at FROM known_contacts
         WHERE domain = %(domain)s AND version = %(version)s AND found_at > now() - make_interval(days => %(days)s)
-          AND {_stored("person")}
+          AND {_evidence_is_stored("person")}
         ORDER BY person_key
         """,  # noqa: S608
         {"domain": _domain_of(website), "version": version, "days": days},
     )
-    people = [CachedPerson.model_validate(row) for row in await cursor.fetchall()]
-    return [known for known in people if _is_of_site(known.person.model_dump(), website)]
+    return [cached for cached in people if _is_of_site(cached.person.model_dump(), website)]
 
 
 def _domain_of(website: str | None) -> str | None:
@@ -235,8 +216,7 @@ def _domain_of(website: str | None) -> str | None:
 
 
 def _is_of_site(document: Any, website: str | None) -> bool:
-    """Whether what is cited of a company's domain stands on this site: an office, or a tenant, at another host of it is another
-    company in all but the domain."""
+    # Another host of the same domain may be a branch or a tenant, which is another company.
     domain, host = _domain_of(website), _site_host(website or "")
     return all(_site_host(url) == host for url in _cited_urls(document) if registrable_domain(url) == domain)
 
@@ -256,17 +236,17 @@ def _cited_urls(document: Any) -> Iterator[str]:
             yield from _cited_urls(value)
 
 
-def _stored(document: str) -> str:
-    """The condition that every tool result that a JSON document cites is stored. ``document`` is a constant of this module."""
+def _evidence_is_stored(document: str) -> str:
     return f"""NOT EXISTS (
             SELECT 1 FROM jsonb_path_query({document}, '$.**.result_id') AS cited (result_id)
             WHERE NOT EXISTS (SELECT 1 FROM tool_results t WHERE t.result_id = cited.result_id #>> '{{}}')
         )"""  # noqa: S608
 
 
-async def _keep_names(conn: Connection, company_id: UUID) -> str:
-    """Make sure of a company's row with every name and source it has ever had, and lock it; returns its domain."""
-    cursor = await conn.execute(
+async def _lock_domain(conn: Connection, company_id: UUID) -> str:
+    """Create or lock the row of the company's domain, and add its names and sources. Returns the domain."""
+    domain: str | None = await fetch_value(
+        conn,
         """
         INSERT INTO known_companies AS k (domain, name, website, aliases, discovery_source, evidence, sources)
         SELECT domain, name, website, aliases, discovery_source, evidence, ARRAY[discovery_source]
@@ -278,8 +258,6 @@ async def _keep_names(conn: Connection, company_id: UUID) -> str:
         """,
         (company_id,),
     )
-    row = await cursor.fetchone()
-    if row is None:
+    if domain is None:
         raise LookupError(f"company {company_id} has no domain of its own yet: it has to be qualified first")
-    domain: str = row["domain"]
     return domain

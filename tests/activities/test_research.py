@@ -17,11 +17,11 @@ from activities.qualify import QualificationActivities
 from activities.research import ResearchActivities
 from domain.activity_io import CompanyInput, Spend
 from domain.company.status import CompanyStatus
+from domain.company.suppression import Suppression
 from domain.request.criteria import Criteria, parse_criteria
 from domain.request.run_request import RunRequest
 from settings import Settings
 from store.companies import companies, contacts, suppressions
-from store.companies.suppressions import Suppression
 from store.database import Connection, Database
 from store.runs import audit
 from tests.activities.environment import activity_environment

@@ -12,9 +12,9 @@ from domain.company.icp import grade_icp
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.status import CompanyStatus, ReasonCode
+from domain.company.suppression import Suppression
 from domain.request.criteria import Criteria, parse_criteria
 from store.companies import companies, research_cache, stored_candidates, suppressions
-from store.companies.suppressions import Suppression
 from store.database import Connection, Database
 from store.tools import tool_results
 from tests.store.rows import add_company, add_run, person
@@ -131,7 +131,7 @@ async def test_unfit_and_suppressed_companies_are_left_out(database: Database) -
 async def test_the_query_by_software_and_state_uses_its_index(database: Database) -> None:
     async with database.transaction() as conn:
         await conn.execute("SET LOCAL enable_seqscan = off")
-        asked = stored_candidates._known(wanted_candidates(criteria()))
+        asked = stored_candidates._cached(wanted_candidates(criteria()))
         values = stored_candidates._values(uuid4(), wanted_candidates(criteria()))
         plan = await (await conn.execute(f"EXPLAIN SELECT 1 {asked}".encode(), values)).fetchall()
     assert any("known_companies_of_software" in row["QUERY PLAN"] for row in plan), plan

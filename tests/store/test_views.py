@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.company.status import CompanyStatus, ReasonCode
+from domain.company.suppression import Suppression
 from store.companies import companies, contacts, suppressions
-from store.companies.suppressions import Suppression
 from store.database import Connection, Database
 from tests.store.rows import add_company, add_run, complete, person
 

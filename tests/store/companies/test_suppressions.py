@@ -19,6 +19,7 @@ from domain.company.facts import CompanyFacts
 from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.status import CompanyStatus, ReasonCode
+from domain.company.suppression import Suppression, SuppressionReason
 from domain.evidence import Evidence
 from domain.imports.rows import SuppressionChange
 from domain.request.run_request import RunRequest
@@ -27,7 +28,6 @@ from local.demo.world import DEFAULT_SEED, generate_world
 from settings import Settings
 from store.companies import companies, contacts, suppressions
 from store.companies.imported import ImportCounts
-from store.companies.suppressions import Suppression, SuppressionReason
 from store.database import Connection, Database
 from tests.store.rows import add_company, add_research, add_run, candidate, complete, facts_in, person
 from web.gateway import ToolGateway

@@ -20,7 +20,7 @@ async def text_columns(conn: Connection) -> dict[str, list[str]]:
     """Every column that can hold words, by table."""
     cursor = await conn.execute(
         """
-        SELECT table_name, array_agg(column_name::text) AS columns
+        SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
         WHERE table_schema = %s AND table_type = 'BASE TABLE' AND table_name !~ 'yoyo' AND is_generated = 'NEVER'
           AND udt_name ~ '^_?(text|varchar|bpchar|name|citext|json|jsonb|bytea)$'
@@ -39,7 +39,7 @@ async def tables_with(conn: Connection, traces: re.Pattern[str]) -> dict[str, li
         cursor = await conn.execute(sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(table)))
         values = [text_of(value) for row in await cursor.fetchall() for value in row.values()]
         if hits := [value for value in values if traces.search(value)]:
-            found[table] = hits
+            found[table] = sorted(hits)
     return found
 
 

@@ -174,7 +174,7 @@ async def test_a_name_that_others_bear_is_erased_where_the_company_is_meant_and_
 
     await forget(conn, "acme.example")
 
-    [(name, _)] = await companies.mentions(conn, twin)
+    [(name, _)] = await companies.list_mentions(conn, twin)
     assert name == "Acme Homes"
     stored = await tool_results.get_results(conn, ["r-twin", "r-list"])
     assert stored["r-twin"].text == "Acme Homes of Tulsa"
@@ -340,7 +340,7 @@ async def test_a_search_does_not_store_a_forgotten_company_again(
     anything = request.model_copy(update={"criteria": Criteria()})
     await activity_environment().run(steps.discovery.discover, SearchTaskInput(request=anything, task=task))
 
-    names = [url for _, url in await companies.mentions(conn, request.run_id)]
+    names = [url for _, url in await companies.list_mentions(conn, request.run_id)]
     assert names == ["http://birch.example/"]
 
 
