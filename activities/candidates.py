@@ -16,7 +16,7 @@ def proven_candidate(company: FoundCompany, grounder: Grounder, results: dict[st
 
     Optional fields are kept only if the cited source holds them.
     """
-    evidence = grounder.evidence("company", company.citation, values=[company.name])
+    evidence = grounder.attempt("company", grounder.prove, company.citation, values=[company.name])
     if evidence is None:
         return None
     source = results[company.citation.result_id]

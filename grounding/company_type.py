@@ -4,11 +4,10 @@ The words are data (``company_type.toml``). Words that a sentence denies do not 
 """
 
 import re
-import tomllib
-from importlib import resources
 
 from domain.company.facts import CompanyType
 from grounding.quotes import normalized, strip_links
+from grounding.words import any_case, load_patterns
 
 # "not only", "never worry about", "why not" and "no hassle" deny nothing.
 _DENIAL = (
@@ -35,10 +34,7 @@ _NEW_CLAUSE = re.compile(
 _LAST_OF_LIST = re.compile(r"\b(?:or|and|nor)\b", re.IGNORECASE)
 
 
-_TABLE = tomllib.loads(resources.files("grounding").joinpath("company_type.toml").read_text(encoding="utf-8"))
-_WORDS = {
-    name: re.compile(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE) for name, words in _TABLE.items()
-}
+_WORDS = {name: any_case(rf"(?<![\w-]){words}(?![\w-])") for name, words in load_patterns("company_type").items()}
 
 
 def says_type(quote: str, company_type: CompanyType) -> bool:

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator
 from enum import StrEnum
 
 from domain.contact.title_levels import TitleLevel, rank_title
-from grounding.person_names import PROXIMITY_MAX_CHARS, TITLE_WORDS, NameSpan, folded, name_words
+from grounding.person_names import PROXIMITY_MAX_CHARS, NameSpan, folded, name_words
 from grounding.proximity import ContactCards
+from grounding.words import any_case, load_patterns, word_set
 
 
 class TitleProblem(StrEnum):
@@ -38,28 +39,14 @@ _SECTION_WORDS = re.compile(
 _SIGNED = re.compile(r"[.!?\"'…]\"? ?-{1,2} ?$|\" ?\n(?:- ?)?$")
 _SECTION_CHARS = 3000  # from a signature back to the heading of its section
 
-_STRONG_TAILS = (
-    "inc|llc|l\\.l\\.c|llp|corp|corporation|co|company|ltd|group|partners|realty|realtors|brokerage|roofing|plumbing|flooring|hvac"
-    "|heating|electric|landscaping|construction|builders|contractors|insurance|lending|mortgage|bank|law|attorneys|title|capital"
-    "|ventures|enterprises|holdings|industries|consulting|painting|restoration|cleaning|pest|pools|design|architects|foods"
-)
-_SOFT_TAILS = "management|properties|homes|investments|services|solutions|rentals|apartments|property"
-_STRONG = re.compile(rf"\b(?:{_STRONG_TAILS})\b", re.IGNORECASE)
-_SOFT = re.compile(rf"\b(?:{_SOFT_TAILS})\b", re.IGNORECASE)
-_ASSOCIATION = re.compile(
-    r"\b(?:narpm|irem|boma|cai|nar|naa|association|chamber|board|council|institute|society|foundation|club|chapter|realtors of)\b",
-    re.IGNORECASE,
-)
-_DEPARTMENT_WORDS = frozenset(
-    "the our and of for & property properties management operations leasing sales business development maintenance marketing finance"
-    " residential commercial single family multifamily client customer homeowner owner resident tenant relations experience"
-    " success support service services accounting rentals rental real estate portfolio technology people resources human strategy"
-    " growth construction facilities investments investor brokerage asset community design training compliance acquisitions".split()
-)
+_W = load_patterns("names")
+_TITLE = any_case(rf"\b{_W['titles']}\b")
+_STRONG, _SOFT, _ASSOCIATION = (any_case(rf"\b{_W[name]}\b") for name in ("firms", "soft_firms", "associations"))
+_DEPARTMENT_WORDS = word_set("names", "departments")
+_GENERIC_WORDS = _DEPARTMENT_WORDS | word_set("names", "firms") | word_set("names", "soft_firms")
 _FIRM = r"(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?([\w&'][\w&'. ]{1,60})"
-_FIRM_IN_TITLE = re.compile(_FIRM, re.IGNORECASE)
-_FIRM_AFTER_TITLE = re.compile(rf"\s*{_FIRM}", re.IGNORECASE)
-_GENERIC_WORDS = _DEPARTMENT_WORDS | set(f"{_STRONG_TAILS}|{_SOFT_TAILS}".replace("\\", "").split("|"))
+_FIRM_IN_TITLE = any_case(_FIRM)
+_FIRM_AFTER_TITLE = any_case(rf"\s*{_FIRM}")
 _DISTINCTIVE_LETTERS_MIN = 4  # shorter words are part of many domains
 _OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # of a director or manager, "of" names a department
 
@@ -143,7 +130,7 @@ def _is_alone_above(cards: ContactCards, place: tuple[int, int], name: NameSpan)
     end_of_name_line = cards.page.line_of(name.start)[1]
     below = lines[name.end : cards.page.line_of(min(end_of_name_line + 1, len(lines) - 1))[1]]
     is_alone = lines[first:last].strip(" #*-|:") == lines[slice(*place)].strip()
-    return is_alone and not above and not re.search(rf"\b(?:{TITLE_WORDS})\b", below, re.IGNORECASE)
+    return is_alone and not above and not _TITLE.search(below)
 
 
 def _is_whole(cards: ContactCards, place: tuple[int, int], title: str) -> bool:

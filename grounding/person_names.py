@@ -12,53 +12,21 @@ from functools import cached_property
 
 from domain.contact.person import is_named_person
 from grounding.quotes import normalized
+from grounding.words import any_case, load_patterns, word_set
 
 PROXIMITY_MAX_CHARS = 400
 """Between a name and what belongs to it. On the pages of the demo's first 250 companies, none of 744 addresses and profiles stands
 farther away."""
 
-TITLE_WORDS = (
-    r"(?:co-?)?owners?|(?:co-?)?founders?|brokers?|presidents?|principals?|partners?|managers?|directors?|coordinators?|agents?"
-    r"|assistants?|supervisors?|technicians?|tech|bookkeepers?|accountants?|controllers?|receptionists?|inspectors?|realtors?"
-    r"|administrators?|specialists?|consultants?|associates?|executives?|officers?|proprietors?|ceo|coo|cfo|cto|cmo|v\.?p|chief"
-)
 _UPPER = "A-Z\u00c0-\u00d6\u00d8-\u00de\u0100-\u017f\u0386-\u03ab\u0400-\u042f"
 _WORD = rf"(?:[{_UPPER}]\.|(?:St|Mr|Ms|Mrs|Dr|Jr|Sr)\.|[\"(]?[{_UPPER}][\w'-]{{0,30}}[\")]?)"
 _PARTICLE = r"(?:de|la|del|della|van|von|der|den|le|el|di|da|dos|du|bin)"
 _CAPITALISED = re.compile(rf"(?<![\w@./%+'-]){_WORD}(?: (?:{_PARTICLE} ){{0,2}}{_WORD}){{1,7}}")
-_NO_NAME_WORDS = frozenset(
-    (
-        # job titles and departments
-        "owner owners co-owner founder founders co-founder broker brokers president vice principal principals partner partners"
-        " manager managers director directors coordinator agent agents assistant associate supervisor technician tech bookkeeper"
-        " accountant controller receptionist inspector realtor realtors administrator specialist consultant executive officer"
-        " chief ceo coo cfo vp senior junior lead head regional managing designated certified licensed"
-        " accounting administrative business development maintenance operations leasing marketing sales portfolio finance"
-        # the trade and companies
-        " property properties management rental rentals realty real estate homes home house houses apartment apartments hoa"
-        " residential commercial multifamily single family investment investments group company co inc llc ltd corp services"
-        " service solutions holdings association chamber narpm roofing plumbing title lending flooring hvac construction insurance"
-        # menus, forms and headings
-        " about contact us our your my we the a an and or of in on at to for from by with this that all call email e-mail mail"
-        " phone fax cell mobile direct text website web linkedin facebook instagram twitter youtube read more view bio learn"
-        " click here send message profile meet team staff people leadership board members office offices location locations hours"
-        " blog news reviews testimonials faq login portal pay apply now available search menu back next previous privacy"
-        " policy terms rights reserved resident residents tenant tenants what who why how when where is are open monday tuesday"
-        " wednesday thursday friday saturday sunday january february march april may june july august september october november"
-        " december years award awards best state university college school license lic tx"
-        # places
-        " alabama alaska arizona arkansas california colorado connecticut delaware florida georgia hawaii idaho illinois"
-        " indiana iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota mississippi missouri montana"
-        " nebraska nevada hampshire jersey mexico york north south west east carolina dakota ohio oklahoma oregon pennsylvania"
-        " rhode tennessee texas utah vermont washington wisconsin wyoming county city san los las fort lake park street avenue"
-        " ave road suite blvd drive lane usa united states"
-    ).split()
-) - {"may", "april", "june"}  # first names before they are months
+_NOT_NAMES = word_set("names", "not_names") - word_set("names", "first_names")
 _CELL_BEGINS = re.compile(r"(?:^|\|) ?(?:(?:[#*>•·]+|-) )*$")
-_TITLE_FOLLOWS = re.compile(
-    rf"\s*(?:,|-|\||:|\(|/|is (?:the|our|a)\b|as\b)\s*(?:[\w.&'/-]+\s+){{0,4}}(?:{TITLE_WORDS})\b", re.IGNORECASE
-)
-_TITLE_BEFORE = re.compile(rf"\b(?:{TITLE_WORDS})[,:]? -? ?$", re.IGNORECASE)
+_TITLE = load_patterns("names")["titles"]
+_TITLE_FOLLOWS = any_case(rf"\s*(?:,|-|\||:|\(|/|is (?:the|our|a)\b|as\b)\s*(?:[\w.&'/-]+\s+){{0,4}}{_TITLE}\b")
+_TITLE_BEFORE = any_case(rf"\b{_TITLE}[,:]? -? ?$")
 _STATE_FOLLOWS = re.compile(r",? [A-Z]{2}\b(?! ?[,|])|, [A-Z]{2}(?:$|\W*\d{5})")
 _PLACES_MAX = 50  # of the same words on one page
 _CONTEXT_CHARS = 120  # before and after a name
@@ -160,7 +128,7 @@ def _name_parts(run: str) -> Iterator[tuple[int, int]]:
     """The parts of a run of capitalised words, two to five each, between words that are in nobody's name."""
     part: list[re.Match[str]] = []
     for word in [*re.finditer(r"\S+", run), None]:
-        if word is not None and word[0].strip(".()\"'").lower() not in _NO_NAME_WORDS:
+        if word is not None and word[0].strip(".()\"'").lower() not in _NOT_NAMES:
             part.append(word)
             continue
         if 2 <= len(part) <= 5:

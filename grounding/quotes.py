@@ -112,17 +112,6 @@ class Grounder:
             self.dropped[f"{field}:{error.reason}"] += 1
             return None
 
-    def evidence(
-        self,
-        field: str,
-        citation: Citation | None,
-        *,
-        values: Iterable[str] = (),
-        company_domains: frozenset[str] | None = None,
-    ) -> Evidence | None:
-        """Like ``prove``, but None, and a count, for an unproven claim."""
-        return self.attempt(field, self.prove, citation, values=values, company_domains=company_domains)
-
     def prove(
         self,
         citation: Citation | None,

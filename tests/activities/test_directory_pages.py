@@ -95,7 +95,7 @@ async def test_added_companies_are_quoted_from_the_page(gateway: ToolGateway, fi
     truth = {company.name: company for company in generate_world(DEFAULT_SEED).companies}
     assert len(reading.companies) > 100
     for company in reading.companies:
-        assert grounder.evidence("company", company.citation, values=[company.name]) is not None, company
+        assert grounder.attempt("company", grounder.prove, company.citation, values=[company.name]) is not None, company
         assert company.name in truth
         assert company.state is None, "the page does not say it"
         if company.url:

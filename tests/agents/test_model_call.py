@@ -26,7 +26,7 @@ SLOW = Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)
 JSON = {"content-type": "application/json"}
 
 
-async def test_request_asks_for_the_schema_and_stores_nothing_at_the_provider(model: Scripted, run_id: UUID) -> None:
+async def test_request_asks_for_the_schema_and_no_storage(model: Scripted, run_id: UUID) -> None:
     async with model(says(EMPTY_RESEARCH)) as server:
         await server.run(run_id)
         asked = server.asked(0)
@@ -182,7 +182,7 @@ async def test_endless_pauses_end_the_attempt(model: Scripted, run_id: UUID) -> 
         assert (caught.value.type, server.bought) == ("ModelRateLimited", 6)
 
 
-async def test_the_rate_limit_is_shared_and_reserves_no_money_while_waiting(
+async def test_the_shared_rate_limit_reserves_no_money(
     database: Database, gateway: ToolGateway, settings: Settings, run_id: UUID
 ) -> None:
     slow = settings.model_copy(update={"model_requests_per_minute": 0.01})

@@ -52,7 +52,7 @@ async def test_home_page_and_best_page_of_each_kind_are_chosen(
     assert 2 <= len(others) <= len(page_kinds) and set(others) <= set(PAGES), "a kind without a page is skipped"
 
 
-async def test_preloaded_pages_look_like_tool_calls_in_the_first_request(model: Scripted, run_id: UUID) -> None:
+async def test_preloaded_pages_look_like_tool_calls(model: Scripted, run_id: UUID) -> None:
     async with model(says(EMPTY_RESEARCH)) as server:
         answer = await server.run(run_id, preload=(HOME, SECOND))
         task, *items = server.asked(0)["input"]

@@ -1,60 +1,39 @@
-"""From what the research agent states to what is proven (DESIGN, promise 3; LESSONS F43, F57a, F58)."""
+"""A claim of the research agent becomes a fact with its evidence, or is dropped and counted."""
 
-from datetime import UTC, datetime
+from __future__ import annotations
+
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from agents.roles.company_research import ResearchOutput
 from domain.company.facts import CompanyFacts, CompanyType
 from domain.company.pms_vendors import PmsVendor
 from grounding.company_facts import proven_facts
 from store.tools.tool_results import ToolResult
+from tests.agents.scripted_model import EMPTY_RESEARCH
+from tests.grounding.pages import ACME, claim, page
 
-ACME = frozenset({"acme.example"})
 TEXT = (
     "Acme manages 1,240 single family homes for owners in Austin and Round Rock.\n"
     "36 homes for rent. A team of 12 people. Member of NARPM. Website by DoorGrow."
 )
-EMPTY: dict[str, Any] = {
-    "company_type": None,
-    "manages_for_owners": None,
-    "closed": None,
-    "units": None,
-    "listings": None,
-    "employees": None,
-    "description": None,
-    "website_vendor": None,
-    "associations": [],
-    "places_served": [],
-}
 KNOWN = CompanyFacts(pms_status="detected", pms=PmsVendor.BUILDIUM, pms_slug="acme")
+RESULTS = {"own": page(TEXT), "other": page(TEXT, "https://bolt.example/", "other")}
+LONG = "Acme " * 20_000  # 100 kB
+RTL = "\u202e"
 
 
-def result(result_id: str, url: str, text: str = TEXT) -> ToolResult:
-    return ToolResult(
-        result_id=result_id,
-        tool="fetch_page",
-        args={"url": url},
-        status="ok",
-        payload={"final_url": url},
-        text=text,
-        fetched_at=datetime(2031, 1, 1, tzinfo=UTC),
-    )
+def proven(*, own: ToolResult | None = None, **claims: Any) -> tuple[CompanyFacts, dict[str, int]]:
+    output = ResearchOutput.model_validate({**EMPTY_RESEARCH, **claims})
+    return proven_facts(KNOWN, output, {"own": own} if own else RESULTS, ACME)
 
 
-RESULTS = {"own": result("own", "https://acme.example/"), "other": result("other", "https://bolt.example/")}
-
-
-def claim(value: object, quote: str, result_id: str = "own") -> dict[str, Any]:
-    return {"value": value, "citation": {"result_id": result_id, "quote": quote}}
-
-
-def proven(**claims: Any) -> tuple[CompanyFacts, dict[str, int]]:
-    return proven_facts(KNOWN, ResearchOutput.model_validate({**EMPTY, **claims}), RESULTS, ACME)
-
-
-def test_f43_every_claim_that_holds_becomes_a_fact_with_its_evidence() -> None:
+def test_claims_that_hold_become_facts_with_evidence() -> None:
     facts, dropped = proven(
         company_type=claim("single_family", "1,240 single family homes"),
         manages_for_owners=claim(True, "homes for owners"),
@@ -86,9 +65,9 @@ def test_f43_every_claim_that_holds_becomes_a_fact_with_its_evidence() -> None:
         assert evidence is not None and evidence.result_id == "own" and evidence.quote in TEXT
 
 
-def test_f58_what_nobody_states_stays_unknown_and_what_code_found_stays() -> None:
-    facts, dropped = proven()
-    assert facts == KNOWN and dropped == {}
+@pytest.mark.parametrize("claims", [{}, {"company_type": claim("unknown", "whatever")}], ids=["nothing", "unknown"])
+def test_without_claims_the_known_facts_stay(claims: dict[str, Any]) -> None:
+    assert proven(**claims) == (KNOWN, {})
 
 
 @pytest.mark.parametrize(
@@ -102,45 +81,69 @@ def test_f58_what_nobody_states_stays_unknown_and_what_code_found_stays() -> Non
         ("units", 0, "0", "value_not_in_quote"),
         ("units", -1240, "-1240", "value_not_in_quote"),
         ("units", 1_000_001, "1,000,001 homes", "value_not_in_quote"),
+        ("units", 10**4000, "1,240 single family homes", "value_not_in_quote"),
         ("employees", 100_001, "100,001 people", "value_not_in_quote"),
+        ("employees", 12, "A team of people", "value_not_in_quote"),
         ("listings", 1240, "A team of 12", "value_not_in_quote"),
         ("website_vendor", "PMW", "Website by DoorGrow", "value_not_in_quote"),
         ("website_vendor", "PMW", "Website by PMW", "quote_not_found"),
+        ("website_vendor", LONG, "Website by DoorGrow", "value_not_in_quote"),
+        ("website_vendor", f"Door{RTL}Grow", "Website by DoorGrow", "value_not_in_quote"),
+        ("website_vendor", "", "Website by DoorGrow", "empty"),
+        ("website_vendor", f" {RTL}\x07\n", "Website by DoorGrow", "empty"),
         ("description", "The best in Texas", "Acme manages", "value_not_in_quote"),
+        ("description", LONG, "Acme manages", "value_not_in_quote"),
+        ("description", "Acme manages", "", "bad_quote"),
+        ("description", "Acme manages", " \n ", "bad_quote"),
         ("company_type", "hoa", "We manage associations", "quote_not_found"),
+        *(
+            (("company_type", kind, "Acme manages 1,240 single family homes", "quote_does_not_say_it"))
+            for kind in ("hoa", "multifamily", "mixed_residential", "commercial", "brokerage")
+        ),
         ("manages_for_owners", False, "We do not manage", "quote_not_found"),
+        ("manages_for_owners", False, "Acme manages 1,240 single family homes for owners", "quote_does_not_say_it"),
+        ("manages_for_owners", True, "A team of 12 people", "quote_does_not_say_it"),
+        ("closed", "Acme manages", "Acme manages 1,240 single family homes", "quote_does_not_say_it"),
     ],
 )
-def test_f57a_a_claim_without_its_words_is_dropped_and_counted(
-    field: str, value: object, quote: str, problem: str
-) -> None:
-    facts, dropped = proven(**{field: claim(value, quote)})
-    assert facts == KNOWN
-    assert dropped == {f"{field}:{problem}": 1}
+def test_a_claim_without_proof_is_dropped(field: str, value: object, quote: str, problem: str) -> None:
+    claims: Any = {field: claim(value, quote)}
+    assert proven(**claims) == (KNOWN, {f"{field}:{problem}": 1})
 
 
-@pytest.mark.parametrize("result_id", ["other", "invented"])
+VALUES = {"company_type": "single_family", "manages_for_owners": True, "units": 1240, "listings": 36, "employees": 12}
+ALL_FIELDS = (*VALUES, "closed", "description", "website_vendor")
+
+
+@pytest.mark.parametrize("field", ALL_FIELDS)
 @pytest.mark.parametrize(
-    ("field", "value", "quote"),
+    ("result_id", "quote", "reason"),
     [
-        ("units", 1240, "1,240 single family homes"),
-        ("company_type", "single_family", "1,240 single family homes"),
-        ("manages_for_owners", True, "homes for owners"),
-        ("website_vendor", "DoorGrow", "Website by DoorGrow"),
+        ("r-invented", "1,240 single family homes 36 homes 12 Acme", "unknown_result"),
+        ("", "1,240 single family homes 36 homes 12 Acme", "unknown_result"),
+        (LONG, "1,240 single family homes 36 homes 12 Acme", "unknown_result"),
+        ("other", "1,240 36 12 Acme", "other_source"),
+        ("own", "1,240 single family homes 36 homes 12 Acme", "quote_not_found"),
+        ("own", f"1,240 36 12 homes {LONG}", "bad_quote"),
+        ("own", f"Acme {RTL}manages 1,240 36 homes 12", "quote_not_found"),
+        ("own", "Acme\x07 manages 1,240 36 homes 12", "quote_not_found"),
     ],
-)
-def test_another_companys_page_proves_nothing(field: str, value: object, quote: str, result_id: str) -> None:
-    facts, dropped = proven(**{field: claim(value, quote, result_id)})
-    assert facts == KNOWN
-    assert sum(dropped.values()) == 1
+    ids=[
+        "invented id", "no id", "100 kB id", "other company", "quote not there", "100 kB quote", "direction mark",
+        "control character",
+    ],
+)  # fmt: skip
+def test_words_that_are_not_on_the_page_prove_nothing(field: str, result_id: str, quote: str, reason: str) -> None:
+    claims: Any = {field: claim(VALUES.get(field, "Acme"), quote, result_id)}
+    assert proven(**claims) == (KNOWN, {f"{field}:{reason}": 1})
 
 
-def test_units_are_estimated_from_listings_where_only_those_are_known_and_marked_so() -> None:
+def test_units_are_estimated_from_listings_and_marked_so() -> None:
     facts, _ = proven(listings=claim(36, "36 homes for rent"))
     assert facts.units is not None and (facts.units.value, facts.units.basis) == (360, "estimated")
 
 
-def test_stated_units_win_over_listings_unless_they_are_unproven() -> None:
+def test_proven_stated_units_win_over_listings() -> None:
     listings = claim(36, "36 homes for rent")
     both, _ = proven(units=claim(1240, "manages 1,240 single family homes"), listings=listings)
     unproven, dropped = proven(units=claim(5000, "manages 5,000 homes"), listings=listings)
@@ -149,32 +152,11 @@ def test_stated_units_win_over_listings_unless_they_are_unproven() -> None:
     assert dropped == {"units:quote_not_found": 1}
 
 
-@pytest.mark.parametrize("company_type", ["hoa", "multifamily", "mixed_residential", "commercial", "brokerage"])
-def test_f57a_a_quote_that_does_not_name_the_type_proves_no_type(company_type: str) -> None:
-    facts, dropped = proven(company_type=claim(company_type, "Acme manages 1,240 single family homes"))
-    assert facts == KNOWN
-    assert dropped == {"company_type:quote_does_not_say_it": 1}
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "quote"),
-    [
-        ("manages_for_owners", False, "Acme manages 1,240 single family homes for owners"),
-        ("manages_for_owners", True, "A team of 12 people"),
-        ("closed", "Acme manages", "Acme manages 1,240 single family homes"),
-    ],
-)
-def test_f58_words_that_are_there_but_say_something_else_prove_nothing(field: str, value: object, quote: str) -> None:
-    facts, dropped = proven(**{field: claim(value, quote)})
-    assert facts == KNOWN
-    assert dropped == {f"{field}:quote_does_not_say_it": 1}
-
-
-def test_a_company_whose_own_page_says_that_it_has_closed_is_known_to_be_gone() -> None:
+def test_only_the_companys_own_page_proves_that_it_closed() -> None:
+    closed = claim("closed its doors", "Acme has closed its doors.")
     text = "Acme has closed its doors. Thank you for twenty years."
-    output = ResearchOutput.model_validate({**EMPTY, "closed": claim("closed its doors", "Acme has closed its doors.")})
-    own, _ = proven_facts(KNOWN, output, {"own": result("own", "https://acme.example/", text)}, ACME)
-    news, dropped = proven_facts(KNOWN, output, {"own": result("own", "https://news.example/", text)}, ACME)
+    own, _ = proven(own=page(text), closed=closed)
+    news, dropped = proven(own=page(text, "https://news.example/"), closed=closed)
     assert own.closed_evidence is not None and own.closed_evidence.quote == "Acme has closed its doors."
     assert news.closed_evidence is None and dropped == {"closed:other_source": 1}
 
@@ -196,20 +178,13 @@ SECOND = "We have done so since 1998!"
     ],
     ids=["one", "two", "three", "second too long", "no full stop", "no end", "first too long"],
 )
-def test_a_description_is_one_or_two_whole_sentences_of_at_most_300_characters(said: str, kept: str | None) -> None:
-    page = {"own": result("own", "https://acme.example/", f"Welcome. {said} Bye.")}
-    output = ResearchOutput.model_validate({**EMPTY, "description": claim(said, said)})
-    facts, dropped = proven_facts(KNOWN, output, page, ACME)
+def test_a_description_is_one_or_two_whole_sentences(said: str, kept: str | None) -> None:
+    facts, dropped = proven(own=page(f"Welcome. {said} Bye."), description=claim(said, said))
     assert (facts.description and facts.description.value) == kept
     assert dropped == ({} if kept else {"description:too_long": 1})
 
 
-def test_a_type_that_the_model_does_not_know_is_no_claim() -> None:
-    facts, dropped = proven(company_type=claim("unknown", "whatever"))
-    assert facts == KNOWN and dropped == {}
-
-
-def test_of_a_list_the_claims_that_hold_are_kept() -> None:
+def test_claims_of_a_list_are_proven_one_by_one() -> None:
     facts, dropped = proven(
         places_served=[
             claim("Austin", "owners in Austin"),
@@ -221,5 +196,81 @@ def test_of_a_list_the_claims_that_hold_are_kept() -> None:
     assert dropped == {"places_served:quote_not_found": 1, "places_served:value_not_in_quote": 1}
 
 
-def test_the_model_is_not_asked_for_software_or_grades() -> None:
-    assert set(ResearchOutput.model_fields) == set(EMPTY)
+def test_a_list_is_limited() -> None:
+    facts, dropped = proven(places_served=[claim("Austin", "owners in Austin")] * 2000)
+    assert [fact.value for fact in facts.places_served] == ["Austin"]
+    assert dropped == {"places_served:too_many": 1950}
+
+
+def test_invisible_characters_are_not_delivered() -> None:
+    vendor = claim(f"Door{RTL}Grow\u200b", f"by Door{RTL}Grow\u200b")
+    facts, dropped = proven(own=page(f"Website by Door{RTL}Grow\u200b, Austin."), website_vendor=vendor)
+    assert facts.website_vendor is not None and facts.website_vendor.value == "DoorGrow"
+    assert dropped == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        json.dumps(EMPTY_RESEARCH)[:40],
+        "{" * 100_000,
+        json.dumps({**EMPTY_RESEARCH, "icp_tier": "A+"}),
+        json.dumps({**EMPTY_RESEARCH, "company_type": claim("sfr", "x")}),
+        json.dumps({**EMPTY_RESEARCH, "units": claim("many", "x")}),
+        json.dumps({**EMPTY_RESEARCH, "units": 120}),
+        json.dumps({**EMPTY_RESEARCH, "units": claim(7, "x")}).replace("7", "9" * 5000),
+    ],
+    ids=[
+        "nothing", "null", "list", "half", "100 kB of brackets", "unknown field", "unknown type", "words for a number",
+        "no citation", "number of 5,000 digits",
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_a_validation_error(text: str) -> None:
+    with pytest.raises(ValidationError):  # which the loop repairs
+        ResearchOutput.model_validate_json(text)
+
+
+PIECES = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from([TEXT, "1,240", "36 homes for rent", "Website by DoorGrow", RTL, "\x00", "\ud800", "[a](b"]),
+)
+QUOTES = st.lists(PIECES, max_size=3).map(" ".join)
+CITATIONS = st.fixed_dictionaries({"result_id": st.sampled_from(["own", "other", "none", ""]), "quote": QUOTES})
+
+
+def cited(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | st.fixed_dictionaries({"value": value, "citation": CITATIONS})
+
+
+ANSWERS = st.fixed_dictionaries(
+    {
+        "company_type": cited(st.sampled_from(["single_family", "hoa", "brokerage", "other", "unknown"])),
+        "manages_for_owners": cited(st.booleans()),
+        "closed": cited(QUOTES),
+        **{name: cited(st.integers() | st.sampled_from([36, 12, 1240])) for name in ("units", "listings", "employees")},
+        **{name: cited(QUOTES) for name in ("description", "website_vendor")},
+        **{name: st.lists(cited(QUOTES).filter(bool), max_size=3) for name in ("associations", "places_served")},
+    }
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ANSWERS)
+def test_every_claim_is_a_fact_with_evidence_or_counted(answer: dict[str, Any]) -> None:
+    facts, dropped = proven(**answer)
+    kept = [
+        facts.company_type_evidence,
+        facts.manages_evidence,
+        facts.closed_evidence,
+        facts.employees_evidence,
+        *(each.evidence for each in (facts.units, facts.description, facts.website_vendor) if each),
+        *(each.evidence for each in (*facts.associations, *facts.places_served)),
+    ]
+    for evidence in filter(None, kept):
+        assert evidence.result_id == "own" and evidence.quote
+    claims = sum(len(value) if isinstance(value, list) else value is not None for value in answer.values())
+    assert sum(dropped.values()) <= claims
+    assert all(reason.count(":") == 1 for reason in dropped)

@@ -1,4 +1,4 @@
-"""A title is a person's post in the company only where the page gives it to them, whole, and in this company (DOMAIN, "Contact")."""
+"""A title counts only as the person's own, as a whole, and in this company."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.grounding.test_proximity import person, proven
 
 def _accepted(words: str, title: str) -> bool:
     quote = f"Jane Roe, {words}"
-    return bool(proven(person("Jane Roe", title, quote), page=f"# Our team\n{quote}\njane@acme.example")[0])
+    return bool(proven(person("Jane Roe", title, quote), text=f"# Our team\n{quote}\njane@acme.example")[0])
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def _accepted(words: str, title: str) -> bool:
         ("happy homeowner", "owner"),
     ],
 )
-def test_f57_a_fragment_of_a_printed_title_is_no_title(words: str, title: str) -> None:
+def test_a_fragment_of_a_title_is_rejected(words: str, title: str) -> None:
     assert not _accepted(words, title)
     assert title == "owner" or _accepted(title, title)
 
@@ -35,7 +35,7 @@ def test_f57_a_fragment_of_a_printed_title_is_no_title(words: str, title: str) -
         ("Owner and past President of NARPM Austin", "Owner"),
     ],
 )
-def test_one_of_two_posts_or_the_whole_of_one_is_a_title(words: str, title: str) -> None:
+def test_a_whole_title_or_one_of_two_is_accepted(words: str, title: str) -> None:
     assert _accepted(words, title)
 
 
@@ -44,13 +44,13 @@ def test_one_of_two_posts_or_the_whole_of_one_is_a_title(words: str, title: str)
     ["Owner: Jane Roe", "Meet our Owner, Jane Roe", "Owner\nJane Roe\n512-555-0100", "Jane Roe\n512-555-0100\nOwner"],
     ids=["before it", "in a sentence", "above it", "below it"],
 )
-def test_a_title_may_stand_before_a_name_where_it_is_nobody_elses(page: str) -> None:
-    assert proven(person("Jane Roe", "Owner", page), page=page)[1] == {}
+def test_a_title_may_stand_before_the_name(page: str) -> None:
+    assert proven(person("Jane Roe", "Owner", page), text=page)[1] == {}
 
 
-def test_f57_a_title_between_two_names_is_of_the_first() -> None:
+def test_a_title_between_two_names_belongs_to_the_first() -> None:
     page = "Tom Kay\nOwner\nJane Roe\nTechnician"
-    assert proven(person("Jane Roe", "Owner", page), page=page) == ({}, {"person:title_of_another": 1})
+    assert proven(person("Jane Roe", "Owner", page), text=page) == ({}, {"person:title_of_another": 1})
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_f57_a_title_between_two_names_is_of_the_first() -> None:
         "President, Sparrow Title Co.", "President of Birch Property Management",
     ],
 )  # fmt: skip
-def test_f57_a_post_at_another_firm_is_none_here(words: str) -> None:
+def test_a_title_at_another_firm_is_rejected(words: str) -> None:
     assert not _accepted(words, words)
     title = words.split(" of ")[0].split(",")[0].split(" - ")[0].split(" @")[0].split(" at ")[0]
-    assert not _accepted(words, title), "nor where the title alone is given"
+    assert not _accepted(words, title), "nor the title alone"
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_f57_a_post_at_another_firm_is_none_here(words: str) -> None:
         "President of Texas Operations", "Director of Property Management", "Owner, Licensed Real Estate Broker",
     ],
 )  # fmt: skip
-def test_departments_places_and_the_company_itself_are_no_other_firm(words: str) -> None:
+def test_departments_and_the_company_are_not_other_firms(words: str) -> None:
     assert _accepted(words, words)

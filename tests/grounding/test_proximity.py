@@ -1,4 +1,4 @@
-"""What stands on a team page belongs to the person whose card it is on, whoever an answer gives it to (DOMAIN, "Contact")."""
+"""What stands on a team page belongs to the person whose card it is on, whoever an answer gives it to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from agents.roles.contact_research import ContactsOutput
 from domain.contact.person import Person
 from grounding.contact_facts import proven_people
-from tests.grounding.test_contact_facts import ACME, OFFICE, result
+from tests.grounding import pages
+from tests.grounding.pages import ACME, claim, found, page
 
 TEAM = (
     "Jane Roe, Owner. [jane@acme.example](mailto:jane@acme.example) [LinkedIn](https://www.linkedin.com/in/janeroe)\n"
@@ -21,29 +22,21 @@ CARDS = {"Jane Roe": "Jane Roe, Owner", "Max Poe": "Max Poe, Property Manager", 
 
 
 def person(name: str, title: str | None = None, quote: str | None = None, **more: Any) -> dict[str, Any]:
-    shown = quote or CARDS[name]
-    empty = dict.fromkeys(("email", "phone", "linkedin_url", "email_citation", "note"))
-    citation = {"result_id": "team", "quote": shown}
-    return {
-        "full_name": name,
-        "title": title or shown.partition(", ")[2],
-        "citation": citation,
-        **empty,
-        **more,
-    }
+    quote = quote or CARDS[name]
+    return found(name, title or quote.partition(", ")[2], quote, **more)
 
 
-def with_email(name: str, email: str) -> dict[str, Any]:
-    return person(name, email=email, email_citation={"result_id": "team", "quote": email})
+def with_email(name: str, email: str, *title_and_quote: str) -> dict[str, Any]:
+    return pages.with_email(person(name, *title_and_quote), email)
 
 
-def proven(*people: dict[str, Any], page: str = TEAM) -> tuple[dict[str, Person], dict[str, int]]:
-    results = {"team": result("team", "https://acme.example/team", page)}
-    found, dropped = proven_people(ContactsOutput.model_validate({"people": people}), results, ACME, OFFICE)
-    return {each.full_name: each for each in found}, dropped
+def proven(*people: dict[str, Any], text: str = TEAM) -> tuple[dict[str, Person], dict[str, int]]:
+    output = ContactsOutput.model_validate({"people": people})
+    proven, dropped = proven_people(output, {"own": page(text)}, ACME, frozenset())
+    return {each.full_name: each for each in proven}, dropped
 
 
-def test_each_has_the_address_and_the_profile_of_their_own_card() -> None:
+def test_each_person_has_the_address_of_their_own_card() -> None:
     people, dropped = proven(
         {**with_email("Jane Roe", "jane@acme.example"), "linkedin_url": "https://www.linkedin.com/in/janeroe"},
         {**with_email("Max Poe", "max@acme.example"), "linkedin_url": "https://www.linkedin.com/in/maxpoe"},
@@ -66,13 +59,13 @@ def test_each_has_the_address_and_the_profile_of_their_own_card() -> None:
     ],
     ids=["of the next card", "though nobody else is named", "of the card before", "of one who has no address"],
 )
-def test_f57_a_neighbours_address_is_not_theirs(name: str, email: str, others: list[str]) -> None:
+def test_a_neighbours_address_is_not_theirs(name: str, email: str, others: list[str]) -> None:
     people, dropped = proven(with_email(name, email), *map(person, others))
     assert people[name].email is None
     assert dropped == {"email:not_next_to_name": 1}
 
 
-def test_f57_a_neighbours_profile_is_not_theirs() -> None:
+def test_a_neighbours_profile_is_not_theirs() -> None:
     people, dropped = proven(
         person("Jane Roe", linkedin_url="https://www.linkedin.com/in/maxpoe"), person("Max Poe"), person("Ann Lee")
     )
@@ -80,14 +73,14 @@ def test_f57_a_neighbours_profile_is_not_theirs() -> None:
     assert dropped == {"linkedin_url:not_next_to_name": 1}
 
 
-def test_f57_a_title_out_of_a_quote_of_two_cards_is_the_one_that_follows_the_name() -> None:
+def test_the_title_is_the_one_after_the_name() -> None:
     both = TEAM[: TEAM.index(". max@")]
     people, dropped = proven(person("Max Poe", "Owner", both), person("Jane Roe", "Owner", both))
     assert people.keys() == {"Jane Roe"}
     assert dropped == {"person:title_of_another": 1}
 
 
-def test_f57_a_client_who_praises_the_company_is_no_contact_of_it() -> None:
+def test_a_client_in_a_testimonial_is_not_a_contact() -> None:
     quote = "Hilda Voss, CEO of Birch Roofing"
     people, dropped = proven(
         person("Hilda Voss", "CEO", quote, linkedin_url="https://www.linkedin.com/in/hildavoss"), person("Ann Lee")
@@ -96,39 +89,32 @@ def test_f57_a_client_who_praises_the_company_is_no_contact_of_it() -> None:
     assert dropped == {"person:testimonial": 1}
 
 
-def test_where_the_address_comes_first_on_a_page_it_may_stand_before_the_name() -> None:
-    page = "jane@acme.example Jane Roe, Owner\nmax@acme.example Max Poe, Property Manager"
+def test_an_address_may_stand_before_the_name_in_its_line() -> None:
+    text = "jane@acme.example Jane Roe, Owner\nmax@acme.example Max Poe, Property Manager"
     people, _ = proven(
-        with_email("Jane Roe", "jane@acme.example"), with_email("Max Poe", "max@acme.example"), page=page
+        with_email("Jane Roe", "jane@acme.example"), with_email("Max Poe", "max@acme.example"), text=text
     )
     assert [each.email for each in people.values()] == ["jane@acme.example", "max@acme.example"]
 
 
-def test_f57_too_far_is_not_beside() -> None:
-    page = f"Jane Roe, Owner\n{'x ' * 250}\njane@acme.example"
-    people, dropped = proven(
-        person("Jane Roe", "Owner", email="jane@acme.example", **cited("jane@acme.example")), page=page
-    )
+def test_an_address_too_far_away_is_not_theirs() -> None:
+    text = f"Jane Roe, Owner\n{'x ' * 250}\njane@acme.example"
+    people, dropped = proven(with_email("Jane Roe", "jane@acme.example", "Owner"), text=text)
     assert (people["Jane Roe"].email, dropped) == (None, {"email:not_next_to_name": 1})
-
-
-def cited(quote: str) -> dict[str, Any]:
-    """The citation of an address."""
-    return {"email_citation": {"result_id": "team", "quote": quote}}
 
 
 OF_TOM = "Jane Roe, Owner\nTom Kay, Maintenance Tech, tom@acme.example https://www.linkedin.com/in/tomkay"
 
 
-@pytest.mark.parametrize("page", [OF_TOM, OF_TOM.replace("\n", " ")], ids=["in lines", "in one line"])
-def test_f57_a_neighbour_whom_nobody_named_keeps_address_profile_and_title(page: str) -> None:
+@pytest.mark.parametrize("text", [OF_TOM, OF_TOM.replace("\n", " ")], ids=["in lines", "in one line"])
+def test_an_unclaimed_neighbour_keeps_what_is_theirs(text: str) -> None:
     jane = {**with_email("Jane Roe", "tom@acme.example"), "linkedin_url": "https://www.linkedin.com/in/tomkay"}
-    people, dropped = proven(jane, page=page)
+    people, dropped = proven(jane, text=text)
     assert (people["Jane Roe"].email, people["Jane Roe"].linkedin_url) == (None, None)
     assert dropped == {"email:not_next_to_name": 1, "linkedin_url:not_next_to_name": 1}
     both = "Jane Roe, Owner Tom Kay, Maintenance Tech"
-    assert proven(person("Tom Kay", "Owner", both), page=page) == ({}, {"person:title_of_another": 1})
-    assert proven(person("Jane Roe", "Owner", both), page=page)[0].keys() == {"Jane Roe"}
+    assert proven(person("Tom Kay", "Owner", both), text=text) == ({}, {"person:title_of_another": 1})
+    assert proven(person("Jane Roe", "Owner", both), text=text)[0].keys() == {"Jane Roe"}
 
 
 CARDS_BELOW = (
@@ -137,44 +123,41 @@ CARDS_BELOW = (
 )
 
 
-def test_f57_an_address_in_the_pages_head_changes_nobodys_card() -> None:
+def test_an_address_in_the_header_changes_no_card() -> None:
     def claims(*emails: str) -> list[dict[str, Any]]:
         names = ("Bob Ray", "Jane Roe", "Tom Kay")
-        return [
-            person(name, "Owner", f"{name}, Owner", email=email, **cited(email))
-            for name, email in zip(names, emails, strict=True)
-        ]
+        return [with_email(name, email, "Owner", f"{name}, Owner") for name, email in zip(names, emails, strict=True)]
 
     own = ("bob@acme.example", "jane@acme.example", "tom@acme.example")
-    people, dropped = proven(*claims(*own), page=CARDS_BELOW)
+    people, dropped = proven(*claims(*own), text=CARDS_BELOW)
     assert (tuple(each.email for each in people.values()), dropped) == (own, {})
-    people, _ = proven(*claims(own[0], own[0], own[1]), page=CARDS_BELOW)
+    people, _ = proven(*claims(own[0], own[0], own[1]), text=CARDS_BELOW)
     assert [each.email for each in people.values()] == [own[0], None, None]
 
 
-def test_an_address_above_each_name_is_theirs_and_not_the_one_below() -> None:
-    page = "jane@acme.example\nJane Roe, Owner\nmax@acme.example\nMax Poe, Property Manager"
-    right = proven(with_email("Jane Roe", "jane@acme.example"), with_email("Max Poe", "max@acme.example"), page=page)[0]
+def test_addresses_above_names_belong_to_the_name_below() -> None:
+    text = "jane@acme.example\nJane Roe, Owner\nmax@acme.example\nMax Poe, Property Manager"
+    right = proven(with_email("Jane Roe", "jane@acme.example"), with_email("Max Poe", "max@acme.example"), text=text)[0]
     assert [each.email for each in right.values()] == ["jane@acme.example", "max@acme.example"]
-    wrong = proven(with_email("Jane Roe", "max@acme.example"), page=page)[0]
+    wrong = proven(with_email("Jane Roe", "max@acme.example"), text=text)[0]
     assert wrong["Jane Roe"].email is None
 
 
 @pytest.mark.parametrize("joint", ["and", "&"])
-def test_a_couple_shares_the_title_and_each_has_their_own_address(joint: str) -> None:
+def test_a_couple_shares_a_title_but_not_an_address(joint: str) -> None:
     couple = f"Jane Roe {joint} Bob Ray, Owners"
-    page = f"{couple} jane@acme.example"
+    text = f"{couple} jane@acme.example"
     people, dropped = proven(
-        person("Jane Roe", "Owners", couple, email="jane@acme.example", **cited("jane@acme.example")),
-        person("Bob Ray", "Owners", couple, email="jane@acme.example", **cited("jane@acme.example")),
-        page=page,
+        with_email("Jane Roe", "jane@acme.example", "Owners", couple),
+        with_email("Bob Ray", "jane@acme.example", "Owners", couple),
+        text=text,
     )
     assert [each.email for each in people.values()] == ["jane@acme.example", None]
     assert dropped == {"email:not_next_to_name": 1}
 
 
-def test_f57_who_signs_a_testimonial_is_no_staff_and_gets_no_address() -> None:
-    page = (
+def test_who_signs_a_testimonial_gets_no_inferred_address() -> None:
+    text = (
         "Jane Roe, Owner jane.roe@acme.example\nMax Poe, Property Manager max.poe@acme.example\nAnn Lee, Leasing Manager\n"
         '"They saved my duplex" - Hilda Voss, Owner\n- Sam Kirk, President, Birch Roofing\n'
         "# What our clients say\nThey are the best.\nPia Orr, Owner\n# Offices\nIda Fox, Owner"
@@ -185,7 +168,7 @@ def test_f57_who_signs_a_testimonial_is_no_staff_and_gets_no_address() -> None:
         person("Ann Lee"),
         *(person(name, title, f"{name}, {title}") for name, title in (
             ("Hilda Voss", "Owner"), ("Sam Kirk", "President"), ("Pia Orr", "Owner"), ("Ida Fox", "Owner"))),
-        page=page,
+        text=text,
     )  # fmt: skip
     assert dropped == {"person:testimonial": 2, "person:other_company": 1}
     assert people["Ann Lee"].printed_emails == ("jane.roe@acme.example", "max.poe@acme.example")
@@ -195,17 +178,17 @@ def test_f57_who_signs_a_testimonial_is_no_staff_and_gets_no_address() -> None:
 @pytest.mark.parametrize(
     "own", ["tim@bolt.example", "ann@acme.example"], ids=["dropped with the person", "not next to the name"]
 )
-def test_f57_nothing_is_inferred_for_who_was_given_an_address_that_does_not_hold(own: str) -> None:
-    page = f"Jane Roe, Owner jane@acme.example\nAnn Lee, Leasing Manager\n{'x ' * 250}\nann at acme dot example {own}"
-    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), with_email("Ann Lee", own), page=page)
+def test_nothing_is_inferred_after_an_unproven_address(own: str) -> None:
+    text = f"Jane Roe, Owner jane@acme.example\nAnn Lee, Leasing Manager\n{'x ' * 250}\nann at acme dot example {own}"
+    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), with_email("Ann Lee", own), text=text)
     assert all(each.printed_emails is None for each in people.values())
-    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), person("Ann Lee"), page=page)
+    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), person("Ann Lee"), text=text)
     assert people["Ann Lee"].printed_emails == ("ann@acme.example", "jane@acme.example"), "spelled out or not"
 
 
-def test_a_disposable_address_is_left_out_and_the_person_kept() -> None:
-    page = "Jane Roe, Owner jane@mailinator.com"
-    people, dropped = proven(with_email("Jane Roe", "jane@mailinator.com"), page=page)
+def test_a_disposable_address_is_dropped() -> None:
+    text = "Jane Roe, Owner jane@mailinator.com"
+    people, dropped = proven(with_email("Jane Roe", "jane@mailinator.com"), text=text)
     assert (people["Jane Roe"].email, dropped) == (None, {"email:disposable": 1})
 
 
@@ -226,9 +209,8 @@ NOTES = (
     ],
     ids=["hers", "a colleague's", "nobody's", "an address", "long"],
 )
-def test_f57_a_note_is_a_fact_about_the_person(value: str, problem: str | None) -> None:
-    note = {"value": value, "citation": {"result_id": "team", "quote": value}}
-    people, dropped = proven(person("Jane Roe", note=note), page=NOTES)
+def test_a_note_must_be_about_the_person(value: str, problem: str | None) -> None:
+    people, dropped = proven(person("Jane Roe", note=claim(value, value)), text=NOTES)
     assert people["Jane Roe"].note == (None if problem else value)
     assert dropped == ({f"note:{problem}": 1} if problem else {})
 
@@ -236,8 +218,7 @@ def test_f57_a_note_is_a_fact_about_the_person(value: str, problem: str | None) 
 @pytest.mark.parametrize(
     "run", ["-", "a.", "a at ", "Jane Roe, ", "[("], ids=["dashes", "words", "at", "names", "links"]
 )
-def test_a_long_run_of_anything_is_read_to_its_end(run: str) -> None:
-    """The time of an expression that starts anew at each character would grow with the square, and pages have megabytes."""
-    page = f"Jane Roe, Owner jane@acme.example\n{run * (200_000 // len(run))}"
-    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), page=page)
+def test_patterns_are_linear_on_long_runs(run: str) -> None:
+    text = f"Jane Roe, Owner jane@acme.example\n{run * (200_000 // len(run))}"
+    people, _ = proven(with_email("Jane Roe", "jane@acme.example"), text=text)
     assert people["Jane Roe"].email == "jane@acme.example"

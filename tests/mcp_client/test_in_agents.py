@@ -131,15 +131,14 @@ async def test_unstorable_characters_are_removed(mcp_gateway: ToolGateway, datab
 async def test_the_text_of_a_result_is_evidence_with_its_address(mcp_gateway: ToolGateway) -> None:
     result = await mcp_gateway.call_mcp("odd", SEARCH, {"query": "Austin"})
     grounder = Grounder({result.result_id: result})
-    proof = grounder.evidence(
-        "company", Citation(result_id=result.result_id, quote="Acme Homes"), values=["Acme Homes"]
-    )
-    assert proof is not None
+    proof = grounder.prove(Citation(result_id=result.result_id, quote="Acme Homes"), values=["Acme Homes"])
     assert (proof.url, proof.quote) == ("http://acme.example/about", "Acme Homes")
-    assert grounder.evidence("company", Citation(result_id=result.result_id, quote="Acme Houses")) is None
+    assert (
+        grounder.attempt("company", grounder.prove, Citation(result_id=result.result_id, quote="Acme Houses")) is None
+    )
     # Only a company's own page proves its units, not a server's text about that page.
     citation = Citation(result_id=result.result_id, quote="Manages 1,200 homes")
-    assert grounder.evidence("units", citation, company_domains=frozenset({"acme.example"})) is None
+    assert grounder.attempt("units", grounder.prove, citation, company_domains=frozenset({"acme.example"})) is None
 
 
 async def test_only_the_configured_role_can_call_a_tool(
@@ -224,8 +223,7 @@ async def test_a_page_from_the_fetch_server_keeps_its_address(
         wrong = await gateway.call_mcp("fetch", "fetch", {"url": "no address"})
     assert (first.tool, first.status, wrong.status) == ("mcp:fetch:fetch", "ok", "error")
     citation = Citation(result_id=first.result_id, quote="Acme manages 1,200 homes in Austin.")
-    proof = Grounder({first.result_id: first}).evidence("company", citation)
-    assert proof is not None
+    proof = Grounder({first.result_id: first}).prove(citation)
     assert proof.url == asked["url"]
 
 
