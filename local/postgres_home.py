@@ -64,7 +64,9 @@ def find_postgres_home(directory: Path) -> PostgresHome:
     password = _password(directory, data)
     if user is not None:
         programs = programs if _may_enter(programs, user) else _copied_for(user, programs)
-        if not data.is_symlink() and not _may_enter(data.parent, user):
+        if data.is_symlink():
+            _claim_target(data)
+        elif not _may_enter(data.parent, user):
             _link_elsewhere(data, user)
     return PostgresHome(programs, data.resolve(), password, user)
 
@@ -165,8 +167,18 @@ def _link_elsewhere(data: Path, user: SystemUser) -> None:
         raise StackError(f"{user.name} can enter neither {data.parent} nor {base}. Choose another directory.")
     target = base / secrets.token_hex(8)
     data.symlink_to(target)
-    (base / f"{target.name}.owner").write_text(str(data))
+    _claim_target(data)
     log.info("postgres_data_elsewhere", data=str(target), directory=str(data.parent), not_accessible_for=user.name)
+
+
+def _claim_target(data: Path) -> None:
+    """Record which stack the data behind the link belongs to: two on the same data would stop each other's server."""
+    target = data.readlink()
+    record = Path(f"{target}.owner")
+    owner = Path(record.read_text()) if record.exists() else data
+    if owner != data and owner.is_symlink() and owner.readlink() == target:
+        raise StackError(f"{data} links to the data of {owner.parent}. Replace the link with a copy of {target}.")
+    record.write_text(str(data))  # also after the directory was moved
 
 
 def _make_directory(path: Path) -> None:

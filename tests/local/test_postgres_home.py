@@ -75,7 +75,13 @@ async def test_data_is_elsewhere_if_its_user_cannot_enter(tmp_path: Path) -> Non
         assert not home.data.is_relative_to(tmp_path)
         assert permissions(home.data) & 0o077 == 0
     assert permissions(closed) == 0o700
+    copied = closed / "copied"
+    shutil.copytree(directory, copied, symlinks=True)
+    with pytest.raises(StackError, match=f"links to the data of {directory}"):
+        find_postgres_home(copied)
     shutil.rmtree(directory)
+    assert find_postgres_home(copied).data == home.data, "a moved directory keeps its data"
+    shutil.rmtree(copied)
     (closed / "other").mkdir()
     find_postgres_home(closed / "other")
     assert not home.data.exists(), "the next start removes the data of a deleted temporary directory"
