@@ -23,16 +23,8 @@ class Tokens(BaseModel):
     cache_write: int = Field(default=0, ge=0)
 
 
-class UnknownPriceError(Exception):
-    """No price is known for the model. The message names the settings to set."""
-
-
-def price_usd(settings: Settings, tokens: Tokens) -> float:
-    """Price of a call. Prices from the settings do not distinguish cached tokens.
-
-    Raises:
-        UnknownPriceError
-    """
+def price_usd(settings: Settings, tokens: Tokens) -> float | None:
+    """Price of a call; None if unknown. Prices from the settings do not distinguish cached tokens."""
     input_price, output_price = settings.model_price_input_usd_per_mtok, settings.model_price_output_usd_per_mtok
     if input_price is not None and output_price is not None:
         return (tokens.input * input_price + tokens.output * output_price) / 1_000_000
@@ -46,29 +38,15 @@ def price_usd(settings: Settings, tokens: Tokens) -> float:
     )
     try:
         return float(calc_price(usage, settings.openai_model, provider_id="openai").total_price)
-    except LookupError as error:
-        raise UnknownPriceError(
-            f"no price is known for the model {settings.openai_model!r}: "
-            "set MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK"
-        ) from error
-
-
-def cost_usd(settings: Settings, tokens: Tokens) -> float:
-    """Price of a call, or 0 if unknown. A run with a cost limit does not start without a known price."""
-    try:
-        return price_usd(settings, tokens)
-    except UnknownPriceError:
-        return 0.0
+    except LookupError:
+        return None
 
 
 def estimate_usd(settings: Settings, request_bytes: int) -> float | None:
     """The most a call can cost: one token per byte, all written to the cache, and the longest answer. None if unknown."""
     input_tokens = request_bytes + _PROVIDER_OVERHEAD_TOKENS
     output_tokens = settings.model_output_tokens_max
-    try:
-        return price_usd(settings, Tokens(input=input_tokens, output=output_tokens, cache_write=input_tokens))
-    except UnknownPriceError:
-        return None
+    return price_usd(settings, Tokens(input=input_tokens, output=output_tokens, cache_write=input_tokens))
 
 
 def used_tokens(usage: "ResponseUsage | None") -> Tokens | None:

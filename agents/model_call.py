@@ -8,7 +8,7 @@ import openai
 import structlog
 from openai.types.responses import FunctionToolParam, Response
 
-from agents.cost import cost_usd, estimate_usd, used_tokens
+from agents.cost import estimate_usd, price_usd, used_tokens
 from agents.errors import is_short_rate_limit, may_be_charged, queue_full, superseded, to_application_error
 from agents.role import AgentRole
 from domain.company.status import Interruption
@@ -117,7 +117,7 @@ class ModelCalls:
     ) -> StoredTurn:
         output = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
         tokens = used_tokens(response.usage)
-        price = cost_usd(self._settings, tokens) if tokens else None
+        price = price_usd(self._settings, tokens) if tokens else None
         input_tokens, output_tokens = (tokens.input, tokens.output) if tokens else (0, 0)
 
         async def complete(conn: Connection) -> bool:

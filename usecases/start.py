@@ -18,7 +18,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from agents.cost import Tokens, UnknownPriceError, price_usd
+from agents.cost import Tokens, price_usd
 from domain.request.criteria import CriteriaError, parse_criteria
 from domain.request.criteria_words import request_in_words
 from domain.request.progress import ENDED, RunStatus, Stage
@@ -138,10 +138,11 @@ def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:
         raise UserError(f"max-cost-usd must be above 0, not {max_cost_usd:g}")
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return  # the local stack sets the prices of its demo model
-    try:
-        price_usd(settings, Tokens(input=1000, output=1000))
-    except UnknownPriceError as error:
-        raise UserError(f"a cost limit needs a known price: {error}") from error
+    if price_usd(settings, Tokens(input=1000, output=1000)) is None:
+        raise UserError(
+            f"a cost limit needs a known price: no price is known for the model {settings.openai_model!r}: "
+            "set MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK"
+        )
 
 
 def checked_email(address: str | None) -> str | None:

@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.export import selected_companies
-from agents.cost import Tokens, UnknownPriceError, price_usd
+from agents.cost import Tokens, price_usd
 from domain.company.status import ReasonCode
 from domain.delivery.completeness import Completeness, ModelUsage, count_columns, unknown_by_criterion
 from domain.request.decision import DecisionReason, DecisionRequest
@@ -199,10 +199,7 @@ async def _model_usage(conn: Connection, run_id: UUID, settings: Settings) -> Mo
 def _current_price(settings: Settings, unpriced: UnpricedCalls) -> float | None:
     if settings.openai_model != unpriced.model:
         return None
-    try:
-        return price_usd(settings, Tokens(input=unpriced.input_tokens, output=unpriced.output_tokens))
-    except UnknownPriceError:
-        return None
+    return price_usd(settings, Tokens(input=unpriced.input_tokens, output=unpriced.output_tokens))
 
 
 async def _completeness(
