@@ -208,7 +208,7 @@ def _check_options(decision: Decision, key_names: Mapping[str, str] | None) -> N
 def _expand_location(criteria: Criteria, decision: Decision) -> Criteria:
     radius, whole_state = decision.radius_miles, decision.whole_state
     if "place" not in criteria.asked():
-        raise DecisionError("the request names no place, so there is none to expand")
+        raise DecisionError("the request names no place to expand")
     if radius is not None and criteria.zip is None:
         raise DecisionError("radius_miles only fits a request around a zip; give states or cities")
     if (decision.states or whole_state) and radius is not None:
@@ -239,7 +239,7 @@ def _expand_location(criteria: Criteria, decision: Decision) -> Criteria:
 
 def _loosen_pms(criteria: Criteria, decision: Decision) -> Criteria:
     if not criteria.pms:
-        raise DecisionError("the request names no property management software, so there is none to loosen")
+        raise DecisionError("the request names no property management software to loosen")
     parsed = _parse({"pms": list(decision.pms) or None})
     excluded = set(parsed.pms) & set(criteria.pms_exclude)
     if excluded:

@@ -1,4 +1,4 @@
-"""What a step's last failure says about what the run depends on: of every error that Postgres's client can raise, it is settled."""
+"""Which failures are outages, for every error that Postgres's client can raise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 
 from domain.failures import Dependency, outage_of
 
-# Without Postgres no other statement works either, after these (PostgreSQL's appendix A, "Error Codes").
+# After these no statement works (PostgreSQL's appendix A, "Error Codes").
 _GONE = ("08", "28", "53", "57P", "58")
 _OPERATIONAL = sorted(
     (

@@ -1,4 +1,4 @@
-"""A company that a person has accepted stands in the store as found, with a new sequence number: the run takes it up when it goes on."""
+"""A person accepts a rejected company: the store reopens it, and the run judges it again."""
 
 from domain.company.status import ReasonCode
 from domain.request.run_request import OnDecision
@@ -8,7 +8,7 @@ from tests.workflows.live_run import request_for
 
 
 def accept(stored: FakeRun, position: int, reason: ReasonCode) -> None:
-    """What ``store/companies/accepted.py`` does to a company, and what its steps then come to."""
+    """What ``store/companies/accepted.py`` does: reopen a company that will become complete."""
     stored.rows[position].ending = OK
     assert stored.reopen([reason]) == 1
 

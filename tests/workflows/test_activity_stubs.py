@@ -1,5 +1,4 @@
-"""Every activity that a workflow calls exists under that name with those types on that queue, and has time-outs and retries
-that fit it. What is compared is what a worker registers with what stands in the history of a real run."""
+"""Stubs match what a worker registers, and a real run schedules each on its queue, with time-outs and retries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +23,7 @@ AGENT_CALLS = ("discover", "research_company", "find_contacts")
 
 
 def definitions(functions: list[Callable[..., Any]]) -> dict[str, tuple[list[Any], Any]]:
-    """Name → types of arguments and result of registered activities."""
+    """Types of parameters and result by name."""
     found = [activity._Definition.must_from_callable(function) for function in functions]
     return {str(d.name): (list(d.arg_types or []), d.ret_type) for d in found}
 
@@ -33,14 +32,14 @@ def definitions(functions: list[Callable[..., Any]]) -> dict[str, tuple[list[Any
 async def registered(
     plain_environment: None, database_url: str
 ) -> tuple[dict[str, tuple[list[Any], Any]], dict[str, tuple[list[Any], Any]]]:
-    """What a worker registers: its steps and its agent calls."""
+    """What a worker registers, on each of its two queues."""
     settings = Settings(_env_file=None, openai_api_key=SecretStr("none"))
     async with open_activities(settings, database_url) as (steps, agent_calls):
         return definitions(steps), definitions(agent_calls)
 
 
 async def scheduled_by_a_run(start: StartRun) -> Scheduled:
-    """Every activity as a run with all kinds of turns has scheduled it."""
+    """Each activity as a run with failures, an outage and a decision schedules it."""
 
     def prepare(stored: FakeRun) -> None:
         stored.fail("research_company", at(0), MODEL_BAD_REQUEST)
@@ -76,7 +75,7 @@ async def test_every_stub_uses_its_queue_and_limits(
     for name, attributes in scheduled.items():
         attempts_max = attributes.retry_policy.maximum_attempts
         heartbeat_s = attributes.heartbeat_timeout.ToTimedelta().total_seconds()
-        # An agent's step may queue for the model in between, and is handed back at half of its time (activities/heartbeats.py).
+        # An agent call may queue for the model, and is rescheduled after half of its time (activities/heartbeats.py).
         minutes_max = 30 if name in AGENT_CALLS else 15
         assert 0 < attributes.start_to_close_timeout.ToTimedelta().total_seconds() <= minutes_max * 60, name
         if name in AGENT_CALLS:

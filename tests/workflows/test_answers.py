@@ -1,4 +1,4 @@
-"""How a run takes answers: by update or signal, early, late, twice, or in a shape that makes no sense."""
+"""How a run takes answers: by update or signal, early, late, twice, or in a senseless shape."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,6 @@ from workflows.names import UPDATE_DECISION
 
 
 def refused(run: LiveRun) -> list[RefusedAnswerInput]:
-    """The answers that were recorded as refused."""
     return run.stored.inputs("record_refused_decision")
 
 
@@ -69,7 +68,7 @@ async def test_a_senseless_update_is_refused_with_the_reason(start: StartRun) ->
         with pytest.raises(WorkflowUpdateFailedError) as raised:
             await run.handle.execute_update(UPDATE_DECISION, args=args)
         assert problem in str(raised.value.cause)
-    assert refused(run) == [], "its sender has been told"
+    assert refused(run) == [], "its sender got a reply"
     assert (await run.progress()).status is RunStatus.NEEDS_USER_DECISION
 
 

@@ -20,7 +20,7 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 
 
 async def ends_as_cancelled(run: LiveRun) -> None:
-    """Wait for the end of a cancelled run, and see that it is one in every respect."""
+    """Wait for the end of a cancelled run and check it."""
     with pytest.raises(WorkflowFailureError) as raised:
         await run.result()
     assert isinstance(raised.value.cause, CancelledError)
@@ -34,7 +34,6 @@ async def ends_as_cancelled(run: LiveRun) -> None:
 
 
 async def was_asked_to_cancel(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Whether a workflow has been asked to cancel."""
     events = (await handle.fetch_history()).events
     return any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED for event in events)
 
@@ -49,7 +48,7 @@ async def was_asked_to_cancel(handle: WorkflowHandle[Any, Any]) -> bool:
         ("find_contacts", at(0, 1)),
         ("recheck_suppression", None),
     ],
-    ids=["planning", "discovery", "qualification", "research", "contacts", "last gate"],
+    ids=["planning", "discovery", "qualification", "research", "contacts", "suppression check"],
 )
 async def test_a_run_can_be_cancelled_in_every_stage(start: StartRun, name: str, key: int | None) -> None:
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold(name, key))

@@ -1,4 +1,4 @@
-"""One company: which step follows which, what ends it, and what only interrupts it."""
+"""One company: the order of its activities, what ends it, and what interrupts it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
@@ -23,7 +23,7 @@ EVENTS_PER_COMPANY_MAX = 60
 
 @pytest.fixture
 async def work(dev_server: Server) -> AsyncIterator[Work]:
-    """Take a run's first company through its steps."""
+    """Run the workflow of a run's first company."""
     histories: list[WorkflowHistory] = []
 
     async def work_on(stored: FakeRun) -> CompanyOutcome:
@@ -47,14 +47,12 @@ async def work(dev_server: Server) -> AsyncIterator[Work]:
 
 
 def company(ending: Ending, limits: Limits | None = None) -> FakeRun:
-    """A run with one company."""
     stored = FakeRun(request_for(1, limits=limits or Limits()))
     stored.store(0, 0, ending)
     return stored
 
 
 def names(stored: FakeRun) -> list[str]:
-    """The steps in their order."""
     return [call.name for call in stored.calls]
 
 

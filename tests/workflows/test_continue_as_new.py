@@ -13,7 +13,7 @@ from tests.workflows.fake_run import OK, FakeRun, at
 from tests.workflows.live_run import LiveRun, request_for
 
 EVENTS_MAX = 100
-# What may come on top while the open companies come home, with four of them and a search open.
+# Events of the open work, four companies and a search, that finishes first.
 DRAIN_EVENTS_MAX = 150
 COMPANIES, TASKS = 72, 8
 
@@ -39,7 +39,7 @@ async def test_a_long_run_continues_as_new_and_loses_nothing(start: StartRun) ->
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, TASKS, True)
     judged = Counter(run.stored.keys("qualify_company"))
     assert set(judged) == {at(task, place) for task in range(TASKS) for place in range(per_task)}
-    assert judged.total() <= COMPANIES + windows.companies, "those that the first question interrupted, twice"
+    assert judged.total() <= COMPANIES + windows.companies, "those that the first question interrupted run twice"
     assert Counter(run.stored.keys("discover")) == dict.fromkeys(range(TASKS), 1)
     assert before.funnel == {ReasonCode.COMPLETE: TASKS, ReasonCode.PMS_NOT_MET: COMPANIES - TASKS}
     assert before.search_tasks_done == TASKS

@@ -18,7 +18,6 @@ from tests.workflows.live_run import LiveRun, request_for
 
 
 def applied(run: LiveRun) -> DecisionInput:
-    """The one decision that was applied."""
     (params,) = run.stored.inputs("apply_decision")
     assert isinstance(params, DecisionInput)
     return params
@@ -59,7 +58,7 @@ async def test_a_run_asks_when_contacts_are_short(
 ) -> None:
     run = await start(request_for(2), [SHORT, SHORT])
     assert (await run.question()).reason is DecisionReason.CONTACTS_SHORT
-    assert len(run.stored.keys("find_contacts")) == 4, "two attempts for each company, and no more"
+    assert len(run.stored.keys("find_contacts")) == 4, "two attempts for each company"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ async def test_an_answer_amends_the_run_and_reopens_companies(
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 2, False)
     assert changed(applied(run).request.criteria)
     judged = Counter(run.stored.keys("qualify_company"))
-    assert judged == {at(0, 0): 1, at(0, 1): 2, at(0, 2): 1}, "only what may be let in is judged again"
+    assert judged == {at(0, 0): 1, at(0, 1): 2, at(0, 2): 1}, "only reopened companies are judged again"
     assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.DUPLICATE: 1}
 
 
@@ -117,7 +116,7 @@ async def test_accept_partial_delivers_what_is_complete(start: StartRun) -> None
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, True)
     assert result.companies_file == "companies.csv"
-    assert run.stored.complete() == [at(0, 2)], "the last suppression gate holds here too"
+    assert run.stored.complete() == [at(0, 2)], "suppression is checked here too"
     assert (await run.progress()).note == "partial: 1 of 3, accepted by tester"
 
 
@@ -132,7 +131,7 @@ async def test_cancel_ends_the_run_and_delivers_nothing(start: StartRun) -> None
 
 
 async def test_after_raise_budget_nothing_is_bought_twice(start: StartRun) -> None:
-    # A search and the research of two companies; then the money is gone.
+    # The budget pays for a search and the research of two companies.
     run = await start(request_for(2, limits=Limits(max_model_calls=3)), [OK, OK])
     question = await run.question()
     assert question.reason is DecisionReason.BUDGET_REACHED
@@ -152,19 +151,19 @@ async def test_paid_work_finishes_before_the_budget_question(start: StartRun, ta
         stored.hold("select_contacts", first)
         stored.hold("research_company", second)
 
-    # A search and both calls for the first company; there is no money for the second.
+    # The budget pays for a search and both calls for the first company.
     run = await start(request_for(target, companies=2, limits=Limits(max_model_calls=3)), [OK, OK, OK], prepare=prepare)
     await run.stored.reached("select_contacts", first)
     run.stored.hold("research_company", second).release()
     await run.until(lambda p: p.queued == 2)  # the third, and the second again
-    await asyncio.sleep(0.3)  # in which a run that does not wait would have asked
+    await asyncio.sleep(0.3)  # a run that does not wait asks by then
     assert run.stored.inputs("store_question") == []
-    assert len(run.stored.inputs("qualify_company")) == 2, "and nothing is begun"
+    assert len(run.stored.inputs("qualify_company")) == 2, "nothing new starts"
     run.stored.release_all()
     if target == 2:
         question = await run.question()
         assert question.reason is DecisionReason.BUDGET_REACHED
-        assert question.message.startswith("1 of 2 companies are complete"), "counted when nothing moves any more"
+        assert question.message.startswith("1 of 2 companies are complete"), "counted when open work has finished"
         await run.decide(1, "accept_partial")
     assert (await run.result()).companies == 1
     assert len(run.stored.inputs("store_question")) == target - 1
@@ -248,7 +247,7 @@ async def test_a_stage_time_out_asks_and_ends_nothing(start: StartRun) -> None:
     await run.stored.reached("research_company", at(0, 0))
     question = await run.question()
     assert question.reason is DecisionReason.STAGE_TIMEOUT
-    assert (await run.progress()).open_research == 1, "what was started goes on"
+    assert (await run.progress()).open_research == 1, "open work goes on"
     run.stored.release_all()
     await run.decide(1, "retry")
     assert (await run.result()).companies == 2
@@ -265,7 +264,7 @@ async def test_a_filled_target_withdraws_the_question(start: StartRun) -> None:
     result = await run.result()
     assert (result.status, result.companies, result.partial) == (RunStatus.COMPLETED, 1, False)
     assert run.stored.inputs("apply_decision") == []
-    assert run.stored.question is None, "nor is it left where people query it"
+    assert run.stored.question is None, "it is closed in the store too"
 
 
 async def test_a_waiting_run_starts_and_buys_nothing(start: StartRun) -> None:
@@ -315,4 +314,4 @@ async def test_an_answer_in_the_request_is_taken_and_recorded(
     run = await start(request_for(2, on_decision=given), [OK])
     assert (await run.result()).status is ends_as
     assert applied(run).decision.decided_by == "the request's --on-decision"
-    assert run.notifications() == [ends_as], "of the end, not of a question"
+    assert run.notifications() == [ends_as], "only of the end"

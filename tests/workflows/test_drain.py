@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what it holds longer than it may is handed back, and costs neither an attempt nor a wait."""
+"""A stopping worker reschedules activities that it cannot finish, which costs no attempt and no pause."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ async def test_a_stopping_worker_reschedules_what_it_cannot_finish() -> None:
                 result = await run.result()
                 events = [event async for history in run.histories() for event in history.events]
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
-    assert len(run.stored.keys("research_company")) == 3, "the one that was handed back was begun again"
+    assert len(run.stored.keys("research_company")) == 3, "the rescheduled one ran again"
     started = [event.activity_task_started_event_attributes.attempt for event in events]
     assert max(started) == 1, "no attempt was counted"
     assert not [event for event in events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT]

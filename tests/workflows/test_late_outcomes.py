@@ -1,4 +1,4 @@
-"""What comes home when the run has moved on: after its question was answered, or after the criteria have changed."""
+"""Outcomes that arrive late: after the question was answered, or after the criteria changed."""
 
 from domain.company.status import ReasonCode
 from domain.failures import MODEL_UNREACHABLE

@@ -1,4 +1,4 @@
-"""A run to its target: what it starts, when it stops, what it selects, which stage it is in, and what does not stop it."""
+"""A run fills its target: what it starts, what it selects, its stages, and failures that do not stop it."""
 
 from datetime import timedelta
 
@@ -11,13 +11,13 @@ from domain.company.status import CompanyStatus, ReasonCode
 from domain.failures import HOST_BUSY, MODEL_BAD_REQUEST
 from domain.request.progress import RunStatus, Stage
 from tests.workflows.conftest import StartRun
-from tests.workflows.fake_run import NO, OK, SHORT, FakeRun, Hold, at
+from tests.workflows.fake_run import NO, OK, SHORT, Ending, FakeRun, Hold, at
 from tests.workflows.live_run import LiveRun, eventually, request_for
 from workflows.policies import AGENT
 
 
 def stages(run: LiveRun) -> list[Stage]:
-    """The stages as they were written where people query them."""
+    """The stages as stored."""
     steps: list[RunStateInput] = run.stored.inputs("record_state")
     return [params.stage for params in steps]
 
@@ -66,7 +66,7 @@ async def test_more_are_started_when_fewer_survive(start: StartRun) -> None:
             stored.hold("qualify_company", at(0, place))
 
     run = await start(request_for(2, companies=40), [NO] * 6 + [OK] * 34, prepare=prepare)
-    # None of six survived: (0 + 1) / (6 + 2) = 1/8, so sixteen have to be open for two to be expected.
+    # None of six survived: (0 + 1) / (6 + 2) = 1/8, so sixteen must be open to expect two.
     await eventually(lambda: len(run.stored.keys("qualify_company")) >= 22, "sixteen more companies")
     assert (await run.progress()).open_research == 16
     run.stored.release_all()
@@ -201,34 +201,24 @@ async def test_a_withdrawn_company_is_replaced(
     assert (await run.progress()).funnel == {ReasonCode.COMPLETE: 2, ReasonCode.SUPPRESSED: 1}
 
 
-async def test_a_stopped_company_replaces_a_withdrawn_one(
-    start: StartRun,
+@pytest.mark.parametrize(
+    ("tasks", "held", "selected"),
+    [([[OK, OK]], ("research_company", at(0, 1)), at(0, 1)), ([[OK], [OK]], ("discover", 1), at(1))],
+    ids=["company", "search"],
+)
+async def test_stopped_work_resumes_after_a_withdrawal(
+    start: StartRun, tasks: list[list[Ending]], held: tuple[str, int], selected: int
 ) -> None:
     def prepare(stored: FakeRun) -> None:
         stored.suppressed_late.add(at(0, 0))
-        stored.hold("research_company", at(0, 1))
+        stored.hold(*held)
         stored.hold("recheck_suppression")
 
-    run = await start(request_for(1), [OK, OK], prepare=prepare)
+    run = await start(request_for(1, discovery=2), *tasks, prepare=prepare)
     await run.stored.reached("recheck_suppression")
     run.stored.release_all()
     assert (await run.result()).companies == 1
-    assert run.stored.complete() == [at(0, 1)]
-
-
-async def test_a_stopped_search_resumes_after_a_withdrawal(
-    start: StartRun,
-) -> None:
-    def prepare(stored: FakeRun) -> None:
-        stored.suppressed_late.add(at(0, 0))
-        stored.hold("discover", 1)
-        stored.hold("recheck_suppression")
-
-    run = await start(request_for(1, discovery=2), [OK], [OK], prepare=prepare)
-    await run.stored.reached("recheck_suppression")
-    run.stored.release_all()
-    assert (await run.result()).companies == 1
-    assert run.stored.complete() == [at(1)]
+    assert run.stored.complete() == [selected]
 
 
 async def test_a_company_forgotten_before_the_end_is_replaced(start: StartRun) -> None:
@@ -252,7 +242,7 @@ async def test_a_replacement_is_checked_for_suppression_too(start: StartRun) -> 
     run.stored.hold("research_company", at(0, 0)).release()
     await run.stored.reached("finish_run")
     run.stored.forget(at(0, 0))
-    assert run.stored.complete() == [at(0, 1)], "as many as before"
+    assert run.stored.complete() == [at(0, 1)], "the number stays the same"
     run.stored.release_all()
     assert (await run.result()).companies == 1
     assert run.stored.complete() == [at(1, 0)]
@@ -261,10 +251,10 @@ async def test_a_replacement_is_checked_for_suppression_too(start: StartRun) -> 
 async def test_a_run_with_fewer_stored_companies_ends_as_partial(
     start: StartRun,
 ) -> None:
-    """Nothing is known that leads to it; it must not ask the gate for ever."""
+    """No known cause leads here. The run must not check suppression for ever."""
     run = await start(request_for(2), [OK, OK], prepare=lambda s: s.hold("finish_run"))
     await run.stored.reached("finish_run")
-    run.stored.end(at(0, 0), ReasonCode.SUPPRESSED)  # and the gate tells of none
+    run.stored.end(at(0, 0), ReasonCode.SUPPRESSED)  # and no suppression check names it
     run.stored.release_all()
     result = await run.result()
     assert (result.companies, result.partial) == (1, True)
@@ -285,26 +275,14 @@ async def test_a_failed_notification_does_not_stop_the_run(start: StartRun) -> N
 
 async def test_a_run_without_a_plan_ends_as_error(start: StartRun) -> None:
     run = await start(request_for(1), [OK], prepare=lambda s: s.fail("plan_run_search", None, "BadPlan"))
-    await eventually(lambda: bool(run.stored.inputs("notify_requester")), "told")
+    await eventually(lambda: bool(run.stored.inputs("notify_requester")), "the notification")
     assert [params.status for params in run.stored.inputs("finish_run")] == [RunStatus.ERROR]
     await run.until(lambda p: p.status is RunStatus.ERROR)
 
 
-async def test_every_step_of_a_run_can_be_taken_from_its_history_alone(start_skipping: StartRun) -> None:
-    """The workers of this server keep no workflow in memory.
-
-    Nothing is left open at the end: the test server, unlike the real one, can hang when an activity is cancelled just as it
-    ends.
-    """
-    run = await start_skipping(request_for(4, discovery=2, companies=3), [OK, NO, OK], [NO, OK], [NO], [OK])
-    await run.notified("completed")
-    assert (await run.result()).companies == 4
-    assert run.stored.complete() == [at(0, 0), at(0, 2), at(1, 1), at(3, 0)]
-
-
 @pytest.fixture
 def brief_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost worker of an agent call is noticed soon."""
+    """Lost workers of agent calls are noticed soon."""
     again = RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=3)
     monkeypatch.setitem(AGENT, "heartbeat_timeout", timedelta(milliseconds=200))
     monkeypatch.setitem(AGENT, "retry_policy", again)

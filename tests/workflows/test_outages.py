@@ -1,5 +1,4 @@
-"""A dependency that stays down: the run asks instead of burning through its companies, looks now and then whether it answers,
-and goes on by itself; or as a person decides."""
+"""A dependency is down: the run asks, rechecks it, and goes on by itself or as a person decides."""
 
 import asyncio
 from datetime import timedelta
@@ -25,13 +24,12 @@ from tests.workflows.live_run import LiveRun, eventually, request_for
 
 
 def checked(run: LiveRun) -> list[tuple[Dependency, ...]]:
-    """What was checked, check by check."""
     steps: list[DependencyCheckInput] = run.stored.inputs("check_dependencies")
     return [params.dependencies for params in steps]
 
 
 def first_checks_after(history: WorkflowHistory) -> list[timedelta]:
-    """How long after each outage the run has waited before it first asked whether all answer again."""
+    """How long the run waited after each outage before its first check."""
     timers = [event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta() for event in history.events]
     return [timer for timer in timers if timer and timer <= timedelta(minutes=30)]
 
@@ -42,7 +40,7 @@ def first_checks_after(history: WorkflowHistory) -> list[timedelta]:
         ("discover", 0, SEARCH_UNAVAILABLE, Dependency.SEARCH),
         ("recheck_suppression", None, "HubSpotUnavailableError", Dependency.CRM),
     ],
-    ids=["search", "crm at the last gate"],
+    ids=["search", "crm at delivery"],
 )
 async def test_a_run_goes_on_by_itself_after_an_outage(
     start_skipping: StartRun, name: str, key: int | None, failure_type: str, dependency: Dependency
@@ -81,7 +79,7 @@ async def test_during_an_outage_only_checks_run(
     assert len(checked(run)) == checks
     (history,) = await run.own_histories()
     types = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
-    assert types.count("check_dependencies") == 1, "hours of checks are one step of the history"
+    assert types.count("check_dependencies") == 1, "all checks are one activity of the history"
 
 
 async def test_rechecks_slow_down_while_the_work_still_fails(
@@ -96,7 +94,7 @@ async def test_rechecks_slow_down_while_the_work_still_fails(
     (history,) = await run.own_histories()
     assert first_checks_after(history) == [timedelta(minutes=minutes) for minutes in (1, 2, 4)]
     attempts = len(run.stored.keys("research_company"))
-    assert attempts <= 4 * 3 + 2 * 3 + 4, "the window once, then one company an outage, then the rest"
+    assert attempts <= 4 * 3 + 2 * 3 + 4, "the window once, then one company per outage, then the rest"
 
 
 @pytest.mark.parametrize("failure_type", [MODEL_ACCESS_DENIED, MODEL_QUOTA_EXCEEDED])
@@ -116,7 +114,7 @@ async def test_a_decision_taken_during_an_outage_ends_the_checks(start_skipping:
         request_for(2), [OK, OK], prepare=lambda s: s.silence("discover", 0, SEARCH_UNAVAILABLE, checks=10_000)
     )
     await run.notified("decision-1")
-    ended = asyncio.ensure_future(run.result())  # time passes while somebody waits for the result
+    ended = asyncio.ensure_future(run.result())  # the server skips time while a client waits for the result
     await eventually(lambda: len(checked(run)) >= 2, "checked twice")
     await run.decide(1, "retry")
     run.stored.mend()
@@ -140,12 +138,12 @@ async def test_a_run_waits_for_the_database_without_asking(
     result = await run.result()
     assert (result.status, result.companies) == (RunStatus.COMPLETED, 2)
     assert checked(run) == [(Dependency.DATABASE,)] * 4
-    assert run.notifications() == ["completed"], "a question could not be stored, nor its answer"
+    assert run.notifications() == ["completed"], "no question was asked"
     assert len(run.stored.keys("select_contacts")) <= 6 + 2
 
 
 async def test_waiting_for_the_database_is_no_stage_time(start_skipping: StartRun) -> None:
-    """Were it, an answer given in advance would deliver a short list that nobody was asked about."""
+    """Otherwise an answer in the request would deliver a short list."""
     request = request_for(2, limits=Limits(stage_timeout_s=600), on_decision=OnDecision.ACCEPT_PARTIAL)
     run = await start_skipping(
         request, [OK, OK], prepare=lambda s: s.silence("discover", 0, "OperationalError", checks=40)
@@ -168,7 +166,7 @@ async def test_rechecks_of_the_database_slow_down_too(
     (history,) = await run.own_histories()
     assert first_checks_after(history) == [timedelta(minutes=minutes) for minutes in (2, 4)], "the first at once"
     attempts = len(run.stored.keys("research_company"))
-    assert attempts <= 4 * 6 + 2 * 6 + 4, "the window once, then one company an outage, then the rest"
+    assert attempts <= 4 * 6 + 2 * 6 + 4, "the window once, then one company per outage, then the rest"
 
 
 async def test_an_unreachable_mail_server_delays_no_answer(start: StartRun) -> None:

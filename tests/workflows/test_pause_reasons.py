@@ -1,4 +1,4 @@
-"""Why a run asks, in words for a person (DESIGN, "Decision"; LESSONS F8, F12, F16)."""
+"""Why a run asks, in words for a person."""
 
 from uuid import UUID
 
@@ -33,9 +33,9 @@ def state_of(target: int = 5, limits: Limits | None = None, complete: int = 0, *
 
 
 def test_a_run_that_found_nothing_asks() -> None:
-    shortfall = exhausted(state_of(tasks_done=3))
-    assert shortfall.reason is DecisionReason.CANDIDATES_EXHAUSTED
-    assert shortfall.message == "0 of 5 companies are complete; all 3 searches are done; 0 companies were judged."
+    pause = exhausted(state_of(tasks_done=3))
+    assert pause.reason is DecisionReason.CANDIDATES_EXHAUSTED
+    assert pause.message == "0 of 5 companies are complete; all 3 searches are done; 0 companies were judged."
 
 
 def test_exhausted_kinds_are_named() -> None:
@@ -54,9 +54,9 @@ def test_exhausted_kinds_are_named() -> None:
 def test_contacts_are_the_reason_if_they_would_fill_the_target(short: int, reason: DecisionReason) -> None:
     state = state_of(complete=3)
     state.funnel["contacts_short"] = short
-    shortfall = exhausted(state)
-    assert shortfall.reason is reason
-    assert (f"{short} more fit but have too few reachable" in shortfall.message) == (short >= 2)
+    pause = exhausted(state)
+    assert pause.reason is reason
+    assert (f"{short} more fit but have too few reachable" in pause.message) == (short >= 2)
 
 
 @pytest.mark.parametrize(
@@ -71,31 +71,31 @@ def test_contacts_are_the_reason_if_they_would_fill_the_target(short: int, reaso
 def test_a_low_match_rate_is_the_reason_from_20_companies_on(complete: int, ended: int, reason: DecisionReason) -> None:
     state = state_of(complete=complete)
     state.ended = ended
-    shortfall = exhausted(state)
-    assert shortfall.reason is reason
-    assert f"{ended} companies" in shortfall.message
+    pause = exhausted(state)
+    assert pause.reason is reason
+    assert f"{ended} companies" in pause.message
 
 
 @pytest.mark.parametrize(("limits", "said"), LIMITS)
 def test_a_budget_reached_names_the_limit(limits: Limits, said: str) -> None:
-    shortfall = interrupted(Interruption.BUDGET_REACHED, state_of(limits=limits, complete=1))
-    assert shortfall.reason is DecisionReason.BUDGET_REACHED
-    assert said in shortfall.message and "1 of 5 companies are complete" in shortfall.message
+    pause = interrupted(Interruption.BUDGET_REACHED, state_of(limits=limits, complete=1))
+    assert pause.reason is DecisionReason.BUDGET_REACHED
+    assert said in pause.message and "1 of 5 companies are complete" in pause.message
 
 
 def test_a_dependency_down_says_what_did_not_answer() -> None:
-    shortfall = interrupted(Interruption.DEPENDENCY_DOWN, state_of())
-    assert shortfall.reason is DecisionReason.DEPENDENCY_DOWN
-    assert "the model, the web search, the CRM or the database did not answer" in shortfall.message
+    pause = interrupted(Interruption.DEPENDENCY_DOWN, state_of())
+    assert pause.reason is DecisionReason.DEPENDENCY_DOWN
+    assert "the model, the web search, the CRM or the database did not answer" in pause.message
 
 
 @pytest.mark.parametrize("stage", [Stage.COMPANY_DISCOVERY, Stage.COMPANY_RESEARCH, Stage.CONTACT_DISCOVERY])
 def test_a_time_out_names_the_stage_and_its_seconds(stage: Stage) -> None:
     state = state_of(complete=2)
     state.stage = stage
-    shortfall = stage_timed_out(state)
-    assert shortfall.reason is DecisionReason.STAGE_TIMEOUT
-    assert f"the stage {stage.value} reached its time-out of 600 seconds" in shortfall.message
+    pause = stage_timed_out(state)
+    assert pause.reason is DecisionReason.STAGE_TIMEOUT
+    assert f"the stage {stage.value} reached its time-out of 600 seconds" in pause.message
 
 
 def test_the_message_counts_companies_up_to_the_target() -> None:

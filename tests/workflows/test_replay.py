@@ -1,5 +1,4 @@
-"""The checks on histories that every test of this folder ends with do find what they look for; and a run with all its turns
-can be taken from its history alone."""
+"""The checks on histories after each test find what they look for, and a run resumes from its history alone."""
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -13,7 +12,6 @@ from tests.workflows.live_run import request_for
 
 
 async def history_of_a_run(start: StartRun) -> WorkflowHistory:
-    """A short history."""
     run = await start(request_for(1), [OK])
     await run.result()
     (history,) = await run.own_histories()
@@ -48,7 +46,7 @@ async def test_large_results_and_addresses_in_a_history_are_found(start: StartRu
 
 
 async def test_a_run_can_be_resumed_from_its_history(start_skipping: StartRun) -> None:
-    """The workers of this server keep no workflow in memory, so each step replays all steps before it."""
+    """The workers of this server cache no workflow, so every workflow task replays the whole history."""
     run = await start_skipping(
         request_for(3, discovery=2, companies=3),
         [OK, NO],

@@ -1,4 +1,4 @@
-"""What the Web UI shows of a run: progress, funnel, and the open question with the exact answer to send (DESIGN)."""
+"""What the Web UI shows of a run: progress, funnel, and the open question with the exact answer to send."""
 
 import json
 import re

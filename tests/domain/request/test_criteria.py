@@ -1,7 +1,4 @@
-"""Criteria are one typed model with one vocabulary; what is not understood is refused with what was expected.
-
-DOMAIN, "Criteria"; LESSONS F1 to F4. Nothing here is guessed, widened or silently dropped.
-"""
+"""Criteria are parsed into one typed model. Nothing is guessed or dropped: bad input says what was expected."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where companies are lost on the way: found, new, judged, then every gate in turn (DOMAIN; LESSONS F8, F76)."""
+"""Where companies are lost, step by step."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""A decision lets exactly those ended companies back in that it may help (DESIGN, "The run"; LESSONS F13)."""
+"""A decision reopens exactly the ended companies it may help."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where to look: disjoint tasks, cheapest kind first, only the asked places (DESIGN, "The run"; LESSONS F5, F51)."""
+"""Where to look: disjoint tasks, cheapest kind first, only the asked places."""
 
 import re
 from typing import Any
