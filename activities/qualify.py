@@ -1,7 +1,7 @@
 """Qualify a company: everything that code can settle from its website before a model is paid."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from temporalio import activity
 
@@ -15,14 +15,12 @@ from domain.activity_io import CompanyInput, CompanyOutcome
 from domain.company.criteria_verdicts import (
     SETTLED_BEFORE_RESEARCH,
     CriteriaResult,
-    Verdict,
     combine_verdicts,
     grade_for_criteria,
     judge_criteria,
 )
 from domain.company.facts import CompanyFacts
 from domain.company.hosts import registrable_domain
-from domain.company.icp import IcpResult
 from domain.company.identity import IdentityKeys
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.request.criteria import Criteria
@@ -69,7 +67,8 @@ class QualificationActivities:
                 return await end_forgotten_company(conn, company)
             if reading is None or reading.domain is None or reading.problem is not None:
                 return await end_company(conn, company, _unusable(reading))
-        judged = _judge(params.request.criteria, reading, research)
+        site = _read_facts(reading)
+        judged = research if research is not None and research.researched else site  # an earlier round's research stays
         identifiers = identifiers_of(company, judged.facts, _site_hosts(reading))
         with heartbeating():
             await self._suppression.prefetch([identifiers])
@@ -80,66 +79,51 @@ class QualificationActivities:
             if reason == FORGOTTEN:
                 return await end_forgotten_company(conn, company)
             await companies.set_own_site(conn, company.company_id, reading.domain, reading.website, reading.aliases)
+            if reason is None:
+                identity = _identity(company, reading, judged.facts)
+                owner = await companies.claim_identity(conn, company.run_id, company.company_id, identity)
+                if owner is not None:
+                    return await end_company(conn, company, _duplicate_of(owner), duplicate_of=owner)
+            await cache_site(conn, company.company_id, site.facts, site.pages, datetime.now(UTC))
             if reason is not None:
-                await _cache_site(conn, company, judged)  # also of a company that is never delivered
                 return await end_company(conn, company, suppressed(reason))
-            identity = _identity(company, reading, judged.facts)
-            owner = await companies.claim_identity(conn, company.run_id, company.company_id, identity)
-            if owner is not None:
-                decided = CriteriaResult(status=CompanyStatus.DUPLICATE, reason=ReasonCode.DUPLICATE, detail=str(owner))
-                return await end_company(conn, company, decided, duplicate_of=owner)
-            await _store(conn, company, judged)
-            early = tuple(verdict for verdict in judged.verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
-            return await end_unless_found(
-                conn, company, combine_verdicts(params.request.criteria, early, None, final=True)
-            )
+            return await _store_and_judge(conn, params.request.criteria, company, judged)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What the website says. ``facts`` are those to judge: the site's, or what an earlier round has researched."""
-
-    site: CompanyFacts
-    facts: CompanyFacts
-    pages: tuple[SitePageRef, ...]
-    icp: IcpResult | None
-    verdicts: tuple[Verdict, ...]
-    researched: ResearchRow | None
-
-
-def _judge(criteria: Criteria, reading: SiteReading, research: ResearchRow | None) -> _Judged:
-    places = reading.places()
-    site = apply_detection(
-        CompanyFacts(
-            places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
-        ),
-        reading.detection,
-        [ReadPage(page.result_id, str(page.payload["url"]), page.final_url) for page in reading.pages],
-    )
-    pages = tuple(SitePageRef(url=page.final_url, title=str(page.payload["title"])) for page in reading.pages)
-    researched = research if research is not None and research.researched else None
-    facts = researched.facts if researched else site
-    icp = grade_for_criteria(criteria, facts) if researched else None
-    return _Judged(site, facts, pages, icp, judge_criteria(criteria, facts, icp), researched)
-
-
-async def _store(conn: Connection, company: CompanyRow, judged: _Judged) -> None:
+async def _store_and_judge(
+    conn: Connection, criteria: Criteria, company: CompanyRow, research: ResearchRow
+) -> CompanyOutcome:
+    icp = grade_for_criteria(criteria, research.facts) if research.researched else None
+    verdicts = judge_criteria(criteria, research.facts, icp)
     await companies.save_research(
         conn,
         company.run_id,
         company.company_id,
-        judged.facts,
-        judged.verdicts,
-        judged.icp,
-        pages=judged.researched.pages if judged.researched else judged.pages,
+        research.facts,
+        verdicts,
+        icp,
+        pages=research.pages,
         dropped=None,
-        researched=judged.researched is not None,
+        researched=research.researched,
     )
-    await _cache_site(conn, company, judged)
+    early = tuple(verdict for verdict in verdicts if verdict.criterion in SETTLED_BEFORE_RESEARCH)
+    return await end_unless_found(conn, company, combine_verdicts(criteria, early, None, final=True))
 
 
-async def _cache_site(conn: Connection, company: CompanyRow, judged: _Judged) -> None:
-    await cache_site(conn, company.company_id, judged.site, judged.pages, datetime.now(UTC))
+def _read_facts(reading: SiteReading) -> ResearchRow:
+    places = reading.places()
+    facts = CompanyFacts(
+        places=tuple(place for place, _ in places), place_evidence=tuple(evidence for _, evidence in places)
+    )
+    pages = [ReadPage(page.result_id, str(page.payload["url"]), page.final_url) for page in reading.pages]
+    return ResearchRow(
+        facts=apply_detection(facts, reading.detection, pages),
+        pages=tuple(SitePageRef(url=page.final_url, title=str(page.payload["title"])) for page in reading.pages),
+    )
+
+
+def _duplicate_of(owner: UUID) -> CriteriaResult:
+    return CriteriaResult(status=CompanyStatus.DUPLICATE, reason=ReasonCode.DUPLICATE, detail=str(owner))
 
 
 def _unusable(reading: SiteReading | None) -> CriteriaResult:

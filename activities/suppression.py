@@ -4,9 +4,9 @@ Lists are the request's own domains, forgotten companies, the stored list, and H
 closed: if a list cannot be read, the error is raised and the company is held back. No model is involved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import NoReturn
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -125,13 +125,10 @@ class SuppressionCheck:
         self._hubspot = hubspot
 
     async def prefetch(self, companies: Sequence[CompanyIdentifiers]) -> None:
-        """Ask HubSpot before a transaction is open, so that ``reason`` finds its answer in memory. Raises as ``reason``."""
-        if self._hubspot is None:
-            return
-        try:
-            await self._hubspot.look_up([domain for company in companies for domain in _asked_of_crm(company)])
-        except (HubSpotUnavailableError, HubSpotAccessDeniedError) as error:
-            _raise_for_temporal(error)
+        """Ask HubSpot outside any transaction, so that ``reason`` finds its answer in memory. Raises as ``reason``."""
+        if self._hubspot is not None:
+            with _hubspot_failures():
+                await self._hubspot.look_up([domain for company in companies for domain in _asked_of_crm(company)])
 
     async def reason(self, conn: Connection, company: CompanyIdentifiers, requested: Sequence[str]) -> str | None:
         """Why a company is suppressed: ``forgotten``, ``request``, ``customer``, ``contacted`` or ``do_not_contact``; or None.
@@ -153,10 +150,8 @@ class SuppressionCheck:
         )
         if listed is not None or self._hubspot is None:
             return listed
-        try:
+        with _hubspot_failures():
             return await self._hubspot.reason(_asked_of_crm(company), self._contacted_days)
-        except (HubSpotUnavailableError, HubSpotAccessDeniedError) as error:
-            _raise_for_temporal(error)
 
 
 def _asked_of_crm(company: CompanyIdentifiers) -> list[str]:
@@ -169,9 +164,13 @@ def _asked_of_crm(company: CompanyIdentifiers) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _raise_for_temporal(error: HubSpotUnavailableError | HubSpotAccessDeniedError) -> NoReturn:
-    if isinstance(error, HubSpotAccessDeniedError):
+@contextmanager
+def _hubspot_failures() -> Iterator[None]:
+    try:
+        yield
+    except HubSpotAccessDeniedError as error:
         raise ApplicationError(str(error), type=HUBSPOT_ACCESS_DENIED, non_retryable=True) from error
-    pause_s = error.retry_after_s
-    delay = timedelta(seconds=min(pause_s, _RETRY_DELAY_MAX_S)) if pause_s is not None else None
-    raise ApplicationError(str(error), type=HUBSPOT_UNAVAILABLE, next_retry_delay=delay) from error
+    except HubSpotUnavailableError as error:
+        pause_s = error.retry_after_s
+        delay = timedelta(seconds=min(pause_s, _RETRY_DELAY_MAX_S)) if pause_s is not None else None
+        raise ApplicationError(str(error), type=HUBSPOT_UNAVAILABLE, next_retry_delay=delay) from error
