@@ -1,8 +1,8 @@
-"""Model turns: reserved before they are bought, stored before anything depends on them. Table ``agent_turns``.
+"""Model turns: reserved before the call, stored before anything depends on the answer. Table ``agent_turns``.
 
-Every call of a model is a row, and the sum of all rows is what counts against a run's limits: an answered call at its price, one under
-way at the most it can cost. A call of which no answer came (its worker died, it timed out) may have been charged all the
-same: as ``lost`` it stays spent at that most, and the turn is bought again beside it. A late answer puts its price right.
+Every model call is a row, and all rows count against a run's limits: an answered call at its price, a reserved one at the most that it
+can cost. A call without an answer (its worker died, it timed out) may have been charged, so as ``lost`` it keeps that cost while
+the turn is bought again. A late answer corrects the price.
 """
 
 from decimal import Decimal
@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.company.status import Interruption
 from domain.storable_text import storable
-from store.database import Connection
+from store.database import Connection, fetch_models, fetch_row, fetch_value
 
 
 class TurnKey(BaseModel):
-    """What a conversation is known by: the same input of the same role for the same subject continues it."""
+    """Identifies a conversation: the same input for the same role and subject continues it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,9 +29,9 @@ class TurnKey(BaseModel):
 
 
 class StoredTurn(BaseModel):
-    """An answered turn: its output items, its price, and on the first turn the input that began the conversation."""
+    """An answered turn. ``task`` is the input of the conversation, on its first turn."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     output: list[dict[str, Any]]
     cost_usd: float
@@ -39,56 +39,45 @@ class StoredTurn(BaseModel):
 
 
 class Reservation(BaseModel):
-    """Money set aside for one call, until it is settled, released or lost."""
+    """Money reserved for one call."""
 
     model_config = ConfigDict(frozen=True)
 
     call_id: UUID
 
 
+_IS_OF_CONVERSATION = (
+    "run_id = %(run_id)s AND subject = %(subject)s AND role = %(role)s AND input_hash = %(input_hash)s"
+)
+
+
 async def load_turns(conn: Connection, key: TurnKey) -> list[StoredTurn]:
     """The stored turns of a conversation, in order."""
-    cursor = await conn.execute(
-        """
-        SELECT output, cost_usd::float8 AS cost_usd, task FROM agent_turns
-        WHERE run_id = %(run_id)s AND subject = %(subject)s AND role = %(role)s AND input_hash = %(input_hash)s
-          AND status = 'stored'
-        ORDER BY turn
-        """,
-        key.model_dump(),
-    )
-    return [StoredTurn.model_validate(row) for row in await cursor.fetchall()]
+    query = f"SELECT * FROM agent_turns WHERE {_IS_OF_CONVERSATION} AND status = 'stored' ORDER BY turn"  # noqa: S608
+    return await fetch_models(conn, StoredTurn, query, key.model_dump())
 
 
 async def reserve_turn(
     conn: Connection, key: TurnKey, turn: int, model: str, estimate_usd: float | None, task: dict[str, Any] | None
 ) -> Reservation | StoredTurn | Interruption:
-    """Set money aside for one model call, if the run may buy it.
+    """Reserve money for one model call.
 
-    The run's row is locked, so two reservations never both take the last of a budget. An earlier call of the same turn that is
-    still without an answer is given up as lost: it stays spent.
+    The run's row is locked, so two reservations cannot both take the last of a budget. An earlier call of the same turn without
+    an answer is marked as lost.
 
     Returns:
-        The reservation; the answer, where another worker has stored it meanwhile; or why the run may not buy now.
+        The reservation; the answer, if another worker has stored it; or why the run may not buy now.
     """
-    cursor = await conn.execute("SELECT status, limits FROM runs WHERE run_id = %s FOR UPDATE", (key.run_id,))
-    run = await cursor.fetchone()
+    run = await fetch_row(conn, "SELECT status, limits FROM runs WHERE run_id = %s FOR UPDATE", (key.run_id,))
     if run is None or run["status"] != "active":
         return Interruption.RUN_WAITING
-    of_turn = {**key.model_dump(), "turn": turn}
-    cursor = await conn.execute(
-        """
-        SELECT status, call_id, output, cost_usd::float8 AS cost_usd, task FROM agent_turns
-        WHERE run_id = %(run_id)s AND subject = %(subject)s AND role = %(role)s AND input_hash = %(input_hash)s
-          AND turn = %(turn)s
-        FOR UPDATE  -- its answer may be on its way in right now
-        """,
-        of_turn,
-    )
-    earlier = await cursor.fetchone()
+    values = {**key.model_dump(), "turn": turn}
+    # Locked, because its answer may be arriving right now.
+    query = f"SELECT * FROM agent_turns WHERE {_IS_OF_CONVERSATION} AND turn = %(turn)s FOR UPDATE"  # noqa: S608
+    earlier = await fetch_row(conn, query, values)
     if earlier is not None and earlier["status"] == "stored":
         return StoredTurn.model_validate(earlier)
-    if await _is_spent(conn, key.run_id, run["limits"], estimate_usd):
+    if await _is_budget_reached(conn, key.run_id, run["limits"], estimate_usd):
         return Interruption.BUDGET_REACHED
     if earlier is not None:
         await mark_turn_lost(conn, Reservation(call_id=earlier["call_id"]))
@@ -99,7 +88,7 @@ async def reserve_turn(
         VALUES (%(run_id)s, %(subject)s, %(role)s, %(input_hash)s, %(turn)s, %(model)s, %(cost)s, %(task)s, %(call_id)s)
         """,
         {
-            **of_turn,
+            **values,
             "model": model,
             "cost": _exact(estimate_usd or 0.0),
             "task": Jsonb(task) if task else None,
@@ -118,22 +107,23 @@ async def complete_turn(
     output_tokens: int,
     cost_usd: float | None,
 ) -> bool:
-    """Store an answer and put its price in the place of the reservation.
+    """Store an answer, and its price instead of the reserved amount.
 
     Args:
-        cost_usd: None where nobody knows: what was set aside stays spent.
+        cost_usd: None if the price is unknown: the reserved amount stays.
 
     Returns:
-        False when the call was given up meanwhile: its price is kept, and the conversation goes on with another answer.
+        False if the call was marked as lost: only its price is stored, and another answer continues the conversation.
     """
-    cursor = await conn.execute(
+    is_stored = await fetch_value(
+        conn,
         """
         UPDATE agent_turns
         SET status = CASE WHEN status = 'lost' THEN 'lost' ELSE 'stored' END,
             output = CASE WHEN status = 'lost' THEN NULL ELSE %(output)s::jsonb END,
             input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s, cost_usd = coalesce(%(cost)s, cost_usd)
         WHERE call_id = %(call_id)s
-        RETURNING status = 'stored' AS stands
+        RETURNING status = 'stored'
         """,
         {
             "call_id": reservation.call_id,
@@ -143,13 +133,12 @@ async def complete_turn(
             "cost": None if cost_usd is None else _exact(cost_usd),
         },
     )
-    row = await cursor.fetchone()
-    return row is not None and bool(row["stands"])
+    return bool(is_stored)
 
 
 async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
-    """Give a call up of which nobody knows what became of it. It stays spent."""
-    # It leaves the conversation, under a hash of its own: its turn's place is for the next call of it.
+    """Give up a call whose result is unknown. Its cost stays."""
+    # Under another hash it leaves the conversation, so the turn can be bought again.
     await conn.execute(
         """
         UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' lost ' || call_id
@@ -160,7 +149,7 @@ async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
 
 
 async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
-    """Give up every call of a run that is under way when it ends: each stays spent, until a late answer tells its price."""
+    """Give up the open calls of a run that ends. A late answer still corrects the price."""
     await conn.execute(
         """
         UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' ended ' || call_id
@@ -171,23 +160,23 @@ async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
 
 
 async def release_turn(conn: Connection, reservation: Reservation) -> None:
-    """Give a reservation back for a call that the provider refused, or that never left, and so was not charged."""
+    """Delete the reservation of a call that was not charged: it was refused, or never sent."""
     await conn.execute("DELETE FROM agent_turns WHERE call_id = %s AND status <> 'stored'", (reservation.call_id,))
 
 
-async def _is_spent(conn: Connection, run_id: UUID, limits: dict[str, Any], estimate_usd: float | None) -> bool:
-    cursor = await conn.execute(
-        "SELECT coalesce(sum(cost_usd), 0) AS cost_usd, count(*) AS calls FROM agent_turns WHERE run_id = %s", (run_id,)
-    )
-    spent = await cursor.fetchone() or {"cost_usd": Decimal(0), "calls": 0}
+async def _is_budget_reached(
+    conn: Connection, run_id: UUID, limits: dict[str, Any], estimate_usd: float | None
+) -> bool:
+    query = "SELECT coalesce(sum(cost_usd), 0) AS cost_usd, count(*) AS calls FROM agent_turns WHERE run_id = %s"
+    spent = await fetch_row(conn, query, (run_id,)) or {}
     cost_max, calls_max = limits.get("max_cost_usd"), limits.get("max_model_calls")
-    if cost_max is not None and (
-        estimate_usd is None or spent["cost_usd"] + _exact(estimate_usd) > Decimal(str(cost_max))
-    ):
+    if calls_max is not None and spent["calls"] + 1 > calls_max:
         return True
-    return calls_max is not None and spent["calls"] + 1 > calls_max
+    if cost_max is None:
+        return False
+    return estimate_usd is None or bool(spent["cost_usd"] + _exact(estimate_usd) > Decimal(str(cost_max)))
 
 
 def _exact(usd: float) -> Decimal:
-    # As it is stored: sums of binary fractions would pass a limit, or miss it, by their last digit.
+    # As stored: a sum of binary fractions could miss a limit by its last digit.
     return Decimal(str(usd)).quantize(Decimal("1e-12"))

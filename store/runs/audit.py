@@ -1,4 +1,4 @@
-"""The audit trail: what happened to a run, who caused it. Table ``audit_events``."""
+"""The audit trail: what happened to a run, and who caused it. Table ``audit_events``."""
 
 from datetime import datetime
 from typing import Any
@@ -7,11 +7,11 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from store.database import Connection
+from store.database import Connection, fetch_models, fetch_rows
 
 
 class RefusedAnswer(BaseModel):
-    """An answer that a run did not take: when it came, the question that it named, and why it was refused."""
+    """An answer that a run refused, and why."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ async def record(
     """Record an event (past tense, such as ``company_suppressed``).
 
     Args:
-        event_key: what makes it this event; the same event recorded twice, as by a retried activity, stays one.
+        event_key: identifies the event; recorded twice, as by a retried activity, it is stored once.
         detail: JSON values only.
     """
     await conn.execute(
@@ -48,20 +48,14 @@ async def record(
 
 async def list_events(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
     """A run's events, oldest first."""
-    cursor = await conn.execute(
-        "SELECT event, actor, company_id, detail, created_at FROM audit_events WHERE run_id = %s ORDER BY event_id",
-        (run_id,),
-    )
-    return [dict(row) for row in await cursor.fetchall()]
+    query = "SELECT event, actor, company_id, detail, created_at FROM audit_events WHERE run_id = %s ORDER BY event_id"
+    return await fetch_rows(conn, query, (run_id,))
 
 
 async def refused_answers(conn: Connection, run_id: UUID, limit: int) -> list[RefusedAnswer]:
-    """The newest answers that a run has refused, newest first."""
-    cursor = await conn.execute(
-        """
+    """The answers that a run refused, newest first."""
+    query = """
         SELECT created_at AS at, detail->>'decision_id' AS decision_id, detail->>'problem' AS problem FROM audit_events
         WHERE run_id = %s AND event = 'decision_refused' ORDER BY event_id DESC LIMIT %s
-        """,
-        (run_id, limit),
-    )
-    return [RefusedAnswer.model_validate(row) for row in await cursor.fetchall()]
+    """
+    return await fetch_models(conn, RefusedAnswer, query, (run_id, limit))

@@ -1,4 +1,4 @@
-"""Search tasks of a run. Table ``search_tasks``."""
+"""Search tasks of a run, and the pages that each reads. Tables ``search_tasks`` and ``search_task_pages``."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.activity_io import SearchTaskRef
 from domain.request.search_plan import SearchTask, TaskKind
-from store.database import Connection
+from store.database import Connection, fetch_column, fetch_model, fetch_models, fetch_rows, fetch_value
 
 
 class SearchTaskRow(BaseModel):
-    """A search task as stored."""
+    """A stored search task."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     task_id: UUID
     run_id: UUID
@@ -27,120 +27,13 @@ class SearchTaskRow(BaseModel):
     status: str
 
 
-async def insert_tasks(
-    conn: Connection, run_id: UUID, tasks: tuple[SearchTask, ...], *, skipped: Mapping[str, datetime] | None = None
-) -> int:
-    """Add planned tasks behind those that a run already has; a task it already has is left alone.
-
-    Args:
-        skipped: tasks, by their hash, that are not to be run (``skipped_before``).
-
-    Returns:
-        How many were new.
-    """
-    await conn.execute("SELECT 1 FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
-    cursor = await conn.execute(
-        "SELECT unique_hash, ordinal FROM search_tasks WHERE run_id = %s ORDER BY ordinal", (run_id,)
-    )
-    present = {row["unique_hash"]: row["ordinal"] for row in await cursor.fetchall()}
-    ordinal = max(present.values(), default=-1) + 1
-    fresh = [task for task in tasks if task.unique_hash not in present]
-    since = skipped or {}
-    async with conn.cursor() as many:
-        await many.executemany(
-            """
-            INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, city, state, status, finished_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                (
-                    *(run_id, task.unique_hash, ordinal + index, task.kind, task.query, task.city, task.state),
-                    "skipped" if task.unique_hash in since else "open",
-                    since.get(task.unique_hash),
-                )
-                for index, task in enumerate(fresh)
-            ],
-        )
-    return len(fresh)
-
-
-async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
-    """Leave the open tasks of kinds that have dried up."""
-    await conn.execute(
-        """
-        UPDATE search_tasks SET status = 'skipped', finished_at = now()
-        WHERE run_id = %s AND status = 'open' AND kind = ANY(%s)
-        """,
-        (run_id, list(kinds)),
-    )
-
-
-async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
-    """Tasks that other runs with the same criteria have given up lately, and none of them has run.
-
-    What those runs did is answered from the cache for as long; a run that went further than they did would look where
-    they found that hardly anything is left.
-
-    Returns:
-        The time at which each was given up, by the task's hash.
-    """
-    cursor = await conn.execute(
-        """
-        SELECT t.unique_hash, max(t.finished_at) AS since
-        FROM search_tasks t JOIN runs r USING (run_id)
-        WHERE r.run_id <> %(run_id)s AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
-          AND t.finished_at > now() - make_interval(secs => %(within_s)s)
-        GROUP BY 1 HAVING bool_and(t.status = 'skipped')
-        """,
-        {"run_id": run_id, "within_s": within_hours * 3600},
-    )
-    return {row["unique_hash"]: row["since"] for row in await cursor.fetchall()}
-
-
-async def skipped_kinds(conn: Connection, run_id: UUID) -> list[TaskKind]:
-    """Kinds of which a run has given up tasks."""
-    cursor = await conn.execute(
-        "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'skipped' GROUP BY 1 ORDER BY 1", (run_id,)
-    )
-    return [row["kind"] for row in await cursor.fetchall()]
-
-
-async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[SearchTaskRef]:
-    """The next tasks of a run in plan order."""
-    cursor = await conn.execute(
-        """
-        SELECT task_id, ordinal, query AS label, kind FROM search_tasks
-        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running')
-        ORDER BY ordinal LIMIT %s
-        """,
-        (run_id, after_ordinal, limit),
-    )
-    return [SearchTaskRef.model_validate(row) for row in await cursor.fetchall()]
-
-
-async def get_task(conn: Connection, task_id: UUID) -> SearchTaskRow:
-    """A task by its id."""
-    cursor = await conn.execute("SELECT * FROM search_tasks WHERE task_id = %s", (task_id,))
-    return SearchTaskRow.model_validate(await cursor.fetchone())
-
-
-async def start_task(conn: Connection, task_id: UUID) -> None:
-    """Mark a task as being worked on."""
-    await conn.execute(
-        """
-        UPDATE search_tasks SET status = 'running', started_at = coalesce(started_at, now())
-        WHERE task_id = %s AND status IN ('open', 'running')
-        """,
-        (task_id,),
-    )
-
-
 class TaskYield(BaseModel):
-    """What a search task came to.
+    """What a search task found.
 
     Attributes:
         named: companies named with proof.
-        listed: companies standing on the list pages that it read; ``incomplete_reads`` pages of which the agent named too few.
+        listed: companies on the directory pages that it read.
+        incomplete_reads: directory pages where the agent named too few of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -152,7 +45,7 @@ class TaskYield(BaseModel):
 
 
 class ReusableSearch(BaseModel):
-    """A search from which another run takes over what it found; ``searched_at``: when its agent was asked."""
+    """A search of another run whose result can be reused. ``searched_at``: when its agent was asked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -162,118 +55,10 @@ class ReusableSearch(BaseModel):
     incomplete_reads: int
 
 
-async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
-    """Whether a page is this task's to read: the first task of a run to ask for it has it, for good unless it fails."""
-    cursor = await conn.execute(
-        """
-        INSERT INTO search_task_pages (run_id, url, task_id) VALUES (%(run_id)s, %(url)s, %(task_id)s)
-        ON CONFLICT (run_id, url) DO UPDATE SET task_id = excluded.task_id
-        WHERE search_task_pages.task_id = excluded.task_id
-           OR (SELECT status FROM search_tasks t WHERE t.task_id = search_task_pages.task_id) = 'failed'
-        """,
-        {"run_id": run_id, "url": url, "task_id": task_id},
-    )
-    return cursor.rowcount == 1
-
-
-async def sites_found_by_other_tasks(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
-    """Of these registrable domains, those of companies that other tasks of the run have found."""
-    cursor = await conn.execute(
-        """
-        SELECT substr(candidate_key, 8) AS site FROM company_candidates
-        WHERE run_id = %s AND candidate_key = ANY(%s) AND search_task_id IS DISTINCT FROM %s
-        """,
-        (run_id, [f"domain:{site}" for site in sites], task_id),
-    )
-    return {row["site"] for row in await cursor.fetchall()}
-
-
-async def fail_task(conn: Connection, task_id: UUID) -> None:
-    """End a task whose step failed for good; ``retry`` opens it again."""
-    await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
-
-
-async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, question_hash: str | None = None) -> int:
-    """End a task with what it yielded; ``new`` is counted from the companies that it was first to find.
-
-    Args:
-        question_hash: what was asked (``AgentRunner.question_hash``), where it was asked now and not taken over.
-
-    Returns:
-        The number of new companies.
-    """
-    cursor = await conn.execute(
-        """
-        UPDATE search_tasks t
-        SET status = 'done', named = %(named)s, listed = %(listed)s, incomplete_reads = %(incomplete_reads)s,
-            cost_usd = %(cost_usd)s, finished_at = now(), question_hash = %(question_hash)s,
-            searched_at = CASE WHEN %(question_hash)s::text IS NOT NULL THEN now() END,
-            new = (SELECT count(*) FROM company_candidates c WHERE c.search_task_id = t.task_id)
-        WHERE task_id = %(task_id)s
-        RETURNING new
-        """,
-        {"task_id": task_id, "question_hash": question_hash, **found.model_dump()},
-    )
-    row = await cursor.fetchone()
-    return int(row["new"]) if row else 0
-
-
-async def find_reusable_search(
-    conn: Connection, task: SearchTaskRow, question_hash: str, within_hours: float
-) -> ReusableSearch | None:
-    """The latest search of another run with the same criteria that was asked the same.
-
-    Of the same criteria, never amended, since what it left out as known was found by other searches of the same plan.
-    """
-    cursor = await conn.execute(
-        """
-        SELECT t.task_id, t.searched_at, t.listed, t.incomplete_reads
-        FROM search_tasks t JOIN runs r USING (run_id)
-        WHERE t.question_hash = %(question_hash)s AND t.status = 'done' AND t.run_id <> %(run_id)s
-          AND t.unique_hash = (SELECT unique_hash FROM search_tasks WHERE task_id = %(task_id)s)
-          AND t.searched_at > now() - make_interval(secs => %(within_s)s)
-          AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s) AND r.criteria = r.criteria_asked
-        ORDER BY t.searched_at DESC LIMIT 1
-        """,
-        {
-            "question_hash": question_hash,
-            "run_id": task.run_id,
-            "task_id": task.task_id,
-            "within_s": within_hours * 3600,
-        },
-    )
-    row = await cursor.fetchone()
-    return ReusableSearch.model_validate(row) if row else None
-
-
-async def copy_page_claims(conn: Connection, run_id: UUID, task_id: UUID, before: UUID) -> None:
-    """Let a task hold the pages that the search had read from which it takes over."""
-    await conn.execute(
-        """
-        INSERT INTO search_task_pages (run_id, url, task_id)
-        SELECT %s, url, %s FROM search_task_pages WHERE task_id = %s
-        ON CONFLICT (run_id, url) DO NOTHING
-        """,
-        (run_id, task_id, before),
-    )
-
-
-async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "skipped"]) -> int:
-    """Open tasks again that were left; returns how many."""
-    cursor = await conn.execute(
-        """
-        UPDATE search_tasks SET status = 'open', finished_at = NULL WHERE run_id = %s AND status = ANY(%s)
-        """,
-        (run_id, list(statuses)),
-    )
-    return cursor.rowcount
-
-
 class SourceYield(BaseModel):
-    """What one kind of search came to in a run. ``named`` of those ``new``; ``cost_usd`` of the model; seconds of work.
+    """What one kind of search found in a run.
 
-    Of the ``planned`` tasks, those ``skipped`` were left since their kind had found hardly anything new, in this run or in
-    one of the same criteria shortly before.
+    ``skipped`` tasks were not run because their kind finds hardly anything new, in this run or in a recent one with the same criteria.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -291,17 +76,213 @@ class SourceYield(BaseModel):
     seconds: float
 
 
-async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
-    """The yield of each kind of search of a run, in the order of the plan."""
+async def insert_tasks(
+    conn: Connection, run_id: UUID, tasks: Sequence[SearchTask], *, skipped: Mapping[str, datetime] | None = None
+) -> int:
+    """Append planned tasks to those that a run has; returns how many are new.
+
+    Args:
+        skipped: tasks that are not to be run, by hash (``skipped_before``).
+    """
+    await conn.execute("SELECT 1 FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
+    rows = await fetch_rows(conn, "SELECT unique_hash, ordinal FROM search_tasks WHERE run_id = %s", (run_id,))
+    present = {row["unique_hash"]: row["ordinal"] for row in rows}
+    first = max(present.values(), default=-1) + 1
+    fresh = [task for task in tasks if task.unique_hash not in present]
+    since = skipped or {}
+    await conn.cursor().executemany(
+        """
+        INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, city, state, status, finished_at)
+        VALUES (%(run_id)s, %(unique_hash)s, %(place)s, %(kind)s, %(query)s, %(city)s, %(state)s, %(status)s, %(since)s)
+        """,
+        [
+            task.model_dump()
+            | {
+                "run_id": run_id,
+                "place": place,
+                "status": "skipped" if task.unique_hash in since else "open",
+                "since": since.get(task.unique_hash),
+            }
+            for place, task in enumerate(fresh, start=first)
+        ],
+    )
+    return len(fresh)
+
+
+async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
+    """Skip the open tasks of exhausted kinds."""
+    await conn.execute(
+        """
+        UPDATE search_tasks SET status = 'skipped', finished_at = now()
+        WHERE run_id = %s AND status = 'open' AND kind = ANY(%s)
+        """,
+        (run_id, list(kinds)),
+    )
+
+
+async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
+    """When recent runs with the same criteria skipped a task, by its hash, if none of them has run it.
+
+    The cache answers what those runs did. To go further than they did would find hardly anything.
+    """
+    rows = await fetch_rows(
+        conn,
+        """
+        SELECT t.unique_hash, max(t.finished_at) AS since
+        FROM search_tasks t JOIN runs r USING (run_id)
+        WHERE r.run_id <> %(run_id)s AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s)
+          AND t.finished_at > now() - make_interval(secs => %(within_s)s)
+        GROUP BY 1 HAVING bool_and(t.status = 'skipped')
+        """,
+        {"run_id": run_id, "within_s": within_hours * 3600},
+    )
+    return {row["unique_hash"]: row["since"] for row in rows}
+
+
+async def skipped_kinds(conn: Connection, run_id: UUID) -> list[TaskKind]:
+    """Kinds with skipped tasks."""
+    query = "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'skipped' GROUP BY 1 ORDER BY 1"
+    return await fetch_column(conn, query, (run_id,))
+
+
+async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[SearchTaskRef]:
+    """The next tasks of a run in plan order."""
+    query = """
+        SELECT task_id, ordinal, query AS label, kind FROM search_tasks
+        WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running')
+        ORDER BY ordinal LIMIT %s
+    """
+    return await fetch_models(conn, SearchTaskRef, query, (run_id, after_ordinal, limit))
+
+
+async def get_task(conn: Connection, task_id: UUID) -> SearchTaskRow:
+    """A task by its id.
+
+    Raises:
+        LookupError: there is no such task.
+    """
+    task = await fetch_model(conn, SearchTaskRow, "SELECT * FROM search_tasks WHERE task_id = %s", (task_id,))
+    if task is None:
+        raise LookupError(f"no search task {task_id}")
+    return task
+
+
+async def start_task(conn: Connection, task_id: UUID) -> None:
+    """Mark a task as running."""
+    await conn.execute(
+        """
+        UPDATE search_tasks SET status = 'running', started_at = coalesce(started_at, now())
+        WHERE task_id = %s AND status IN ('open', 'running')
+        """,
+        (task_id,),
+    )
+
+
+async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
+    """Whether this task may read a page. The first task of a run to claim it keeps it, unless that task fails."""
     cursor = await conn.execute(
         """
+        INSERT INTO search_task_pages (run_id, url, task_id) VALUES (%(run_id)s, %(url)s, %(task_id)s)
+        ON CONFLICT (run_id, url) DO UPDATE SET task_id = excluded.task_id
+        WHERE search_task_pages.task_id = excluded.task_id
+           OR (SELECT status FROM search_tasks t WHERE t.task_id = search_task_pages.task_id) = 'failed'
+        """,
+        {"run_id": run_id, "url": url, "task_id": task_id},
+    )
+    return cursor.rowcount == 1
+
+
+async def sites_found_by_other_tasks(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
+    """Those of the registrable domains whose companies other tasks of the run have found."""
+    query = """
+        SELECT substr(candidate_key, length('domain:') + 1) FROM company_candidates
+        WHERE run_id = %s AND candidate_key = ANY(%s) AND search_task_id IS DISTINCT FROM %s
+    """
+    return set(await fetch_column(conn, query, (run_id, [f"domain:{site}" for site in sites], task_id)))
+
+
+async def fail_task(conn: Connection, task_id: UUID) -> None:
+    """End a task whose activity failed for good; ``reopen`` opens it again."""
+    await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
+
+
+async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, question_hash: str | None = None) -> int:
+    """End a task; returns the number of companies that it found first.
+
+    Args:
+        question_hash: what the agent was asked; None if an earlier result was reused.
+    """
+    return int(
+        await fetch_value(
+            conn,
+            """
+            UPDATE search_tasks t
+            SET status = 'done', named = %(named)s, listed = %(listed)s, incomplete_reads = %(incomplete_reads)s,
+                cost_usd = %(cost_usd)s, finished_at = now(), question_hash = %(question_hash)s,
+                searched_at = CASE WHEN %(question_hash)s::text IS NOT NULL THEN now() END,
+                new = (SELECT count(*) FROM company_candidates c WHERE c.search_task_id = t.task_id)
+            WHERE task_id = %(task_id)s
+            RETURNING new
+            """,
+            {"task_id": task_id, "question_hash": question_hash, **found.model_dump()},
+        )
+    )
+
+
+async def find_reusable_search(
+    conn: Connection, task: SearchTaskRow, question_hash: str, within_hours: float
+) -> ReusableSearch | None:
+    """The latest search of another run that asked the same.
+
+    Its criteria must be the same and never amended: other searches of the same plan found the companies that it left out.
+    """
+    return await fetch_model(
+        conn,
+        ReusableSearch,
+        """
+        SELECT t.task_id, t.searched_at, t.listed, t.incomplete_reads
+        FROM search_tasks t JOIN runs r USING (run_id)
+        WHERE t.question_hash = %(question_hash)s AND t.status = 'done' AND t.run_id <> %(run_id)s
+          AND t.unique_hash = (SELECT unique_hash FROM search_tasks WHERE task_id = %(task_id)s)
+          AND t.searched_at > now() - make_interval(secs => %(within_s)s)
+          AND r.criteria = (SELECT criteria FROM runs WHERE run_id = %(run_id)s) AND r.criteria = r.criteria_asked
+        ORDER BY t.searched_at DESC LIMIT 1
+        """,
+        {
+            "question_hash": question_hash,
+            "run_id": task.run_id,
+            "task_id": task.task_id,
+            "within_s": within_hours * 3600,
+        },
+    )
+
+
+async def copy_page_claims(conn: Connection, run_id: UUID, task_id: UUID, reused: UUID) -> None:
+    """Claim the pages of a reused search for this task."""
+    await conn.execute(
+        """
+        INSERT INTO search_task_pages (run_id, url, task_id)
+        SELECT %s, url, %s FROM search_task_pages WHERE task_id = %s
+        ON CONFLICT (run_id, url) DO NOTHING
+        """,
+        (run_id, task_id, reused),
+    )
+
+
+async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "skipped"]) -> int:
+    """Open failed or skipped tasks again; returns how many."""
+    query = "UPDATE search_tasks SET status = 'open', finished_at = NULL WHERE run_id = %s AND status = ANY(%s)"
+    return (await conn.execute(query, (run_id, list(statuses)))).rowcount
+
+
+async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
+    """What each kind of search found in a run, in plan order."""
+    query = """
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
                count(*) FILTER (WHERE status = 'failed') AS failed,
                count(*) FILTER (WHERE status = 'skipped') AS skipped, sum(named) AS named, sum(new) AS new,
                sum(listed) AS listed, sum(incomplete_reads) AS incomplete_reads, sum(cost_usd)::float8 AS cost_usd,
                coalesce(sum(extract(epoch FROM finished_at - started_at)), 0)::float8 AS seconds
         FROM search_tasks WHERE run_id = %s GROUP BY kind ORDER BY min(ordinal)
-        """,
-        (run_id,),
-    )
-    return [SourceYield.model_validate(row) for row in await cursor.fetchall()]
+    """
+    return await fetch_models(conn, SourceYield, query, (run_id,))
