@@ -26,7 +26,7 @@ from cli.detect import detect
 from cli.doctor import doctor
 from cli.evidence import evidence
 from cli.export import export
-from cli.forget import forget_command
+from cli.forget import forget
 from cli.import_ import import_
 from cli.list import list_runs
 from cli.local import local
@@ -75,7 +75,7 @@ app.command()(accept)
 app.command("import")(import_)
 app.command()(redetect)
 app.command()(detect)
-app.command("forget")(forget_command)
+app.command()(forget)
 app.command()(setup)
 app.command()(doctor)
 app.command()(local)

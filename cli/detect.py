@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import JsonOption, async_command, make_console, print_json
+from cli.common import JsonOption, Output, async_command
 from cli.evidence import plain
 from runtime.process import UserError, load_settings
 from usecases.detect_sites import SiteVerdict, checked_urls, detect_sites
@@ -33,6 +33,7 @@ async def detect(
 
     Reads each home page and up to three likely pages, as robots.txt allows.
     """
+    out = Output(as_json)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = load_settings()
     sites = checked_urls([*(urls or []), *(_lines(file) if file else [])])
@@ -41,9 +42,8 @@ async def detect(
         verdicts = await detect_sites(web, sites, concurrency)
     finally:
         await web.close()
-    if as_json:
-        print_json({"sites": [verdict.model_dump(mode="json") for verdict in verdicts]})
-    make_console(as_json).print(verdicts_table(verdicts))
+    out.document({"sites": [verdict.model_dump(mode="json") for verdict in verdicts]})
+    out.print(verdicts_table(verdicts))
     return 1 if any(verdict.failure for verdict in verdicts) else 0
 
 

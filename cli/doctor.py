@@ -1,6 +1,6 @@
 """``starter.py doctor``: what is missing."""
 
-from cli.common import JsonOption, async_command, make_console, print_json, say
+from cli.common import JsonOption, Output, async_command
 from runtime.process import load_settings
 from usecases.doctor import examine
 
@@ -8,11 +8,10 @@ from usecases.doctor import examine
 @async_command
 async def doctor(as_json: JsonOption = False) -> int:
     """Check what is reachable, what is missing and what to do about it. Exits with 1 if something is missing."""
-    console = make_console(as_json)
+    out = Output(as_json)
     findings = await examine(load_settings())
-    if as_json:
-        print_json({"findings": [finding.model_dump() for finding in findings]})
+    out.document({"findings": [finding.model_dump() for finding in findings]})
     for finding in findings:
-        console.print("[green]ok[/]     " if finding.ok else "[red]missing[/]", end=" ")
-        say(console, f"{finding.part}: {finding.detail}")
+        out.print("[green]ok[/]     " if finding.ok else "[red]missing[/]", end=" ")
+        out.say(f"{finding.part}: {finding.detail}")
     return 0 if all(finding.ok for finding in findings) else 1

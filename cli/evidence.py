@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.common import JsonOption, RunArgument, async_command, make_console, print_json
+from cli.common import JsonOption, Output, RunArgument, async_command
 from domain.company.status import CompanyStatus
 from domain.delivery.evidence_cells import EvidenceCell, evidence_cells
 from runtime.process import load_settings
@@ -32,20 +32,19 @@ async def evidence(
     as_json: JsonOption = False,
 ) -> int:
     """Show the words and the page that each delivered cell rests on."""
-    console = make_console(as_json)
+    out = Output(as_json)
     async with open_database(load_settings()) as conn:
         row = await find_run(conn, run)
         loaded = await evidence_of(conn, row, company)
-    if as_json:
-        print_json({"run_id": str(row.run_id), "companies": [evidence_document(item) for item in loaded]})
+    out.document({"run_id": str(row.run_id), "companies": [evidence_document(item) for item in loaded]})
     for item in loaded:
-        print_evidence(console, item)
+        print_evidence(out, item)
     if not loaded:
-        console.print(f"Run {row.short_id} has no complete company yet.")
+        out.print(f"Run {row.short_id} has no complete company yet.")
     return 0
 
 
-def print_evidence(console: Console, company: CompanyEvidence) -> None:
+def print_evidence(out: Console, company: CompanyEvidence) -> None:
     """Print a company's cells: a line for the value, one for the words or the rule, one for the page."""
     standing = company.status.value
     if company.status not in {CompanyStatus.COMPLETE, CompanyStatus.FOUND} and company.reason is not None:
@@ -53,16 +52,16 @@ def print_evidence(console: Console, company: CompanyEvidence) -> None:
     if company.accepted_by is not None and company.accepted_at is not None:
         at = company.accepted_at.astimezone(UTC)
         standing += f", criteria overruled by {company.accepted_by} at {at:%Y-%m-%d %H:%M} UTC"
-    _line(console, (company.record.name, "bold"), (f" · {company.record.domain or 'no domain'} · {standing}", ""))
+    _line(out, (company.record.name, "bold"), (f" · {company.record.domain or 'no domain'} · {standing}", ""))
     for person, cells in groupby(evidence_cells(company.record), key=lambda cell: cell.person):
         if person is not None:
-            _line(console, (f"  {person}", "bold"))
+            _line(out, (f"  {person}", "bold"))
         for cell in cells:
             if person is None or cell.column not in _COMPANY_COLUMNS_OF_CONTACTS:
-                _print_cell(console, cell)
+                _print_cell(out, cell)
         if person is not None:
-            _line(console, (f"    {', '.join(_COMPANY_COLUMNS_OF_CONTACTS)}", "cyan"), (" as above", ""))
-    console.print()
+            _line(out, (f"    {', '.join(_COMPANY_COLUMNS_OF_CONTACTS)}", "cyan"), (" as above", ""))
+    out.print()
 
 
 def plain(text: str) -> str:
@@ -70,18 +69,18 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else " " * char.isspace() for char in text)
 
 
-def _print_cell(console: Console, cell: EvidenceCell) -> None:
-    _line(console, (f"    {cell.column} ", "cyan"), (cell.value, ""))
+def _print_cell(out: Console, cell: EvidenceCell) -> None:
+    _line(out, (f"    {cell.column} ", "cyan"), (cell.value, ""))
     if cell.is_unproven:
-        _line(console, ("      NO EVIDENCE is stored for it", "bold red"))
+        _line(out, ("      NO EVIDENCE is stored for it", "bold red"))
     elif cell.quote is not None:
-        _line(console, (f"      “{cell.quote}”{f' ({cell.rule})' if cell.rule else ''}", ""))
+        _line(out, (f"      “{cell.quote}”{f' ({cell.rule})' if cell.rule else ''}", ""))
     else:
-        _line(console, (f"      {cell.basis}: {cell.rule}", "dim"))
+        _line(out, (f"      {cell.basis}: {cell.rule}", "dim"))
     if cell.url:
-        _line(console, (f"      {cell.url}", "dim"))
+        _line(out, (f"      {cell.url}", "dim"))
 
 
-def _line(console: Console, *parts: tuple[str, str]) -> None:
+def _line(out: Console, *parts: tuple[str, str]) -> None:
     # Text is not parsed for markup; soft wrap keeps a URL in one piece.
-    console.print(Text.assemble(*((plain(text), style) for text, style in parts)), soft_wrap=True)
+    out.print(Text.assemble(*((plain(text), style) for text, style in parts)), soft_wrap=True)

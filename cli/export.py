@@ -4,16 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import (
-    DEFAULT_OUTPUT_DIR,
-    JsonOption,
-    OutputDirOption,
-    RunArgument,
-    async_command,
-    make_console,
-    print_json,
-    say,
-)
+from cli.common import DEFAULT_OUTPUT_DIR, JsonOption, Output, OutputDirOption, RunArgument, async_command
 from runtime.process import load_settings
 from runtime.services import open_database
 from usecases.export import export_files
@@ -34,15 +25,14 @@ async def export(
     as_json: JsonOption = False,
 ) -> int:
     """Write a run's two files. Until the run is completed they are partial."""
-    console = make_console(as_json)
+    out = Output(as_json)
     check_output_dir(output_dir)
     async with open_database(load_settings()) as conn:
         row = await find_run(conn, run)
         files = await export_files(conn, row, output_dir, evidence=evidence, rejected=rejected)
-    if as_json:
-        print_json({"run_id": str(row.run_id), **files.model_dump(mode="json")})
+    out.document({"run_id": str(row.run_id), **files.model_dump(mode="json")})
     if files.partial:
-        console.print(f"PARTIAL: {files.companies} of {row.target_quantity} companies, run is {row.status.value}")
+        out.print(f"PARTIAL: {files.companies} of {row.target_quantity} companies, run is {row.status.value}")
     for name, path in (
         ("Companies CSV", files.companies_csv),
         ("Contacts CSV", files.contacts_csv),
@@ -50,5 +40,5 @@ async def export(
         ("Rejected CSV", files.rejected_csv),
     ):
         if path is not None:
-            say(console, f"{name}: {path}")
+            out.say(f"{name}: {path}")
     return 0

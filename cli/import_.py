@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from cli.common import DryRunOption, JsonOption, async_command, make_console, print_json, say
+from cli.common import DryRunOption, JsonOption, Output, async_command
 from domain.imports.columns import ImportKind
 from domain.imports.table import Encoding
 from runtime.process import UserError, load_settings
@@ -38,13 +37,12 @@ async def import_(
     headers = _headers_by_column(columns or [])
     async with open_database(load_settings()) as conn:
         report = await import_file(conn, kind, file, headers, dry_run=dry_run, skip_bad_rows=skip_bad_rows)
-    if as_json:
-        print_json({**({"error": report.refusal} if report.refusal else {}), **report.model_dump(mode="json")})
-        return UserError.exit_code if report.refusal else 0
-    _print_report(make_console(), report)
-    if report.refusal:
+    out = Output(as_json)
+    out.document({**({"error": report.refusal} if report.refusal else {}), **report.model_dump(mode="json")})
+    _print_report(out, report)
+    if report.refusal and not as_json:
         raise UserError(report.refusal)
-    return 0
+    return UserError.exit_code if report.refusal else 0
 
 
 def _headers_by_column(pairs: list[str]) -> dict[str, str]:
@@ -60,19 +58,19 @@ def _headers_by_column(pairs: list[str]) -> dict[str, str]:
     return headers
 
 
-def _print_report(console: Console, report: ImportReport) -> None:
+def _print_report(out: Output, report: ImportReport) -> None:
     for notice in report.notices:
-        say(console, f"NOTE: {notice}")
+        out.say(f"NOTE: {notice}")
     encoding = Encoding(report.encoding).label
-    say(console, f"{report.file}: {encoding}, separated by {report.delimiter}, {_rows(report.rows)}")
+    out.say(f"{report.file}: {encoding}, separated by {report.delimiter}, {_rows(report.rows)}")
     for column, headers in report.columns.items():
-        say(console, f"  {column} ← {', '.join(headers)}")
+        out.say(f"  {column} ← {', '.join(headers)}")
     if report.unused_columns:
-        say(console, f"  not used: {', '.join(report.unused_columns)}")
+        out.say(f"  not used: {', '.join(report.unused_columns)}")
     for bad in report.bad_rows:
-        say(console, f"line {bad.line}: {bad.problem}")
+        out.say(f"line {bad.line}: {bad.problem}")
     if report.bad > len(report.bad_rows):
-        say(console, f"… and {_rows(report.bad - len(report.bad_rows), 'more bad ')}")
+        out.say(f"… and {_rows(report.bad - len(report.bad_rows), 'more bad ')}")
     counts = report.counts
     parts = [f"{counts.new:,} new", f"{counts.updated:,} updated", f"{counts.unchanged:,} unchanged"]
     if report.kind is ImportKind.CUSTOMERS:
@@ -83,7 +81,7 @@ def _print_report(console: Console, report: ImportReport) -> None:
         parts.append(f"{report.bad:,} bad")
     not_imported = "Dry run, nothing changed" if report.dry_run else "Nothing imported; it would be"
     head = "Imported" if report.imported else not_imported
-    say(console, f"{head}: {', '.join(parts)}")
+    out.say(f"{head}: {', '.join(parts)}")
 
 
 def _rows(count: int, which: str = "") -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.common import JsonOption, async_command, make_console, print_json
+from cli.common import JsonOption, Output, async_command
 from domain.request.criteria_words import criteria_in_words
 from runtime.process import load_settings
 from runtime.services import open_database
@@ -18,13 +18,11 @@ async def list_runs(
     as_json: JsonOption = False, limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50
 ) -> int:
     """List the newest runs."""
+    out = Output(as_json)
     async with open_database(load_settings()) as conn:
         rows = await runs.list_runs(conn, limit)
-    if as_json:
-        print_json({"runs": [run_document(row) for row in rows]})
-    make_console(as_json).print(
-        runs_table(rows) if rows else "No runs yet. Start one with: python starter.py start --help"
-    )
+    out.document({"runs": [run_document(row) for row in rows]})
+    out.print(runs_table(rows) if rows else "No runs yet. Start one with: python starter.py start --help")
     return 0
 
 

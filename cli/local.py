@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import async_command, make_console
+from cli.common import Output, async_command
 from runtime.logs import configure_logging
 from runtime.process import load_settings
 
@@ -35,4 +35,4 @@ async def local(
         ui_port=ui_port,
         postgres_port=postgres_port,
     )
-    return await run_local_stack(options, make_console())
+    return await run_local_stack(options, Output())

@@ -5,9 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from rich.console import Console
-
-from cli.common import say
+from cli.common import Output
 from local.stack import StackAddresses, StackOptions, running_stack
 from runtime.local_session import endpoints_of, local_session, stack_options
 from runtime.process import UserError
@@ -15,7 +13,7 @@ from runtime.services import Services, open_services
 from settings import Settings
 
 
-async def run_local_stack(options: StackOptions, console: Console) -> int:
+async def run_local_stack(options: StackOptions, out: Output) -> int:
     """Run the stack until Ctrl-C or SIGTERM. Its data stays, and open runs continue at the next start.
 
     Raises:
@@ -23,19 +21,19 @@ async def run_local_stack(options: StackOptions, console: Console) -> int:
     """
     try:
         async with cancelled_by_signals(), local_session(options) as (stack, addresses):
-            _print_addresses(console, addresses, options)
+            _print_addresses(out, addresses, options)
             try:
                 raise UserError(await stack.wait_until_broken())
             except asyncio.CancelledError:
-                console.print("\nStopping: the workers finish or reschedule their activities (up to half a minute) …")
+                out.print("\nStopping: the workers finish or reschedule their activities (up to half a minute) …")
                 raise
     except asyncio.CancelledError:
-        console.print("Stopped.")
+        out.print("Stopped.")
         return 0
 
 
 @asynccontextmanager
-async def services_of_local_stack(settings: Settings, console: Console) -> AsyncIterator[tuple[Services, bool]]:
+async def services_of_local_stack(settings: Settings, out: Output) -> AsyncIterator[tuple[Services, bool]]:
     """Connections to the stack in ``LOCAL_DIR``. If none runs, one is started for the block (True)."""
     running = running_stack(settings.local_dir)
     if running is not None:
@@ -43,10 +41,10 @@ async def services_of_local_stack(settings: Settings, console: Console) -> Async
             yield services, False
         return
     options = stack_options(settings)
-    console.print("Starting the local stack …")
+    out.print("Starting the local stack …")
     async with cancelled_by_signals(), local_session(options) as (_, addresses):
         if addresses.temporal_ui_url:
-            say(console, f"Temporal Web UI: {addresses.temporal_ui_url}")
+            out.say(f"Temporal Web UI: {addresses.temporal_ui_url}")
         async with open_services(settings, endpoints_of(addresses)) as services:
             yield services, True
 
@@ -66,8 +64,8 @@ async def cancelled_by_signals() -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _print_addresses(console: Console, addresses: StackAddresses, options: StackOptions) -> None:
-    say(console, "The local stack is running. Ctrl-C stops it; its data stays.\n")
+def _print_addresses(out: Output, addresses: StackAddresses, options: StackOptions) -> None:
+    out.say("The local stack is running. Ctrl-C stops it; its data stays.\n")
     parts = [
         ("Temporal", addresses.temporal_address),
         ("Temporal Web UI", addresses.temporal_ui_url or "the configured server's own"),
@@ -78,7 +76,7 @@ def _print_addresses(console: Console, addresses: StackAddresses, options: Stack
     ]
     for name, where in parts:
         if where:
-            say(console, f"{name:<18}{where}")
+            out.say(f"{name:<18}{where}")
     if addresses.demo_seed is not None:
-        console.print(f"DEMO, seed {addresses.demo_seed}: every company in it is fictional.", style="magenta")
-    say(console, "\nStart a run in another terminal: python starter.py start --help")
+        out.print(f"DEMO, seed {addresses.demo_seed}: every company in it is fictional.", style="magenta")
+    out.say("\nStart a run in another terminal: python starter.py start --help")

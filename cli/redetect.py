@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import DryRunOption, JsonOption, async_command, make_console, print_json, say
+from cli.common import DryRunOption, JsonOption, Output, async_command
 from runtime.process import UserError, load_settings
 from runtime.services import open_database
 from usecases.find import find_run
@@ -23,7 +23,7 @@ async def redetect(
     """Detect the software of stored companies again, from their stored pages. Delivered rows stay as they are."""
     if (run is None) is not every_run:
         raise UserError("name one run, or give --all for the companies of every run")
-    console = make_console(as_json)
+    out = Output(as_json)
     counts = {"checked": 0, "as_before": 0, "changed": 0, "without_pages": 0}
     found: list[Redetection] = []
     async with open_database(load_settings()) as conn:
@@ -35,11 +35,9 @@ async def redetect(
                 continue
             counts["changed" if outcome.after is not None else "without_pages"] += 1
             found.append(outcome)
-            say(console, outcome.line())
-    if as_json:
-        print_json({"dry_run": dry_run, **counts, "companies": [item.model_dump(mode="json") for item in found]})
-    say(
-        console,
+            out.say(outcome.line())
+    out.document({"dry_run": dry_run, **counts, "companies": [item.model_dump(mode="json") for item in found]})
+    out.say(
         f"{counts['checked']} companies: {counts['as_before']} as before, {counts['changed']} changed, "
         f"{counts['without_pages']} without their pages.{' Nothing was written (--dry-run).' if dry_run else ''}",
     )

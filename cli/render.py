@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import say
+from cli.common import Output
 from domain.delivery.completeness import ModelUsage
 from domain.request.criteria_words import criteria_in_words, request_in_words
 from domain.request.decision import DecisionRequest
@@ -122,21 +122,21 @@ def surplus_line(view: RunView) -> str:
     )
 
 
-def print_question(console: Console, run: RunRow, question: DecisionRequest, link: str | None) -> None:
+def print_question(out: Output, run: RunRow, question: DecisionRequest, link: str | None) -> None:
     """The open question with its options and the command for each."""
-    console.print(f"\n[bold yellow]NEEDS USER DECISION[/] {question.decision_id} ({question.reason.value})")
-    say(console, question.message)
-    say(console, funnel_line(question.funnel), "dim")
+    out.print(f"\n[bold yellow]NEEDS USER DECISION[/] {question.decision_id} ({question.reason.value})")
+    out.say(question.message)
+    out.say(funnel_line(question.funnel), "dim")
     for number, option in enumerate(question.options, start=1):
         expected = f" ({option.expectation})" if option.expectation else ""
-        say(console, f"  {number}  {option.description}{expected}")
-        say(console, f"     {signal_command(run, option)}", "cyan")
+        out.say(f"  {number}  {option.description}{expected}")
+        out.say(f"     {signal_command(run, option)}", "cyan")
     until = f"{question.deadline:%Y-%m-%d %H:%M} UTC"
-    say(console, f"Without an answer by {until}: {question.default.value}. While the run waits, nothing is bought.")
+    out.say(f"Without an answer by {until}: {question.default.value}. While the run waits, nothing is bought.")
     if question.problem:
-        say(console, f"The last answer was refused: {question.problem}", "red")
+        out.say(f"The last answer was refused: {question.problem}", "red")
     if link:
-        say(console, f"Web UI: {link}")
+        out.say(f"Web UI: {link}")
 
 
 def _percent_ready(view: RunView) -> int:

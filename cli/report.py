@@ -2,10 +2,9 @@
 
 from itertools import zip_longest
 
-from rich.console import Console
 from rich.table import Table
 
-from cli.common import say
+from cli.common import Output
 from cli.render import cost_text
 from domain.delivery.columns import Basis
 from domain.delivery.completeness import ColumnCount, Completeness, per_company
@@ -16,22 +15,22 @@ from usecases.status import RunView
 _REASONS_SHOWN_MAX = 12  # the JSON document has the rest
 
 
-def print_report(console: Console, view: RunView) -> None:
+def print_report(out: Output, view: RunView) -> None:
     """Print every table that has something to count."""
     if view.sources:
-        console.print(_sources_table(view))
+        out.print(_sources_table(view))
     if view.funnel.get("found"):
-        console.print(_funnel_table(view))
+        out.print(_funnel_table(view))
     if view.completeness is not None:
-        print_completeness(console, view.completeness)
+        print_completeness(out, view.completeness)
 
 
-def print_completeness(console: Console, report: Completeness) -> None:
+def print_completeness(out: Output, report: Completeness) -> None:
     """Print how complete a delivery is, and what is missing from it."""
     if report.companies:
-        console.print(_completeness_table(report))
+        out.print(_completeness_table(report))
     for line in _completeness_lines(report):
-        say(console, line)
+        out.say(line)
 
 
 def _completeness_table(report: Completeness) -> Table:

@@ -4,16 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import (
-    DecidedByOption,
-    JsonOption,
-    NoteOption,
-    RunArgument,
-    async_command,
-    make_console,
-    print_json,
-    say,
-)
+from cli.common import DecidedByOption, JsonOption, NoteOption, Output, RunArgument, async_command
 from domain.request.decision import DecisionAction
 from runtime.process import load_settings
 from runtime.services import open_services
@@ -40,6 +31,7 @@ async def signal(
     as_json: JsonOption = False,
 ) -> int:
     """Answer the question that a run waits with."""
+    out = Output(as_json)
     given: dict[str, Any] = {
         "states": states,
         "cities": cities,
@@ -57,8 +49,6 @@ async def signal(
     async with open_services(load_settings()) as services:
         row = await find_run(services.conn, run)
         await send_decision(services, row, {"action": action, "decided_by": decided_by, **answer})
-    if as_json:
-        print_json({"run_id": str(row.run_id), "action": action, "accepted": True})
-    text = f"Run {row.short_id} continues with {action}. Follow it with: python starter.py watch {row.short_id}"
-    say(make_console(as_json), text)
+    out.document({"run_id": str(row.run_id), "action": action, "accepted": True})
+    out.say(f"Run {row.short_id} continues with {action}. Follow it with: python starter.py watch {row.short_id}")
     return 0

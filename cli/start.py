@@ -5,17 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from cli.common import (
-    DEFAULT_OUTPUT_DIR,
-    JsonOption,
-    OutputDirOption,
-    async_command,
-    make_console,
-    print_json,
-    say,
-)
+from cli.common import DEFAULT_OUTPUT_DIR, JsonOption, Output, OutputDirOption, async_command
 from cli.render import criteria_table
 from cli.watch import follow_to_end
 from domain.request.run_request import OnDecision
@@ -64,28 +55,25 @@ async def start(
         raise UserError("--local and --detach exclude each other: the local stack stops when this command ends")
     request = build_request(options, settings)
     check_output_dir(output_dir)
-    console = make_console(as_json)
-    async with _services(settings, local=local, console=console) as (services, owns_stack):
-        console.print(criteria_table(request))
+    out = Output(as_json)
+    async with _services(settings, local=local, out=out) as (services, owns_stack):
+        out.print(criteria_table(request))
         if services.endpoints.is_demo:
-            console.print("DEMO: the companies are fictional (no model or web search of your own is set).")
+            out.print("DEMO: the companies are fictional (no model or web search of your own is set).")
         started = await start_run(services, request, checked_email(notify_email))
         run = await runs.get_run(services.conn, request.run_id)
-        say(console, f"Run {run.run_id} {'started' if started else 'was started before'}")
+        out.say(f"Run {run.run_id} {'started' if started else 'was started before'}")
         if run.limits != request.limits:
-            say(console, "This run already exists: its current limits stay, not the ones given now.")
+            out.say("This run already exists: its current limits stay, not the ones given now.")
         if detach:
-            if as_json:
-                print_json({"run_id": str(run.run_id), "workflow_id": run.workflow_id, "status": run.status.value})
-            say(console, f"Follow it with: python starter.py watch {run.short_id}")
+            out.document({"run_id": str(run.run_id), "workflow_id": run.workflow_id, "status": run.status.value})
+            out.say(f"Follow it with: python starter.py watch {run.short_id}")
             return 0
-        return await follow_to_end(
-            services, run, output_dir, console, as_json=as_json, on_decision=on_decision, owns_stack=owns_stack
-        )
+        return await follow_to_end(services, run, output_dir, out, on_decision=on_decision, owns_stack=owns_stack)
 
 
 @asynccontextmanager
-async def _services(settings: Settings, *, local: bool, console: Console) -> AsyncIterator[tuple[Services, bool]]:
+async def _services(settings: Settings, *, local: bool, out: Output) -> AsyncIterator[tuple[Services, bool]]:
     """Connections, and whether they lead to a local stack that stops with this command."""
     if not local:
         async with open_services(settings) as services:
@@ -94,5 +82,5 @@ async def _services(settings: Settings, *, local: bool, console: Console) -> Asy
     from cli.local_stack import services_of_local_stack  # the local stack is an extra that servers do not install
 
     configure_logging(settings.model_copy(update={"log_level": "warning"}))
-    async with services_of_local_stack(settings, console) as (services, owns_stack):
+    async with services_of_local_stack(settings, out) as (services, owns_stack):
         yield services, owns_stack

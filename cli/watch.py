@@ -8,19 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
-from cli.common import (
-    DEFAULT_OUTPUT_DIR,
-    JsonOption,
-    OutputDirOption,
-    RunArgument,
-    async_command,
-    make_console,
-    print_json,
-    say,
-)
+from cli.common import DEFAULT_OUTPUT_DIR, JsonOption, Output, OutputDirOption, RunArgument, async_command
 from cli.render import counts_line, funnel_line, print_question, progress_line, progress_panel, surplus_line
 from cli.report import print_completeness
 from domain.request.progress import RunStatus
@@ -63,16 +53,15 @@ async def watch(run: RunArgument, output_dir: OutputDirOption = DEFAULT_OUTPUT_D
     check_output_dir(output_dir)
     async with open_services(load_settings()) as services:
         row = await find_run(services.conn, run)
-        return await follow_to_end(services, row, output_dir, make_console(as_json), as_json=as_json)
+        return await follow_to_end(services, row, output_dir, Output(as_json))
 
 
 async def follow_to_end(
     services: Services,
     run: RunRow,
     output_dir: Path,
-    console: Console,
+    out: Output,
     *,
-    as_json: bool,
     on_decision: OnDecision = OnDecision.ASK,
     owns_stack: bool = False,
 ) -> int:
@@ -88,44 +77,43 @@ async def follow_to_end(
         UserError: the files cannot be written.
         Detached: Ctrl-C.
     """
-    may_ask = on_decision is OnDecision.ASK and not as_json and sys.stdin.isatty() and console.is_terminal
+    may_ask = on_decision is OnDecision.ASK and not out.quiet and sys.stdin.isatty() and out.is_terminal
     answered: str | None = None
     try:
         while True:
-            view = await _display(services, run, console, answered)
+            view = await _display(services, run, out, answered)
             if view.decision is None or not view.waits_for_person:
-                return await _finish(services, view, output_dir, console, as_json=as_json, owns_stack=owns_stack)
-            print_question(console, view.run, view.decision, None if owns_stack else services.link(run.workflow_id))
+                return await _finish(services, view, output_dir, out, owns_stack=owns_stack)
+            print_question(out, view.run, view.decision, None if owns_stack else services.link(run.workflow_id))
             options = view.decision.options
-            number = await ask_for_option(len(options), console) if may_ask else 0
+            number = await ask_for_option(len(options), out) if may_ask else 0
             if number == 0:
-                if as_json:
-                    print_json(view.document())
+                out.document(view.document())
                 first = f"This command's local stack stops now: {_START_AGAIN}. Then answer" if owns_stack else "Answer"
-                say(console, f"Run {run.run_id} waits for a decision. {first} with one of the commands above.")
+                out.say(f"Run {run.run_id} waits for a decision. {first} with one of the commands above.")
                 return EXIT_CODES[RunStatus.NEEDS_USER_DECISION]
             try:
                 answer = await _filled_in(options[number - 1].answer)
                 await send_decision(services, view.run, {**answer, "decided_by": "terminal"})
                 answered = view.decision.decision_id
             except UserError as error:  # ask again, unless somebody else has answered in the meantime
-                say(console, str(error))
+                out.say(str(error))
     except asyncio.CancelledError:
         raise Detached(run, owns_stack=owns_stack) from None
 
 
-async def ask_for_option(options: int, console: Console) -> int:
+async def ask_for_option(options: int, out: Output) -> int:
     """The number of the option that the person chooses; 0 leaves the question open."""
     while True:
         number = await _prompt(f"Which option (1 to {options}, 0 to leave it waiting)", int)
         if 0 <= number <= options:
             return number
-        console.print(f"There is no option {number}: enter a number from 1 to {options}, or 0 to leave it waiting.")
+        out.print(f"There is no option {number}: enter a number from 1 to {options}, or 0 to leave it waiting.")
 
 
-async def _display(services: Services, run: RunRow, console: Console, answered: str | None) -> RunView:
+async def _display(services: Services, run: RunRow, out: Output, answered: str | None) -> RunView:
     """Follow with a live display on a terminal, or with a line per change elsewhere; returns the last view."""
-    live = Live(console=console, refresh_per_second=4) if console.is_terminal and not console.quiet else None
+    live = Live(console=out, refresh_per_second=4) if out.is_terminal and not out.quiet else None
     last = None
     with live or contextlib.nullcontext():
         async for view in follow_run(services, run, answered):
@@ -134,7 +122,7 @@ async def _display(services: Services, run: RunRow, console: Console, answered: 
                 live.update(progress_panel(view, is_demo=services.endpoints.is_demo))
             elif change != last:
                 suffix = f" · {view.why_nothing_moves}" if view.why_nothing_moves else ""
-                say(console, progress_line(view) + suffix)
+                out.say(progress_line(view) + suffix)
             last = change
     return view
 
@@ -169,29 +157,26 @@ async def _prompt(text: str, kind: type[TypedT]) -> TypedT:
     return await answer
 
 
-async def _finish(
-    services: Services, view: RunView, output_dir: Path, console: Console, *, as_json: bool, owns_stack: bool
-) -> int:
+async def _finish(services: Services, view: RunView, output_dir: Path, out: Output, *, owns_stack: bool) -> int:
     view = await view_run(services, view.run, report=True)
     run, document = view.run, view.document()
     if run.status is RunStatus.COMPLETED:
         files = await export_files(services.conn, run, output_dir)
         document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
-        say(console, funnel_line(view.funnel), "dim")
+        out.say(funnel_line(view.funnel), "dim")
         if view.surplus:
-            say(console, surplus_line(view))
-        say(console, counts_line(view))
+            out.say(surplus_line(view))
+        out.say(counts_line(view))
         if view.completeness is not None:
-            print_completeness(console, view.completeness)
+            print_completeness(out, view.completeness)
         if files.partial:
-            say(console, f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}")
-        say(console, f"SUCCESS: Run {run.run_id}")
-        say(console, f"Companies CSV: {files.companies_csv}")
-        say(console, f"Contacts CSV: {files.contacts_csv}")
+            out.say(f"PARTIAL: {files.companies} of {run.target_quantity} companies. {run.notes}")
+        out.say(f"SUCCESS: Run {run.run_id}")
+        out.say(f"Companies CSV: {files.companies_csv}")
+        out.say(f"Contacts CSV: {files.contacts_csv}")
     else:
-        say(console, f"Run {run.run_id} ended as {run.status.value}: {run.notes}")
+        out.say(f"Run {run.run_id} ended as {run.status.value}: {run.notes}")
         first = f"{_START_AGAIN}, then " if owns_stack else ""
-        say(console, f"To export what it found: {first}`python starter.py export {run.short_id}`")
-    if as_json:
-        print_json(document)
+        out.say(f"To export what it found: {first}`python starter.py export {run.short_id}`")
+    out.document(document)
     return EXIT_CODES[run.status]

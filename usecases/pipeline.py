@@ -1,7 +1,7 @@
 """The pipeline for programs. Importing this starts nothing.
 
-Each function connects, does its work and disconnects. They are for synchronous programs and cannot be called from a
-running event loop.
+Each function connects, does its work and disconnects. They raise ``UserError`` for bad input and unreachable servers,
+and cannot be called from a running event loop.
 """
 
 import time
@@ -46,16 +46,12 @@ def execute_full_pipeline(
 ) -> tuple[str, str, str]:
     """Run a request to its end and write its files.
 
-    Args:
-        criteria: as for ``starter.py start --criteria``.
-        timeout_per_stage: seconds.
-
     Returns:
         Run id, path of the companies CSV, path of the contacts CSV.
 
     Raises:
         UserError: the request is not valid, or a server does not answer. Nothing has been started.
-        PipelineTimeoutError: a stage ran out of time.
+        PipelineTimeoutError: a stage took more than ``timeout_per_stage`` seconds.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
     options = StartOptions(
@@ -83,12 +79,9 @@ def execute_full_pipeline(
 def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) -> None:
     """Wait until a run has passed a stage (``done``: until it is completed).
 
-    Args:
-        timeout: seconds.
-
     Raises:
         UserError: no such run or stage.
-        PipelineTimeoutError: the time is over.
+        PipelineTimeoutError: not within ``timeout`` seconds.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
     if expected_stage not in _STAGES:
@@ -105,15 +98,7 @@ def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) 
 
 
 def get_run_progress(run_id: str) -> dict[str, Any]:
-    """Where a run stands.
-
-    Returns:
-        ``run_id``, ``stage``, ``status``, ``criteria``, ``companies`` and ``contacts`` (each with ``ready``, ``gap``,
-        ``progress_pct``), ``created_at`` and ``notes``.
-
-    Raises:
-        UserError: no such run.
-    """
+    """Where a run stands. ``companies`` and ``contacts`` each hold ``ready``, ``gap`` and ``progress_pct``."""
 
     async def work(services: Services) -> dict[str, Any]:
         view = await view_run(services, await find_run(services.conn, run_id))
@@ -133,29 +118,17 @@ def get_run_progress(run_id: str) -> dict[str, Any]:
 
 
 def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write only a run's companies file; returns its path.
-
-    Raises:
-        UserError: no such run, or the directory cannot be written to.
-    """
+    """Write only a run's companies file; returns its path."""
     return _export_one(run_id, output_dir, 0)
 
 
 def export_contacts_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write only a run's contacts file; returns its path.
-
-    Raises:
-        UserError: no such run, or the directory cannot be written to.
-    """
+    """Write only a run's contacts file; returns its path."""
     return _export_one(run_id, output_dir, 1)
 
 
 def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
-    """Write both files of a run; returns the paths of companies and contacts.
-
-    Raises:
-        UserError: no such run, or the directory cannot be written to. Neither file exists then.
-    """
+    """Write both files of a run, or neither; returns the paths of companies and contacts."""
 
     async def work(services: Services) -> tuple[str, str]:
         files = await export_files(services.conn, await find_run(services.conn, run_id), Path(output_dir))

@@ -88,10 +88,7 @@ def build_request(options: StartOptions, settings: Settings) -> RunRequest:
         )
     if options.contacts_max > _CONTACTS_MAX:
         raise UserError(f"contacts-max must be at most {_CONTACTS_MAX}, not {options.contacts_max}")
-    if not 1 <= options.stage_timeout_s <= _STAGE_TIMEOUT_MAX_S:
-        raise UserError(
-            f"timeout must be from 1 to {_STAGE_TIMEOUT_MAX_S:,} seconds (a year), not {options.stage_timeout_s:,}"
-        )
+    _check_range("timeout", options.stage_timeout_s, _STAGE_TIMEOUT_MAX_S, " seconds")
     if options.max_model_calls is not None and options.max_model_calls < 1:
         raise UserError(f"max-model-calls must be at least 1, not {options.max_model_calls}")
     if options.max_cost_usd is not None:
@@ -128,9 +125,13 @@ def _quantity(given: int | str | None, in_criteria: int | None) -> int:
     quantity = given if given is not None else in_criteria
     if quantity is None:
         raise UserError("how many companies? Give --quantity N")
-    if not 1 <= quantity <= QUANTITY_MAX:
-        raise UserError(f"quantity must be from 1 to {QUANTITY_MAX:,}, not {quantity:,}")
+    _check_range("quantity", quantity, QUANTITY_MAX)
     return quantity
+
+
+def _check_range(name: str, value: int, most: int, unit: str = "") -> None:
+    if not 1 <= value <= most:
+        raise UserError(f"{name} must be from 1 to {most:,}{unit}, not {value:,}")
 
 
 def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:

@@ -26,7 +26,7 @@ class Keyboard:
     terminal: int
     shown: str = field(default="")
 
-    def until(self, words: str, within_s: float = 30.0) -> str:
+    def until(self, words: str, within_s: float = 90.0) -> str:
         """Read until these words are shown; returns all output since the last input."""
         until_s = time.monotonic() + within_s
         while words not in self.shown:

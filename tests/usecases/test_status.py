@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from rich.console import Console
 
+from cli.common import Output
 from cli.render import counts_line, progress_panel
 from cli.report import print_report
 from domain.company.facts import CompanyFacts
@@ -70,14 +70,14 @@ async def delivered(conn: Connection, *, price_usd: float = 0.1) -> UUID:
 
 
 def printed(view: RunView, *, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width)
+    console = Output(file=io.StringIO(), width=width)
     print_report(console, view)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def panel(view: RunView) -> str:
-    console = Console(file=io.StringIO(), width=200)
+    console = Output(file=io.StringIO(), width=200)
     console.print(progress_panel(view, is_demo=False))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
