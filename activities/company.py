@@ -1,19 +1,26 @@
-"""What the activities on one company share: its own domains, and how it ends."""
+"""What the activities on one company share: how an agent is asked about it, and how it ends."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from domain.activity_io import CompanyOutcome, Spend
+from activities.attempts import is_last_attempt
+from activities.heartbeats import heartbeating
+from agents.loop import AgentAnswer, AgentRunner, FollowUpRule
+from agents.role import AgentRole
+from agents.site_pages import choose_pages
+from domain.activity_io import CompanyInput, CompanyOutcome, Spend
 from domain.company.criteria_verdicts import CriteriaResult
 from domain.company.hosts import registrable_domain
 from domain.company.status import CompanyStatus, ReasonCode
 from store.companies import companies
-from store.companies.companies import CompanyRow
+from store.companies.companies import CompanyRow, SitePageRef
 from store.database import Connection
 from store.erasure.erase import empty_company
 from store.runs import audit
+from web.gateway import ToolGateway
 
 log = structlog.get_logger()
 
@@ -24,6 +31,53 @@ def own_domains(company: CompanyRow) -> frozenset[str]:
     """Registrable domains of the company's own sites."""
     names = (company.domain, *company.aliases)
     return frozenset(domain for name in names if name and (domain := registrable_domain(name)))
+
+
+async def ask_about_company(
+    runner: AgentRunner,
+    gateway: ToolGateway,
+    role: AgentRole,
+    params: CompanyInput,
+    company: CompanyRow,
+    pages: Sequence[SitePageRef],
+    page_kinds: Sequence[str],
+    task: dict[str, Any],
+    follow_up: FollowUpRule = lambda answer, results: None,
+) -> AgentAnswer:
+    """Run or continue the call.
+
+    Args:
+        pages: of the company's site, as read by code.
+        page_kinds: which pages of the site to open, as for ``choose_pages``.
+        task: what the role is told in addition.
+
+    Raises:
+        ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
+            company's site did not answer, and attempts are left.
+    """
+    urls = [page.url for page in pages]
+    with heartbeating() as on_turn:
+        preload = await choose_pages(gateway, urls, page_kinds, own_domains(company), is_last_attempt=is_last_attempt())
+        return await runner.run(
+            role,
+            company.run_id,
+            agent_call_subject(params),
+            {
+                "task": role.name,
+                "company": {name: getattr(company, name) for name in ("name", "website", "domain", "city", "state")},
+                "known_pages": [page.model_dump() for page in pages],
+                **task,
+            },
+            allowed_urls=urls,
+            preload_urls=preload,
+            follow_up=follow_up,
+            on_turn=on_turn,
+        )
+
+
+def agent_call_subject(params: CompanyInput) -> str:
+    """The key under which the call's turns are stored. A new retry round asks again."""
+    return f"company {params.company.company_id} round {params.retry_round}"
 
 
 async def end_company(

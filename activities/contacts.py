@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import structlog
 from temporalio import activity
 
-from activities.agent_calls import agent_call_subject, ask_about_company
 from activities.attempts import is_last_attempt
-from activities.company import end_company, own_domains, short_of_contacts
+from activities.company import agent_call_subject, ask_about_company, end_company, own_domains, short_of_contacts
 from activities.heartbeats import heartbeating
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import contact_research

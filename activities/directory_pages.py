@@ -34,23 +34,14 @@ Mention = tuple[str, str | None]
 
 @dataclass
 class DirectoryReading:
-    """What the directory pages of one search task came to.
+    """What the directory pages of one search task came to."""
 
-    Attributes:
-        listed: companies on the pages that were read.
-        incomplete_reads: pages of which the agent named too few.
-        extra_pages: pages that the agent had not read.
-        companies: those that were missing, in page order, as an agent would name them.
-        results: the extra pages by result id.
-        cut_short: a next page could not be read now, but may be readable later.
-    """
-
-    listed: int = 0
-    incomplete_reads: int = 0
-    extra_pages: int = 0
-    companies: list[FoundCompany] = field(default_factory=list)
-    results: dict[str, ToolResult] = field(default_factory=dict)
-    cut_short: bool = False
+    listed: int = 0  # companies on all pages
+    incomplete_reads: int = 0  # pages of which the agent named too few
+    extra_pages: int = 0  # pages that the agent had not read
+    companies: list[FoundCompany] = field(default_factory=list)  # the missing ones, in page order
+    results: dict[str, ToolResult] = field(default_factory=dict)  # the extra pages by result id
+    cut_short: bool = False  # a next page could not be read now, but may be readable later
 
 
 async def complete_directory_pages(

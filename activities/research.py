@@ -6,8 +6,14 @@ from datetime import UTC, datetime
 import structlog
 from temporalio import activity
 
-from activities.agent_calls import agent_call_subject, ask_about_company
-from activities.company import end_company, end_forgotten_company, end_unless_found, own_domains
+from activities.company import (
+    agent_call_subject,
+    ask_about_company,
+    end_company,
+    end_forgotten_company,
+    end_unless_found,
+    own_domains,
+)
 from agents.loop import AgentAnswer, AgentRunner
 from agents.roles import company_research
 from agents.roles.company_research import RESEARCH_VERSION, ResearchOutput
@@ -138,18 +144,13 @@ class ResearchActivities:
 
 @dataclass(frozen=True)
 class _Findings:
-    """A company's facts and where they come from.
-
-    Attributes:
-        dropped: claims that were not proven, by field and reason. None: no agent was asked.
-        is_new: an agent's answer proved something. One that proves nothing is not cached, so the next run asks again.
-    """
+    """A company's facts and where they come from."""
 
     facts: CompanyFacts
     spend: Spend = field(default_factory=Spend)
-    dropped: dict[str, int] | None = None
+    dropped: dict[str, int] | None = None  # unproven claims by field and reason; None if no agent was asked
     reused: CachedResearch | None = None
-    is_new: bool = False
+    is_new: bool = False  # an answer that proves nothing is not cached, so the next run asks again
 
 
 def _has_new_questions(criteria: Criteria, cached: CachedResearch, site: CompanyFacts) -> bool:

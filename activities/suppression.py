@@ -81,18 +81,13 @@ async def _load(conn: Connection, company_id: UUID) -> tuple[CompanyRow, "Compan
 
 
 class CompanyIdentifiers(BaseModel):
-    """Everything that the lists may name a company by.
-
-    Attributes:
-        domains: own domain, aliases and portal hosts, in normal form, sorted.
-        states: of its offices and as its source gives it; matched together with the name.
-    """
+    """Everything that the lists may name a company by."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    domains: tuple[str, ...]
-    states: tuple[str, ...]
+    domains: tuple[str, ...]  # own domain, aliases and portal hosts, normalized
+    states: tuple[str, ...]  # matched together with the name
 
 
 def identifiers_of(company: CompanyRow, facts: CompanyFacts, more_domains: Sequence[str] = ()) -> CompanyIdentifiers:

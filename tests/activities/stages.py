@@ -129,11 +129,8 @@ class CutOff:
         self._at, self._how = at, how
         self.waits = 0
 
-    def driving(self, work: Awaitable[Any]) -> Awaitable[Any]:
-        return self._driven(work)
-
     @types.coroutine
-    def _driven(self, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
+    def driving(self, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
         waiting = work.__await__()
         answer: Any = None
         error: BaseException | None = None
