@@ -107,7 +107,7 @@ class ContactActivities:
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, company_id)
             if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten
-                count = await export_rows.contacts_selected(conn, [company_id])
+                count = await export_rows.count_selected_contacts(conn, [company_id])
                 return CompanyOutcome(status=company.status, reason=company.reason, contacts=count)
             people = await contacts.list_people(conn, company_id)
             selected, drops = contact_selection.select_contacts(people, request.contacts_max)

@@ -152,10 +152,10 @@ class RunActivities:
         async with self._database.transaction() as conn:
             stored = await runs.lock_result(conn, request.run_id)
             if stored is not None and (stored.status is status or status is RunStatus.COMPLETED):
-                people = await export_rows.contacts_selected(conn, stored.selected)
+                people = await export_rows.count_selected_contacts(conn, stored.selected)
                 return FinishResult(companies=len(stored.selected), contacts=people)
             selected = await companies.complete_in_order(conn, request.run_id, request.target_quantity)
-            people = await export_rows.contacts_selected(conn, selected)
+            people = await export_rows.count_selected_contacts(conn, selected)
             if params.passed_digest:
                 whole = await export_rows.count_with_contacts(conn, selected, request.contacts_min)
                 if whole < len(selected) or selection_digest(selected) != params.passed_digest:

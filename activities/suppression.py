@@ -59,7 +59,7 @@ class SuppressionActivities:
             for company, identifiers in loaded:
                 async with self._database.transaction() as conn:
                     reason = await self._check.reason(conn, identifiers, request.criteria.suppress_domains)
-                    people = await export_rows.contacts_selected(conn, [company.company_id])
+                    people = await export_rows.count_selected_contacts(conn, [company.company_id])
                 if reason is not None:
                     found.append((company, suppressed(reason)))
                 elif people < request.contacts_min:

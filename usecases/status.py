@@ -176,7 +176,7 @@ async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, repo
     return RunView(
         run=run,
         companies_ready=len(ids),
-        contacts_ready=await export_rows.contacts_selected(conn, ids),
+        contacts_ready=await export_rows.count_selected_contacts(conn, ids),
         funnel=funnel,
         sources=await search_tasks.yield_by_kind(conn, run.run_id),
         model_usage=model_usage,

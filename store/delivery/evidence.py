@@ -1,7 +1,6 @@
-"""What the cells of a run's files were made from, and the companies that are in none of them.
+"""The evidence of a run's cells, and the companies that are in none of its files. Reads only.
 
-Reads ``company_candidates``, ``company_research`` and ``contact_candidates``; writes nothing. What each cell rests on is
-worked out in ``domain/delivery/evidence_cells.py``.
+``domain/delivery/evidence_cells.py`` works out the evidence of each cell.
 """
 
 from collections.abc import Sequence
@@ -15,19 +14,15 @@ from domain.company.hosts import registrable_domain
 from domain.company.status import CompanyStatus, ReasonCode
 from domain.delivery.evidence_cells import CompanyRecord, ContactRecord
 from domain.delivery.rejected_rows import NOT_DELIVERED, EndedCompany
-from store.database import Connection
+from store.database import Connection, fetch_models, fetch_rows
 
 _ID_PREFIX_MIN = 8
 
 
 class CompanyEvidence(BaseModel):
-    """A company with all that its cells rest on, and where it stands in its run.
+    """A company of a run with the evidence of its cells. ``accepted_by``: who overruled the criteria for it."""
 
-    Attributes:
-        accepted_by: who has overruled the criteria for it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     company_id: UUID
     status: CompanyStatus
@@ -38,9 +33,9 @@ class CompanyEvidence(BaseModel):
 
 
 class CompanyMatch(BaseModel):
-    """A company that a person's words may mean."""
+    """A company that a person may mean."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     company_id: UUID
     name: str
@@ -55,51 +50,27 @@ async def load_evidence(conn: Connection, company_ids: Sequence[UUID]) -> list[C
         LookupError: one of them is not stored.
     """
     ids = list(company_ids)
-    contacts = await _contacts_of(conn, ids)
-    cursor = await conn.execute(
-        """
-        SELECT c.company_id, c.status, c.reason, c.accepted_by, c.accepted_at, c.name, c.domain, c.website,
-               c.discovery_source, c.evidence, c.created_at, r.facts, r.icp
-        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
-        JOIN company_candidates c USING (company_id) LEFT JOIN company_research r USING (company_id)
-        ORDER BY wanted.place
-        """,
-        {"ids": ids},
-    )
-    found = [_company(row, contacts.get(row["company_id"], ())) for row in await cursor.fetchall()]
-    if len(found) != len(ids):
-        raise LookupError(f"{len(ids) - len(found)} of {len(ids)} companies are not stored")
-    return found
+    contacts: dict[UUID, list[ContactRecord]] = {}
+    for row in await fetch_rows(conn, _CONTACTS, (ids,)):
+        contacts.setdefault(row.pop("company_id"), []).append(ContactRecord.model_validate(row))
+    rows = await fetch_rows(conn, _COMPANIES, (ids,))
+    if len(rows) != len(ids):
+        raise LookupError(f"{len(ids) - len(rows)} of {len(ids)} companies are not stored")
+    return [_company(row, contacts.get(row["company_id"], [])) for row in rows]
 
 
-def _company(row: dict[str, Any], contacts: Sequence[ContactRecord]) -> CompanyEvidence:
-    record = {"named_by": row["evidence"], "icp": row["icp"], "contacts": tuple(contacts)}
-    record |= {name: row[name] for name in ("name", "domain", "website", "discovery_source", "created_at")}
+def _company(row: dict[str, Any], contacts: list[ContactRecord]) -> CompanyEvidence:
+    record = {"named_by": row["evidence"], "contacts": tuple(contacts)}
+    names = ("name", "domain", "website", "discovery_source", "created_at", "icp")
+    record |= {name: row[name] for name in names}
     if row["facts"] is not None:
         record["facts"] = row["facts"]
     return CompanyEvidence.model_validate({**row, "record": record})
 
 
-async def _contacts_of(conn: Connection, company_ids: list[UUID]) -> dict[UUID, list[ContactRecord]]:
-    """The selected people of the companies, best first: the rows of the contacts file."""
-    cursor = await conn.execute(
-        """
-        SELECT company_id, person, department, seniority, quality_score, created_at FROM contact_candidates
-        WHERE company_id = ANY(%s) AND rank IS NOT NULL
-        ORDER BY company_id, rank
-        """,
-        (company_ids,),
-    )
-    found: dict[UUID, list[ContactRecord]] = {}
-    for row in await cursor.fetchall():
-        found.setdefault(row.pop("company_id"), []).append(ContactRecord.model_validate(row))
-    return found
-
-
 async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompany]:
-    """Every company of a run that ended without being delivered, in the order in which they were found."""
-    cursor = await conn.execute(
-        """
+    """Companies of a run that ended without being delivered, in the order of discovery."""
+    query = """
         SELECT c.name, c.website, c.status, c.reason, c.reason_detail, owner.name AS duplicate_of,
                coalesce(r.facts, '{}') AS facts
         FROM company_candidates c
@@ -107,20 +78,18 @@ async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompan
         LEFT JOIN company_candidates owner ON owner.company_id = c.duplicate_of
         WHERE c.run_id = %s AND c.status = ANY(%s)
         ORDER BY c.position, c.company_id
-        """,
-        (run_id, [status.value for status in NOT_DELIVERED]),
-    )
-    return [EndedCompany.model_validate(row) for row in await cursor.fetchall()]
+    """
+    return await fetch_models(conn, EndedCompany, query, (run_id, [status.value for status in NOT_DELIVERED]))
 
 
 async def find_companies(conn: Connection, run_id: UUID, text: str) -> list[CompanyMatch]:
-    """Companies of a run that a text names, by the best kind of name alone: id (or its first 8 characters), own domain,
-    exact name in any case, then an alias.
+    """Companies of a run that a text names: by id (or its first 8 characters), own domain, exact name, or alias.
 
-    Duplicates are left out where the company that they duplicate is meant as well.
+    Only the best of these kinds counts. A duplicate is left out if the company that it duplicates also matches.
     """
     wanted = text.strip()
-    cursor = await conn.execute(
+    rows = await fetch_rows(
+        conn,
         """
         SELECT company_id, name, domain, status, kind
         FROM company_candidates
@@ -140,6 +109,19 @@ async def find_companies(conn: Connection, run_id: UUID, text: str) -> list[Comp
             "domain": registrable_domain(wanted.lower()),
         },
     )
-    rows = await cursor.fetchall()
     found = [CompanyMatch.model_validate(row) for row in rows if row["kind"] == rows[0]["kind"]]
     return [match for match in found if match.status is not CompanyStatus.DUPLICATE] or found
+
+
+_COMPANIES = """
+    SELECT c.*, r.facts, r.icp
+    FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+    JOIN company_candidates c USING (company_id) LEFT JOIN company_research r USING (company_id)
+    ORDER BY wanted.place
+"""
+# The rows of the contacts file, best first.
+_CONTACTS = """
+    SELECT company_id, person, department, seniority, quality_score, created_at FROM contact_candidates
+    WHERE company_id = ANY(%s) AND rank IS NOT NULL
+    ORDER BY company_id, rank
+"""

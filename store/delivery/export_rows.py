@@ -1,80 +1,61 @@
-"""The rows of the two files, read from structured fields alone, and the stored files. Tables read, and ``run_artifacts``.
-
-A missing join is an error, not an empty column (LESSONS F90): companies are selected by id and every one must come back.
-"""
+"""The rows of the two files, read from structured fields, and the stored files. Table ``run_artifacts`` and others."""
 
 from typing import Any
 from uuid import UUID
 
 from domain.delivery.csv_files import CsvFile
-from store.database import Connection
+from store.database import Connection, fetch_row, fetch_rows, fetch_value
 
 
 async def company_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[str, Any]]:
     """Rows of the companies file, in the order of the ids.
 
     Raises:
-        LookupError: a company is not there, or has no research.
+        LookupError: a company is not stored, or has no research. It must not become an empty row.
     """
-    cursor = await conn.execute(
+    rows = await fetch_rows(
+        conn,
         """
-        SELECT c.company_id, c.name AS company_name, c.domain, c.website, c.discovery_source, c.created_at,
-               r.facts, r.icp
-        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+        SELECT c.name AS company_name, c.domain, c.website, r.facts->'places'->0->>'state' AS state,
+               r.facts->>'pms' AS pms_detected, (r.facts->'units'->>'value')::int AS units_estimate,
+               nullif(r.facts->>'company_type', 'unknown') AS company_type,
+               r.facts->'description'->>'value' AS description, c.discovery_source,
+               r.icp->>'fit' AS icp_fit, r.icp->>'tier' AS icp_tier, (r.icp->>'confidence')::float8 AS icp_confidence,
+               nullif(array_to_string(ARRAY(SELECT jsonb_array_elements_text(r.icp->'disqualifiers')), '; '), '') AS disqualifiers,
+               c.created_at
+        FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
         JOIN company_candidates c USING (company_id) JOIN company_research r USING (company_id)
         WHERE r.icp IS NOT NULL
         ORDER BY wanted.place
         """,
-        {"ids": company_ids},
+        (company_ids,),
     )
-    rows = [_company_row(row) for row in await cursor.fetchall()]
     if len(rows) != len(company_ids):
         raise LookupError(f"{len(company_ids) - len(rows)} selected companies have no research")
     return rows
 
 
-def _company_row(row: dict[str, Any]) -> dict[str, Any]:
-    facts, icp = row["facts"], row["icp"]
-    units, description = facts["units"], facts["description"]
-    return {
-        "company_name": row["company_name"],
-        "domain": row["domain"],
-        "website": row["website"],
-        "state": facts["places"][0]["state"] if facts["places"] else None,
-        "pms_detected": facts["pms"],
-        "units_estimate": units["value"] if units else None,
-        "company_type": None if facts["company_type"] == "unknown" else facts["company_type"],
-        "description": description["value"] if description else None,
-        "discovery_source": row["discovery_source"],
-        "icp_fit": icp["fit"],
-        "icp_tier": icp["tier"],
-        "icp_confidence": float(icp["confidence"]),
-        "disqualifiers": "; ".join(icp["disqualifiers"]) or None,
-        "created_at": row["created_at"],
-    }
-
-
 async def contact_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[str, Any]]:
     """Rows of the contacts file: the selected people of the companies, in the order of the ids, best first."""
-    cursor = await conn.execute(
+    return await fetch_rows(
+        conn,
         """
         SELECT p.full_name, p.title, p.email, p.linkedin_url, p.department, p.seniority, p.quality_score,
                c.name AS company_name, c.domain AS company_domain, c.website AS company_website,
                r.facts->'places'->0->>'state' AS company_state, p.personalization_notes, p.created_at
-        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
+        FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)
         JOIN contact_candidates p USING (company_id)
         JOIN company_candidates c USING (company_id)
         JOIN company_research r USING (company_id)
         WHERE p.rank IS NOT NULL
         ORDER BY wanted.place, p.rank
         """,
-        {"ids": company_ids},
+        (company_ids,),
     )
-    return [dict(row) for row in await cursor.fetchall()]
 
 
 async def save_artifact(conn: Connection, run_id: UUID, kind: str, file: CsvFile, *, partial: bool) -> None:
-    """Keep a rendered file with its run; rendered again, it is replaced."""
+    """Store or replace a file of a run."""
     await conn.execute(
         """
         INSERT INTO run_artifacts (run_id, kind, name, content, rows, partial) VALUES (%s, %s, %s, %s, %s, %s)
@@ -87,34 +68,24 @@ async def save_artifact(conn: Connection, run_id: UUID, kind: str, file: CsvFile
 
 
 async def load_artifact(conn: Connection, run_id: UUID, kind: str) -> tuple[CsvFile, bool] | None:
-    """A stored file of a run and whether it is partial."""
-    cursor = await conn.execute(
-        "SELECT name, content, rows, partial FROM run_artifacts WHERE run_id = %s AND kind = %s", (run_id, kind)
-    )
-    row = await cursor.fetchone()
+    """A stored file of a run, and whether it is partial."""
+    query = "SELECT name, content, rows, partial FROM run_artifacts WHERE run_id = %s AND kind = %s"
+    row = await fetch_row(conn, query, (run_id, kind))
     if row is None:
         return None
     return CsvFile(name=row["name"], content=bytes(row["content"]), rows=row["rows"]), row["partial"]
 
 
-async def contacts_selected(conn: Connection, company_ids: list[UUID]) -> int:
-    """How many people of the companies are delivered."""
-    cursor = await conn.execute(
-        "SELECT count(*) AS people FROM contact_candidates WHERE company_id = ANY(%s) AND rank IS NOT NULL",
-        (company_ids,),
-    )
-    row = await cursor.fetchone()
-    return int(row["people"]) if row else 0
+async def count_selected_contacts(conn: Connection, company_ids: list[UUID]) -> int:
+    """The number of selected people of the companies."""
+    query = "SELECT count(*) FROM contact_candidates WHERE company_id = ANY(%s) AND rank IS NOT NULL"
+    return int(await fetch_value(conn, query, (company_ids,)))
 
 
 async def count_with_contacts(conn: Connection, company_ids: list[UUID], contacts_min: int) -> int:
-    """How many of the companies have as many people to deliver as a company has to have."""
-    cursor = await conn.execute(
-        """
-        SELECT count(*) AS companies FROM unnest(%s::uuid[]) AS wanted (company_id)
+    """How many of the companies have enough selected people."""
+    query = """
+        SELECT count(*) FROM unnest(%s::uuid[]) AS wanted (company_id)
         WHERE (SELECT count(*) FROM contact_candidates p WHERE p.company_id = wanted.company_id AND p.rank IS NOT NULL) >= %s
-        """,
-        (company_ids, contacts_min),
-    )
-    row = await cursor.fetchone()
-    return int(row["companies"]) if row else 0
+    """
+    return int(await fetch_value(conn, query, (company_ids, contacts_min)))

@@ -1,103 +1,104 @@
-"""When a site or a service may be asked next, for all workers together. Table ``rate_limits``.
+"""When a site or service may be requested next, across all workers. Table ``rate_limits``.
 
-A request first reserves a start, which gives it its place in the queue, and when that has come, starts: only that is
-sure to keep two requests apart, for a busy worker wakes up late. A reservation that is given back shortens the queue; should
-two requests then wait for the same start, one of them is told to wait an interval more.
+A request reserves a start, which is its place in the queue, and starts when that time has come. Only the start keeps two requests
+apart, because a busy worker wakes up late. Releasing a reservation shortens the queue. If two requests then wait for the same
+start, one of them waits another interval.
 """
 
-from store.database import Connection
+from store.database import Connection, fetch_value
+
+_AFTER_PAUSE_S = 0.2  # keeps requests apart after a pause even without a limit, or they would cause the next pause
+_RETRY_S = 0.01  # another request started at the same moment; the next attempt knows how long to wait
 
 
 async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_max_s: float) -> float | None:
-    """Reserve the next start of a request; one that is free now is taken at once.
+    """Reserve the next start of a request, or start it if it is free now.
 
-    One statement by the database's clock alone, so that two workers never get the same start.
+    One statement on the database's clock, so that two workers never get the same start.
 
     Args:
-        name: what is asked: a registrable domain, or ``kind:service``.
+        name: a registrable domain, or ``kind:service``.
 
     Returns:
-        0 when the request has started. Otherwise seconds to wait before ``start`` is tried. None, and nothing is
-        reserved, when that is more than ``wait_max_s``.
+        0 if the request has started; otherwise seconds to wait before ``start``. None if that is more than ``wait_max_s``;
+        nothing is reserved then.
     """
-    # The time of day, not of the transaction: this statement may have waited for another one's row.
-    cursor = await conn.execute(
+    # clock_timestamp, because this statement may have waited for a row.
+    wait_s = await fetch_value(
+        conn,
         """
-        INSERT INTO rate_limits AS pace (name, next_at, started_at)
+        INSERT INTO rate_limits AS r (name, next_at, started_at)
         VALUES (%(name)s, clock_timestamp() + make_interval(secs => %(interval_s)s), clock_timestamp())
         ON CONFLICT (name) DO UPDATE SET
-            next_at = greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s),
-                               pace.paused_until, clock_timestamp())
-                      + make_interval(secs => CASE WHEN pace.paused_until > clock_timestamp()
+            next_at = greatest(r.next_at, r.started_at + make_interval(secs => %(interval_s)s),
+                               r.paused_until, clock_timestamp())
+                      + make_interval(secs => CASE WHEN r.paused_until > clock_timestamp()
                                                    THEN %(apart_s)s ELSE %(interval_s)s END),
             started_at = CASE
-                WHEN greatest(pace.next_at, pace.started_at + make_interval(secs => %(interval_s)s), pace.paused_until)
+                WHEN greatest(r.next_at, r.started_at + make_interval(secs => %(interval_s)s), r.paused_until)
                      <= clock_timestamp()
-                THEN clock_timestamp() ELSE pace.started_at END
-            WHERE greatest(pace.next_at, pace.paused_until)
-                  <= clock_timestamp() + make_interval(secs => %(wait_max_s)s)
+                THEN clock_timestamp() ELSE r.started_at END
+            WHERE greatest(r.next_at, r.paused_until) <= clock_timestamp() + make_interval(secs => %(wait_max_s)s)
         RETURNING extract(epoch FROM
             next_at - make_interval(secs => CASE WHEN paused_until > clock_timestamp()
                                                  THEN %(apart_s)s ELSE %(interval_s)s END)
-            - clock_timestamp())::float8 AS wait_s
+            - clock_timestamp())::float8
         """,
         {
             "name": name,
             "interval_s": interval_s,
-            "apart_s": max(interval_s, _BEHIND_A_PAUSE_S),
+            "apart_s": max(interval_s, _AFTER_PAUSE_S),
             "wait_max_s": wait_max_s,
         },
     )
-    row = await cursor.fetchone()
-    return max(0.0, float(row["wait_s"])) if row else None
+    return None if wait_s is None else max(0.0, wait_s)
 
 
 async def start(conn: Connection, name: str, *, interval_s: float) -> float:
-    """Start a request whose reserved start has come, unless the one before has started less than ``interval_s`` ago.
+    """Start a request at its reserved time, unless the previous one started less than ``interval_s`` ago.
 
-    Where the service has asked for a pause meanwhile, a new start behind it is reserved: all who wait keep their order and
-    their distance, and do not come at once when the pause ends.
+    If the service has asked for a pause meanwhile, this reserves a new start after it. Waiting requests keep their order and distance.
 
     Returns:
-        0 when the request has started, otherwise seconds to wait before it is tried again.
+        0 if the request has started; otherwise seconds to wait before the next attempt.
     """
-    cursor = await conn.execute(
+    wait_s = await fetch_value(
+        conn,
         """
-        WITH held AS (
+        WITH paused AS (
             UPDATE rate_limits SET next_at = greatest(next_at, paused_until) + make_interval(secs => %(apart_s)s)
             WHERE name = %(name)s AND paused_until > clock_timestamp()
             RETURNING next_at - make_interval(secs => %(apart_s)s) AS free_at
         ), started AS (
             UPDATE rate_limits SET started_at = clock_timestamp()
             WHERE name = %(name)s AND started_at <= clock_timestamp() - make_interval(secs => %(interval_s)s)
-                  AND NOT EXISTS (SELECT 1 FROM held)
+                  AND NOT EXISTS (SELECT 1 FROM paused)
             RETURNING 1
         )
         SELECT extract(epoch FROM
-                       coalesce((SELECT free_at FROM held), started_at + make_interval(secs => %(interval_s)s))
-                       - clock_timestamp())::float8 AS wait_s
+                       coalesce((SELECT free_at FROM paused), started_at + make_interval(secs => %(interval_s)s))
+                       - clock_timestamp())::float8
         FROM rate_limits WHERE name = %(name)s AND NOT EXISTS (SELECT 1 FROM started)
         """,
-        {"name": name, "interval_s": interval_s, "apart_s": max(interval_s, _BEHIND_A_PAUSE_S)},
+        {"name": name, "interval_s": interval_s, "apart_s": max(interval_s, _AFTER_PAUSE_S)},
     )
-    row = await cursor.fetchone()
-    return max(_AGAIN_S, float(row["wait_s"])) if row else 0.0
+    return 0.0 if wait_s is None else max(_RETRY_S, wait_s)
 
 
 async def release(conn: Connection, name: str, *, interval_s: float) -> None:
-    """Take a reservation out of the queue that will not be used: who comes next waits an interval less."""
+    """Release a reservation: the next request waits one interval less."""
     await conn.execute(
         "UPDATE rate_limits SET next_at = next_at - make_interval(secs => %s) WHERE name = %s", (interval_s, name)
     )
 
 
 async def pause(conn: Connection, name: str, *, for_s: float) -> None:
-    """Let no request start for so long, by any worker; a longer pause that was asked for before stands."""
+    """Let no worker start a request for this long. A longer pause stays."""
     await conn.execute(
         """
-        INSERT INTO rate_limits AS pace (name, next_at, started_at, paused_until)
+        INSERT INTO rate_limits AS r (name, next_at, started_at, paused_until)
         VALUES (%(name)s, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %(for_s)s))
-        ON CONFLICT (name) DO UPDATE SET paused_until = greatest(pace.paused_until, excluded.paused_until)
+        ON CONFLICT (name) DO UPDATE SET paused_until = greatest(r.paused_until, excluded.paused_until)
         """,
         {"name": name, "for_s": for_s},
     )
@@ -105,17 +106,8 @@ async def pause(conn: Connection, name: str, *, for_s: float) -> None:
 
 async def seconds_until_free(conn: Connection, name: str) -> float:
     """Seconds until the first start that nobody has reserved."""
-    cursor = await conn.execute(
-        """
-        SELECT extract(epoch FROM greatest(next_at, paused_until) - clock_timestamp())::float8 AS wait_s
+    query = """
+        SELECT extract(epoch FROM greatest(next_at, paused_until) - clock_timestamp())::float8
         FROM rate_limits WHERE name = %s
-        """,
-        (name,),
-    )
-    row = await cursor.fetchone()
-    return max(0.0, float(row["wait_s"])) if row else 0.0
-
-
-# Behind a pause that a service has asked for, also where it has no limit: all at once would be the next reason to ask for one.
-_BEHIND_A_PAUSE_S = 0.2
-_AGAIN_S = 0.01  # another has started in the same moment; how long to wait is known at the next try
+    """
+    return max(0.0, await fetch_value(conn, query, (name,)) or 0.0)

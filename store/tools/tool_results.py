@@ -1,6 +1,6 @@
-"""What tools returned, kept as evidence and as a cache. Tables ``tool_results`` and ``pages``.
+"""Tool results, stored as evidence and as a cache. Tables ``tool_results`` and ``pages``.
 
-A result is never changed: evidence points at it. A refresh writes a new one.
+A result never changes, because evidence refers to it. A refresh stores a new one.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from store.database import Connection
+from store.database import Connection, fetch_model, fetch_models, fetch_value
 
 ResultStatus = Literal["ok", "empty", "blocked", "error"]
 
@@ -20,13 +20,13 @@ class ToolResult(BaseModel):
     """One stored result.
 
     Attributes:
-        payload: search: ``results``; page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``; a
-            page that failed for a reason that may pass: ``attempts``, ``retry_in_s`` (``web/page_retry.py``).
+        payload: for a search ``results``; for a page ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``;
+            after a temporary failure ``attempts``, ``retry_in_s`` (``web/page_retry.py``).
         text: the words that can be quoted.
-        page_hash: key of the stored page body, where there is one.
+        page_hash: key of the stored page body, if any.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     result_id: str
     tool: str
@@ -46,66 +46,45 @@ class ToolResult(BaseModel):
 
 async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
     """The newest result for these arguments that has not expired."""
-    cursor = await conn.execute(
-        """
-        SELECT * FROM tool_results WHERE tool = %s AND args_hash = %s AND expires_at > now()
-        ORDER BY fetched_at DESC LIMIT 1
-        """,
-        (tool, args_hash),
-    )
-    row = await cursor.fetchone()
-    return ToolResult.model_validate(row) if row else None
+    return await _newest(conn, "tool = %s AND args_hash = %s AND expires_at > now()", tool, args_hash)
 
 
 async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float) -> ToolResult | None:
-    """The newest result for these arguments, expired or not, if it came within the last ``within_s`` seconds. One that was
-    never asked for, since our own pace left no time, says nothing and is passed over."""
-    cursor = await conn.execute(
-        """
-        SELECT * FROM tool_results
-        WHERE tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
-          AND reason IS DISTINCT FROM 'rate_limit_timeout'
-        ORDER BY fetched_at DESC LIMIT 1
-        """,
-        (tool, args_hash, within_s),
-    )
-    row = await cursor.fetchone()
-    return ToolResult.model_validate(row) if row else None
+    """The newest result for these arguments from the last ``within_s`` seconds, even if it has expired.
+
+    Without requests that our own rate limit prevented.
+    """
+    where = """
+        tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
+        AND reason IS DISTINCT FROM 'rate_limit_timeout'
+    """
+    return await _newest(conn, where, tool, args_hash, within_s)
 
 
 async def find_page_read_at(conn: Connection, url: str) -> ToolResult | None:
-    """The newest page that has not expired and was finally read at this address, wherever the way to it began."""
-    cursor = await conn.execute(
-        """
-        SELECT * FROM tool_results
-        WHERE payload->>'final_url' = %s AND tool = 'fetch_page' AND status = 'ok' AND expires_at > now()
-        ORDER BY fetched_at DESC LIMIT 1
-        """,
-        (url,),
-    )
-    row = await cursor.fetchone()
-    return ToolResult.model_validate(row) if row else None
+    """The newest page that has not expired and was read at this URL, perhaps after redirects."""
+    where = "payload->>'final_url' = %s AND tool = 'fetch_page' AND status = 'ok' AND expires_at > now()"
+    return await _newest(conn, where, url)
 
 
 async def find_changeable_page(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
-    """The newest page read for these arguments, however old, whose server said how to ask whether it has changed."""
-    cursor = await conn.execute(
-        """
-        SELECT * FROM tool_results
-        WHERE tool = %s AND args_hash = %s AND status = 'ok' AND page_hash IS NOT NULL
-              AND payload -> 'headers' ?| ARRAY['etag', 'last-modified']
-        ORDER BY fetched_at DESC LIMIT 1
-        """,
-        (tool, args_hash),
-    )
-    row = await cursor.fetchone()
-    return ToolResult.model_validate(row) if row else None
+    """The newest page for these arguments, of any age, that can be requested conditionally (ETag or Last-Modified)."""
+    where = """
+        tool = %s AND args_hash = %s AND status = 'ok' AND page_hash IS NOT NULL
+        AND payload -> 'headers' ?| ARRAY['etag', 'last-modified']
+    """
+    return await _newest(conn, where, tool, args_hash)
+
+
+async def _newest(conn: Connection, where: str, *params: object) -> ToolResult | None:
+    query = f"SELECT * FROM tool_results WHERE {where} ORDER BY fetched_at DESC LIMIT 1"  # noqa: S608
+    return await fetch_model(conn, ToolResult, query, params)
 
 
 async def get_results(conn: Connection, result_ids: list[str]) -> dict[str, ToolResult]:
-    """Results by id; an unknown id is left out."""
-    cursor = await conn.execute("SELECT * FROM tool_results WHERE result_id = ANY(%s)", (result_ids,))
-    return {row["result_id"]: ToolResult.model_validate(row) for row in await cursor.fetchall()}
+    """Results by id, without unknown ids."""
+    query = "SELECT * FROM tool_results WHERE result_id = ANY(%s)"
+    return {result.result_id: result for result in await fetch_models(conn, ToolResult, query, (result_ids,))}
 
 
 async def save_result(conn: Connection, result: ToolResult, args_hash: str, ttl_s: float, body: str | None) -> None:
@@ -119,33 +98,25 @@ async def save_result(conn: Connection, result: ToolResult, args_hash: str, ttl_
         """
         INSERT INTO tool_results (result_id, tool, args_hash, args, status, reason, payload, text, page_hash,
                                   fetched_at, expires_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s + make_interval(secs => %s))
+        VALUES (%(result_id)s, %(tool)s, %(args_hash)s, %(args)s, %(status)s, %(reason)s, %(payload)s, %(text)s,
+                %(page_hash)s, %(fetched_at)s, %(fetched_at)s + make_interval(secs => %(ttl_s)s))
         ON CONFLICT (result_id) DO NOTHING
         """,
-        (
-            result.result_id,
-            result.tool,
-            args_hash,
-            Jsonb(result.args),
-            result.status,
-            result.reason,
-            Jsonb(result.payload),
-            result.text,
-            result.page_hash,
-            result.fetched_at,
-            result.fetched_at,
-            ttl_s,
-        ),
+        result.model_dump()
+        | {"args_hash": args_hash, "ttl_s": ttl_s, "args": Jsonb(result.args), "payload": Jsonb(result.payload)},
     )
 
 
 async def load_body(conn: Connection, page_hash: str) -> str:
-    """A stored page body."""
-    cursor = await conn.execute("SELECT body FROM pages WHERE content_hash = %s", (page_hash,))
-    row = await cursor.fetchone()
-    if row is None:
+    """A stored page body.
+
+    Raises:
+        LookupError: there is no such page.
+    """
+    body = await fetch_value(conn, "SELECT body FROM pages WHERE content_hash = %s", (page_hash,))
+    if body is None:
         raise LookupError(f"no stored page {page_hash}")
-    return zlib.decompress(row["body"]).decode()
+    return zlib.decompress(body).decode()
 
 
 def content_hash(body: str) -> str:

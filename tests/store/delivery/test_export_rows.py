@@ -96,7 +96,7 @@ async def test_nothing_selected_gives_two_files_without_rows(database: Database)
     async with database.transaction() as conn:
         assert await export_rows.company_rows(conn, []) == []
         assert await export_rows.contact_rows(conn, []) == []
-        assert await export_rows.contacts_selected(conn, []) == 0
+        assert await export_rows.count_selected_contacts(conn, []) == 0
 
 
 async def test_f92_contacts_are_the_selected_people_of_the_selected_companies_best_first(database: Database) -> None:
@@ -108,7 +108,7 @@ async def test_f92_contacts_are_the_selected_people_of_the_selected_companies_be
             await contacts.save_people(conn, run_id, company, [spare, manager, owner])
             await contacts.set_selection(conn, company, [owner, manager])
         rows = await export_rows.contact_rows(conn, [two, one])
-        count = await export_rows.contacts_selected(conn, [two, one])
+        count = await export_rows.count_selected_contacts(conn, [two, one])
 
     assert [(row["company_name"], row["full_name"]) for row in rows] == [
         ("Two", "Ann Lee"),
