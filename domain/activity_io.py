@@ -5,10 +5,9 @@ So workflow histories stay small. The data itself is in Postgres.
 
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.status import CompanyStatus, Interruption, ReasonCode
 from domain.failures import Dependency, Outage
+from domain.frozen_model import FrozenModel
 from domain.request.decision import Decision, DecisionReason, DecisionRequest
 from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
@@ -17,13 +16,7 @@ from domain.request.search_plan import TaskKind
 POSITIONS_PER_TASK = 100_000  # far above the number of companies one search names
 
 
-class ActivityModel(BaseModel):
-    """Base of all inputs and results."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Spend(ActivityModel):
+class Spend(FrozenModel):
     cost_usd: float = 0.0
     model_calls: int = 0
 
@@ -34,13 +27,13 @@ class Spend(ActivityModel):
 # A run
 
 
-class RunInput(ActivityModel):
+class RunInput(FrozenModel):
     """Work on a whole run, as requested now: decisions may have amended criteria and limits."""
 
     request: RunRequest
 
 
-class RunStateInput(ActivityModel):
+class RunStateInput(FrozenModel):
     """Write the run's stage and status where people query them."""
 
     run_id: UUID
@@ -49,7 +42,7 @@ class RunStateInput(ActivityModel):
     note: str = ""
 
 
-class FinishInput(ActivityModel):
+class FinishInput(FrozenModel):
     """End a run with its first complete companies, in the order of the selection.
 
     Attributes:
@@ -63,7 +56,7 @@ class FinishInput(ActivityModel):
     passed_digest: str = ""
 
 
-class FinishResult(ActivityModel):
+class FinishResult(FrozenModel):
     """What a run ended with. With ``selection_changed`` it did not end."""
 
     companies: int
@@ -71,7 +64,7 @@ class FinishResult(ActivityModel):
     selection_changed: bool = False
 
 
-class ExportResult(ActivityModel):
+class ExportResult(FrozenModel):
     companies_file: str
     contacts_file: str
     companies: int
@@ -79,14 +72,14 @@ class ExportResult(ActivityModel):
     partial: bool
 
 
-class NotifyInput(ActivityModel):
+class NotifyInput(FrozenModel):
     """Notify the requester of a change of state. ``state_key`` names the change, so each is sent once."""
 
     run_id: UUID
     state_key: str
 
 
-class DependencyCheckInput(ActivityModel):
+class DependencyCheckInput(FrozenModel):
     """Check whether dependencies that were down answer again."""
 
     run_id: UUID
@@ -96,7 +89,7 @@ class DependencyCheckInput(ActivityModel):
 # Search tasks
 
 
-class SearchTaskRef(ActivityModel):
+class SearchTaskRef(FrozenModel):
     """A search task to run; ``label`` is its query."""
 
     task_id: UUID
@@ -105,7 +98,7 @@ class SearchTaskRef(ActivityModel):
     kind: TaskKind = "individual"
 
 
-class SearchTaskBatchInput(ActivityModel):
+class SearchTaskBatchInput(FrozenModel):
     """Load the next open search tasks, except of exhausted kinds."""
 
     run_id: UUID
@@ -114,20 +107,20 @@ class SearchTaskBatchInput(ActivityModel):
     exhausted_kinds: tuple[TaskKind, ...] = ()
 
 
-class SearchTaskBatch(ActivityModel):
+class SearchTaskBatch(FrozenModel):
     """Search tasks in plan order, and the kinds skipped so far (in this run or a recent identical one)."""
 
     tasks: tuple[SearchTaskRef, ...] = ()
     skipped: tuple[TaskKind, ...] = ()
 
 
-class SearchTaskInput(ActivityModel):
+class SearchTaskInput(FrozenModel):
     request: RunRequest
     task: SearchTaskRef
     retry_round: int = 0
 
 
-class SearchTaskOutcome(ActivityModel):
+class SearchTaskOutcome(FrozenModel):
     """How a search task ended: companies named with proof, and how many of them were new to the run."""
 
     named: int = 0
@@ -139,14 +132,14 @@ class SearchTaskOutcome(ActivityModel):
 # Companies
 
 
-class CompanyRef(ActivityModel):
+class CompanyRef(FrozenModel):
     """A found company. ``position`` orders the selection: task ordinal × 100,000 + place within the task."""
 
     company_id: UUID
     position: int
 
 
-class CompanyBatchInput(ActivityModel):
+class CompanyBatchInput(FrozenModel):
     """Load companies stored after ``cursor`` (a sequence number of the store)."""
 
     run_id: UUID
@@ -154,7 +147,7 @@ class CompanyBatchInput(ActivityModel):
     limit: int = 200
 
 
-class CompanyBatch(ActivityModel):
+class CompanyBatch(FrozenModel):
     """Found companies, the next ``cursor``, and how many companies remain behind it."""
 
     companies: tuple[CompanyRef, ...]
@@ -162,7 +155,7 @@ class CompanyBatch(ActivityModel):
     remaining: int = 0
 
 
-class CompanyInput(ActivityModel):
+class CompanyInput(FrozenModel):
     """Work on one company for a run.
 
     Attributes:
@@ -176,7 +169,7 @@ class CompanyInput(ActivityModel):
     contacts_attempt: int = 1
 
 
-class CompanyOutcome(ActivityModel):
+class CompanyOutcome(FrozenModel):
     """Where an activity leaves a company: an end, an interruption, or neither (status ``found``: go on).
 
     Attributes:
@@ -211,7 +204,7 @@ class WithdrawnCompany(CompanyRef):
     reason: ReasonCode = ReasonCode.SUPPRESSED
 
 
-class SuppressionCheckResult(ActivityModel):
+class SuppressionCheckResult(FrozenModel):
     """Withdrawn companies; without any, ``passed_digest`` stands for the selection that passed."""
 
     companies: tuple[WithdrawnCompany, ...] = ()
@@ -221,7 +214,7 @@ class SuppressionCheckResult(ActivityModel):
 # Decisions
 
 
-class QuestionInput(ActivityModel):
+class QuestionInput(FrozenModel):
     """Store a question and work out what each option is expected to yield and cost."""
 
     request: RunRequest
@@ -233,7 +226,7 @@ class QuestionInput(ActivityModel):
     deadline_at: str
 
 
-class DecisionInput(ActivityModel):
+class DecisionInput(FrozenModel):
     """Store an answer and reopen the companies it may let in."""
 
     request: RunRequest
@@ -241,7 +234,7 @@ class DecisionInput(ActivityModel):
     question: DecisionRequest
 
 
-class RefusedAnswerInput(ActivityModel):
+class RefusedAnswerInput(FrozenModel):
     run_id: UUID
     decision_id: str | None
     problem: str

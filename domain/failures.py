@@ -5,7 +5,7 @@ A failure's type is the name that crosses the process boundary.
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from domain.frozen_model import FrozenModel
 
 MODEL_RATE_LIMITED = "ModelRateLimited"
 MODEL_UNREACHABLE = "ModelUnreachable"
@@ -61,15 +61,13 @@ _DEPENDENCY_OF: dict[str, Dependency] = {
 DEPENDENCY_FAILURES = frozenset(_DEPENDENCY_OF)
 
 
-class Outage(BaseModel):
+class Outage(FrozenModel):
     """A dependency that failed on every attempt.
 
     Attributes:
         needs_person: it denies us access (wrong key, quota exceeded), so waiting does not help.
         advice: what a person has to fix. Our own words, nothing personal or secret.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     dependency: Dependency
     needs_person: bool = False

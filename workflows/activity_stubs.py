@@ -15,6 +15,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 
 from domain import activity_io as io
 from domain.failures import HOST_BUSY, RESCHEDULE
+from domain.frozen_model import FrozenModel
 from domain.request.decision import DecisionRequest
 from workflows.policies import (
     AGENT,
@@ -28,7 +29,7 @@ from workflows.policies import (
     VERIFY,
 )
 
-ParamsT = TypeVar("ParamsT", bound=io.ActivityModel)
+ParamsT = TypeVar("ParamsT", bound=FrozenModel)
 ResultT = TypeVar("ResultT")
 
 # An activity that lost its worker did not fail, so it is scheduled again. Limited, since it may crash every worker.

@@ -15,6 +15,7 @@ from domain.company.facts import CompanyType, IcpTier
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.places import state_code, state_names, zip_place
 from domain.company.pms_vendors import PmsVendor, canonical_vendor, nearest_vendor
+from domain.frozen_model import FrozenModel
 
 T = TypeVar("T")
 CriterionKey = Literal["pms", "pms_exclude", "place", "units", "company_types", "icp_tier_min"]
@@ -82,10 +83,8 @@ class Criteria(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-class ParsedCriteria(BaseModel):
+class ParsedCriteria(FrozenModel):
     """Criteria, and the target quantity if it was given among them."""
-
-    model_config = ConfigDict(frozen=True)
 
     criteria: Criteria
     quantity: int | None = None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.company.places import zip_place
+from domain.frozen_model import FrozenModel
 from domain.request.criteria import (
     CRITERION_KEYS,
     Criteria,
@@ -57,7 +58,7 @@ class DecisionError(ValueError):
     """The answer makes no sense for the open question; the message says why and what would."""
 
 
-class DecisionOption(BaseModel):
+class DecisionOption(FrozenModel):
     """One way to go on, ready to send.
 
     Attributes:
@@ -65,8 +66,6 @@ class DecisionOption(BaseModel):
         expected_companies: known companies that it reopens and that may become complete. None if nobody can tell.
         expected_cost_usd: cost of the missing ones among them, at the cost of a complete company so far.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     action: DecisionAction
     description: str
@@ -83,7 +82,7 @@ class DecisionOption(BaseModel):
         return f"{self.expected_companies:,} found already may fit{cost}; searches may find more"
 
 
-class DecisionRequest(BaseModel):
+class DecisionRequest(FrozenModel):
     """An open question. While it is open, nothing is bought.
 
     Attributes:
@@ -91,8 +90,6 @@ class DecisionRequest(BaseModel):
         default: what is done without an answer by the deadline (UTC).
         problem: why the last answer was refused.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     decision_id: str
     reason: DecisionReason

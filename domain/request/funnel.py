@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.status import ReasonCode as R
+from domain.frozen_model import FrozenModel
 
 # Each step, in order, with the reasons of the companies it turned away. Companies with other reasons passed them all.
 _STEPS: tuple[tuple[str, frozenset[R]], ...] = (
@@ -17,14 +16,12 @@ _STEPS: tuple[tuple[str, frozenset[R]], ...] = (
 )
 
 
-class FunnelStep(BaseModel):
+class FunnelStep(FrozenModel):
     """How many companies passed a step, and why the others did not."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     companies: int
-    lost: dict[str, int] = {}
+    lost: dict[str, int]
 
 
 def funnel_steps(named: int, by_reason: Mapping[str, int]) -> tuple[FunnelStep, ...]:
@@ -39,7 +36,7 @@ def funnel_steps(named: int, by_reason: Mapping[str, int]) -> tuple[FunnelStep, 
     new = left + open_
     found = max(named, new)
     steps = [
-        FunnelStep(name="found", companies=found),
+        FunnelStep(name="found", companies=found, lost={}),
         FunnelStep(name="new", companies=new, lost={"named_before": found - new} if found > new else {}),
         FunnelStep(name="judged", companies=left, lost={"open": open_} if open_ else {}),
     ]

@@ -4,8 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from domain.frozen_model import FrozenModel
 from domain.request.decision import DecisionRequest
 from domain.request.search_plan import TaskKind
 
@@ -30,7 +29,7 @@ class RunStatus(StrEnum):
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR})
 
 
-class RunProgress(BaseModel):
+class RunProgress(FrozenModel):
     """Counts of a run at a moment.
 
     Attributes:
@@ -42,8 +41,6 @@ class RunProgress(BaseModel):
         named: mentions of companies by all searches, including known companies.
         problem: why an answer was refused while no question was open. Reset by the next question.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     stage: Stage

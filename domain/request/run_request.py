@@ -3,8 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from domain.frozen_model import FrozenModel
 from domain.request.criteria import Criteria
 
 QUANTITY_MAX = 10_000
@@ -19,23 +20,19 @@ class OnDecision(StrEnum):
     CANCEL = "cancel"
 
 
-class Limits(BaseModel):
+class Limits(FrozenModel):
     """What a run may spend; None means no limit. ``stage_timeout_s`` applies to each stage."""
-
-    model_config = ConfigDict(frozen=True)
 
     max_cost_usd: float | None = None
     max_model_calls: int | None = None
     stage_timeout_s: int = 3600
 
 
-class Windows(BaseModel):
+class Windows(FrozenModel):
     """How many searches and companies are open at a time, and other settings of a run.
 
     Taken from the settings when the run starts, since a workflow reads no environment.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     discovery: int = Field(default=2, ge=1)
     companies: int = Field(default=8, ge=1)
@@ -48,15 +45,13 @@ class Windows(BaseModel):
     )
 
 
-class RunRequest(BaseModel):
+class RunRequest(FrozenModel):
     """Everything that defines a run, and nothing personal: the email address to notify is only in the database.
 
     Attributes:
         target_quantity: complete companies wanted.
         contacts_min, contacts_max: contacts per company.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     criteria: Criteria

@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.company.places import (
     City,
     Place,
@@ -20,6 +18,7 @@ from domain.company.places import (
     states_by_population,
     zip_place,
 )
+from domain.frozen_model import FrozenModel
 from domain.request.criteria import Criteria
 
 # Where companies come from, cheapest first: imported accounts, companies proven by earlier runs, pages that list many
@@ -51,24 +50,20 @@ def is_exhausted(new_per_search: Sequence[int]) -> bool:
     return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
 
 
-class StoredCandidates(BaseModel):
+class StoredCandidates(FrozenModel):
     """Number of stored companies that fit software and place, so need no search."""
-
-    model_config = ConfigDict(frozen=True)
 
     seeds: int = 0
     known_companies: int = 0
 
 
-class SearchTask(BaseModel):
+class SearchTask(FrozenModel):
     """One query for one place. Without a model, ``query`` only describes what is looked up.
 
     Attributes:
         ordinal: position in the plan. The selection prefers companies of earlier tasks.
         unique_hash: equal for equal queries.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     ordinal: int
     kind: TaskKind
