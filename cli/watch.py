@@ -33,7 +33,7 @@ EXIT_CODES = {
     RunStatus.ERROR: 4,
     RunStatus.CANCELLED: 5,
 }
-_START_AGAIN = "start the local stack again with `python starter.py local`"
+_START_AGAIN = "start it again with `python starter.py local`"
 
 
 class Detached(BaseException):
@@ -89,7 +89,9 @@ async def follow_to_end(
             number = await ask_for_option(len(options), out) if may_ask else 0
             if number == 0:
                 out.document(view.document())
-                first = f"This command's local stack stops now: {_START_AGAIN}. Then answer" if owns_stack else "Answer"
+                first = (
+                    f"The local stack stops with this command: {_START_AGAIN}, then answer" if owns_stack else "Answer"
+                )
                 out.say(f"Run {run.run_id} waits for a decision. {first} with one of the commands above.")
                 return EXIT_CODES[RunStatus.NEEDS_USER_DECISION]
             try:
@@ -176,7 +178,8 @@ async def _finish(services: Services, view: RunView, output_dir: Path, out: Outp
         out.say(f"Contacts CSV: {files.contacts_csv}")
     else:
         out.say(f"Run {run.run_id} ended as {run.status.value}: {run.notes}")
-        first = f"{_START_AGAIN}, then " if owns_stack else ""
-        out.say(f"To export what it found: {first}`python starter.py export {run.short_id}`")
+        if owns_stack:
+            out.say(f"The local stack stops with this command: {_START_AGAIN} before the next command.")
+        out.say(f"To export what it found: python starter.py export {run.short_id}")
     out.document(document)
     return EXIT_CODES[run.status]

@@ -1,4 +1,4 @@
-"""A real browser on the Web UI of a real stack. Without chromium (``tests/install_browser.sh``) the module is left out, and said."""
+"""A real browser on the Web UI of a real stack. Without chromium these tests are left out, with a message."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """Say what is left out when this folder is asked for by name."""
     return _left_out()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say it at the end as well, where a run of all tests is read."""
     for line in _left_out():
         terminalreporter.write_line(line, yellow=True)
 

@@ -1,4 +1,4 @@
-"""Temporal's Web UI is enough to see that a run waits, what it asks, and to answer it: no terminal, no page of ours."""
+"""Temporal's Web UI shows that a run waits and what it asks, and can answer it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FLAGS = (
     "--no-sandbox --headless --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run --disable-quic"
 ).split()
-# The first page loads 5 MB of scripts on a machine that may be busy.
+# The first page loads 5 MB of scripts.
 PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
 def asking(stack: Terminal) -> dict[str, Any]:
-    """The document of a run that waits for a decision."""
+    """A run that waits for a decision."""
     return stack.start(DENVER, 3, code=3)
 
 
@@ -43,16 +43,14 @@ async def page(stack: Terminal, asking: dict[str, Any]) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def test_the_timeline_says_that_the_run_needs_a_decision(
-    page: Page, asking: dict[str, Any], tmp_path: Path
-) -> None:
+async def test_the_timeline_shows_the_decision(page: Page, asking: dict[str, Any], tmp_path: Path) -> None:
     label = f"NEEDS USER DECISION {asking['decision']['decision_id']}"
     marker = page.get_by_role("button", name=re.compile(r"^Event \d+ .*: Started$")).filter(has_text=label)
     await expect(marker.or_(page.locator("text", has_text=label)).first).to_be_visible()
     await page.screenshot(path=tmp_path / "timeline.png")
 
 
-async def test_the_current_details_hold_the_question_and_each_answer_as_it_is_to_be_sent(
+async def test_the_details_hold_the_question_and_its_answers(
     page: Page, asking: dict[str, Any], tmp_path: Path
 ) -> None:
     await (
@@ -70,7 +68,7 @@ async def test_the_current_details_hold_the_question_and_each_answer_as_it_is_to
     await page.screenshot(path=tmp_path / "details.png")
 
 
-async def test_f13_an_answer_sent_by_the_uis_own_form_makes_the_run_go_on(
+async def test_an_answer_from_the_ui_continues_the_run(
     page: Page, stack: Terminal, asking: dict[str, Any], tmp_path: Path
 ) -> None:
     [answer] = [o["answer"] for o in asking["decision"]["options"] if o["action"] == "accept_partial"]

@@ -40,7 +40,7 @@ KEPT_OUT = first(lambda company: "robots_blocked" in company.traits)
 
 
 def run(demo: DemoServers, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """The command as a process without any setting but the web's proxy: no database, no Temporal."""
+    """The command as a process, with no setting but the web proxy: no database, no Temporal."""
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "WEB_PROXY": demo.web_proxy}
     command = [sys.executable, "starter.py", "detect", *words]
     return subprocess.run(
@@ -48,9 +48,7 @@ def run(demo: DemoServers, *words: str, given: str = "") -> subprocess.Completed
     )
 
 
-def test_every_site_of_a_list_gets_its_verdict_in_order_and_none_stops_the_others(
-    demo: DemoServers, tmp_path: Path
-) -> None:
+def test_every_site_of_a_file_gets_its_verdict_in_order(demo: DemoServers, tmp_path: Path) -> None:
     companies = [DETECTED, PARKED, NONE, GONE, CONFLICT, KEPT_OUT, UNCONFIRMED]
     sites = tmp_path / "sites.txt"
     sites.write_text("# from the CRM\n\n" + "\n".join(str(company.website) for company in companies), encoding="utf-8")
@@ -89,22 +87,22 @@ def test_a_person_reads_a_table(demo: DemoServers) -> None:
     assert "Buildium" in done.stdout
 
 
-def test_a_bad_address_ends_with_2_before_anything_is_fetched() -> None:
+def test_a_bad_address_exits_with_2() -> None:
     nowhere = DemoServers(web_proxy="http://127.0.0.1:9", searxng_url="", openai_base_url="", seed=0)
     done = run(nowhere, str(DETECTED.website), "http://127.0.0.1/admin", "ftp://acme.example")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'http://127.0.0.1/admin' (not on the public web)" in done.stderr
     assert "'ftp://acme.example' (neither http nor https)" in done.stderr
-    assert str(DETECTED.website) not in done.stderr, "what is right is not named"
+    assert str(DETECTED.website) not in done.stderr, "good addresses are not named"
 
 
-def test_a_list_that_cannot_be_read_ends_with_2_and_says_so_in_json(demo: DemoServers) -> None:
+def test_an_unreadable_file_exits_with_2(demo: DemoServers) -> None:
     done = run(demo, "--file", "no-such-file.txt", "--json")
     assert (done.returncode, done.stderr) == (2, "")
     assert "no-such-file.txt" in json.loads(done.stdout)["error"]
 
 
-def test_each_site_is_read_once_and_a_bare_name_is_one() -> None:
+def test_urls_are_unique_and_may_be_bare_names() -> None:
     assert checked_urls(["acme.example", "http://acme.example", "https://b.example/x"]) == [
         "http://acme.example",
         "https://b.example/x",
@@ -113,7 +111,7 @@ def test_each_site_is_read_once_and_a_bare_name_is_one() -> None:
         checked_urls([])
 
 
-async def test_no_more_sites_are_read_at_a_time_than_allowed() -> None:
+async def test_concurrency_is_limited() -> None:
     open_now = most = 0
 
     class Counting(WebClient):
@@ -137,7 +135,7 @@ async def test_no_more_sites_are_read_at_a_time_than_allowed() -> None:
     assert most == 3
 
 
-async def test_a_fault_of_ours_on_one_site_is_named_and_the_others_are_judged(demo_web: WebClient) -> None:
+async def test_an_unexpected_error_does_not_stop_the_others(demo_web: WebClient) -> None:
     class Failing(WebClient):
         async def fetch(self, url: str, cached: ToolResult | None = None) -> FetchedPage:
             if "bad.example" in url:
@@ -151,12 +149,12 @@ async def test_a_fault_of_ours_on_one_site_is_named_and_the_others_are_judged(de
     assert (good.status, good.vendor) == ("detected", "Buildium")
 
 
-async def test_a_vendors_own_page_is_no_companys_site(demo_web: WebClient) -> None:
+async def test_a_vendors_own_page_is_not_a_companys_site(demo_web: WebClient) -> None:
     [verdict] = await detect_sites(demo_web, ["https://www.buildium.com/"], concurrency=1)
     assert (verdict.status, verdict.reason, verdict.detail) == ("unknown", "no_site", "vendor_site")
 
 
-def test_words_of_a_page_neither_style_nor_steer_the_terminal() -> None:
+def test_page_text_cannot_control_the_terminal() -> None:
     seen = Sighting(product="Buildium", kind="text", url="http://a.example/", words="[red]x[/nope]\x1b[2Jy")
     verdict = SiteVerdict(url="http://a.example/", status="unknown", reason="unconfirmed", evidence=(seen,))
     with (console := Console(width=200, force_terminal=True)).capture() as shown:

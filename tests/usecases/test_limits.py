@@ -1,4 +1,4 @@
-"""A limit that could not hold is refused before anything is started or spent; the program exits with 2 then."""
+"""A limit that cannot hold is refused before anything is started or spent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _settings(**given: object) -> Settings:
 
 @pytest.mark.usefixtures("plain_environment")
 @pytest.mark.parametrize("usd", [-1.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")], ids=str)
-def test_a_cost_limit_is_a_sum_of_money(usd: float) -> None:
+def test_a_cost_limit_is_above_zero(usd: float) -> None:
     with pytest.raises(UserError, match="max-cost-usd must be above 0") as refused:
         build_request(OPTIONS.model_copy(update={"max_cost_usd": usd}), _settings())
     assert refused.value.exit_code == 2
@@ -32,14 +32,14 @@ def test_a_cost_limit_is_a_sum_of_money(usd: float) -> None:
 
 @pytest.mark.usefixtures("plain_environment")
 @pytest.mark.parametrize("calls", [0, -1])
-def test_a_limit_of_calls_is_at_least_one(calls: int) -> None:
+def test_a_call_limit_is_at_least_one(calls: int) -> None:
     with pytest.raises(UserError, match="max-model-calls must be at least 1") as refused:
         build_request(OPTIONS.model_copy(update={"max_model_calls": calls}), _settings())
     assert refused.value.exit_code == 2
 
 
 @pytest.mark.usefixtures("plain_environment")
-def test_a_cost_limit_needs_a_model_whose_price_is_known() -> None:
+def test_a_cost_limit_needs_a_known_price() -> None:
     capped = OPTIONS.model_copy(update={"max_cost_usd": 1.0})
     with pytest.raises(UserError, match="MODEL_PRICE_INPUT_USD_PER_MTOK"):
         build_request(capped, _settings(openai_model="our-own"))
@@ -57,7 +57,7 @@ def test_a_rate_limit_is_a_number_of_requests(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("usd", [0.0004, 0.004, 1.0, 2.5, 1234.56])
-async def test_the_higher_limit_that_a_run_proposes_is_one_that_it_takes(database: Database, usd: float) -> None:
+async def test_a_run_accepts_the_higher_limit_it_proposes(database: Database, usd: float) -> None:
     reason = DecisionReason.BUDGET_REACHED
     async with database.transaction() as conn:
         run = await add_run(conn, limits=Limits(max_cost_usd=usd, max_model_calls=3))

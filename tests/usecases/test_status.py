@@ -1,4 +1,4 @@
-"""What ``status`` says of a run's quality and bill: nothing that is unknown is shown as a figure (LESSONS F91, F96)."""
+"""What ``status`` shows. An unknown price is never shown as a figure."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def panel(view: RunView) -> str:
     return console.file.getvalue()
 
 
-async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> None:
+async def test_the_report_is_in_the_json_document(conn: Connection) -> None:
     view = await view_of(conn, await delivered(conn), report=True)
     document = json.loads(json.dumps(view.document()))["completeness"]
     columns = {(column["file"], column["column"]): column for column in document.pop("columns")}
@@ -105,7 +105,7 @@ async def test_f91_a_runs_report_is_in_its_json_document(conn: Connection) -> No
     }  # fmt: skip
 
 
-async def test_f91_the_table_and_what_it_cannot_say_are_printed(conn: Connection) -> None:
+async def test_the_report_is_printed(conn: Connection) -> None:
     text = printed(await view_of(conn, await delivered(conn), report=True))
     assert "Completeness of 2 companies and 1 contacts" in text
     row = next(line for line in text.splitlines() if "units_estimate" in line)
@@ -133,7 +133,7 @@ async def test_complete_companies_beyond_the_target_are_explained(conn: Connecti
     assert "2 more companies are complete than the 1 delivered: not in the files, kept for later runs." in panel(view)
 
 
-async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Connection) -> None:
+async def test_without_a_surplus_nothing_is_explained(conn: Connection) -> None:
     run_id = (await add_run(conn, target=1)).run_id
     await complete(conn, await add_company(conn, run_id, "Acme"))
     view = await view_of(conn, run_id)
@@ -141,7 +141,7 @@ async def test_of_as_many_as_were_asked_for_nothing_has_to_be_explained(conn: Co
     assert "more companies are" not in panel(view)
 
 
-async def test_after_one_of_a_list_was_forgotten_all_that_are_complete_and_not_in_the_files_are_counted(
+async def test_the_surplus_counts_companies_that_are_not_delivered(
     conn: Connection,
 ) -> None:
     request = await add_run(conn, target=2)
@@ -158,7 +158,7 @@ async def test_after_one_of_a_list_was_forgotten_all_that_are_complete_and_not_i
     assert (view.companies_ready, view.surplus) == (1, 1)
 
 
-async def test_an_answer_that_the_run_refused_is_shown_though_no_question_is_open(conn: Connection) -> None:
+async def test_a_refused_answer_is_shown_without_an_open_question(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     assert "refused" not in panel(await view_of(conn, run_id))
     detail = {"decision_id": "decision-9", "problem": "this run is not waiting for a decision"}
@@ -172,7 +172,7 @@ async def test_an_answer_that_the_run_refused_is_shown_though_no_question_is_ope
     ]
 
 
-async def test_a_delivery_is_measured_only_when_it_is_asked_for(conn: Connection) -> None:
+async def test_the_report_is_made_only_on_request(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     assert (await view_of(conn, run_id)).document()["completeness"] is None
     report = (await view_of(conn, run_id, report=True)).document()["completeness"]
@@ -180,7 +180,7 @@ async def test_a_delivery_is_measured_only_when_it_is_asked_for(conn: Connection
     assert "Completeness" not in printed(await view_of(conn, run_id, report=True))
 
 
-async def test_a_price_that_nobody_knows_is_shown_as_unknown_with_the_settings_that_give_one(conn: Connection) -> None:
+async def test_an_unknown_price_names_the_settings_that_give_one(conn: Connection) -> None:
     run_id = await delivered(conn, price_usd=0.0)
     await conn.execute(
         "INSERT INTO search_tasks (run_id, unique_hash, ordinal, kind, query, status) VALUES"
@@ -195,35 +195,35 @@ async def test_a_price_that_nobody_knows_is_shown_as_unknown_with_the_settings_t
     assert f"cost {shown}." in text
     kinds = ("│ seeds", "│ directory pages", "│ individual")
     costs = [line.split("│")[7].strip() for line in text.splitlines() if line.startswith(kinds)]
-    assert costs == ["$0.0000", "unknown", "$0.0000"], "what asked no model costs nothing"
+    assert costs == ["$0.0000", "unknown", "$0.0000"], "a search without model calls costs nothing"
     document = view.document()
     assert (document["cost_usd"], document["unpriced_calls"]) == (None, 2)
     assert document["completeness"]["per_company"]["cost_usd"] is None
     assert "$0" not in counts_line(view)
 
 
-async def test_a_price_set_later_gives_the_cost_of_calls_made_before(conn: Connection) -> None:
+async def test_a_price_set_later_counts_for_earlier_calls(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     await buy(conn, run_id, 0.0, 0.5)
     prices = {"model_price_input_usd_per_mtok": 100.0, "model_price_output_usd_per_mtok": 1000.0}
     assert (await view_of(conn, run_id, priced(**prices))).cost_usd == pytest.approx(0.5 + 0.1 + 0.1)
 
 
-async def test_a_price_set_for_another_model_gives_none(conn: Connection) -> None:
+async def test_a_price_of_another_model_does_not_count(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     await buy(conn, run_id, 0.0, model="of-yesterday")
     prices = {"model_price_input_usd_per_mtok": 100.0, "model_price_output_usd_per_mtok": 1000.0}
     assert (await view_of(conn, run_id, priced(**prices))).cost_usd is None
 
 
-async def test_a_model_that_is_free_of_charge_costs_nothing(conn: Connection) -> None:
+async def test_a_free_model_costs_nothing(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     await buy(conn, run_id, 0.0)
     free = priced(model_price_input_usd_per_mtok=0.0, model_price_output_usd_per_mtok=0.0)
     assert counts_line(await view_of(conn, run_id, free)).endswith("cost $0.0000")
 
 
-async def test_what_the_other_calls_cost_is_said_beside_the_unknown(conn: Connection) -> None:
+async def test_the_known_cost_is_shown_beside_the_unknown(conn: Connection) -> None:
     run_id = (await add_run(conn)).run_id
     await buy(conn, run_id, 0.0, 0.25)
     text = counts_line(await view_of(conn, run_id, priced()))
