@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +72,12 @@ def opens(url: str) -> Reply:
     return calls(("fetch_page", {"url": url}))
 
 
+async def held(reply: Reply, until: asyncio.Event) -> Reply:
+    """An answer that waits for an event."""
+    await until.wait()
+    return reply
+
+
 def fails(status: int, code: str | None = None, **headers: str) -> Reply:
     """An error as the API reports it."""
     error = {"message": "no", "type": "error", "param": None, "code": code}
@@ -111,7 +118,7 @@ class Model:
     """A running server and the runners that ask it."""
 
     server: HttpServer
-    script: list[Reply]
+    script: list[Reply | Awaitable[Reply]]
     _new_runner: Callable[[], AgentRunner] = field(repr=False)
 
     @property
@@ -159,12 +166,16 @@ class Model:
 
 @asynccontextmanager
 async def scripted(
-    database: Database, gateway: ToolGateway, settings: Settings, *script: Reply
+    database: Database,
+    gateway: ToolGateway,
+    settings: Settings,
+    *script: Reply | Awaitable[Reply],
+    timeout_s: float = 1.0,
 ) -> AsyncIterator[Model]:
     """Serve the answers in order; a request beyond the last is answered with HTTP 500."""
     left = list(script)
 
-    def answer(request: Request) -> Reply:
+    def answer(request: Request) -> Reply | Awaitable[Reply]:
         assert (request.method, request.target) == ("POST", "/v1/responses")
         return left.pop(0) if left else fails(500)
 
@@ -175,7 +186,7 @@ async def scripted(
                 "openai_base_url": f"{server.url}/v1",
                 "openai_api_key": SecretStr("scripted"),
                 "openai_model": "scripted",
-                "model_timeout_s": 1.0,
+                "model_timeout_s": timeout_s,
             }
         )
 

@@ -146,7 +146,7 @@ async def test_a_finished_call_is_answered_from_stored_turns(model: Scripted, ru
 
 
 async def test_cancellation_keeps_the_turns_before(model: Scripted, database: Database, run_id: UUID) -> None:
-    async with model(TURNS[0], Reply(after_s=0.9), *TURNS[1:]) as server:
+    async with model(TURNS[0], Reply(after_s=30), *TURNS[1:], timeout_s=60) as server:
         call = asyncio.create_task(server.run(run_id, allowed=(SITE,)))
         assert await eventually(lambda: server.bought == 2, within_s=10)
         call.cancel()

@@ -15,14 +15,13 @@ from settings import Settings
 from store.database import Database
 from store.runs import runs
 from tests.agents.conftest import Scripted, turn_statuses
-from tests.agents.scripted_model import EMPTY_RESEARCH, INPUT_TOKENS, fails, says, scripted
+from tests.agents.scripted_model import EMPTY_RESEARCH, INPUT_TOKENS, fails, held, says, scripted
 from tests.conftest import database_away
 from tests.http_server import Reply
 from tests.local.stack_helpers import eventually
 from web.gateway import ToolGateway
 from web.rate_limit import RateLimit, RateLimitTimeoutError
 
-SLOW = Reply(200, says(EMPTY_RESEARCH).body, says("").headers, 0.5)
 JSON = {"content-type": "application/json"}
 
 
@@ -104,10 +103,13 @@ async def test_an_answer_without_usage_costs_the_most_it_can(model: Scripted, da
 async def test_the_later_of_two_workers_continues_and_both_are_paid(
     model: Scripted, database: Database, run_id: UUID
 ) -> None:
-    async with model(Reply(200, says("Sure!").body, says("").headers, 0.5), says(EMPTY_RESEARCH)) as server:
+    answered = asyncio.Event()
+    script = (held(says("Sure!"), answered), says(EMPTY_RESEARCH))
+    async with model(*script, timeout_s=30) as server:
         looked_dead = asyncio.create_task(server.run(run_id))
         assert await eventually(lambda: server.bought == 1, within_s=10)
         assert (await server.run(run_id)).stop == "answered"
+        answered.set()
         with pytest.raises(ApplicationError, match="another worker continues"):
             await looked_dead
     assert sorted(await turn_statuses(database, run_id)) == ["lost", "stored"]
@@ -122,11 +124,14 @@ async def test_the_later_of_two_workers_continues_and_both_are_paid(
 async def test_an_answer_is_kept_while_the_database_is_away(
     impatient_database: Database, database_url: str, gateway: ToolGateway, settings: Settings, run_id: UUID
 ) -> None:
-    async with scripted(impatient_database, gateway, settings, SLOW) as server:
+    is_away = asyncio.Event()
+    answer = held(says(EMPTY_RESEARCH), is_away)
+    async with scripted(impatient_database, gateway, settings, answer, timeout_s=30) as server:
         with capture_logs() as logged:
             call = asyncio.create_task(server.run(run_id))
             assert await eventually(lambda: server.bought == 1, within_s=10)
             async with database_away(database_url):
+                is_away.set()
                 not_yet = {"event": "not_stored_yet", "what": "model turn", "error": "PoolTimeout"}.items()
                 assert await eventually(lambda: any(not_yet <= event.items() for event in logged), within_s=10)
         assert (await call).stop == "answered"
@@ -146,11 +151,14 @@ async def test_an_answer_outlives_a_cancelled_activity(
     comes_back: bool,
 ) -> None:
     monkeypatch.setattr("store.database._WRITE_AFTER_CANCELLATION_S", 10 if comes_back else 0.1)
-    async with scripted(impatient_database, gateway, settings, SLOW) as server:
+    is_away = asyncio.Event()
+    answer = held(says(EMPTY_RESEARCH), is_away)
+    async with scripted(impatient_database, gateway, settings, answer, timeout_s=30) as server:
         with capture_logs() as logged:
             call = asyncio.create_task(server.run(run_id))
             assert await eventually(lambda: server.bought == 1, within_s=10)
             async with database_away(database_url):
+                is_away.set()
                 assert await eventually(lambda: "not_stored_yet" in str(logged), within_s=10)
                 call.cancel()
                 _, waiting = await asyncio.wait([call], timeout=1)
