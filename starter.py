@@ -37,7 +37,7 @@ from cli.start import start
 from cli.status import status
 from cli.watch import Detached, watch
 from runtime.process import UserError, leave
-from usecases.pipeline import (
+from usecases.api import (
     PipelineError,
     PipelineTimeoutError,
     execute_full_pipeline,

@@ -5,7 +5,7 @@ from domain.request.criteria import CRITERION_KEYS
 from domain.request.decision import DecisionAction, DecisionOption, DecisionReason
 from domain.request.run_request import RunRequest
 from store.database import Connection
-from store.runs import option_yields
+from store.runs import option_estimates
 
 _CHOICES_MAX = 3
 _RETRY_SEARCH = "try again: remaining searches, and companies that failed or were short of contacts"
@@ -27,7 +27,7 @@ async def options_for(
     Expected companies are those that were rejected for just this criterion. They may fail a later check, and further
     searches may find more, so nothing else is promised.
     """
-    per_company = await option_yields.cost_per_complete(conn, request.run_id)
+    per_company = await option_estimates.cost_per_complete(conn, request.run_id)
     gap = request.target_quantity - complete
     options = _Options(decision_id, gap, per_company)
     companies = "company" if complete == 1 else "companies"
@@ -87,7 +87,7 @@ async def _add_place_options(conn: Connection, request: RunRequest, options: _Op
     if criteria.zip and criteria.radius_miles is not None:
         radius = min(500.0, criteria.radius_miles * 2)
         options.add(action, f"widen the radius to {radius:g} miles", radius_miles=radius)
-    counts = await option_yields.states_elsewhere(conn, request.run_id, [vendor.value for vendor in criteria.pms])
+    counts = await option_estimates.states_elsewhere(conn, request.run_id, [vendor.value for vendor in criteria.pms])
     if criteria.states and (criteria.cities or criteria.zip):
         text = f"take all of {', '.join(criteria.states)} instead of the cities"
         inside = sum(count for state, count in counts if state in criteria.states)
@@ -112,10 +112,10 @@ async def _add_pms_options(conn: Connection, request: RunRequest, options: _Opti
     if not request.criteria.pms:
         return
     excluded = set(request.criteria.pms_exclude)
-    vendors = [item for item in await option_yields.other_vendors(conn, request.run_id) if item[0] not in excluded]
+    vendors = [item for item in await option_estimates.other_vendors(conn, request.run_id) if item[0] not in excluded]
     for vendor, count in vendors[:_CHOICES_MAX]:
         options.add(DecisionAction.LOOSEN_PMS, f"also take companies that run {vendor}", count, pms=[vendor])
-    rejected = await option_yields.count_by_reason(conn, request.run_id)
+    rejected = await option_estimates.count_by_reason(conn, request.run_id)
     count = rejected.get("pms_not_met", 0) + rejected.get("pms_unknown", 0)
     options.add(DecisionAction.LOOSEN_PMS, "make the software a soft criterion", count, pms_soft=True)
 
@@ -124,7 +124,7 @@ async def _add_units_options(conn: Connection, request: RunRequest, options: _Op
     minimum = request.criteria.units_min
     if minimum is None:
         return
-    below = [units for units in await option_yields.units_below(conn, request.run_id) if units < minimum]
+    below = [units for units in await option_estimates.units_below(conn, request.run_id) if units < minimum]
     if below:
         enough = below[min(options.gap, len(below)) - 1]
         count = sum(units >= enough for units in below)
@@ -132,7 +132,7 @@ async def _add_units_options(conn: Connection, request: RunRequest, options: _Op
 
 
 async def _add_unknown_options(conn: Connection, request: RunRequest, options: _Options) -> None:
-    rejected = await option_yields.count_by_reason(conn, request.run_id)
+    rejected = await option_estimates.count_by_reason(conn, request.run_id)
     for key in CRITERION_KEYS:
         count = rejected.get(f"{key}_unknown")
         if count and key not in request.criteria.unknown_accepted:

@@ -30,7 +30,7 @@ from bench.budget_model import MODEL, UNCHARGED, Fault, MeteredModel, serving
 from bench.budget_runs import Bench, Case, Death, MortalDatabase, Outcome
 from runtime.local_session import local_session, stack_options
 from runtime.process import leave, run_async
-from search import SearxngSearch
+from search.searxng import SearxngSearch
 from settings import Settings
 from web.fetch import WebClient
 from web.gateway import ToolGateway

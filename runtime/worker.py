@@ -40,8 +40,8 @@ from runtime.health import Health, serve_health
 from runtime.logs import configure_logging
 from runtime.process import UserError, load_settings
 from runtime.search_attributes import missing_search_attributes
-from runtime.workers import deployment_config
-from search import SEARCH_SETTINGS, make_backend
+from runtime.worker_deployment import deployment_config
+from search.choice import SEARCH_SETTINGS, make_backend
 from settings import Settings, environment_variables
 from store.database import Database, DatabaseUnreachableError
 from store.migrate import pending_migrations

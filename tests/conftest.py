@@ -29,7 +29,7 @@ from agents.loop import AgentRunner
 from local.demo.world import DEFAULT_SEED
 from local.postgres import start_postgres
 from local.processes import Child, ChildSpec
-from search import SearxngSearch
+from search.searxng import SearxngSearch
 from settings import Settings
 from store.database import SCHEMA, Connection, Database, one_connection
 from store.migrate import apply_migrations

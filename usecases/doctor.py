@@ -11,8 +11,8 @@ from crm import hubspot
 from runtime.connection import Endpoints, ServerUnreachableError, connect, find_endpoints, running_local_stack
 from runtime.process import UserError
 from runtime.search_attributes import missing_search_attributes, register_search_attributes
-from runtime.workers import has_workers
-from search import SEARCH_SETTINGS
+from runtime.worker_deployment import has_workers
+from search.choice import SEARCH_SETTINGS
 from settings import Settings
 from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations

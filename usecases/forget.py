@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.company.excluded_sites import excluded_site_kind
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.contact.email_address import FREE_MAIL_DOMAINS, clean_email
-from domain.forgetting import Redactor
+from domain.erasure import Redactor
 from pms.accounts import is_account_host
 from runtime.process import UserError
 from store.database import Connection

@@ -17,7 +17,7 @@ from domain.request.funnel import FunnelStep, funnel_steps
 from domain.request.progress import ENDED, RunProgress, RunStatus, Stage
 from domain.request.run_request import OnDecision
 from runtime.services import Services
-from runtime.workers import has_workers
+from runtime.worker_deployment import has_workers
 from settings import Settings
 from store.companies import companies
 from store.database import Connection

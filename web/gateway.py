@@ -13,7 +13,8 @@ from pydantic import JsonValue
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.storable_text import storable
 from mcp_client.answers import TRANSIENT_REASONS, sources
-from search import SEARCH_SETTINGS, SearchBackend, SearchHit, SearchUnavailableError
+from search.backend import SearchBackend, SearchHit, SearchUnavailableError
+from search.choice import SEARCH_SETTINGS
 from settings import Settings
 from store.database import Database
 from store.erasure import forgotten

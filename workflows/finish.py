@@ -6,9 +6,9 @@ from domain.activity_io import FinishInput, FinishResult, RunInput, SuppressionC
 from domain.request.decision import Decision
 from domain.request.progress import RunStatus, Stage
 from workflows import activity_stubs
-from workflows.decisions import PendingDecision
 from workflows.messages import LeadListResult
 from workflows.notifications import notify
+from workflows.pending_decision import PendingDecision
 from workflows.state import RunState
 
 

@@ -28,7 +28,6 @@ from domain.request.progress import RunProgress, RunStatus
 from domain.request.reopening import reopened_reasons
 from workflows import activity_stubs
 from workflows.company import REACHED_CONTACTS
-from workflows.decisions import PendingDecision, preset_answer
 from workflows.finish import RunFinisher
 from workflows.messages import DecisionReceipt, LeadListInput, LeadListResult
 from workflows.names import QUERY_PROGRESS, SIGNAL_DECISION, STAGE, STATUS, UPDATE_DECISION
@@ -36,6 +35,7 @@ from workflows.notifications import notify
 from workflows.open_work import OpenWork
 from workflows.outages import Outages, has_recovered, outage_from
 from workflows.pause_reasons import PauseReason, exhausted, interrupted, stage_timed_out
+from workflows.pending_decision import PendingDecision, preset_answer
 from workflows.start_work import load_companies, reload_tasks, start_work
 from workflows.state import RunState
 from workflows.ui import render_details

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from domain.company.suppression import Suppression
-from domain.forgetting import MARK, Redactor
+from domain.erasure import MARK, Redactor
 from store.companies import suppressions
 from store.database import Connection
 from store.erasure import forgotten

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.company.excluded_sites import is_company_domain
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.company.identity import normalized_company_name
-from domain.forgetting import MARK, HashKind, Traces, common_names, digest
+from domain.erasure import MARK, HashKind, Traces, common_names, digest
 from store.database import Connection
 
 

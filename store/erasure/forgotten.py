@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from domain.company.hosts import normalized_host, registrable_domain
 from domain.contact.person import Person, person_key
-from domain.forgetting import HashKind, Redactor, Traces, addresses_in, digest
+from domain.erasure import HashKind, Redactor, Traces, addresses_in, digest
 from store.database import Connection
 from store.tools.tool_results import ToolResult
 

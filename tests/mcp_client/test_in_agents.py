@@ -22,7 +22,7 @@ from grounding.quotes import Grounder
 from mcp_client.pool import McpPool, open_pool
 from runtime.process import UserError
 from runtime.worker import open_activities
-from search import SearchBackend
+from search.backend import SearchBackend
 from settings import Settings
 from store.database import Database
 from store.tools import tool_results

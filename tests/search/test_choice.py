@@ -18,7 +18,7 @@ from runtime import worker
 from runtime.connection import with_local_stack
 from runtime.local_session import stack_options
 from runtime.process import UserError, load_settings
-from search import SEARCH_SETTINGS, make_backend
+from search.choice import SEARCH_SETTINGS, make_backend
 from settings import Settings
 from store.database import Database
 from tests.http_server import HttpServer, json_reply, serving

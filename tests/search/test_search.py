@@ -15,9 +15,10 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.failures import SEARCH_UNAVAILABLE
-from search import SearchBackend, SearchHit, SearchUnavailableError, SearxngSearch
+from search.backend import SearchBackend, SearchHit, SearchUnavailableError
 from search.brave import BraveSearch
 from search.openai_hosted import HostedSearch
+from search.searxng import SearxngSearch
 from search.serper import SerperSearch
 from search.tavily import TavilySearch
 from settings import SearchBackendName

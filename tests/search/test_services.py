@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import structlog.testing
 
-from search import SearchHit
+from search.backend import SearchHit
 from tests.http_server import Reply, Request, json_reply, serving
 from tests.search.test_search import ACME, KEY, SERVICES, ZEN, Service, hosted, problem
 

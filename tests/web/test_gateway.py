@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.forgetting import digest
-from search import SearchUnavailableError, SearxngSearch
+from domain.erasure import digest
+from search.backend import SearchUnavailableError
+from search.searxng import SearxngSearch
 from settings import Settings
 from store.database import Database
 from store.erasure import forgotten

@@ -14,7 +14,8 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from search import SearchUnavailableError, SearxngSearch
+from search.backend import SearchUnavailableError
+from search.searxng import SearxngSearch
 from settings import Settings
 from store.database import Database
 from store.tools.tool_results import ToolResult

@@ -12,7 +12,8 @@ import pytest
 
 from mcp_client.config import HttpServer
 from mcp_client.pool import open_pool
-from search import SearchUnavailableError, SearxngSearch
+from search.backend import SearchUnavailableError
+from search.searxng import SearxngSearch
 from settings import Settings
 from store.database import Database
 from store.tools import rate_limits

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from agents.tool_calls import ToolCalls
-from search import SearxngSearch
+from search.searxng import SearxngSearch
 from settings import Settings
 from store.database import Database
 from tests.http_server import Reply, html, json_reply, moved, serving

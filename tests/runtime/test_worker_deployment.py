@@ -8,7 +8,7 @@ from temporalio.common import VersioningBehavior
 
 from runtime.process import UserError
 from runtime.worker import build_workers
-from runtime.workers import deployment_config, has_workers
+from runtime.worker_deployment import deployment_config, has_workers
 from settings import Settings
 from tests.workflows.conftest import Server, start_dev_environment
 from tests.workflows.world import World

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from domain.forgetting import Redactor, Traces, addresses_in
+from domain.erasure import Redactor, Traces, addresses_in
 
 
 @pytest.mark.parametrize("pause", ["\u2028", "\u2029", "\x85", "\x0c"], ids=["u2028", "u2029", "u0085", "form_feed"])
