@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.stack_state import running_stack
 from tests.e2e.stacks import STOP_TIMEOUT_S, running_local_command
 from tests.e2e.terminal import PROJECT, Terminal, finished, read_rows, wait_until
 
@@ -42,7 +43,7 @@ def test_a_taken_port_is_named_with_its_process(stack: Terminal, aside: Terminal
     port = urlsplit(f"//{stack.addresses().temporal_address}").port
     refused = aside.process("local", "--temporal-port", str(port), code=2)
     assert f"port {port} for the Temporal server is in use by temporal" in refused.err
-    assert not (aside.stack_directory / "stack.json").exists()
+    assert running_stack(aside.stack_directory) is None
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def keyboard(terminal: Terminal, *words: str) -> Iterator[Keyboard]:
         os.close(ours)
 
 
-def test_an_open_option_is_prompted_for_and_a_bad_answer_repeated(
+def test_an_open_option_is_prompted_for(
     stack: Terminal,
 ) -> None:
     asking = stack.start(NOBODY_IN_WYOMING, 3, code=3)
