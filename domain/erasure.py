@@ -177,7 +177,7 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One pattern for all, the longest first (an address before its domain); it matches nothing if there are none."""
+    """One pattern for all, the longest first (an address before its domain). Without any, it never matches."""
     wanted = sorted({pattern for pattern in patterns if pattern}, key=lambda pattern: (-len(pattern), pattern))
     return re.compile("|".join(wanted) or r"(?!)", re.IGNORECASE)
 

@@ -11,7 +11,7 @@ from domain.erasure import Redactor, Traces, addresses_in
 
 
 @pytest.mark.parametrize("pause", ["\u2028", "\u2029", "\x85", "\x0c"], ids=["u2028", "u2029", "u0085", "form_feed"])
-def test_a_line_of_the_evidence_file_ends_at_a_line_feed_and_nowhere_else(pause: str) -> None:
+def test_only_a_line_feed_ends_an_evidence_line(pause: str) -> None:
     kept = {"domain": "birch.example", "quote": f"We manage{pause}homes"}
     lines = [kept, {"domain": "acme.example", "quote": "Acme"}]
     content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
@@ -33,7 +33,7 @@ def test_a_line_of_the_evidence_file_ends_at_a_line_feed_and_nowhere_else(pause:
         "Write to jane.doe@acme.com. Or call.",
     ],
 )
-def test_an_address_is_read_in_every_spelling_that_is_redacted(text: str) -> None:
+def test_every_redacted_spelling_is_found(text: str) -> None:
     assert "jane.doe@acme.com" in addresses_in({"text": [text]})
     redacted = Redactor(Traces(emails=("jane.doe@acme.com",))).redact(text)
     assert "doe" not in redacted.lower()

@@ -1,4 +1,4 @@
-"""Rows that the tests of the store begin with: a run, a candidate, facts, a person. Only what a test names matters to it."""
+"""Rows that store tests start from."""
 
 from __future__ import annotations
 

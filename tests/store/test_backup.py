@@ -1,4 +1,4 @@
-"""The data as docs/operations.md says to back it up: dumped by ``pg_dump``, put back by ``pg_restore`` into a fresh database."""
+"""The backup commands in docs/operations.md."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def contents(url: str) -> dict[str, list[str]]:
     return found
 
 
-async def test_what_is_dumped_and_restored_is_the_same_to_the_last_row_and_goes_on_from_there(
+async def test_a_restored_dump_has_every_row_and_is_usable(
     database_url: str, empty_database_url: str, tmp_path: Any
 ) -> None:
     async with one_connection(database_url) as conn, conn.transaction():
@@ -84,5 +84,5 @@ async def test_what_is_dumped_and_restored_is_the_same_to_the_last_row_and_goes_
 
 
 @pytest.mark.parametrize("words", ["--no-unlogged-table-data", "--format=custom"], ids=["unlogged", "format"])
-def test_the_document_says_what_the_dump_rests_on(words: str) -> None:
+def test_the_documented_dump_is_complete(words: str) -> None:
     assert words in commands()[0]

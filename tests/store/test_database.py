@@ -9,9 +9,7 @@ from store.database import Database, one_connection
 _CONNECTIONS = 4
 
 
-async def test_connections_that_postgres_has_ended_cost_no_step_an_attempt(
-    database: Database, database_url: str
-) -> None:
+async def test_closed_connections_cost_no_attempt(database: Database, database_url: str) -> None:
     all_open = asyncio.Barrier(_CONNECTIONS)
 
     async def hold_one() -> None:

@@ -17,7 +17,7 @@ async def _rows(conn: Connection, query: bytes, run_id: UUID | None = None) -> l
     return await (await conn.execute(query, (run_id,) if run_id else None)).fetchall()
 
 
-async def test_company_gap_is_the_target_less_the_complete_ones_and_never_negative(database: Database) -> None:
+async def test_company_gap_is_never_negative(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn, target=2)).run_id
         gaps = []
@@ -32,7 +32,7 @@ async def test_company_gap_is_the_target_less_the_complete_ones_and_never_negati
     assert (row["stage"], row["status"], row["target_quantity"]) == ("company_discovery", "active", 2)
 
 
-async def test_a_run_without_companies_lacks_them_all(database: Database) -> None:
+async def test_a_run_without_companies_has_the_full_gap(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn, target=3)).run_id
         (row,) = await _rows(conn, b"SELECT * FROM v_company_gap WHERE run_id = %s", run_id)
@@ -40,7 +40,7 @@ async def test_a_run_without_companies_lacks_them_all(database: Database) -> Non
     assert (row["companies_ready"], row["companies_gap"]) == (0, 3)
 
 
-async def test_contact_gap_counts_selected_people_of_companies_still_in_the_run(database: Database) -> None:
+async def test_contact_gap_counts_selected_people(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn, contacts_min=2)).run_id
         full, short, gone = [await add_company(conn, run_id, name) for name in ("Full", "Short", "Gone")]
@@ -60,7 +60,7 @@ async def test_contact_gap_counts_selected_people_of_companies_still_in_the_run(
     assert (total["contacts_ready"], total["contacts_gap"]) == (4, 1)
 
 
-async def test_blocked_domains_are_the_listed_ones_each_reason_once(database: Database) -> None:
+async def test_blocked_domains_list_each_reason_once(database: Database) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     async with database.transaction() as conn:
         await suppressions.upsert(

@@ -1,7 +1,4 @@
-"""A finished run in which every table holds something: two companies with their people, found on one list page.
-
-Acme Homes (with Jane Doe and John Roe) and Birch Rentals (with Ann Poe). Written by the store's own functions, as the steps do.
-"""
+"""A finished run with a row in every table: Acme Homes and Birch Rentals with their people, found on one directory page."""
 
 from __future__ import annotations
 

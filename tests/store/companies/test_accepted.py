@@ -1,8 +1,7 @@
-"""A person overrules the criteria for one company: only what criteria have turned away, only while the run goes on, and on record."""
+"""A person overrules the criteria for one company of an open run."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +11,7 @@ from domain.request.decision import DecisionAction, DecisionOption, DecisionReas
 from domain.request.progress import RunStatus
 from runtime.process import UserError
 from store.companies import companies
-from store.database import Connection, Database, one_connection
+from store.database import Connection
 from store.runs import audit, runs
 from store.runs.runs import RunRow
 from tests.store.rows import add_company, add_run
@@ -32,14 +31,6 @@ ENDS = {
 
 
 @pytest.fixture
-async def conn(database: Database, database_url: str) -> AsyncIterator[Connection]:
-    """A command's connection: in autocommit."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
-
-
-@pytest.fixture
 async def run(conn: Connection) -> RunRow:
     """A run that goes on, with a company for each end and one that is open."""
     request = await add_run(conn)
@@ -55,9 +46,7 @@ async def state(conn: Connection, run: RunRow) -> list[dict[str, object]]:
     return [*await cursor.fetchall(), *await audit.list_events(conn, run.run_id)]
 
 
-async def test_what_a_criterion_has_turned_away_is_found_again_by_a_run_that_has_read_past_it(
-    conn: Connection, run: RunRow
-) -> None:
+async def test_a_run_that_read_past_an_accepted_company_finds_it(conn: Connection, run: RunRow) -> None:
     everything, cursor = await companies.list_open_after(conn, run.run_id, 0, 100)
     assert len(everything) == 1, "the open one alone"
     for name in ("Wrong Software", "Units Unknown", "Associations Only"):
@@ -69,7 +58,7 @@ async def test_what_a_criterion_has_turned_away_is_found_again_by_a_run_that_has
         assert done.reason == ENDS[name][1]
 
 
-async def test_f4_who_overruled_what_and_why_is_on_record(conn: Connection, run: RunRow) -> None:
+async def test_an_acceptance_is_recorded(conn: Connection, run: RunRow) -> None:
     await accept_company(conn, run, "Wrong Software", " Dana ", "we know them")
 
     [event] = await audit.list_events(conn, run.run_id)
@@ -92,9 +81,7 @@ REFUSED = {
 }
 
 
-async def test_f68_f75_nothing_but_a_criterion_is_overruled_and_the_refusal_says_why(
-    conn: Connection, run: RunRow
-) -> None:
+async def test_only_a_criterion_can_be_overruled(conn: Connection, run: RunRow) -> None:
     before = await state(conn, run)
     for name, why in REFUSED.items():
         with pytest.raises(UserError, match=why):
@@ -104,7 +91,7 @@ async def test_f68_f75_nothing_but_a_criterion_is_overruled_and_the_refusal_says
     assert await state(conn, run) == before
 
 
-async def test_accepted_twice_it_stays_the_first_persons_word(conn: Connection, run: RunRow) -> None:
+async def test_the_first_acceptance_stays(conn: Connection, run: RunRow) -> None:
     await accept_company(conn, run, "Wrong Software", "Dana", "")
     before = await state(conn, run)
     with pytest.raises(UserError, match="already accepted by Dana"):
@@ -112,9 +99,7 @@ async def test_accepted_twice_it_stays_the_first_persons_word(conn: Connection, 
     assert await state(conn, run) == before
 
 
-async def test_f7_a_run_that_has_ended_takes_nothing_up_and_says_what_to_do_instead(
-    conn: Connection, run: RunRow
-) -> None:
+async def test_an_ended_run_accepts_no_company(conn: Connection, run: RunRow) -> None:
     await runs.finish(conn, run.run_id, RunStatus.COMPLETED, [], "")
     before = await state(conn, run)
     with pytest.raises(UserError, match=r"has ended \(it is completed\).*start a new run.*make pms soft") as refused:
@@ -135,7 +120,7 @@ async def test_f7_a_run_that_has_ended_takes_nothing_up_and_says_what_to_do_inst
     ],
     ids=["exhausted", "budget"],
 )
-async def test_f13_a_run_that_waits_is_told_with_the_answer_that_takes_the_company_up(
+async def test_a_waiting_run_learns_of_an_accepted_company(
     conn: Connection,
     run: RunRow,
     reason: DecisionReason,

@@ -1,4 +1,4 @@
-"""Companies of a run: stored once however often found, one owner per identity under real concurrency, every end recorded."""
+"""Companies of a run: stored once, with one owner per identity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.store.rows import add_company, add_research, add_run, candidate, comp
 AUSTIN = Place(city="Austin", state="TX", zip="78701")
 
 
-async def test_f22_a_candidate_found_again_is_stored_once_and_keeps_its_first_words(database: Database) -> None:
+async def test_a_candidate_found_again_is_unchanged(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         first = await companies.insert_candidate(conn, run_id, None, 5, candidate("Acme", key="acme.example"))
@@ -31,7 +31,7 @@ async def test_f22_a_candidate_found_again_is_stored_once_and_keeps_its_first_wo
     assert (row.name, row.position) == ("Acme", 5)
 
 
-async def test_f28_a_company_keeps_the_position_that_the_run_has_read(database: Database) -> None:
+async def test_a_company_keeps_its_position(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         quick = await add_company(conn, run_id, "Named by the quick later task", position=200_000)
@@ -45,7 +45,7 @@ async def test_f28_a_company_keeps_the_position_that_the_run_has_read(database: 
         assert await companies.complete_in_order(conn, run_id, 9) == [other, quick]
 
 
-async def test_f76_another_run_may_find_the_same_company(database: Database) -> None:
+async def test_another_run_can_find_the_same_company(database: Database) -> None:
     async with database.transaction() as conn:
         for _ in range(2):
             run_id = (await add_run(conn)).run_id
@@ -54,7 +54,7 @@ async def test_f76_another_run_may_find_the_same_company(database: Database) -> 
             assert await companies.claim_identity(conn, run_id, company, keys) is None
 
 
-async def test_new_companies_are_read_in_portions_without_gap_or_repeat(database: Database) -> None:
+async def test_new_companies_are_read_in_batches(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         stored = [await add_company(conn, run_id, f"Company {number}") for number in range(5)]
@@ -66,7 +66,7 @@ async def test_new_companies_are_read_in_portions_without_gap_or_repeat(database
     assert (nothing, same) == ([], cursor)
 
 
-async def test_companies_already_found_are_told_with_their_city_which_tells_namesakes_apart(database: Database) -> None:
+async def test_listed_names_include_the_city(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         for position, city in enumerate(("Dallas", "Houston", None)):
@@ -79,7 +79,7 @@ async def test_companies_already_found_are_told_with_their_city_which_tells_name
         ]
 
 
-async def test_f75_of_many_who_claim_one_domain_at_once_exactly_one_owns_it(database: Database) -> None:
+async def test_one_of_many_concurrent_claims_wins(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         rivals = [await add_company(conn, run_id, f"Rival {number}") for number in range(12)]
@@ -117,7 +117,7 @@ async def test_claims_in_opposite_order_do_not_block_each_other(database: Databa
         assert sorted(owner is None for owner in owners) == [False, True]
 
 
-async def test_each_of_domain_portal_and_phone_alone_makes_two_the_same(database: Database) -> None:
+async def test_a_domain_portal_or_phone_makes_a_duplicate(database: Database) -> None:
     for field, value in (
         ("domains", "acme.example"),
         ("portal_accounts", "Buildium:acme"),
@@ -132,7 +132,7 @@ async def test_each_of_domain_portal_and_phone_alone_makes_two_the_same(database
             assert await companies.claim_identity(conn, run_id, second, IdentityKeys(name="Second", **claims)) == first
 
 
-async def test_a_claim_repeated_by_a_retry_stays_its_owners(database: Database) -> None:
+async def test_a_retried_claim_stays_with_its_owner(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         company = await add_company(conn, run_id, "Acme")
@@ -141,7 +141,7 @@ async def test_a_claim_repeated_by_a_retry_stays_its_owners(database: Database) 
             assert await companies.claim_identity(conn, run_id, company, keys) is None
 
 
-async def test_f75_a_like_name_in_the_same_city_is_the_same_company_and_leaves_its_alias(database: Database) -> None:
+async def test_a_similar_name_in_the_same_city_is_a_duplicate(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         first = await add_company(conn, run_id, "Lone Star Property Management, LLC")
@@ -164,7 +164,7 @@ async def test_f75_a_like_name_in_the_same_city_is_the_same_company_and_leaves_i
         assert await companies.claim_identity(conn, run_id, other, another_name) is None
 
 
-async def test_reopened_companies_are_found_again_by_a_run_that_has_read_past_them(database: Database) -> None:
+async def test_a_run_that_read_past_reopened_companies_finds_them(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         out, kept, good = [await add_company(conn, run_id, name) for name in ("out", "kept", "good")]
@@ -191,7 +191,7 @@ async def _last_seq(database: Database, run_id: UUID) -> int:
     return seq
 
 
-async def test_f83_research_written_again_replaces_what_stood(database: Database) -> None:
+async def test_the_last_research_wins(database: Database) -> None:
     facts = facts_in(AUSTIN).model_copy(update={"employees": 12})
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
@@ -211,7 +211,7 @@ async def test_f83_research_written_again_replaces_what_stood(database: Database
     assert (after.facts, after.pages, after.researched) == (facts, tuple(pages), True)
 
 
-async def test_f44_people_are_stored_once_by_name_and_selected_in_order(database: Database) -> None:
+async def test_people_are_stored_once_and_selected_in_order(database: Database) -> None:
     owner, manager, other = person("Ann Lee"), person("Bo Day", "Property Manager"), person("Cy Fox", "Office Manager")
     newer = person("ANN  LEE", "Broker/Owner", email="ann@acme.example")
     assert person_key(owner.full_name) == person_key(newer.full_name)

@@ -1,7 +1,4 @@
-"""Twins qualified at the same moment by two workers: only one of them stays in the run (LESSONS F75).
-
-The production activity reads both sites over HTTP; they share name and city, and no domain, portal or phone.
-"""
+"""Of two twins that are qualified at the same time, one stays in the run."""
 
 from __future__ import annotations
 
@@ -30,9 +27,7 @@ def _sites(request: Request) -> Reply:
     return html(f"<title>Lone Star Rentals</title><h1>Lone Star Rentals {host}</h1>{footer}")
 
 
-async def test_f75_twins_by_name_and_city_qualified_at_once_leave_one_company(
-    database: Database, settings: Settings
-) -> None:
+async def test_concurrent_twins_leave_one_company(database: Database, settings: Settings) -> None:
     async with database.transaction() as conn:
         request = (await add_run(conn)).model_copy(update={"criteria": Criteria()})
         for number, host in enumerate(PHONES):

@@ -1,7 +1,4 @@
-"""``starter.py redetect``: stored companies detected anew from stored pages alone, and who may be changed by it.
-
-The companies are the demo's, qualified as a run does it; an older rule's verdict is what stands in their facts afterwards.
-"""
+"""``starter.py redetect``: a new software detection from stored pages."""
 
 from __future__ import annotations
 
@@ -89,9 +86,7 @@ async def stored(database: Database, gateway: ToolGateway, settings: Settings) -
         yield Stored(conn, QualificationActivities(database, gateway, settings), request)
 
 
-async def test_what_the_present_rules_have_judged_stays_as_it_is_and_nothing_is_fetched(
-    stored: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unchanged_detection_changes_nothing(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redetect, "_BATCH", 2)  # so that several batches are read
     sorts = {(company.pms_status, company.pms): company for company in READABLE}
     judged = [company_id for company in sorts.values() if (company_id := await stored.qualify(company))]
@@ -102,7 +97,7 @@ async def test_what_the_present_rules_have_judged_stays_as_it_is_and_nothing_is_
     assert await stored.row("SELECT count(*) AS results FROM tool_results") == before
 
 
-async def test_a_dry_run_tells_what_would_change_and_changes_nothing(stored: Stored) -> None:
+async def test_a_dry_run_changes_nothing(stored: Stored) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     await stored.set_facts(company_id, NONE_SEEN)
     before = await stored.research(company_id)
@@ -118,7 +113,7 @@ async def test_a_dry_run_tells_what_would_change_and_changes_nothing(stored: Sto
     assert await stored.research(company_id) == before
 
 
-async def test_in_a_run_under_way_facts_and_verdicts_follow_and_the_audit_trail_says_so(stored: Stored) -> None:
+async def test_facts_and_verdicts_of_an_open_run_are_updated(stored: Stored) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     as_judged = await stored.research(company_id)
     await stored.set_facts(company_id, NONE_SEEN)
@@ -134,7 +129,7 @@ async def test_in_a_run_under_way_facts_and_verdicts_follow_and_the_audit_trail_
     assert await stored.redetected() == [None], "done once, it is done"
 
 
-async def test_where_a_company_stands_is_left_to_the_run_and_told(stored: Stored) -> None:
+async def test_the_status_of_a_company_is_not_changed(stored: Stored) -> None:
     let_in = await stored.qualify(BUILDIUM[0])
     await stored.set_facts(let_in, NONE_SEEN)
     await companies.end_company(stored.conn, let_in, CompanyStatus.REJECTED, ReasonCode.PMS_NOT_MET)
@@ -153,7 +148,7 @@ async def test_where_a_company_stands_is_left_to_the_run_and_told(stored: Stored
     assert (await companies.get_company(stored.conn, kept_out)).status is CompanyStatus.COMPLETE
 
 
-async def test_a_delivered_company_is_not_changed_and_another_of_its_run_keeps_its_verdicts(stored: Stored) -> None:
+async def test_a_delivered_company_is_not_redetected(stored: Stored) -> None:
     delivered, turned_away = await stored.qualify(BUILDIUM[0]), await stored.qualify(BUILDIUM[1])
     for company_id in (delivered, turned_away):
         await stored.set_facts(company_id, NONE_SEEN)
@@ -169,7 +164,7 @@ async def test_a_delivered_company_is_not_changed_and_another_of_its_run_keeps_i
     assert (now["facts"]["pms"], now["verdicts"]) == ("Buildium", [])
 
 
-async def test_f83_what_is_known_beyond_the_runs_is_corrected_where_these_pages_are_the_last_that_were_read(
+async def test_redetection_updates_the_research_cache(
     stored: Stored,
 ) -> None:
     delivered, read_again = await stored.qualify(BUILDIUM[0]), await stored.qualify(BUILDIUM[1])
@@ -192,7 +187,7 @@ async def test_f83_what_is_known_beyond_the_runs_is_corrected_where_these_pages_
     assert (await stored.row(software, BUILDIUM[1].domain))["pms"] is None
 
 
-async def test_a_company_whose_pages_are_no_longer_all_stored_is_left_as_it_is(stored: Stored) -> None:
+async def test_a_company_with_missing_pages_is_unchanged(stored: Stored) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     await stored.set_facts(company_id, NONE_SEEN)
     await stored.conn.execute(
@@ -207,7 +202,7 @@ async def test_a_company_whose_pages_are_no_longer_all_stored_is_left_as_it_is(s
     assert await stored.research(company_id) == before
 
 
-async def test_a_page_asked_for_on_another_companys_site_is_no_page_of_this_one(stored: Stored) -> None:
+async def test_a_page_of_another_site_is_not_used(stored: Stored) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     # Newer, and read at the same address, but by way of somebody else's link.
     await stored.conn.execute(
@@ -224,7 +219,7 @@ async def test_a_page_asked_for_on_another_companys_site_is_no_page_of_this_one(
     assert await stored.research(company_id) == before
 
 
-async def test_the_command_needs_the_database_alone_and_prints_one_document(stored: Stored, settings: Settings) -> None:
+async def test_the_command_prints_one_document(stored: Stored, settings: Settings) -> None:
     company_id = await stored.qualify(BUILDIUM[0])
     await stored.set_facts(company_id, NONE_SEEN)
     assert settings.database_url is not None
@@ -249,6 +244,6 @@ async def test_the_command_needs_the_database_alone_and_prints_one_document(stor
 
 
 @pytest.mark.parametrize(("run", "every_run"), [(None, False), ("57ecd6cf", True)], ids=["neither", "both"])
-def test_one_run_or_all_of_them_must_be_named(run: str | None, every_run: bool) -> None:
+def test_a_run_or_all_must_be_named(run: str | None, every_run: bool) -> None:
     with pytest.raises(UserError, match="name one run, or give --all"):
         command.redetect(run, every_run)

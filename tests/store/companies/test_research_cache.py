@@ -1,4 +1,4 @@
-"""Nothing researched is wasted: what any run has found of a company and its people is kept once, the newest of it (LESSONS F83)."""
+"""The research cache keeps the newest result of any run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def of_three_runs(database: Database) -> list[UUID]:
 
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(RESULTS))
-async def test_whatever_the_order_of_arrival_the_newest_of_each_kind_stands(
+async def test_the_newest_of_each_kind_wins_in_any_order(
     database: Database, of_three_runs: list[UUID], order: list[tuple[str, int]]
 ) -> None:
     async with database.transaction() as conn, conn.transaction(force_rollback=True):
@@ -79,7 +79,7 @@ async def test_whatever_the_order_of_arrival_the_newest_of_each_kind_stands(
     assert people[0]["found_at"] == START + timedelta(days=2)
 
 
-async def test_an_older_result_that_arrives_late_changes_nothing(database: Database, of_three_runs: list[UUID]) -> None:
+async def test_an_older_result_changes_nothing(database: Database, of_three_runs: list[UUID]) -> None:
     async with database.transaction() as conn:
         for kind in ("site", "research", "people"):
             await arrives(conn, of_three_runs[2], kind, 2)
@@ -89,9 +89,7 @@ async def test_an_older_result_that_arrives_late_changes_nothing(database: Datab
         assert await rows(conn, "SELECT facts, icp, name, pages FROM known_companies") == before
 
 
-async def test_a_new_reading_of_the_site_leaves_what_was_researched_before_it(
-    database: Database, of_three_runs: list[UUID]
-) -> None:
+async def test_a_new_site_reading_keeps_the_research(database: Database, of_three_runs: list[UUID]) -> None:
     async with database.transaction() as conn:
         await tool_results.save_result(conn, result(EVIDENCE.result_id), "hash", 1.0, None)
         await arrives(conn, of_three_runs[0], "research", 0)
@@ -103,9 +101,7 @@ async def test_a_new_reading_of_the_site_leaves_what_was_researched_before_it(
     assert place.city == "El Paso", "places are those of the reading just done"
 
 
-async def test_runs_that_store_the_same_company_at_once_do_not_lock_each_other_out(
-    database: Database, of_three_runs: list[UUID]
-) -> None:
+async def test_concurrent_runs_can_cache_the_same_company(database: Database, of_three_runs: list[UUID]) -> None:
     people = [person(f"Jane Doe{'e' * number}") for number in range(20)]
 
     async def store(number: int) -> None:

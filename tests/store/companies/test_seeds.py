@@ -1,4 +1,4 @@
-"""Accounts from imported lists: one row per vendor and account, filled in by later lists, never emptied by them."""
+"""Imported accounts: one row per vendor and account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _rows(database: Database) -> list[dict[str, Any]]:
         return await (await conn.execute("SELECT * FROM pms_subdomains ORDER BY vendor, slug")).fetchall()
 
 
-async def test_a_list_imported_twice_changes_nothing_the_second_time(database: Database) -> None:
+async def test_a_second_import_changes_nothing(database: Database) -> None:
     given = (seed("acme", company_name="Acme", state="TX"), seed("birch"))
     assert await _import(database, *given) == ImportCounts(new=2)
     before = await _rows(database)
@@ -37,7 +37,7 @@ async def test_a_list_imported_twice_changes_nothing_the_second_time(database: D
     assert [(row["slug"], row["source"]) for row in before] == [("acme", "list.csv"), ("birch", "list.csv")]
 
 
-async def test_a_later_list_fills_in_and_corrects_but_empties_nothing(database: Database) -> None:
+async def test_a_later_list_never_empties_a_field(database: Database) -> None:
     await _import(database, seed("acme", company_name="Acme", city="Austin"))
 
     assert await _import(database, seed("acme", city="Dallas", phone="+15125550100"), source="new.csv") == ImportCounts(
@@ -49,7 +49,7 @@ async def test_a_later_list_fills_in_and_corrects_but_empties_nothing(database: 
     assert row["source"] == "new.csv"
 
 
-async def test_another_address_of_the_same_portal_is_no_news(database: Database) -> None:
+async def test_another_portal_url_changes_nothing(database: Database) -> None:
     await _import(database, seed("acme", company_name="Acme", portal_url="https://acme.managebuilding.com/Resident"))
     again = seed("acme", company_name="Acme", portal_url="https://acme.managebuilding.com/")
 
@@ -59,7 +59,7 @@ async def test_another_address_of_the_same_portal_is_no_news(database: Database)
     assert (row["portal_url"], row["source"]) == ("https://acme.managebuilding.com/Resident", "list.csv")
 
 
-async def test_of_an_account_that_a_list_has_twice_the_first_row_counts(database: Database) -> None:
+async def test_the_first_row_of_an_account_counts(database: Database) -> None:
     twice = (seed("acme", company_name="First"), seed("acme", company_name="Second"))
     assert await _import(database, *twice) == ImportCounts(new=1)
     assert await _import(database, *twice) == ImportCounts(unchanged=1)

@@ -1,7 +1,4 @@
-"""Who is never delivered: one list, one gate, asked when a company is found and again before export; it fails closed.
-
-The gate is the production activity on real pages of the demo web (LESSONS F68 to F74).
-"""
+"""Suppression lists, and the checks before research and before export. A check fails closed."""
 
 from __future__ import annotations
 
@@ -76,7 +73,7 @@ def last_check(database: Database, settings: Settings) -> SuppressionActivities:
         (on_list(name="Acme Property Group", state="TX"), False),
     ],
 )
-async def test_f70_a_match_is_a_domain_an_alias_a_portal_host_or_name_with_state(
+async def test_a_match_is_by_domain_alias_portal_or_name_and_state(
     database: Database, entry: Suppression, is_match: bool
 ) -> None:
     known = ["acme.example", "acme-alias.example", "acme.managebuilding.com"]
@@ -89,16 +86,14 @@ async def test_f70_a_match_is_a_domain_an_alias_a_portal_host_or_name_with_state
 @pytest.mark.parametrize(
     ("days_ago", "is_match"), [(1, True), (89, True), (91, False), (None, True)], ids=lambda value: str(value)
 )
-async def test_f73_contacted_counts_within_one_window_and_without_a_date_always(
-    database: Database, days_ago: int | None, is_match: bool
-) -> None:
+async def test_contacted_counts_within_the_window(database: Database, days_ago: int | None, is_match: bool) -> None:
     at = None if days_ago is None else NOW - timedelta(days=days_ago)
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [on_list("acme.example", reason="contacted", contacted_at=at)])
         assert (await suppressions.find_match(conn, ["acme.example"], "x", [], 90) is not None) is is_match
 
 
-async def test_f73_only_contacts_age_customers_and_do_not_contact_do_not(database: Database) -> None:
+async def test_only_contacted_entries_expire(database: Database) -> None:
     old = NOW - timedelta(days=4000)
     reasons: tuple[SuppressionReason, ...] = ("customer", "do_not_contact")
     async with database.transaction() as conn:
@@ -107,7 +102,7 @@ async def test_f73_only_contacts_age_customers_and_do_not_contact_do_not(databas
             assert await suppressions.find_match(conn, [f"{reason}.example"], "x", [], 90) == reason
 
 
-async def test_f72_an_entry_imported_again_is_updated_and_another_reason_stands_beside_it(database: Database) -> None:
+async def test_an_entry_is_updated_per_reason(database: Database) -> None:
     old, new = NOW - timedelta(days=200), NOW - timedelta(days=2)
     async with database.transaction() as conn:
         for at in (old, new):
@@ -120,7 +115,7 @@ async def test_f72_an_entry_imported_again_is_updated_and_another_reason_stands_
 @pytest.mark.parametrize("is_one_file", [True, False], ids=["one_file", "two_files"])
 @pytest.mark.parametrize("is_undated_first", [True, False], ids=["undated_first", "dated_first"])
 @pytest.mark.parametrize("company", ["domain", "name_and_state"])
-async def test_f73_contacted_without_a_date_wins_over_any_date(
+async def test_contacted_without_a_date_always_counts(
     database: Database, company: str, is_undated_first: bool, is_one_file: bool
 ) -> None:
     old = NOW - timedelta(days=400)
@@ -140,7 +135,7 @@ async def _matches(conn: Connection) -> tuple[str | None, ...]:
     return tuple([await suppressions.find_match(conn, *company, 90) for company in asked])
 
 
-async def test_f70_every_name_of_a_domain_is_listed_and_a_company_counts_once(database: Database) -> None:
+async def test_every_name_of_a_domain_is_listed(database: Database) -> None:
     east, west = (
         SuppressionChange(entries=(on_list("zed.example", name=name, state=state, reason="customer"),))
         for name, state in (("Zed East", "TX"), ("Zed West", "CO"))
@@ -162,9 +157,7 @@ async def test_f70_every_name_of_a_domain_is_listed_and_a_company_counts_once(da
 
 
 @pytest.mark.parametrize("may_remove", [True, False], ids=["whole_file", "rows_left_out"])
-async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_left_out(
-    database: Database, may_remove: bool
-) -> None:
+async def test_a_former_customer_is_removed_with_all_names(database: Database, may_remove: bool) -> None:
     names = (("Zed East", "TX"), ("Zed West", "CO"))
     entries = [on_list("zed.example", name=name, state=state, reason="customer") for name, state in names]
     other = on_list("other.example", name="Zed East", state="TX", reason="customer")
@@ -186,7 +179,7 @@ async def test_f74_a_customer_who_has_left_goes_with_all_names_unless_rows_were_
 
 
 @pytest.mark.parametrize("listed", ["domain", "portal_host", "name_and_state", "request"])
-async def test_f71_a_found_company_that_is_on_the_list_ends_suppressed_before_any_model_is_paid(
+async def test_a_listed_company_is_suppressed_before_a_model_call(
     database: Database, qualification: QualificationActivities, listed: str
 ) -> None:
     assert SITE.domain is not None
@@ -209,9 +202,7 @@ async def test_f71_a_found_company_that_is_on_the_list_ends_suppressed_before_an
     assert outcome.spend.model_calls == 0
 
 
-async def test_a_found_company_that_is_not_on_the_list_goes_on(
-    database: Database, qualification: QualificationActivities
-) -> None:
+async def test_an_unlisted_company_continues(database: Database, qualification: QualificationActivities) -> None:
     _, params = await _found(database)
     async with database.transaction() as conn:
         await suppressions.upsert(conn, [on_list("someone-else.example"), on_list(name=SITE.name, state="AK")])
@@ -221,7 +212,7 @@ async def test_a_found_company_that_is_not_on_the_list_goes_on(
     assert outcome.status is CompanyStatus.FOUND, outcome
 
 
-async def test_f68_f69_a_list_that_cannot_be_read_holds_a_found_company_back(
+async def test_an_unreadable_list_stops_a_found_company(
     database: Database, qualification: QualificationActivities
 ) -> None:
     _, params = await _found(database)
@@ -236,9 +227,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_a_found_company_back(
         assert await companies.get_research(conn, params.company.company_id) is None
 
 
-async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
-    database: Database, last_check: SuppressionActivities
-) -> None:
+async def test_an_unreadable_list_stops_the_delivery(database: Database, last_check: SuppressionActivities) -> None:
     request, _ = await _complete_company(database, CompanyFacts())
     await _hide_the_list(database)
 
@@ -257,7 +246,7 @@ async def test_f68_f69_a_list_that_cannot_be_read_holds_the_delivery_back(
     ],
     ids=["domain", "alias", "portal_host", "name_and_office_state", "contacted_meanwhile"],
 )
-async def test_f71_a_company_listed_after_it_was_completed_is_taken_out_before_the_export(
+async def test_a_company_listed_late_is_withdrawn_before_export(
     database: Database, last_check: SuppressionActivities, entry: Suppression
 ) -> None:
     portal = Evidence(result_id="r1", url="http://acme.example/", quote="https://acme.managebuilding.com/Resident/")

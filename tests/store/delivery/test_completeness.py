@@ -1,4 +1,4 @@
-"""What the completeness report counts is what is stored: delivered rows with their evidence, and everything left out."""
+"""What the completeness report counts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def _counts(conn: Connection, ids: list[UUID]) -> dict[str, ColumnCount]:
     return {f"{count.file}.{count.column}": count for count in counts}
 
 
-async def test_f91_fill_rate_and_proof_rate_come_from_the_delivered_rows(database: Database) -> None:
+async def test_rates_come_from_the_delivered_rows(database: Database) -> None:
     async with database.transaction() as conn:
         await tool_results.save_result(conn, result("r1"), "any", 60, None)
         run_id = (await add_run(conn)).run_id
@@ -105,13 +105,13 @@ async def test_a_contact_is_proven_by_its_own_words(database: Database) -> None:
     assert shown["contacts.company_state"] == (3, None)
 
 
-async def test_f90_a_delivered_company_without_research_is_an_error_not_an_empty_row(database: Database) -> None:
+async def test_a_delivered_company_without_research_is_an_error(database: Database) -> None:
     async with database.transaction() as conn:
         with pytest.raises(LookupError, match="1 selected companies"):
             await completeness.delivered_rows(conn, [uuid4()])
 
 
-async def test_what_is_left_out_is_added_up_over_companies_and_contacts_and_a_step_run_twice_counts_once(
+async def test_dropped_claims_add_up_and_a_retry_counts_once(
     database: Database,
 ) -> None:
     async with database.transaction() as conn:
@@ -126,7 +126,7 @@ async def test_what_is_left_out_is_added_up_over_companies_and_contacts_and_a_st
         ):
             await completeness.save_contacts_dropped(conn, one, step, dropped)
         await completeness.save_contacts_dropped(conn, two, "find 0.1", {"email:obfuscated": 1})
-        # Judged anew: what was left out of the contacts stays.
+        # Judged again: what was dropped from the contacts stays.
         await companies.save_research(conn, run_id, two, FACTS, (), None, pages=(), dropped={}, researched=True)
         found = await completeness.dropped_claims(conn, run_id)
 
@@ -138,7 +138,7 @@ async def test_what_is_left_out_is_added_up_over_companies_and_contacts_and_a_st
     ]
 
 
-async def test_calls_that_cost_nothing_are_told_by_their_model(database: Database) -> None:
+async def test_unpriced_calls_are_counted_by_model(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         for number, (model, usd, tokens) in enumerate(

@@ -1,4 +1,4 @@
-"""The evidence of a run's files is that of exactly their cells, and the companies left out are told with why."""
+"""The evidence file covers exactly the cells of a run's files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -27,7 +26,7 @@ from domain.evidence import Evidence
 from domain.request.run_request import RunRequest
 from runtime.process import UserError
 from store.companies import companies, contacts
-from store.database import Connection, Database, one_connection
+from store.database import Connection
 from store.runs import runs
 from store.runs.runs import RunRow
 from tests.store.rows import EVIDENCE, add_company, add_research, add_run, complete, facts_in, person
@@ -70,14 +69,6 @@ async def _complete(conn: Connection, run_id: UUID, name: str, position: int, fa
 
 
 @pytest.fixture
-async def conn(database: Database, database_url: str) -> AsyncIterator[Connection]:
-    """A command's connection: in autocommit."""
-    async with one_connection(database_url) as conn:
-        await conn.set_autocommit(True)
-        yield conn
-
-
-@pytest.fixture
 async def request_(conn: Connection) -> RunRequest:
     """A run for two companies: three are complete, and one ended in each of the other ways."""
     request = await add_run(conn, target=2)
@@ -107,9 +98,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
-async def test_f91_every_cell_of_both_files_that_is_not_empty_has_one_line_of_evidence_with_the_same_text(
-    conn: Connection, run: RunRow, tmp_path: Path
-) -> None:
+async def test_every_filled_cell_has_one_line_of_evidence(conn: Connection, run: RunRow, tmp_path: Path) -> None:
     files = await export_files(conn, run, tmp_path, evidence=True)
 
     assert files.evidence_jsonl is not None
@@ -130,9 +119,7 @@ async def test_f91_every_cell_of_both_files_that_is_not_empty_has_one_line_of_ev
     assert list(dict.fromkeys(c["domain"] for c in lines)) == ["birch.example", "acme.example"], "delivery order"
 
 
-async def test_f76_every_company_not_delivered_is_in_the_rejected_file_with_why(
-    conn: Connection, run: RunRow, tmp_path: Path
-) -> None:
+async def test_rejected_companies_are_listed_with_a_reason(conn: Connection, run: RunRow, tmp_path: Path) -> None:
     files = await export_files(conn, run, tmp_path, rejected=True)
 
     assert files.rejected_csv is not None
@@ -149,7 +136,7 @@ async def test_f76_every_company_not_delivered_is_in_the_rejected_file_with_why(
     assert "customer" not in files.rejected_csv.read_text(encoding="utf-8"), "not which list names it"
 
 
-async def test_f93_all_files_of_a_call_are_written_or_none(conn: Connection, run: RunRow, tmp_path: Path) -> None:
+async def test_all_files_are_written_or_none(conn: Connection, run: RunRow, tmp_path: Path) -> None:
     written = await export_files(conn, run, tmp_path / "out", evidence=True, rejected=True)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     stamp = written.companies_csv.stem.removeprefix("companies_")
@@ -169,7 +156,7 @@ async def test_f93_all_files_of_a_call_are_written_or_none(conn: Connection, run
         write_files(written.companies_csv, *files)  # a file stands where the directory should be
 
 
-async def test_a_company_of_any_status_is_found_by_domain_name_alias_or_id(conn: Connection, run: RunRow) -> None:
+async def test_a_company_is_found_by_domain_name_alias_or_id(conn: Connection, run: RunRow) -> None:
     for text in ("birch.example", "https://www.birch.example/about", "BIRCH", "old-birch.example"):
         assert (await find_company(conn, run, text)).name == "Birch", f"{text}: and not its duplicate"
     gum = await find_company(conn, run, "gum")
@@ -185,7 +172,7 @@ async def test_a_company_of_any_status_is_found_by_domain_name_alias_or_id(conn:
         await find_company(conn, run, "birch.example")
 
 
-async def test_words_of_a_page_cannot_steer_the_terminal(conn: Connection, run: RunRow) -> None:
+async def test_page_text_cannot_control_the_terminal(conn: Connection, run: RunRow) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=40)
     for company in await evidence_of(conn, run, "acme.example"):
         print_evidence(console, company)
@@ -197,7 +184,7 @@ async def test_words_of_a_page_cannot_steer_the_terminal(conn: Connection, run: 
     assert plain("a\tb\r\nc\x00\u200b") == "a b  c"
 
 
-async def test_a_cell_without_evidence_is_told_in_red_words(conn: Connection, run: RunRow) -> None:
+async def test_a_cell_without_evidence_is_marked(conn: Connection, run: RunRow) -> None:
     bare = FACTS.model_copy(update={"pms_evidence": None})
     await _complete(conn, run.run_id, "Ivy", 3, bare)
     console = Console(file=io.StringIO(), width=200)
@@ -206,7 +193,7 @@ async def test_a_cell_without_evidence_is_told_in_red_words(conn: Connection, ru
     assert "pms_detected Buildium\n      NO EVIDENCE" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-async def test_a_program_reads_evidence_the_names_of_the_files_and_an_acceptance_as_one_document_each(
+async def test_json_output_is_one_document(
     run: RunRow, database_url: str, plain_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", SecretStr(database_url).get_secret_value())

@@ -1,4 +1,4 @@
-"""Rows of the two files: structured fields alone, in the order of the selection, and a missing join is an error (LESSONS F89 to F93)."""
+"""The rows of the two files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def _company(conn: Connection, run_id: UUID, name: str, facts: CompanyFact
     return company
 
 
-async def test_f90_every_column_is_filled_from_what_is_proven(database: Database) -> None:
+async def test_every_column_is_filled_from_proven_facts(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         (row,) = await export_rows.company_rows(conn, [await _company(conn, run_id, "Acme", FACTS)])
@@ -60,7 +60,7 @@ async def test_f90_every_column_is_filled_from_what_is_proven(database: Database
     assert 0 < row["icp_confidence"] < 1
 
 
-async def test_f58_what_is_unknown_is_an_empty_cell_never_a_default(database: Database) -> None:
+async def test_an_unknown_value_is_an_empty_cell(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         (row,) = await export_rows.company_rows(conn, [await _company(conn, run_id, "Acme", CompanyFacts())])
@@ -70,7 +70,7 @@ async def test_f58_what_is_unknown_is_an_empty_cell_never_a_default(database: Da
     assert row["icp_fit"] == "uncertain"
 
 
-async def test_rows_stand_in_the_order_of_the_selection(database: Database) -> None:
+async def test_rows_are_in_selection_order(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         ids = [await _company(conn, run_id, name, FACTS) for name in ("Zeta", "Alpha", "Mid")]
@@ -81,9 +81,7 @@ async def test_rows_stand_in_the_order_of_the_selection(database: Database) -> N
 
 
 @pytest.mark.parametrize("lacking", ["grade", "company"])
-async def test_f90_a_selected_company_that_does_not_come_back_whole_is_an_error(
-    database: Database, lacking: str
-) -> None:
+async def test_a_selected_company_without_research_is_an_error(database: Database, lacking: str) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         good = await _company(conn, run_id, "Acme", FACTS)
@@ -92,14 +90,14 @@ async def test_f90_a_selected_company_that_does_not_come_back_whole_is_an_error(
             await export_rows.company_rows(conn, [good, bad])
 
 
-async def test_nothing_selected_gives_two_files_without_rows(database: Database) -> None:
+async def test_an_empty_selection_gives_empty_files(database: Database) -> None:
     async with database.transaction() as conn:
         assert await export_rows.company_rows(conn, []) == []
         assert await export_rows.contact_rows(conn, []) == []
         assert await export_rows.count_selected_contacts(conn, []) == 0
 
 
-async def test_f92_contacts_are_the_selected_people_of_the_selected_companies_best_first(database: Database) -> None:
+async def test_contact_rows_are_selected_people_best_first(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         one, two, unselected = [await _company(conn, run_id, name, FACTS) for name in ("One", "Two", "Unselected")]
@@ -121,7 +119,7 @@ async def test_f92_contacts_are_the_selected_people_of_the_selected_companies_be
     assert (rows[0]["company_domain"], rows[0]["company_state"], rows[0]["seniority"]) == ("two.example", "TX", "owner")
 
 
-async def test_f89_reading_the_rows_changes_nothing(database: Database) -> None:
+async def test_reading_rows_changes_nothing(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         company = await _company(conn, run_id, "Acme", FACTS)
@@ -132,7 +130,7 @@ async def test_f89_reading_the_rows_changes_nothing(database: Database) -> None:
         assert await companies.get_company(conn, company) == before
 
 
-async def test_f88_a_file_is_kept_with_its_run_and_rendered_again_replaced(database: Database) -> None:
+async def test_a_rendered_file_replaces_the_stored_one(database: Database) -> None:
     first = CsvFile(name="companies_1.csv", content=b"company_name\n\xc3\x84cme\n", rows=1)
     second = CsvFile(name="companies_2.csv", content=b"company_name\n", rows=0)
     async with database.transaction() as conn:

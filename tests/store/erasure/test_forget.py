@@ -1,4 +1,4 @@
-"""Forgetting: nothing of a person or company is left in any column of any table but what keeps them out, and nobody else loses a word."""
+"""Forgetting: nothing of a person or company is left, and nobody else loses a word."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ async def test_the_example_run_names_them_in_every_table(conn: Connection, whole
     assert others == HOLDS_NO_WORDS | {"suppression_domains"}, "a new table needs a row in whole_run.py"
 
 
-async def test_nothing_of_a_forgotten_company_is_left_but_its_suppression_and_nobody_else_loses_a_word(
-    conn: Connection, whole: WholeRun
-) -> None:
+async def test_only_the_suppression_of_a_company_remains(conn: Connection, whole: WholeRun) -> None:
     others_before = {table: len(hits) for table, hits in (await tables_with(conn, BIRCH_TRACES)).items()}
 
     done = await forget(conn, "https://www.acme.example/contact")
@@ -85,9 +83,7 @@ async def test_nothing_of_a_forgotten_company_is_left_but_its_suppression_and_no
     assert (spend["model_calls"], spend["cost_usd"]) == (3, pytest.approx(0.015)), "what was paid stays known"
 
 
-async def test_nothing_of_a_forgotten_person_is_left_but_hashes_and_the_company_stays(
-    conn: Connection, whole: WholeRun
-) -> None:
+async def test_only_hashes_of_a_person_remain(conn: Connection, whole: WholeRun) -> None:
     await conn.execute("UPDATE runs SET notify_email = 'Jane.Doe@acme.example'")
 
     await forget(conn, " Jane.Doe@Acme.example ")
@@ -104,15 +100,13 @@ async def test_nothing_of_a_forgotten_person_is_left_but_hashes_and_the_company_
     assert all(re.fullmatch("[0-9a-f]{64}", row["digest"]) for row in await cursor.fetchall())
 
 
-async def test_forgotten_twice_changes_nothing_more_and_says_so(conn: Connection, whole: WholeRun) -> None:
+async def test_forgetting_twice_changes_nothing_more(conn: Connection, whole: WholeRun) -> None:
     for who in ("acme.example", "jane.doe@acme.example"):
         await forget(conn, who)
         assert (await forget(conn, who)).rows == {}
 
 
-async def test_a_dry_run_names_what_would_go_and_changes_nothing(
-    conn: Connection, whole: WholeRun, tmp_path: Path
-) -> None:
+async def test_a_dry_run_counts_and_changes_nothing(conn: Connection, whole: WholeRun, tmp_path: Path) -> None:
     run = await runs.get_run(conn, whole.request.run_id)
     written = await export_files(conn, run, tmp_path)
     before = await tables_with(conn, re.compile(""))
@@ -123,7 +117,7 @@ async def test_a_dry_run_names_what_would_go_and_changes_nothing(
     assert (seen.rows, seen.files) == (done.rows, done.files)
 
 
-async def test_somebody_of_whom_nothing_is_stored_is_suppressed_all_the_same(conn: Connection, whole: WholeRun) -> None:
+async def test_an_unknown_subject_is_suppressed_too(conn: Connection, whole: WholeRun) -> None:
     before = await tables_with(conn, ACME_TRACES)
     assert (await forget(conn, "unknown.example")).rows == {}
     assert (await forget(conn, "nobody@unknown.example")).rows == {}
@@ -133,9 +127,7 @@ async def test_somebody_of_whom_nothing_is_stored_is_suppressed_all_the_same(con
     assert await tables_with(conn, ACME_TRACES) == before
 
 
-async def test_exported_files_are_rewritten_and_other_files_left_alone(
-    conn: Connection, whole: WholeRun, tmp_path: Path
-) -> None:
+async def test_only_exported_files_are_rewritten(conn: Connection, whole: WholeRun, tmp_path: Path) -> None:
     run = await runs.get_run(conn, whole.request.run_id)
     await conn.execute(
         "UPDATE company_candidates SET status = 'rejected', reason = 'pms_not_met' WHERE name LIKE 'Acme%'"
@@ -157,9 +149,7 @@ async def test_exported_files_are_rewritten_and_other_files_left_alone(
     assert (tmp_path / "notes.csv").read_text() == f"{JANE}\n"
 
 
-async def test_a_name_that_others_bear_is_erased_where_the_company_is_meant_and_nowhere_else(
-    conn: Connection, whole: WholeRun
-) -> None:
+async def test_a_common_name_is_erased_only_beside_a_trace(conn: Connection, whole: WholeRun) -> None:
     async with conn.transaction():
         twin = (await add_run(conn)).run_id
         named = candidate("Acme Homes", url="http://acme-homes.test/", key="domain:acme-homes.test")
@@ -182,7 +172,7 @@ async def test_a_name_that_others_bear_is_erased_where_the_company_is_meant_and_
 
 
 async def company_of(conn: Connection, name: str, domain: str, link: str, alias: str) -> UUID:
-    """A company as earlier versions stored it: where its link led from is an alias, though it be a host of many."""
+    """A company with a link on a shared host, which is stored as its alias."""
     async with conn.transaction():
         run_id = (await add_run(conn)).run_id
         await companies.insert_candidate(conn, run_id, None, 0, candidate(name, url=link))
@@ -203,9 +193,7 @@ async def company_of(conn: Connection, name: str, domain: str, link: str, alias:
     ],
     ids=["a_shortener", "a_free_host", "a_free_host_of_a_search_engine"],
 )
-async def test_who_has_a_link_on_the_same_host_of_many_is_a_stranger_and_the_host_nobodys(
-    conn: Connection, link: str, alias: str
-) -> None:
+async def test_a_link_on_a_shared_host_identifies_nobody(conn: Connection, link: str, alias: str) -> None:
     cedar = await company_of(conn, "Cedar Homes", "cedar.example", link.format("cedar"), alias)
     elm = await company_of(conn, "Elm Rentals", "elm.example", link.format("elm"), alias)
 
@@ -221,9 +209,7 @@ async def test_who_has_a_link_on_the_same_host_of_many_is_a_stranger_and_the_hos
     assert await forgotten.forgotten_domains(conn, [alias, "cedar.example"]) == {"cedar.example"}
 
 
-async def test_numbers_of_theirs_that_another_company_is_known_by_are_taken_out_however_many(
-    conn: Connection, whole: WholeRun
-) -> None:
+async def test_phone_numbers_are_removed_from_other_companies(conn: Connection, whole: WholeRun) -> None:
     birch = await company_of(conn, "Birch Rentals", "birch.example", "http://birch.example/", "old-birch.example")
     await conn.execute(
         "INSERT INTO company_identities (run_id, kind, value, company_id) SELECT run_id, 'phone', number, company_id"
@@ -255,16 +241,16 @@ def _exported(directory: Path) -> list[str]:
         "words",
     ],
 )
-def test_what_is_neither_an_address_nor_one_companys_domain_is_refused(text: str) -> None:
+def test_an_invalid_subject_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"expected an email address.*own domain"):
         subject_of(text)
 
 
-def test_a_portal_host_is_one_companys() -> None:
+def test_a_portal_host_is_accepted() -> None:
     assert subject_of("https://acme.managebuilding.com/Resident") == "acme.managebuilding.com"
 
 
-async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(
+async def test_without_a_terminal_yes_is_required(
     conn: Connection,
     whole: WholeRun,
     database_url: str,
@@ -284,7 +270,7 @@ async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(
 
 
 class Steps:
-    """The steps that could bring somebody back, over a web of one site."""
+    """The activities that could store somebody again."""
 
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self.database, self.gateway = database, gateway
@@ -305,9 +291,7 @@ async def company_step(conn: Connection, request: RunRequest, url: str) -> Compa
     return CompanyInput(request=request, company=ref)
 
 
-async def test_a_forgotten_company_that_comes_up_again_ends_as_suppressed_and_nothing_of_it_is_stored(
-    steps: Steps, conn: Connection
-) -> None:
+async def test_a_forgotten_company_found_again_is_suppressed(steps: Steps, conn: Connection) -> None:
     await forget(conn, "acme.example")
     request = await add_run(conn)
     params = await company_step(conn, request, "http://acme.example/")
@@ -344,36 +328,34 @@ async def test_a_search_does_not_store_a_forgotten_company_again(
     assert names == ["http://birch.example/"]
 
 
-async def test_a_company_forgotten_after_it_was_complete_is_told_once_to_its_run_which_does_not_deliver_it(
-    steps: Steps, conn: Connection
-) -> None:
+async def test_a_forgotten_complete_company_is_withdrawn_once(steps: Steps, conn: Connection) -> None:
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "acme.example")
     params = SuppressionCheckInput(request=whole.request)
-    taken_back = await activity_environment().run(steps.suppression.recheck_suppression, params)
-    assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[ACME.name]]
-    put_anew = activity_environment()
-    put_anew.info = replace(put_anew.info, activity_id="scheduled anew after its worker was lost")
-    again = await put_anew.run(steps.suppression.recheck_suppression, params)
-    assert again == taken_back, "run again, the same check says the same"
+    withdrawn = await activity_environment().run(steps.suppression.recheck_suppression, params)
+    assert [ref.company_id for ref in withdrawn.companies] == [whole.company_ids[ACME.name]]
+    retry = activity_environment()
+    retry.info = replace(retry.info, activity_id="scheduled again after its worker was lost")
+    again = await retry.run(steps.suppression.recheck_suppression, params)
+    assert again == withdrawn, "run again, the same check says the same"
     following = params.model_copy(update={"check": 1})
     assert (await activity_environment().run(steps.suppression.recheck_suppression, following)).companies == ()
     events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
 
-async def test_a_company_left_with_too_few_people_is_taken_out_at_the_last_gate(steps: Steps, conn: Connection) -> None:
+async def test_a_company_with_too_few_people_is_withdrawn(steps: Steps, conn: Connection) -> None:
     async with conn.transaction():
         whole = await add_whole_run(conn, ended=False)
     await forget(conn, "ann.poe@birch.example")
-    taken_back = await activity_environment().run(
+    withdrawn = await activity_environment().run(
         steps.suppression.recheck_suppression, SuppressionCheckInput(request=whole.request)
     )
-    assert [ref.company_id for ref in taken_back.companies] == [whole.company_ids[BIRCH.name]]
+    assert [ref.company_id for ref in withdrawn.companies] == [whole.company_ids[BIRCH.name]]
 
 
-async def test_a_forgotten_person_is_not_stored_again_by_address_or_by_name_and_pages_come_without_the_address(
+async def test_forgotten_people_are_not_stored_again(
     database: Database, settings: Settings, conn: Connection, whole: WholeRun
 ) -> None:
     await forget(conn, "jane.doe@acme.example")

@@ -1,4 +1,4 @@
-"""Forgetting while runs go on: nobody waits for it, what was under way stores nothing, and the next command finishes an interrupted one."""
+"""Forgetting while runs go on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def open_run(conn: Connection) -> WholeRun:
         return await add_whole_run(conn, ended=False)
 
 
-async def test_an_interrupted_erasure_changes_nothing_and_can_be_repeated(
+async def test_an_interrupted_erasure_can_be_repeated(
     conn: Connection, database: Database, database_url: str, open_run: WholeRun
 ) -> None:
     before = await tables_with(conn, ACME_TRACES)
@@ -84,7 +84,7 @@ class Acme:
         return html(f"<title>Acme Homes</title><p>We manage homes. {request.target}</p>")
 
 
-async def test_research_under_way_when_its_company_is_forgotten_stores_nothing_and_ends_it(
+async def test_research_of_a_forgotten_company_stores_nothing(
     conn: Connection, database: Database, settings: Settings
 ) -> None:
     acme = Acme()
@@ -122,7 +122,7 @@ async def found(conn: Connection, request: RunRequest) -> CompanyInput:
 
 
 @pytest.mark.parametrize("who", ["acme.example", "somebody.else@birch.example"], ids=["the_same", "somebody_else"])
-async def test_what_a_step_stored_below_a_forgotten_company_goes_when_the_command_is_run_again(
+async def test_late_rows_of_a_forgotten_company_go_with_the_next_run(
     conn: Connection, open_run: WholeRun, who: str
 ) -> None:
     await forget(conn, "acme.example")
@@ -143,7 +143,7 @@ async def test_what_a_step_stored_below_a_forgotten_company_goes_when_the_comman
     assert await companies.get_research(conn, open_run.company_ids[BIRCH.name]) is not None
 
 
-async def test_a_redirect_to_a_forgotten_site_is_not_followed_and_nothing_of_it_stored(
+async def test_a_redirect_to_a_forgotten_site_is_not_followed(
     conn: Connection, database: Database, settings: Settings
 ) -> None:
     def web_of(request: Request) -> Reply:
@@ -174,7 +174,7 @@ async def test_a_redirect_to_a_forgotten_site_is_not_followed_and_nothing_of_it_
         "jane.doe@acme.example. Call her",
     ],
 )
-async def test_pages_come_without_a_forgotten_address_however_it_is_spelled(
+async def test_every_spelling_of_an_address_is_redacted_in_pages(
     conn: Connection, database: Database, settings: Settings, written: str
 ) -> None:
     await forget(conn, "jane.doe@acme.example")

@@ -1,5 +1,4 @@
-"""A company or one of its people forgotten while the steps on its people are under way: nobody comes back, nothing is bought, and
-the run is told."""
+"""Forgetting while people are verified, and while a run ends."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ Forget = Callable[[], Awaitable[object]]
 
 
 class MeanwhileForgotten(MailDomains):
-    """DNS that takes so long that somebody is forgotten meanwhile; it says that all domains take mail."""
+    """DNS lookups during which somebody is forgotten. All domains take mail."""
 
     def __init__(self, meanwhile: Forget) -> None:
         self._meanwhile = meanwhile
@@ -84,7 +83,7 @@ OTHERS = (published("Kim Poe", "kpoe@birch.example"), published("Lou Fox", "lfox
 
 @dataclass(frozen=True)
 class AboutToEnd:
-    """A run, the company that it delivers, one that is complete too, and the steps of its end."""
+    """A run about to end, with the company that it delivers and a spare one."""
 
     request: RunRequest
     acme: UUID
@@ -92,13 +91,13 @@ class AboutToEnd:
     gate: SuppressionActivities
     ends: RunActivities
 
-    async def ask_gate(self, check: int) -> SuppressionCheckResult:
+    async def ask_check(self, check: int) -> SuppressionCheckResult:
         return await activity_environment().run(
             self.gate.recheck_suppression, SuppressionCheckInput(request=self.request, check=check)
         )
 
-    async def passes_gate(self, check: int) -> str:
-        answer = await self.ask_gate(check)
+    async def passes_check(self, check: int) -> str:
+        answer = await self.ask_check(check)
         assert answer.companies == ()
         return answer.passed_digest
 
@@ -112,7 +111,7 @@ async def names(conn: Connection) -> list[str]:
     return [row["name"] for row in await cursor.fetchall()]
 
 
-async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_come_back(
+async def test_people_of_a_forgotten_company_do_not_come_back(
     conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
 ) -> None:
     request = await add_run(conn, target=1)
@@ -135,9 +134,7 @@ async def test_people_of_a_company_that_is_forgotten_while_dns_is_asked_do_not_c
     await run(ExportActivities(database).export_run, RunInput(request=request))
 
 
-async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_asked_gets_no_inferred_one(
-    conn: Connection, database: Database
-) -> None:
+async def test_no_address_is_inferred_for_a_forgotten_person(conn: Connection, database: Database) -> None:
     params = await add_acme(conn, await add_run(conn, target=1), *TWO, JOHN)
     await add_acme(conn, await add_run(conn, target=1), published("John Roe", "john.roe@acme.example"))
     dns = MeanwhileForgotten(lambda: forget(conn, "john.roe@acme.example"))
@@ -145,7 +142,7 @@ async def test_a_person_who_is_forgotten_under_another_address_while_dns_is_aske
     assert await names(conn) == ["Ann Lee", "Jane Doe"]
 
 
-async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_people_are_looked_for(
+async def test_nothing_is_bought_for_a_forgotten_company(
     conn: Connection, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings
 ) -> None:
     params = await add_acme(conn, await add_run(conn, target=1))
@@ -160,7 +157,7 @@ async def test_nothing_is_bought_for_a_company_that_is_forgotten_before_its_peop
     assert (await companies.get_company(conn, params.company.company_id)).status is CompanyStatus.SUPPRESSED
 
 
-async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_run(
+async def test_a_reopened_company_forgotten_later_is_withdrawn(
     conn: Connection, database: Database, settings: Settings
 ) -> None:
     request = await add_run(conn, target=1)
@@ -186,9 +183,7 @@ async def test_a_company_that_came_back_and_is_forgotten_later_is_told_to_its_ru
     )
 
 
-async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_too(
-    conn: Connection, database: Database
-) -> None:
+async def test_a_domain_stored_while_forget_waits_is_included(conn: Connection, database: Database) -> None:
     request = await add_run(conn, target=1)
     async with conn.transaction():
         found = candidate("Acme Homes", key="domain:acme.example", url="http://acme.example/")
@@ -211,7 +206,7 @@ async def test_a_domain_that_a_step_stores_while_it_is_waited_for_is_remembered_
 
 @pytest.fixture
 async def about_to_end(conn: Connection, database: Database, settings: Settings) -> AsyncIterator[AboutToEnd]:
-    """A run of one company that has just passed its last gate, with another one that is complete and was not needed."""
+    """A run of one company after its last suppression check, with a spare company."""
     request = await add_run(conn, target=1, contacts_min=2)
     acme = (await add_acme(conn, request, *TWO)).company.company_id
     async with conn.transaction():
@@ -227,25 +222,21 @@ async def about_to_end(conn: Connection, database: Database, settings: Settings)
 
 
 @pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
-async def test_a_run_does_not_end_with_others_than_passed_its_last_gate(
-    conn: Connection, about_to_end: AboutToEnd, who: str
-) -> None:
+async def test_a_run_ends_only_with_the_checked_selection(conn: Connection, about_to_end: AboutToEnd, who: str) -> None:
     run = about_to_end
-    passed = await run.passes_gate(check=0)
+    passed = await run.passes_check(check=0)
     await forget(conn, who)
     assert (await run.finish(passed=passed)).selection_changed
     assert (await runs.get_run(conn, run.request.run_id)).status is RunStatus.ACTIVE
-    [told] = (await run.ask_gate(check=1)).companies
+    [told] = (await run.ask_check(check=1)).companies
     assert told.company_id == run.acme
-    assert (await run.finish(passed=await run.passes_gate(check=2))).companies == 1
+    assert (await run.finish(passed=await run.passes_check(check=2))).companies == 1
     assert (await runs.get_run(conn, run.request.run_id)).selected == (run.spare,)
 
 
 @pytest.mark.parametrize("who", ["acme.example", "jdoe@acme.example"])
-async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_does_not(
-    database_url: str, about_to_end: AboutToEnd, who: str
-) -> None:
-    passed = await about_to_end.passes_gate(check=0)
+async def test_a_run_does_not_end_during_an_erasure(database_url: str, about_to_end: AboutToEnd, who: str) -> None:
+    passed = await about_to_end.passes_check(check=0)
     async with one_connection(database_url) as other, other.transaction():
         target = await find_target(other, subject_of(who))
         await erase(other, target, await search(other, target))
@@ -255,11 +246,9 @@ async def test_a_run_that_would_end_while_somebody_is_being_forgotten_waits_and_
     assert (await ending).selection_changed
 
 
-async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_run_again(
-    conn: Connection, about_to_end: AboutToEnd
-) -> None:
+async def test_a_retried_finish_selects_nobody_new(conn: Connection, about_to_end: AboutToEnd) -> None:
     run = about_to_end
-    passed = await run.passes_gate(check=0)
+    passed = await run.passes_check(check=0)
     assert (await run.finish(passed=passed)).companies == 1
     await forget(conn, "acme.example")
     again = await run.finish(passed=passed)
@@ -270,7 +259,7 @@ async def test_an_end_that_is_stored_stays_and_nobody_moves_up_when_its_step_is_
 @pytest.mark.parametrize(
     "order", [(RunStatus.CANCELLED, RunStatus.COMPLETED), (RunStatus.COMPLETED, RunStatus.CANCELLED)]
 )
-async def test_a_run_cancelled_while_its_end_is_stored_is_cancelled_in_whichever_order_the_two_arrive(
+async def test_cancelled_wins_over_completed_in_any_order(
     conn: Connection, about_to_end: AboutToEnd, order: tuple[RunStatus, ...]
 ) -> None:
     for status in order:

@@ -1,4 +1,4 @@
-"""Model turns: money is set aside before a call and never beyond the run's limits, and what was answered is kept (LESSONS F26)."""
+"""Model turns stay within the run's limits and are bought once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def _committed(database: Database, run_id: UUID) -> tuple[float, int]:
 @pytest.mark.parametrize(
     "limits", [Limits(max_cost_usd=0.75), Limits(max_model_calls=7)], ids=["money", "number of calls"]
 )
-async def test_twenty_reservations_at_once_never_exceed_the_budget(database: Database, limits: Limits) -> None:
+async def test_concurrent_reservations_never_exceed_the_budget(database: Database, limits: Limits) -> None:
     run_id = await _run(database, limits)
     all_connected = asyncio.Barrier(20)
 
@@ -78,27 +78,27 @@ async def test_twenty_reservations_at_once_never_exceed_the_budget(database: Dat
     assert usd == pytest.approx(0.7)
 
 
-async def test_the_limit_itself_may_be_reached_but_not_passed(database: Database) -> None:
+async def test_the_limit_can_be_reached_but_not_exceeded(database: Database) -> None:
     run_id = await _run(database, Limits(max_cost_usd=1.0))
     await _reserve(database, _key(run_id, "a"), usd=1.0)
     assert await _asked(database, _key(run_id, "b"), usd=0.000_000_001) is Interruption.BUDGET_REACHED
 
 
-async def test_ten_times_a_tenth_is_one(database: Database) -> None:
+async def test_costs_add_up_exactly(database: Database) -> None:
     run_id = await _run(database, Limits(max_cost_usd=1.0))
     for number in range(10):
         await _reserve(database, _key(run_id, str(number)), usd=0.1)
     assert (await _committed(database, run_id)) == (1.0, 10)
 
 
-async def test_a_call_that_costs_less_than_a_millionth_of_a_dollar_is_counted(database: Database) -> None:
+async def test_a_tiny_cost_is_counted(database: Database) -> None:
     run_id = await _run(database)
     for number in range(100):
         await _settle(database, await _reserve(database, _key(run_id, str(number))), usd=0.000_000_15)
     assert (await _committed(database, run_id))[0] == pytest.approx(0.000_015)
 
 
-async def test_an_answer_gives_back_what_it_did_not_cost(database: Database) -> None:
+async def test_an_answer_releases_the_unspent_amount(database: Database) -> None:
     run_id = await _run(database, Limits(max_cost_usd=0.10))
     reserved = await _reserve(database, _key(run_id, "a"), usd=0.10)
     assert await _asked(database, _key(run_id, "b"), usd=0.06) is Interruption.BUDGET_REACHED
@@ -106,13 +106,13 @@ async def test_an_answer_gives_back_what_it_did_not_cost(database: Database) -> 
     await _reserve(database, _key(run_id, "b"), usd=0.06)
 
 
-async def test_an_answer_of_unknown_price_costs_what_was_set_aside(database: Database) -> None:
+async def test_an_unknown_price_costs_the_reservation(database: Database) -> None:
     key = _key(await _run(database))
     await _settle(database, await _reserve(database, key, usd=0.3), usd=None)
     assert await _committed(database, key.run_id) == (0.3, 1)
 
 
-async def test_a_refused_call_gives_all_of_it_back_and_an_answered_one_cannot_be_released(database: Database) -> None:
+async def test_only_an_unanswered_call_can_be_released(database: Database) -> None:
     run_id = await _run(database, Limits(max_cost_usd=0.10))
     both = [await _reserve(database, _key(run_id), turn, usd=0.05) for turn in (0, 1)]
     await _settle(database, both[0], usd=0.05)
@@ -123,7 +123,7 @@ async def test_a_refused_call_gives_all_of_it_back_and_an_answered_one_cannot_be
     assert await _committed(database, run_id) == (0.05, 1)
 
 
-async def test_a_call_that_never_came_back_stays_spent_and_its_turn_is_bought_beside_it(database: Database) -> None:
+async def test_a_lost_call_stays_spent_and_is_bought_again(database: Database) -> None:
     key = _key(await _run(database, Limits(max_cost_usd=0.25, max_model_calls=2)))
     await _reserve(database, key, usd=0.10)  # its worker dies: nobody knows whether it was charged
     await _settle(database, await _reserve(database, key, usd=0.12), usd=0.02)
@@ -135,14 +135,14 @@ async def test_a_call_that_never_came_back_stays_spent_and_its_turn_is_bought_be
     assert await _asked(database, key, turn=1, usd=0.01) is Interruption.BUDGET_REACHED, "both calls count"
 
 
-async def test_what_a_lost_call_may_have_cost_is_not_bought_again_beyond_the_limit(database: Database) -> None:
+async def test_a_lost_call_counts_against_the_limit(database: Database) -> None:
     key = _key(await _run(database, Limits(max_cost_usd=0.10)))
     await _reserve(database, key, usd=0.06)
     assert await _asked(database, key, usd=0.06) is Interruption.BUDGET_REACHED
     assert await _committed(database, key.run_id) == (0.06, 1)
 
 
-async def test_a_late_answer_puts_the_price_right_and_does_not_stand(database: Database) -> None:
+async def test_a_late_answer_only_corrects_the_price(database: Database) -> None:
     key = _key(await _run(database))
     late, prompt = await _reserve(database, key, usd=0.10), await _reserve(database, key, usd=0.10)
     assert not await _settle(database, late, usd=0.03)
@@ -153,7 +153,7 @@ async def test_a_late_answer_puts_the_price_right_and_does_not_stand(database: D
         assert [turn.cost_usd for turn in await agent_turns.load_turns(conn, key)] == [0.04]
 
 
-async def test_a_call_under_way_when_its_run_ends_stays_spent_until_its_price_is_known(database: Database) -> None:
+async def test_an_open_call_of_an_ended_run_stays_spent(database: Database) -> None:
     run_id = await _run(database)
     reserved = await _reserve(database, _key(run_id))
     async with database.transaction() as conn:
@@ -164,10 +164,10 @@ async def test_a_call_under_way_when_its_run_ends_stays_spent_until_its_price_is
     assert not await _settle(database, reserved), "nobody goes on with it"
     async with database.transaction() as conn:
         assert (await runs.spend(conn, run_id))["cost_usd"] == 0.05
-    assert isinstance(await _asked(database, _key(run_id)), Reservation), "the run, started anew, can buy that turn"
+    assert isinstance(await _asked(database, _key(run_id)), Reservation), "the restarted run can buy that turn"
 
 
-async def test_a_call_given_up_may_still_be_known_to_be_free(database: Database) -> None:
+async def test_a_lost_call_can_still_be_released(database: Database) -> None:
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
     async with database.transaction() as conn:
@@ -176,14 +176,14 @@ async def test_a_call_given_up_may_still_be_known_to_be_free(database: Database)
     assert await _committed(database, key.run_id) == (0.0, 0)
 
 
-async def test_a_turn_that_another_worker_has_answered_meanwhile_is_not_bought_again(database: Database) -> None:
+async def test_an_answered_turn_is_not_bought_again(database: Database) -> None:
     key = _key(await _run(database, Limits(max_model_calls=1)))
     await _settle(database, await _reserve(database, key), usd=0.05)
     assert await _asked(database, key) == StoredTurn(output=ANSWER, cost_usd=0.05, task=TASK)
     assert await _committed(database, key.run_id) == (0.05, 1)
 
 
-async def test_an_answer_on_its_way_in_is_waited_for(database: Database) -> None:
+async def test_a_reservation_waits_for_an_arriving_answer(database: Database) -> None:
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
     async with database.transaction() as conn:
@@ -196,7 +196,7 @@ async def test_an_answer_on_its_way_in_is_waited_for(database: Database) -> None
     assert await asked == StoredTurn(output=ANSWER, cost_usd=0.05, task=TASK)
 
 
-async def test_what_is_stored_as_the_task_is_what_the_answer_was_bought_with(database: Database) -> None:
+async def test_the_stored_task_is_the_one_that_was_answered(database: Database) -> None:
     key = _key(await _run(database))
     grown = TASK | {"already_known": ["Acme"]}
     await _reserve(database, key)  # this worker dies before it asks
@@ -210,7 +210,7 @@ async def test_what_is_stored_as_the_task_is_what_the_answer_was_bought_with(dat
 
 
 @pytest.mark.parametrize("status", [status for status in RunStatus if status is not RunStatus.ACTIVE])
-async def test_f15_a_run_that_is_not_active_buys_nothing(database: Database, status: RunStatus) -> None:
+async def test_an_inactive_run_buys_nothing(database: Database, status: RunStatus) -> None:
     run_id = await _run(database)
     async with database.transaction() as conn:
         await runs.set_state(conn, run_id, Stage.COMPANY_DISCOVERY, status, "")
@@ -219,17 +219,17 @@ async def test_f15_a_run_that_is_not_active_buys_nothing(database: Database, sta
     assert await _committed(database, run_id) == (0.0, 0)
 
 
-async def test_f33_a_run_that_is_gone_buys_nothing(database: Database) -> None:
+async def test_a_deleted_run_buys_nothing(database: Database) -> None:
     assert await _asked(database, _key(uuid4())) is Interruption.RUN_WAITING
 
 
-async def test_one_runs_spending_is_not_anothers(database: Database) -> None:
+async def test_spending_is_counted_per_run(database: Database) -> None:
     rich, poor = await _run(database, Limits(max_cost_usd=0.1)), await _run(database, Limits(max_cost_usd=0.1))
     await _reserve(database, _key(rich))
     await _reserve(database, _key(poor))
 
 
-async def test_f24_answered_turns_come_back_in_order_and_a_reserved_one_does_not(database: Database) -> None:
+async def test_stored_turns_load_in_order(database: Database) -> None:
     key = _key(await _run(database))
     reserved = [await _reserve(database, key, turn) for turn in (0, 1, 2)]
     for turn in (1, 0):
@@ -254,7 +254,7 @@ async def test_an_answer_stored_twice_is_paid_once(database: Database) -> None:
     assert await _committed(database, key.run_id) == (0.01, 1)
 
 
-async def test_f26_an_answer_with_a_nul_in_it_is_stored_not_bought_again_for_ever(database: Database) -> None:
+async def test_an_answer_with_a_nul_is_stored(database: Database) -> None:
     key = _key(await _run(database))
     reserved = await _reserve(database, key)
     broken = [{"type": "message", "content": [{"type": "output_text", "text": "A\x00cme \\u0000"}]}]

@@ -1,4 +1,4 @@
-"""Runs as stored: what was asked stays readable, a decision amends what is in force, and an end is an end (LESSONS F7)."""
+"""Stored runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUESTION = DecisionRequest(
 )
 
 
-async def test_a_run_comes_back_as_it_was_asked(database: Database) -> None:
+async def test_a_run_loads_as_requested(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=7, contacts_min=2, limits=Limits(max_cost_usd=1.5))
         row = await runs.get_run(conn, request.run_id)
@@ -40,7 +40,7 @@ async def test_a_run_comes_back_as_it_was_asked(database: Database) -> None:
     assert row.finished_at is None
 
 
-async def test_f21_a_run_id_that_is_taken_changes_nothing(database: Database) -> None:
+async def test_an_existing_run_id_changes_nothing(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn, target=7)
         again = request.model_copy(update={"target_quantity": 9})
@@ -49,14 +49,14 @@ async def test_f21_a_run_id_that_is_taken_changes_nothing(database: Database) ->
         assert (await runs.get_run(conn, request.run_id)).target_quantity == 7
 
 
-async def test_an_unknown_run_is_none_where_looked_for_and_an_error_where_needed(database: Database) -> None:
+async def test_an_unknown_run_is_none_or_an_error(database: Database) -> None:
     async with database.transaction() as conn:
         assert await runs.find_run(conn, uuid4()) is None
         with pytest.raises(LookupError):
             await runs.get_run(conn, uuid4())
 
 
-async def test_runs_are_found_by_the_beginning_of_their_id_and_a_wildcard_is_no_pattern(database: Database) -> None:
+async def test_runs_are_found_by_id_prefix_without_wildcards(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await add_run(conn)
@@ -67,7 +67,7 @@ async def test_runs_are_found_by_the_beginning_of_their_id_and_a_wildcard_is_no_
         assert len(await runs.list_runs(conn, 10)) == 2
 
 
-async def test_a_list_of_runs_says_how_far_each_is_open_or_ended(database: Database) -> None:
+async def test_listed_runs_show_their_progress(database: Database) -> None:
     async with database.transaction() as conn:
         ids = {name: (await add_run(conn, target=2)).run_id for name in ("new", "open", "over", "ended")}
         for name, count in (("open", 1), ("over", 3), ("ended", 3)):
@@ -82,7 +82,7 @@ async def test_a_list_of_runs_says_how_far_each_is_open_or_ended(database: Datab
     assert listed[ids["over"]].complete == 3
 
 
-async def test_a_question_stands_until_the_run_goes_on(database: Database) -> None:
+async def test_a_question_stays_until_the_run_continues(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await runs.set_question(conn, request.run_id, QUESTION)
@@ -99,7 +99,7 @@ async def test_a_question_stands_until_the_run_goes_on(database: Database) -> No
     assert (going_on.decision, going_on.notes) == (None, "still waiting")
 
 
-async def test_f13_a_decision_amends_what_is_in_force_and_keeps_what_was_asked(database: Database) -> None:
+async def test_a_decision_amends_criteria_and_keeps_the_request(database: Database) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn)
         await runs.set_question(conn, request.run_id, QUESTION)
@@ -115,7 +115,7 @@ async def test_f13_a_decision_amends_what_is_in_force_and_keeps_what_was_asked(d
 
 
 @pytest.mark.parametrize("end", [RunStatus.COMPLETED, RunStatus.CANCELLED])
-async def test_f7_a_finished_run_stays_finished(database: Database, end: RunStatus) -> None:
+async def test_a_finished_run_stays_finished(database: Database, end: RunStatus) -> None:
     async with database.transaction() as conn:
         request = await add_run(conn)
         chosen = await add_company(conn, request.run_id, "Acme")
@@ -130,14 +130,14 @@ async def test_f7_a_finished_run_stays_finished(database: Database, end: RunStat
     assert first.finished_at == second.finished_at is not None
 
 
-async def test_the_database_itself_refuses_a_target_of_nothing(database: Database) -> None:
+async def test_a_target_of_zero_is_refused(database: Database) -> None:
     request = run_request().model_copy(update={"target_quantity": 0})
     with pytest.raises(CheckViolation):
         async with database.transaction() as conn:
             await runs.insert_run(conn, request, "w", None)
 
 
-async def test_f45_the_same_event_told_twice_is_one_event(database: Database) -> None:
+async def test_an_event_recorded_twice_is_stored_once(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Search tasks as stored: each once in a run, handed out until they have ended, left for good or for a time (LESSONS F51)."""
+"""Stored search tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TASKS = plan_search(parse_criteria({"state": "TX"}).criteria)[:6]
 KIND = TASKS[0].kind
 
 
-async def test_f51_planning_twice_adds_no_task_twice_and_new_ones_behind(database: Database) -> None:
+async def test_replanning_appends_only_new_tasks(database: Database) -> None:
     texas = plan_search(parse_criteria({"state": "TX"}).criteria)[:6]
     ohio = plan_search(parse_criteria({"state": "OH"}).criteria)[:4]
     async with database.transaction() as conn:
@@ -30,7 +30,7 @@ async def test_f51_planning_twice_adds_no_task_twice_and_new_ones_behind(databas
     assert [task.label for task in planned] == [task.query for task in (*texas, *ohio)]
 
 
-async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_again(database: Database) -> None:
+async def test_a_failed_task_runs_again_after_reopening(database: Database) -> None:
     async with database.transaction() as conn:
         run_id = (await add_run(conn)).run_id
         await search_tasks.insert_tasks(conn, run_id, plan_search(parse_criteria({"state": "TX"}).criteria)[:2])
@@ -49,7 +49,7 @@ async def test_a_task_that_failed_is_handed_out_again_only_after_it_is_opened_ag
     assert again == [first]
 
 
-async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_that_one_failed(
+async def test_the_first_search_claims_a_page_unless_it_failed(
     database: Database,
 ) -> None:
     async with database.transaction() as conn:
@@ -70,7 +70,7 @@ async def test_f51_a_page_is_read_by_the_search_that_asked_for_it_first_unless_t
     assert inherited
 
 
-async def test_f51_a_search_is_told_the_sites_of_companies_that_other_searches_have_found(
+async def test_a_search_knows_the_sites_of_other_searches(
     database: Database,
 ) -> None:
     async with database.transaction() as conn:
@@ -111,7 +111,7 @@ async def open_ordinals(conn: Connection, run_id: UUID) -> list[int]:
     return [task.ordinal for task in await search_tasks.next_open(conn, run_id, -1, 100)]
 
 
-async def first_given_up_after(conn: Connection, done: int) -> UUID:
+async def first_skipped_after(conn: Connection, done: int) -> UUID:
     """A run that has done this many searches and left the others of the first one's kind."""
     run_id = await planned(conn)
     for task in (await search_tasks.next_open(conn, run_id, -1, 100))[:done]:
@@ -120,10 +120,10 @@ async def first_given_up_after(conn: Connection, done: int) -> UUID:
     return run_id
 
 
-async def test_a_kind_that_is_given_up_is_not_handed_out_until_it_is_opened_again(database: Database) -> None:
+async def test_a_skipped_kind_runs_again_after_reopening(database: Database) -> None:
     others = [task.ordinal for task in TASKS if task.kind != KIND]
     async with database.transaction() as conn:
-        run_id = await first_given_up_after(conn, done=1)
+        run_id = await first_skipped_after(conn, done=1)
         left = await open_ordinals(conn, run_id)
         kinds = await search_tasks.skipped_kinds(conn, run_id)
         by_kind = {source.kind: source.skipped for source in await search_tasks.yield_by_kind(conn, run_id)}
@@ -136,9 +136,9 @@ async def test_a_kind_that_is_given_up_is_not_handed_out_until_it_is_opened_agai
     assert again == list(range(1, len(TASKS))), "the one that is done stays done"
 
 
-async def test_a_run_for_the_same_goes_no_further_than_the_one_before(database: Database) -> None:
+async def test_a_second_run_skips_what_the_first_skipped(database: Database) -> None:
     async with database.transaction() as conn:
-        first = await first_given_up_after(conn, done=1)
+        first = await first_skipped_after(conn, done=1)
         second = await planned(conn)
         third = await planned(conn)
         left_by_first = await open_ordinals(conn, first)
@@ -150,9 +150,9 @@ async def test_a_run_for_the_same_goes_no_further_than_the_one_before(database: 
         assert await open_ordinals(conn, third) == [0, *left_by_first]
 
 
-async def test_what_another_run_for_the_same_went_on_to_do_is_done_again(database: Database) -> None:
+async def test_what_another_run_searched_is_searched_again(database: Database) -> None:
     async with database.transaction() as conn:
-        await first_given_up_after(conn, done=1)
+        await first_skipped_after(conn, done=1)
         further = await planned(conn)
         await search_tasks.reopen(conn, further, "skipped")
         for task in (await search_tasks.next_open(conn, further, -1, 100))[:3]:
@@ -162,9 +162,9 @@ async def test_what_another_run_for_the_same_went_on_to_do_is_done_again(databas
         assert set(range(3)) <= set(await open_ordinals(conn, third))
 
 
-async def test_what_was_given_up_is_looked_at_again_in_time(database: Database) -> None:
+async def test_skipped_tasks_are_planned_again_later(database: Database) -> None:
     async with database.transaction() as conn:
-        await first_given_up_after(conn, done=1)
+        await first_skipped_after(conn, done=1)
         await conn.execute("UPDATE search_tasks SET finished_at = finished_at - interval '20 hours'")
         inherited = await planned(conn)  # and does not make it last longer
         later = await planned(conn, within_hours=19)
@@ -176,9 +176,9 @@ async def test_what_was_given_up_is_looked_at_again_in_time(database: Database) 
         assert await open_ordinals(conn, never) == everything
 
 
-async def test_other_criteria_are_looked_at_in_full(database: Database) -> None:
+async def test_other_criteria_are_searched_in_full(database: Database) -> None:
     async with database.transaction() as conn:
-        await first_given_up_after(conn, done=1)
+        await first_skipped_after(conn, done=1)
         await conn.execute('UPDATE runs SET criteria = criteria || \'{"keywords": ["condo"]}\'')
         for_others = await planned(conn)
 

@@ -18,7 +18,7 @@ from tests.store.rows import result
 BODY = "<html><body>Ünïcode – 𝒜 &amp; more" + "x" * 10_000 + "</body></html>"
 
 
-async def test_a_page_comes_back_with_its_words_and_its_body(database: Database) -> None:
+async def test_a_page_loads_with_text_and_body(database: Database) -> None:
     page = result("r1", text="Ünïcode – 𝒜", page_hash=content_hash(BODY))
     async with database.transaction() as conn:
         await tool_results.save_result(conn, page, "args", 60, BODY)
@@ -28,7 +28,7 @@ async def test_a_page_comes_back_with_its_words_and_its_body(database: Database)
         assert await tool_results.get_results(conn, ["r1", "invented by a model"]) == {"r1": page}
 
 
-async def test_an_expired_result_is_no_answer_but_stays_as_evidence(database: Database) -> None:
+async def test_an_expired_result_stays_as_evidence(database: Database) -> None:
     old = result("r1").model_copy(update={"fetched_at": datetime.now(UTC) - timedelta(seconds=61)})
     async with database.transaction() as conn:
         await tool_results.save_result(conn, old, "args", 60, None)
@@ -36,7 +36,7 @@ async def test_an_expired_result_is_no_answer_but_stays_as_evidence(database: Da
         assert set(await tool_results.get_results(conn, ["r1"])) == {"r1"}
 
 
-async def test_the_newest_of_two_fresh_results_is_the_answer(database: Database) -> None:
+async def test_the_newest_fresh_result_is_found(database: Database) -> None:
     earlier = result("earlier").model_copy(update={"fetched_at": datetime.now(UTC) - timedelta(seconds=10)})
     async with database.transaction() as conn:
         for each in (result("newer"), earlier):
@@ -48,14 +48,14 @@ async def test_the_newest_of_two_fresh_results_is_the_answer(database: Database)
     assert found.result_id == "newer"
 
 
-async def test_f57a_a_stored_result_is_never_changed(database: Database) -> None:
+async def test_a_stored_result_never_changes(database: Database) -> None:
     async with database.transaction() as conn:
         await tool_results.save_result(conn, result("r1", text="the words a fact rests on"), "args", 60, None)
         await tool_results.save_result(conn, result("r1", text="other words"), "args", 60, None)
         assert (await tool_results.get_results(conn, ["r1"]))["r1"].text == "the words a fact rests on"
 
 
-async def test_the_same_body_is_stored_once_for_all_who_fetched_it(database: Database) -> None:
+async def test_the_same_body_is_stored_once(database: Database) -> None:
     async with database.transaction() as conn:
         for number in range(3):
             page = result(f"r{number}", page_hash=content_hash(BODY))
@@ -65,7 +65,7 @@ async def test_the_same_body_is_stored_once_for_all_who_fetched_it(database: Dat
     assert rows[0]["stored_bytes"] < len(BODY) / 10, "bodies are compressed"
 
 
-async def test_a_result_cannot_name_a_body_that_was_not_stored(database: Database) -> None:
+async def test_a_result_needs_its_stored_body(database: Database) -> None:
     with pytest.raises(ForeignKeyViolation):
         async with database.transaction() as conn:
             await tool_results.save_result(conn, result("r1", page_hash="nowhere"), "args", 60, None)
@@ -80,7 +80,7 @@ async def test_a_result_cannot_name_a_body_that_was_not_stored(database: Databas
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_f26_no_nul_survives_and_nothing_else_is_lost(value: object) -> None:
+def test_only_nul_characters_are_removed(value: object) -> None:
     assert _strings(storable(value)) <= {text.replace("\x00", "") for text in _strings(value)}
     if not any("\x00" in text for text in _strings(value)):
         assert storable(value) == value
