@@ -1,18 +1,16 @@
-"""A worker's health endpoint: ``GET /healthz`` (alive) and ``GET /readyz`` (able to work).
+"""A worker's health endpoint: ``GET /healthz`` (its event loop runs) and ``GET /readyz`` (it can work).
 
-Answers 200, or 503 with a line per reason. Probes never wait: the worker checks itself every few seconds.
+Answers 200, or 503 with a line per reason.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import psycopg
-import structlog
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -20,33 +18,26 @@ from temporalio.service import RPCError
 from runtime.process import UserError
 from store.database import DatabaseUnreachableError, one_connection
 
-log = structlog.get_logger()
-
-_CHECK_INTERVAL_S = 5.0
-_CHECK_TIMEOUT_S = 4.0
-_STUCK_AFTER_S = 30.0  # an event loop blocked this long sends no heartbeats: others have its activities already
-
 Check = Callable[[], Awaitable[None]]
 """Raises if the part does not answer."""
 
 
 @dataclass
 class Health:
-    """What a worker knows about itself. Written by its event loop, read by the endpoint's thread.
+    """What a worker knows about itself. The endpoint's threads ask its event loop.
 
     Attributes:
         state: why it takes no work now, such as ``starting`` or ``draining``; empty while it does.
-        failing: part that does not answer → the type of the error. No message, which may hold an address.
     """
 
+    loop: asyncio.AbstractEventLoop
     checks: Mapping[str, Check]
     state: str = "starting"
-    failing: dict[str, str] = field(default_factory=dict)
-    checked_at: float = field(default_factory=time.monotonic)
+    timeout_s: float = 2.0
 
     @classmethod
     def of_worker(cls, client: Client, database_url: str) -> "Health":
-        """The health of a worker that uses this server and this database."""
+        """The health of a worker on the running event loop that uses this server and this database."""
 
         async def temporal() -> None:
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -55,47 +46,28 @@ class Health:
             async with one_connection(database_url) as conn:
                 await conn.execute("SELECT 1")
 
-        return cls({"temporal": temporal, "database": database})
+        return cls(asyncio.get_running_loop(), {"temporal": temporal, "database": database})
 
-    def stuck(self) -> list[str]:
-        """Why it is not alive; empty if it is."""
-        blocked_s = time.monotonic() - self.checked_at
-        return [f"the event loop has been blocked for {blocked_s:.0f} s"] if blocked_s > _STUCK_AFTER_S else []
+    def problems(self, *, readiness: bool) -> list[str]:
+        """Why it is not alive, or not ready. Call it from another thread than the loop's."""
+        checks = self.checks if readiness else {}
+        try:
+            failed = asyncio.run_coroutine_threadsafe(self._failed(checks), self.loop).result(2 * self.timeout_s)
+        except TimeoutError:
+            return ["the event loop is blocked"]
+        return [self.state, *failed] if readiness and self.state else failed
 
-    def not_ready(self) -> list[str]:
-        """Why it cannot work; empty if it can."""
-        state = [self.state] if self.state else []
-        return self.stuck() + state + [f"{part} does not answer ({error})" for part, error in self.failing.items()]
-
-    async def check(self) -> None:
-        """Check each part once."""
-        failing: dict[str, str] = {}
-        for part, check in self.checks.items():
+    async def _failed(self, checks: Mapping[str, Check]) -> list[str]:
+        async def failure(part: str, check: Check) -> str | None:
             try:
-                async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                async with asyncio.timeout(self.timeout_s):
                     await check()
             except (RPCError, psycopg.Error, DatabaseUnreachableError, OSError, TimeoutError) as error:
-                failing[part] = type(error).__name__
-        if failing.keys() != self.failing.keys():
-            log.warning("worker_readiness", failing=failing)
-        self.failing, self.checked_at = failing, time.monotonic()
+                return f"{part} does not answer ({type(error).__name__})"  # the message may hold an address
+            return None
 
-    @asynccontextmanager
-    async def checked_regularly(self) -> AsyncIterator[None]:
-        """Check every few seconds while the block runs."""
-
-        async def check_regularly() -> None:
-            while True:
-                await self.check()
-                await asyncio.sleep(_CHECK_INTERVAL_S)
-
-        task = asyncio.create_task(check_regularly(), name="health")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        found = await asyncio.gather(*(failure(part, check) for part, check in checks.items()))
+        return [problem for problem in found if problem is not None]
 
 
 @contextmanager
@@ -105,15 +77,18 @@ def serve_health(port: int, health: Health) -> Iterator[int]:
     Raises:
         UserError: the port is taken.
     """
-    reasons_of = {"/healthz": health.stuck, "/readyz": health.not_ready}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            reasons = reasons_of[self.path]() if self.path in reasons_of else ["not found: /healthz or /readyz"]
-            self.send_response(200 if not reasons else 503 if self.path in reasons_of else 404)
+            if self.path in {"/healthz", "/readyz"}:
+                problems = health.problems(readiness=self.path == "/readyz")
+                status = 503 if problems else 200
+            else:
+                status, problems = 404, ["not found: /healthz or /readyz"]
+            self.send_response(status)
             self.send_header("Content-Type", "text/plain")
             self.end_headers()
-            self.wfile.write("".join(f"{line}\n" for line in reasons or ["ok"]).encode())
+            self.wfile.write("".join(f"{line}\n" for line in problems or ["ok"]).encode())
 
         def log_message(self, *_args: object) -> None:
             """Do not log probes."""

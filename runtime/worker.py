@@ -217,7 +217,6 @@ async def work_until_stopped(settings: Settings) -> None:
         health = Health.of_worker(client, endpoints.database())
         if settings.worker_health_port is not None:
             stack.enter_context(serve_health(settings.worker_health_port, health))
-            await stack.enter_async_context(health.checked_regularly())
         activities, agent_calls = await stack.enter_async_context(open_activities(settings, endpoints.database()))
         workers = build_workers(client, settings, activities, agent_calls)
         for worker in workers:

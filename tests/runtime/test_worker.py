@@ -1,6 +1,7 @@
 """A worker that lacks something says so and does not start; a running one reports its health."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -91,15 +92,13 @@ async def test_a_health_port_that_is_taken_is_named(
 async def test_a_worker_is_ready_while_its_servers_answer(dev_server: Server, empty_database_url: str) -> None:
     health = Health.of_worker(dev_server.client, empty_database_url)
     with serve_health(0, health) as port:
-        await health.check()
         assert await asyncio.to_thread(get, port, "/readyz") == (503, "starting\n")
         health.state = ""
         assert await asyncio.to_thread(get, port, "/readyz") == (200, "ok\n")
         async with database_away(empty_database_url):
-            await health.check()
-        unready = await asyncio.to_thread(get, port, "/readyz")
-        assert unready == (503, "database does not answer (DatabaseUnreachableError)\n")
-        assert (await asyncio.to_thread(get, port, "/healthz"))[0] == 200, "alive: a restart would not help"
+            unready = await asyncio.to_thread(get, port, "/readyz")
+            assert unready[0] == 503 and unready[1].startswith("database does not answer (")
+            assert (await asyncio.to_thread(get, port, "/healthz"))[0] == 200, "alive: a restart would not help"
         health.state = "draining"
         assert "draining" in (await asyncio.to_thread(get, port, "/readyz"))[1]
         assert (await asyncio.to_thread(get, port, "/nothing"))[0] == 404
@@ -109,16 +108,17 @@ async def test_a_worker_whose_server_is_gone_is_not_ready() -> None:
     async def gone() -> None:
         raise ConnectionRefusedError
 
-    health = Health({"temporal": gone}, state="")
-    await health.check()
-    assert health.not_ready() == ["temporal does not answer (ConnectionRefusedError)"]
+    health = Health(asyncio.get_running_loop(), {"temporal": gone}, state="")
+    problems = await asyncio.to_thread(health.problems, readiness=True)
+    assert problems == ["temporal does not answer (ConnectionRefusedError)"]
 
 
-def test_a_worker_whose_event_loop_is_blocked_is_not_alive() -> None:
-    health = Health({}, state="")
-    assert health.stuck() == []
-    health.checked_at -= 60
-    assert "blocked" in health.stuck()[0] and health.not_ready() == health.stuck()
+@pytest.mark.parametrize("readiness", [True, False])
+def test_a_worker_whose_event_loop_is_blocked_is_not_alive(readiness: bool) -> None:
+    with contextlib.closing(asyncio.new_event_loop()) as blocked:  # it never runs
+        health = Health(blocked, {}, state="", timeout_s=0.05)
+        assert health.problems(readiness=readiness) == ["the event loop is blocked"]
+        blocked.run_until_complete(asyncio.sleep(0))
 
 
 @pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--workers=2", 2)])
