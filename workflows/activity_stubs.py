@@ -1,7 +1,7 @@
-"""Every activity as workflows call it: by name, typed, with its policy and its label in the Web UI.
+"""Typed stubs through which workflows call activities: name, policy and Web UI label.
 
-Workflows do not import activities, so no model, database or web code is loaded into them.
-A test compares these stubs with what a worker registers.
+Workflows do not import activity code, so they load no model, database or web code.
+A test checks that the worker registers every stub.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ from workflows.policies import (
 ParamsT = TypeVar("ParamsT", bound=FrozenModel)
 ResultT = TypeVar("ResultT")
 
-# An activity that lost its worker did not fail, so it is scheduled again. Limited, since it may crash every worker.
+# An activity that lost its worker is scheduled again. The limit stops an activity that crashes every worker.
 _WORKER_LOSSES_MAX = 5
-# Our own requests may crowd a site that many companies share. Then we try again later; each try is three attempts.
+# Many companies may share one host, which limits our requests. Each of these tries has three attempts.
 _HOST_BUSY_MAX = 10
 _HOST_BUSY_PAUSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Stub(Generic[ParamsT, ResultT]):
-    """An activity to call from a workflow: ``await stub(params)``."""
+    """Calls one activity from a workflow: ``await stub(params)``."""
 
     name: str
     params_type: type[ParamsT]
@@ -50,11 +50,11 @@ class Stub(Generic[ParamsT, ResultT]):
     summary: str | Callable[[ParamsT], str] | None = None
 
     async def __call__(self, params: ParamsT) -> ResultT:
-        """Run the activity. It is scheduled again after a reschedule, a lost worker or a busy host.
+        """Run the activity, and schedule it again after a worker shutdown, a lost worker or a busy host.
 
         Raises:
-            ActivityError: it failed or was cancelled.
-            CancelledError: the caller was cancelled before, so nothing is started.
+            ActivityError: the activity failed or was cancelled.
+            CancelledError: the caller was already cancelled, so nothing started.
         """
         summary = self.summary(params) if callable(self.summary) else self.summary
         options: dict[str, Any] = {**self.policy, "summary": summary}
@@ -79,9 +79,10 @@ class Stub(Generic[ParamsT, ResultT]):
 
 
 def raise_if_cancelled() -> None:
-    """Stop here if the caller was cancelled.
+    """Raise ``CancelledError`` if the caller was cancelled.
 
-    A cancelled activity is waited for. If it completes or fails anyway, its caller does not see the cancellation.
+    Temporal waits for a cancelled activity. If the activity still completes or fails, the caller does not see its own
+    cancellation without this check.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -89,7 +90,7 @@ def raise_if_cancelled() -> None:
 
 
 def clear_cancellation() -> None:
-    """Let a cancelled workflow still run the activities that end it in order."""
+    """Clear the cancellation, so that the workflow can still run its final activities."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()

@@ -1,4 +1,4 @@
-"""One company of a run: qualify → research → contacts. Returns a short outcome to its run."""
+"""The child workflow for one company: qualify → research → contacts."""
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -18,8 +18,8 @@ class CompanyWorkflow:
     async def run(self, params: CompanyInput) -> CompanyOutcome:
         """Work on one company until it ends or is interrupted.
 
-        After an interruption (budget reached, run waiting, dependency down) the run starts it again later. Stored work
-        is not paid for again.
+        After an interruption (budget reached, run waiting, dependency down) the run starts this workflow again later.
+        Stored work is not paid for twice.
         """
         try:
             return await self._work(params)

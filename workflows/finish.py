@@ -1,4 +1,4 @@
-"""How a run ends: the last suppression check, the stored end, the files, and a message to the requester."""
+"""Ends a run: checks suppression a last time, stores the end, exports the files and notifies the requester."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,13 @@ class RunFinisher:
         self._show = show
 
     async def deliver(self, accepted: Decision | None) -> LeadListResult | None:
-        """End the run with what is complete, and render its files.
+        """End the run with its complete companies and export its files.
 
         Args:
-            accepted: the decision to deliver less than the target.
+            accepted: the decision to deliver less than the target, if any.
 
         Returns:
-            None if companies were withdrawn since, so that others have to take their place.
+            None if companies were withdrawn or the selection changed. The run then continues.
         """
         state, note = self._state, ""
         passed_digest = await self._check_suppression()
@@ -48,7 +48,7 @@ class RunFinisher:
         )
 
     async def cancel(self, decision: Decision) -> LeadListResult:
-        """End the run as a person decided. What was found is kept."""
+        """End the run as cancelled and keep what was found."""
         finished = await self.finish(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
         await notify(self._state.request.run_id, RunStatus.CANCELLED.value)
         return LeadListResult(
@@ -56,7 +56,7 @@ class RunFinisher:
         )
 
     async def finish(self, status: RunStatus, note: str, *, passed_digest: str = "") -> FinishResult:
-        """Store the end, unless the selection has changed since ``passed_digest``."""
+        """Store the end of the run. Store nothing if the selection no longer matches ``passed_digest``."""
         state = self._state
         await self._pending.record_refused()
         self._pending.close()
@@ -64,7 +64,7 @@ class RunFinisher:
             FinishInput(request=state.request, status=status, note=note, passed_digest=passed_digest)
         )
         if not finished.selection_changed:
-            # Not earlier: a run that is cancelled before its end is stored has not ended.
+            # Set only now: a run that is cancelled before this write has not ended.
             state.status, state.note = status, note or state.note
             if status is RunStatus.COMPLETED:
                 state.stage = Stage.DONE
@@ -72,8 +72,8 @@ class RunFinisher:
         return finished
 
     async def _check_suppression(self) -> str | None:
-        """Check every company about to be delivered; returns the digest of the selection, or None if some were withdrawn."""
-        # A check that lost its worker keeps its number, so that it names the companies it had withdrawn again.
+        """Check the whole selection. Return its digest, or None if companies were withdrawn."""
+        # The number changes only after a check returns. A check that lost its worker thus repeats its withdrawals.
         params = SuppressionCheckInput(request=self._state.request, check=self._state.suppression_checks)
         checked = await activity_stubs.recheck_suppression(params)
         self._state.suppression_checks += 1

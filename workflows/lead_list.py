@@ -1,9 +1,11 @@
-"""A run: find companies, take each through its activities, ask a person when the target can't be met, deliver.
+"""The workflow of a run: find companies, research them, ask a person if the target can't be met, deliver.
 
-The run plans its search. Then it fills the target: it searches, cheapest source first, and starts every company it
-finds as a child workflow until the complete ones and the expected survivors fill the target. When it can't fill it (no
-candidates left, budget reached, stage too long, dependency down), it asks a person and goes on as they decide. When the
-target is filled or a person accepts less, it delivers: it checks suppression once more, stores the end and renders the files.
+1. The run plans its search.
+2. It searches the cheapest sources first and starts a child workflow for each company. It starts no more work once the
+   complete companies and the expected survivors reach the target.
+3. If it can't reach the target (no candidates, budget, stage time-out, dependency down), it asks a person and follows
+   the answer.
+4. When the target is filled, or a person accepts less, it checks suppression again, stores the end and exports the files.
 """
 
 import asyncio
@@ -40,7 +42,7 @@ from workflows.start_work import load_companies, reload_tasks, start_work
 from workflows.state import RunState
 from workflows.ui import render_details
 
-# After a pause for these reasons, "retry" lets agents start over. After others they go on from their stored turns.
+# "retry" after these questions restarts the agents. After other questions they continue from their stored turns.
 _NEW_ROUND = frozenset(
     {DecisionReason.CANDIDATES_EXHAUSTED, DecisionReason.LOW_MATCH_RATE, DecisionReason.CONTACTS_SHORT}
 )
@@ -48,7 +50,7 @@ _NEW_ROUND = frozenset(
 
 @workflow.defn
 class LeadListWorkflow:
-    """One run. Its workflow id is ``lead-list-<run id>``, and it owns the truth about the run's progress."""
+    """Runs one lead list. The workflow id is ``lead-list-<run id>``."""
 
     @workflow.init
     def __init__(self, start: LeadListInput) -> None:
@@ -57,7 +59,7 @@ class LeadListWorkflow:
         self._open = OpenWork(self._state, self._outages)
         self._pending = PendingDecision(self._state, self._show)
         self._finisher = RunFinisher(self._state, self._pending, self._show)
-        self._ending: Decision | None = None  # the decision that ends the search: accept_partial or cancel
+        self._ending: Decision | None = None  # accept_partial or cancel
 
     @workflow.run
     async def run(self, start: LeadListInput) -> LeadListResult:
@@ -105,12 +107,12 @@ class LeadListWorkflow:
 
     @workflow.signal(name=SIGNAL_DECISION, description='Decide. JSON: {"decision_id": "decision-1", "action": "…"}')
     def resolve_decision(self, raw: Any = None) -> None:
-        """Take an answer. One that makes no sense is recorded and shown, and the run still waits."""
+        """Accept an answer, or record and show why it was refused."""
         self._pending.accept_or_refuse(raw)
 
     @workflow.update(name=UPDATE_DECISION, description="Decide, and get the receipt or why the answer was refused")
     def submit_decision(self, raw: Any = None) -> DecisionReceipt:
-        """Take an answer that the validator has let through."""
+        """Accept an answer that passed the validator."""
         decision = self._pending.parse(raw)
         self._pending.accept(decision)
         return DecisionReceipt(decision_id=decision.decision_id, action=decision.action)
@@ -131,7 +133,7 @@ class LeadListWorkflow:
         await activity_stubs.plan_run_search(RunInput(request=self._state.request))
 
     async def _fill_target(self) -> PauseReason | None:
-        """Work until the target is filled or a person ended the search (None), or a person has to decide (why)."""
+        """Work until the target is filled or a person ends the search. Return why a person must decide, or None."""
         state = self._state
         while self._ending is None:
             await self._pending.record_refused()
@@ -148,7 +150,7 @@ class LeadListWorkflow:
             else:
                 await start_work(state, self._open)
                 if self._open.is_empty:
-                    # A person may have accepted companies since, which puts them back into the store.
+                    # A person may have put companies back in the store by accepting them.
                     self._open.may_have_stored = True
                     await load_companies(state, self._open)
                     if not state.queue:
@@ -160,7 +162,7 @@ class LeadListWorkflow:
         return None
 
     async def _deliver(self) -> LeadListResult | None:
-        """End the run; None if it has to go on."""
+        """End the run and return its result, or None if the run must continue."""
         await self._open.stop()
         if self._ending is not None and self._ending.action is DecisionAction.CANCEL:
             return await self._finisher.cancel(self._ending)
@@ -175,11 +177,11 @@ class LeadListWorkflow:
             return None
 
     async def _end_early(self, *, is_cancelled: bool) -> None:
-        """End a cancelled or failed run in order."""
+        """Store the end of a cancelled or failed run."""
         activity_stubs.clear_cancellation()
         await self._open.stop()
         if is_cancelled and self._state.status is RunStatus.COMPLETED:
-            await activity_stubs.export_run(RunInput(request=self._state.request))  # only the files were missing
+            await activity_stubs.export_run(RunInput(request=self._state.request))  # only the export was missing
         elif is_cancelled:
             await self._finisher.finish(RunStatus.CANCELLED, "cancelled; what was found is kept")
         else:
@@ -192,7 +194,9 @@ class LeadListWorkflow:
         return self._state.is_filled(self._open.companies, self._open.tasks)
 
     def _finishes_open_work(self, interruption: Interruption) -> bool:
-        """At the budget, open work finishes before the run asks: it may fill the target, and is paid for."""
+        """Whether the run finishes open work before it asks. At the budget it does: that work is paid for and may fill
+        the target.
+        """
         return interruption is Interruption.BUDGET_REACHED and not self._open.is_empty
 
     def _history_is_long(self) -> bool:
@@ -201,13 +205,12 @@ class LeadListWorkflow:
         return is_long or info.is_continue_as_new_suggested()
 
     async def _continue_as_new_when_empty(self) -> None:
-        # A refused answer is recorded first, since it is not carried over.
+        # Refused answers are not carried over, so they are recorded first.
         if self._open.is_empty and not self._pending.has_refused:
             await workflow.wait_condition(workflow.all_handlers_finished)
             workflow.continue_as_new(LeadListInput(request=self._state.request, state=self._state))
 
     async def _enter_stage(self) -> None:
-        """Move to the earliest stage with open work."""
         stage = self._open.earliest_stage()
         if stage is not None and stage is not self._state.stage:
             self._state.enter_stage(stage, workflow.now())
@@ -215,7 +218,7 @@ class LeadListWorkflow:
         self._show()
 
     async def _wait_for_change(self) -> bool:
-        """Wait until something happens; False when the stage is out of time."""
+        """Wait for a change. Return False if the stage runs out of time."""
         timeout = timedelta(seconds=self._state.request.limits.stage_timeout_s)
         left = timeout - self._state.stage_time(workflow.now())
         if left <= timedelta(0):
@@ -234,8 +237,11 @@ class LeadListWorkflow:
     # Asking a person
 
     async def _ask(self, pause: PauseReason, *, at_delivery: bool = False) -> None:
-        """Ask a question, wait for its answer and apply it. Ends early if what was down answers again or, except at
-        delivery, the target is filled."""
+        """Ask a person, wait for the answer and apply it.
+
+        The question closes without an answer if the dependency recovers. Except at delivery, it also closes if the target is
+        filled.
+        """
         state, is_outage = self._state, pause.reason is DecisionReason.DEPENDENCY_DOWN
         if is_outage and await self._outages.wait_for_database(self._show):
             self._open.interruption = None
@@ -279,11 +285,11 @@ class LeadListWorkflow:
         )
 
     async def _apply(self, decision: Decision, question: DecisionRequest) -> None:
-        """Amend the run as decided, and requeue what the amendment may let in."""
+        """Amend the request as decided, and requeue work that the new request may allow."""
         state, ends = self._state, decision.action in ENDING
         amended = amend(state.request, decision)
         if amended.criteria != state.request.criteria:
-            # Open work is judged under the old criteria: it starts again under the new ones.
+            # Open work uses the old criteria, so it stops and starts again.
             await self._open.stop()
         state.request = amended
         state.note = f"{decision.decision_id}: {decision.action.value} by {decision.decided_by}"
@@ -294,7 +300,7 @@ class LeadListWorkflow:
             state.reopen([reason.value for reason in reopened_reasons(decision)])
         await activity_stubs.apply_decision(DecisionInput(request=state.request, decision=decision, question=question))
         self._open.may_have_stored = True
-        # Requeued tasks are loaded when no search is open, so that no open search is loaded a second time.
+        # Requeued tasks load once no search is open. Otherwise an open search would load twice.
         state.tasks_requeued = not ends
         if decision.action is not DecisionAction.RETRY:
             self._ending = decision if ends else None
@@ -307,7 +313,7 @@ class LeadListWorkflow:
         await activity_stubs.record_state(params)
 
     def _show(self) -> None:
-        """Show the state in the Web UI: search attributes and current details."""
+        """Update the search attributes and the details in the Web UI."""
         state, shown = self._state, workflow.info().typed_search_attributes
         if shown.get(STATUS) != state.status.value or shown.get(STAGE) != state.stage.value:
             workflow.upsert_search_attributes(

@@ -1,4 +1,4 @@
-"""What a run's workflow takes and returns."""
+"""Input, result and update receipt of a run's workflow."""
 
 from domain.frozen_model import FrozenModel
 from domain.request.decision import DecisionAction
@@ -8,7 +8,7 @@ from workflows.state import RunState
 
 
 class LeadListInput(FrozenModel):
-    """A request, and the state of a run that continues as new."""
+    """The request. A run that continues as new also passes its state."""
 
     request: RunRequest
     state: RunState | None = None

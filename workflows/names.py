@@ -1,11 +1,11 @@
-"""Names that several processes must spell alike: task queues, search attributes, message handlers."""
+"""Names shared by several processes: task queues, search attributes and message handlers."""
 
 from temporalio.common import SearchAttributeKey
 
 TASK_QUEUE = "pm-pipeline"
-AGENT_TASK_QUEUE = "pm-pipeline-agents"  # activities that call a model: their concurrency is limited separately
+AGENT_TASK_QUEUE = "pm-pipeline-agents"  # activities that call a model, with their own concurrency limit
 
-# All are keywords: SQL visibility has ten of them but only three Bools. They must hold nothing personal.
+# All are keywords: SQL visibility allows ten keywords but only three Bools. Never store personal data in them.
 STATUS = SearchAttributeKey.for_keyword("LeadListStatus")
 STAGE = SearchAttributeKey.for_keyword("LeadListStage")
 PMS = SearchAttributeKey.for_keyword("LeadListPms")

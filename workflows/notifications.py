@@ -1,4 +1,4 @@
-"""Notify the requester of a change of state. A message that cannot be sent is logged, and the run goes on."""
+"""Notifies the requester. If a message can't be sent, the error is logged and the run continues."""
 
 import asyncio
 from uuid import UUID
@@ -20,7 +20,7 @@ async def notify(run_id: UUID, state_key: str) -> None:
 
 
 def notify_until_cancelled(run_id: UUID, decision_id: str) -> asyncio.Task[None]:
-    """Notify of a question while the run waits for its answer."""
+    """Start a task that announces the open question. The caller cancels it when the question closes."""
 
     async def notify_of_question() -> None:
         try:

@@ -1,4 +1,4 @@
-"""The open work of a run: search tasks and company children, each an asyncio task that puts its outcome into the state."""
+"""The open search tasks and companies of a run. Each is an asyncio task that records its outcome in the run's state."""
 
 import asyncio
 
@@ -21,14 +21,15 @@ from workflows.state import RunState
 
 
 class OpenWork:
-    """What is open now.
+    """Starts, tracks and stops open work.
 
     Attributes:
-        tasks: search tasks by ordinal.
-        companies: companies by position; those that reached contact discovery are ``in_contacts``.
-        interruption: why work was interrupted; the run asks before it goes on.
-        has_changed: something finished since the run last looked.
-        may_have_stored: companies may have been stored that the run has not loaded.
+        tasks: open search tasks by ordinal.
+        companies: open companies by position.
+        in_contacts: positions of open companies that reached contact discovery.
+        interruption: why work was interrupted. The run asks a person before it continues.
+        has_changed: whether something finished since the run last checked.
+        may_have_stored: whether the store may have companies that the run has not loaded.
     """
 
     def __init__(self, state: RunState, outages: Outages) -> None:
@@ -49,7 +50,6 @@ class OpenWork:
         return not self.tasks and not self.companies
 
     def earliest_stage(self) -> Stage | None:
-        """The earliest stage with open work."""
         if self.tasks:
             return Stage.COMPANY_DISCOVERY
         if len(self.companies) > len(self.in_contacts):
@@ -57,10 +57,10 @@ class OpenWork:
         return Stage.CONTACT_DISCOVERY if self.companies else None
 
     def must_wait(self, task: SearchTaskRef) -> bool:
-        """Whether a search task must wait for the open ones.
+        """Whether a search task must wait until the open ones finish.
 
-        Directory pages are read alone: two directories hold mostly the same companies, and each search is told what
-        was found before it, not what is being found.
+        A directory page never runs in parallel with another search. Directories mostly list the same companies, and a search
+        only skips companies found before it started.
         """
         return bool(self.tasks) and (bool(self._directory_tasks) or task.kind == "directory_pages")
 
@@ -75,7 +75,8 @@ class OpenWork:
     def company_loaded(self, ref: CompanyRef) -> None:
         """Queue a company loaded from the store.
 
-        An open one has ended in the store and was reopened before its outcome arrived. It is queued when it does.
+        If the company is still open here, a decision reopened it before its outcome arrived. It is queued when the outcome
+        arrives.
         """
         if ref.position in self.companies:
             self._reopened.add(ref.position)
@@ -88,21 +89,21 @@ class OpenWork:
             self.has_changed = True
 
     async def stop(self) -> None:
-        """Cancel all open work and wait until it has stopped. What it found is stored; unfinished work is queued again.
+        """Cancel all open work, wait until it stops, and queue unfinished work again.
 
-        A second call (the run itself is being cancelled) waits for the same.
+        If the run is cancelled during a stop, the second call waits for the same work.
         """
         open_work = [*self.companies.values(), *self.tasks.values()]
         if not self._stopping:
             self._stopping = True
             for task in open_work:
                 task.cancel()
-        # Awaiting the tasks instead would pass a cancellation of the run on to one of them, where it would be lost.
+        # If the run is cancelled while it awaits a task, that task takes the cancellation. A condition avoids this.
         await workflow.wait_condition(lambda: all(task.done() for task in open_work))
         self._stopping = False
 
     def _interrupt(self, interruption: Interruption, outage: Outage | None, decisions_before: int) -> None:
-        """Make the run ask. If it asked since the work started, that answer holds for this work too."""
+        """Record an interruption. Ignore it if the run asked a question after this work started: that answer applies here too."""
         if self._state.decisions == decisions_before:
             self.interruption = interruption
             self._outages.add(outage)
@@ -145,7 +146,7 @@ class OpenWork:
         try:
             await activity_stubs.fail_search_task(params)
         except ActivityError as error:
-            # The record only serves people and retry, so the run goes on without it.
+            # Only people and retry use this record, so the run continues without it.
             workflow.logger.error("the failed search was not recorded", exc_info=error)
         self._state.tasks_done += 1
 
@@ -189,7 +190,7 @@ class OpenWork:
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             if self._stopping and is_cancelled_exception(error):
                 raise
-            # Somebody cancelled or terminated the child alone, or it failed in a way it does not handle.
+            # Someone cancelled or terminated only the child, or it failed unexpectedly.
             workflow.logger.error("company workflow ended without an outcome", exc_info=error)
             await activity_stubs.fail_company(params)
             return CompanyOutcome(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)

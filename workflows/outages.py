@@ -1,4 +1,4 @@
-"""Dependencies that are down, and how a run goes on by itself when they answer again."""
+"""Tracks dependencies that are down, and resumes the run when they recover."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from domain.failures import Dependency, Outage, outage_of
 from workflows import activity_stubs
 from workflows.state import RunState
 
-# An outage so soon after the last one is the same one: the check succeeded, but the work still failed.
+# A new outage this soon is the same one: the check succeeded, but the work still failed.
 _SAME_OUTAGE = timedelta(minutes=15)
 _RECHECK_MAX_S = 30 * 60.0
 
 
 def outage_from(error: ActivityError) -> Outage | None:
-    """The outage behind an activity's failure; None if the failure is the activity's own."""
+    """Return the outage that caused an activity's failure, or None if the activity itself failed."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return None
@@ -26,12 +26,12 @@ def outage_from(error: ActivityError) -> Outage | None:
 
 
 def has_recovered(watch: asyncio.Task[bool] | None) -> bool:
-    """Whether a watch ended because everything answers again."""
+    """Whether the watch ended because every dependency recovered."""
     return watch is not None and watch.done() and not watch.cancelled() and watch.result()
 
 
 class Outages:
-    """What has failed since the run last went on, in that order."""
+    """Dependencies that failed since the run last resumed, oldest first."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
@@ -42,7 +42,7 @@ class Outages:
         return tuple(self._down.values())
 
     def add(self, outage: Outage | None) -> None:
-        """Note an outage. One that needs a person replaces one that passes by itself."""
+        """Record an outage. An outage that needs a person replaces one that ends by itself."""
         if outage is not None and (outage.needs_person or outage.dependency not in self._down):
             self._down[outage.dependency] = outage
 
@@ -50,10 +50,10 @@ class Outages:
         self._down.clear()
 
     async def wait_for_database(self, show: Callable[[], None]) -> bool:
-        """Wait until the database is back, if it is down: without it no question can be stored.
+        """If the database is down, wait until it recovers. The run needs it to store a question.
 
         Returns:
-            Whether nothing else is down, so there is nothing to ask.
+            True if the database was down and nothing else is, so the run has nothing to ask.
         """
         if self._down.pop(Dependency.DATABASE, None) is None:
             return False
@@ -66,16 +66,17 @@ class Outages:
         return not self._down
 
     def watch(self) -> asyncio.Task[bool] | None:
-        """A task that ends with True when everything answers again; the caller cancels it.
+        """Start a task that returns True when every dependency recovers. The caller cancels it.
 
-        None if nothing is known to be down, or a person has to fix it.
+        Returns:
+            None if nothing is down or a person has to fix something.
         """
         if not self._down or any(outage.needs_person for outage in self._down.values()):
             return None
         return asyncio.create_task(self._wait_for(tuple(self._down), self._next_recheck_s()))
 
     def resume(self) -> None:
-        """Go on after an outage, at first with one search and one company, until something succeeds."""
+        """Resume with one search and one company at a time until something succeeds."""
         self._resume(tuple(self._down))
 
     def _resume(self, dependencies: tuple[Dependency, ...]) -> None:
@@ -87,7 +88,7 @@ class Outages:
         return resumed_at is not None and workflow.now() - resumed_at < _SAME_OUTAGE
 
     def _next_recheck_s(self) -> float:
-        """Seconds until the first check. They double while the check succeeds but the work still fails."""
+        """Return the seconds until the first check. They double each time the check succeeds but the work still fails."""
         state, first_s = self._state, self._state.request.windows.outage_recheck_s
         longest_s = max(first_s, _RECHECK_MAX_S)
         state.recheck_s = min(max(state.recheck_s, first_s) * 2, longest_s) if self._is_same_outage() else first_s
@@ -99,7 +100,7 @@ class Outages:
             await activity_stubs.check_dependencies(self._params(dependencies))
         except ActivityError as error:
             if not is_cancelled_exception(error):
-                # A defect of the check: the question stays open for a person.
+                # The check itself failed, so the question stays open for a person.
                 workflow.logger.error("the dependencies cannot be checked", exc_info=error)
             return False
         return True

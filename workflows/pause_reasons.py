@@ -1,4 +1,4 @@
-"""Why a run cannot go on by itself, in words for a person. Pure."""
+"""Explains to a person why a run stopped to ask. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from domain.request.decision import DecisionReason
 from domain.request.search_plan import YIELD_WINDOW, TaskKind
 from workflows.state import RunState
 
-# From this many ended companies on, fewer than one in ten complete means that the criteria fit hardly anyone.
+# Once 20 companies have ended, fewer than one in ten complete counts as a low match rate.
 _ENDED_MIN, _MATCH_RATE_MIN = 20, 0.1
 
 
@@ -19,7 +19,7 @@ class PauseReason:
 
 
 def exhausted(state: RunState) -> PauseReason:
-    """Every search is done or finds nothing new, and every company has ended."""
+    """Explain that no search is left and every company has ended."""
     have, searched = _complete(state), _searched(state)
     short_of_contacts = state.funnel.get("contacts_short", 0)
     if short_of_contacts >= max(1, state.target - state.ready):
@@ -33,7 +33,7 @@ def exhausted(state: RunState) -> PauseReason:
 
 
 def interrupted(interruption: Interruption, state: RunState, outages: tuple[Outage, ...] = ()) -> PauseReason:
-    """Work was not allowed (budget) or not able (outages, as far as they are known) to go on."""
+    """Explain that the budget is used up or which dependencies are down."""
     if interruption is Interruption.DEPENDENCY_DOWN:
         return PauseReason(DecisionReason.DEPENDENCY_DOWN, f"{_complete(state)}; {_what_is_down(outages)}.")
     limits = state.request.limits

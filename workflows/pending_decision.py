@@ -1,6 +1,6 @@
-"""The pause for a person's decision: one open question at a time, its answer, and refused answers.
+"""Holds the open question of a run, waits for its answer, and records refused answers.
 
-Signal and update handlers only change state here. The run applies the answer (``lead_list.py``).
+Signal and update handlers only change state here. ``lead_list.py`` applies the answer.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ _PRESET_ACTIONS = {
     OnDecision.ACCEPT_PARTIAL: DecisionAction.ACCEPT_PARTIAL,
     OnDecision.CANCEL: DecisionAction.CANCEL,
 }
-# A refused answer is quoted in its problem. These limits keep any answer within a payload and the details.
+# The problem quotes the refused answer. These limits keep it small enough for a payload and the Web UI.
 _DECISION_ID_CHARS_MAX, _PROBLEM_CHARS_MAX = 100, 1000
 
 
 class PendingDecision:
-    """At most one open question of a run.
+    """The open question of a run, if any.
 
     Attributes:
-        problem: why an answer was refused while no question was open. Reset by the next question.
+        problem: why an answer was refused while no question was open. The next question clears it.
     """
 
     def __init__(self, state: RunState, show: Callable[[], None]) -> None:
@@ -50,14 +50,14 @@ class PendingDecision:
 
     @property
     def has_refused(self) -> bool:
-        """Whether refused answers wait to be recorded."""
+        """Whether refused answers are not recorded yet."""
         return bool(self._refused)
 
     def parse(self, raw: object) -> Decision:
-        """Understand an answer to the open question.
+        """Parse an answer to the open question.
 
         Raises:
-            DecisionError: it makes no sense, or the question was already answered.
+            DecisionError: the answer is invalid, or no question is open.
         """
         question = self.question if self._decision is None else None
         return parse_decision(storable(raw), question, self._state.request)
@@ -66,7 +66,7 @@ class PendingDecision:
         self._decision = decision
 
     def accept_or_refuse(self, raw: object) -> None:
-        """Take an answer whose sender gets no reply; one that makes no sense is recorded and shown."""
+        """Accept a signalled answer, or queue its refusal for the record and show the reason. A signal gets no reply."""
         try:
             self.accept(self.parse(raw))
         except DecisionError as error:
@@ -94,13 +94,14 @@ class PendingDecision:
     async def wait(
         self, question: DecisionRequest, watch: asyncio.Task[bool] | None, is_moot: Callable[[], bool]
     ) -> Decision | None:
-        """Notify the requester of the open question and wait for the answer.
+        """Notify the requester of the question and wait for the answer.
 
         Args:
-            watch: ends when what was down answers again, which makes the question moot too.
+            watch: closes the question when every dependency recovers.
+            is_moot: whether the question no longer needs an answer.
 
         Returns:
-            The answer; after the deadline the default; None if the question became moot.
+            The answer, the default after the deadline, or None if the question no longer needs an answer.
         """
         notifying = notify_until_cancelled(self._state.request.run_id, question.decision_id)
         try:
@@ -132,7 +133,7 @@ class PendingDecision:
 
 
 def preset_answer(question: DecisionRequest, request: RunRequest) -> Decision | None:
-    """The answer that the request gives itself (``--on-decision``). An outage is always waited for."""
+    """Return the answer preset by ``--on-decision``, if any. It does not apply to outages: the run waits for those."""
     action = _PRESET_ACTIONS.get(request.on_decision)
     if action is None or question.reason is DecisionReason.DEPENDENCY_DOWN:
         return None

@@ -1,4 +1,4 @@
-"""Load companies and search tasks from the store, and start as many as the windows and the target call for."""
+"""Loads companies and search tasks from the store, and starts as many as the windows and the target allow."""
 
 from domain.activity_io import CompanyBatchInput, SearchTaskBatchInput
 from workflows import activity_stubs
@@ -9,7 +9,7 @@ _TASKS_AT_ONCE = 20
 
 
 async def load_companies(state: RunState, open_work: OpenWork) -> None:
-    """Load newly stored companies while the queue has room; the rest stays in the store."""
+    """Load newly stored companies until the queue is full. The rest stay in the store."""
     while (open_work.may_have_stored or state.unloaded_companies) and len(state.queue) < QUEUE_MAX:
         open_work.may_have_stored = False
         params = CompanyBatchInput(run_id=state.request.run_id, cursor=state.companies_cursor)
@@ -20,7 +20,7 @@ async def load_companies(state: RunState, open_work: OpenWork) -> None:
 
 
 async def reload_tasks(state: RunState) -> None:
-    """Load search tasks from the first open one, including requeued ones."""
+    """Load search tasks again from the first open one, so that requeued ones are included."""
     state.tasks, state.tasks_cursor, state.tasks_requeued = [], -1, False
     await _load_tasks(state)
 

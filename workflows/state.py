@@ -1,4 +1,4 @@
-"""A run's state and the rules on it: what is complete, whether the target is filled, what may start. Pure."""
+"""The state of a run, and the rules for what may start and when the target is filled. Pure."""
 
 import bisect
 import heapq
@@ -21,31 +21,35 @@ from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import YIELD_WINDOW, TaskKind, is_exhausted
 
-# Before the survival rate is measured, one company in two is expected to become complete.
+# Prior of the survival rate: one company in two.
 _PRIOR_COMPLETE, _PRIOR_ENDED = 1, 2
-# Queued companies at most: 1,000 take 90 kB when a run continues as new, far below the payload limit of 2 MB.
+# 1,000 queued companies take 90 kB when a run continues as new. The payload limit is 2 MB.
 QUEUE_MAX = 1_000
 
 
 class RunState(BaseModel):
-    """Everything a run keeps when it continues as new. Positions instead of personal data.
+    """The state that a run carries over when it continues as new. It contains no personal data.
 
     Attributes:
-        companies_cursor: sequence number of the last loaded company; ``unloaded_companies`` are stored after it.
-        queue: companies to start, a heap by position.
+        companies_cursor: sequence number of the last loaded company.
+        unloaded_companies: number of companies stored after ``companies_cursor``.
+        queue: companies to start, as a heap by position.
         tasks_cursor: ordinal of the last search task started.
-        tasks: loaded search tasks that have not started, in plan order; ``has_more_tasks`` if the store may hold others.
-        tasks_requeued: a decision requeued searches, maybe before ``tasks_cursor``, and they are not loaded yet.
-            Until then no other search starts and the target is not filled.
-        complete: sorted positions of complete companies; ``contacts_of`` has the number of contacts of each.
-        ended: companies that have ended, for any reason.
-        named: mentions of companies by all searches; the funnel starts with them.
-        new_by_kind: number of new companies of the latest searches of each kind.
-        skipped: kinds whose searches were skipped, in this run or a recent identical one.
+        tasks: loaded search tasks that have not started, in plan order.
+        has_more_tasks: whether the store may have more search tasks.
+        tasks_requeued: whether a decision requeued search tasks that are not loaded yet. Until they are, no search starts and
+            the target does not count as filled.
+        complete: sorted positions of complete companies.
+        contacts_of: number of contacts by position of a complete company.
+        ended: number of companies that have ended, complete or not.
+        named: number of companies that all searches named, duplicates included.
+        new_by_kind: number of new companies in each of the latest searches, by kind of search.
+        skipped: kinds of search that were skipped, in this run or a recent identical one.
         decisions: number of questions asked.
-        resumed_at: when the run last went on after an outage, having waited at least ``recheck_s``.
-        probing: since then nothing has succeeded, so only one search and one company may be open.
-        suppression_checks: last suppression checks that returned.
+        resumed_at: when the run last resumed after an outage.
+        recheck_s: seconds that it waited before the first check of that outage.
+        probing: whether nothing has succeeded since ``resumed_at``. Only one search and one company may then be open.
+        suppression_checks: number of final suppression checks that returned.
     """
 
     request: RunRequest
@@ -83,12 +87,12 @@ class RunState(BaseModel):
 
     @property
     def ready(self) -> int:
-        """Complete companies, at most the target."""
+        """Number of complete companies, at most the target."""
         return min(len(self.complete), self.target)
 
     @property
     def contacts_ready(self) -> int:
-        """Contacts of the selected companies."""
+        """Number of contacts of the selected companies."""
         return sum(self.contacts_of[position] for position in self.complete[: self.target])
 
     @property
@@ -97,28 +101,28 @@ class RunState(BaseModel):
 
     @property
     def skipped_before(self) -> tuple[TaskKind, ...]:
-        """Kinds skipped because a recent identical run had exhausted them."""
+        """Kinds skipped because a recent identical run exhausted them."""
         return tuple(kind for kind in self.skipped if kind not in self.exhausted_kinds)
 
     # What may start
 
     def survival_rate(self) -> float:
-        """Share of ended companies that are complete."""
+        """Share of ended companies that are complete, with a prior of one in two."""
         return (len(self.complete) + _PRIOR_COMPLETE) / (self.ended + _PRIOR_ENDED)
 
     def needs_company(self, open_companies: int) -> bool:
-        """Whether complete companies and the expected survivors of the open ones do not fill the target."""
+        """Whether the complete companies and the expected survivors of the open ones fall short of the target."""
         return len(self.complete) + self.survival_rate() * open_companies < self.target
 
     def needs_task(self, open_companies: int) -> bool:
-        """Whether to start a search: known companies are not expected to be enough, or it may change the selection."""
+        """Whether to start another search. Yes if the known companies may fall short, or the next search can change the selection."""
         last = self.last_selected()
         if last is not None and self.tasks and self.tasks[0].ordinal * POSITIONS_PER_TASK < last:
             return True
         return self.needs_company(open_companies + len(self.queue) + self.unloaded_companies)
 
     def next_company(self, open_companies: int) -> CompanyRef | None:
-        """Take the next company to start out of the queue; None if none is needed."""
+        """Remove the next company from the queue and return it. Return None if no company is needed."""
         if not self.queue:
             return None
         last = self.last_selected()
@@ -137,13 +141,13 @@ class RunState(BaseModel):
     # The selection
 
     def last_selected(self) -> int | None:
-        """Position of the last company of the selection; None while the target is not reached."""
+        """Position of the last selected company, or None below the target."""
         return self.complete[self.target - 1] if len(self.complete) >= self.target else None
 
     def is_filled(self, open_positions: Iterable[int], open_ordinals: Iterable[int]) -> bool:
-        """Whether the target is reached and no earlier company can still change the selection.
+        """Whether the target is reached and no open or queued work precedes the last selected company.
 
-        So the selection does not depend on which companies were faster.
+        This makes the selection independent of which companies finish first.
         """
         last = self.last_selected()
         if last is None or self.tasks_requeued:
@@ -155,7 +159,7 @@ class RunState(BaseModel):
     # What has ended
 
     def task_done(self, task: SearchTaskRef, outcome: SearchTaskOutcome) -> None:
-        """Count a search. If it exhausts its kind, loaded searches of that kind are dropped."""
+        """Record a finished search. If its kind is exhausted, drop the loaded searches of that kind."""
         self.tasks_done += 1
         self.named += outcome.named
         self.spend = self.spend.plus(outcome.spend)
@@ -174,7 +178,7 @@ class RunState(BaseModel):
             self.contacts_of[ref.position] = outcome.contacts
 
     def withdraw(self, ref: WithdrawnCompany) -> None:
-        """Take a complete company out again."""
+        """Remove a company from the complete ones."""
         if ref.position in self.contacts_of:
             self.complete.remove(ref.position)
             del self.contacts_of[ref.position]
@@ -182,14 +186,14 @@ class RunState(BaseModel):
             self.funnel[ref.reason.value] = self.funnel.get(ref.reason.value, 0) + 1
 
     def reopen(self, reasons: list[str]) -> None:
-        """Companies that ended for these reasons are loaded and judged again, so they no longer count as ended."""
+        """Stop counting companies that ended for these reasons: they are loaded and judged again."""
         for reason in reasons:
             self.ended -= self.funnel.pop(reason, 0)
 
     # Stages
 
     def stage_time(self, now: datetime) -> timedelta:
-        """Time spent in the present stage, over all visits."""
+        """Time spent in the current stage, over all visits."""
         spent = timedelta(seconds=self.stage_spent_s.get(self.stage, 0.0))
         return spent + (now - (self.stage_entered_at or now))
 
@@ -198,5 +202,5 @@ class RunState(BaseModel):
         self.stage, self.stage_entered_at = stage, now
 
     def restart_stage(self, now: datetime) -> None:
-        """Give every stage its full time again: waiting for a person or a dependency does not count."""
+        """Reset the time of every stage, so that time spent waiting for a person or dependency does not count."""
         self.stage_entered_at, self.stage_spent_s = now, {}

@@ -1,4 +1,4 @@
-"""What the Web UI shows of a run (User Metadata → Current Details), as markdown. Pure."""
+"""Renders the run's details for the Web UI (User Metadata → Current Details) as markdown. Pure."""
 
 import json
 
@@ -9,7 +9,7 @@ from workflows.names import SIGNAL_DECISION
 
 
 def render_details(progress: RunProgress, workflow_id: str) -> str:
-    """Progress, funnel and the open question with the exact signal to send."""
+    """Render progress, funnel, and the open question with the exact signal to send."""
     lines = [
         f"**{progress.status.value}** · stage **{progress.stage.value}** · companies **{progress.companies_ready}/"
         f"{progress.target_quantity}** ({progress.progress_pct} %) · contacts **{progress.contacts_ready}**",
