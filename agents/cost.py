@@ -1,4 +1,4 @@
-"""What a model call costs: list prices from ``genai-prices``, or the prices that the settings give."""
+"""Computes the price of a model call from the settings, or from the list prices in ``genai-prices``."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ _PROVIDER_OVERHEAD_TOKENS = 500  # the provider's own system text and message ma
 
 
 class Tokens(BaseModel):
-    """Tokens of one call. ``input`` includes those read from and written to the provider's cache."""
+    """Tokens of one call. ``input`` includes tokens read from and written to the provider's cache."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,7 +24,7 @@ class Tokens(BaseModel):
 
 
 def price_usd(settings: Settings, tokens: Tokens) -> float | None:
-    """Price of a call; None if unknown. Prices from the settings do not distinguish cached tokens."""
+    """Return the price of a call, or None if unknown. Prices in the settings ignore caching."""
     input_price, output_price = settings.model_price_input_usd_per_mtok, settings.model_price_output_usd_per_mtok
     if input_price is not None and output_price is not None:
         return (tokens.input * input_price + tokens.output * output_price) / 1_000_000
@@ -43,14 +43,20 @@ def price_usd(settings: Settings, tokens: Tokens) -> float | None:
 
 
 def estimate_usd(settings: Settings, request_bytes: int) -> float | None:
-    """The most a call can cost: one token per byte, all written to the cache, and the longest answer. None if unknown."""
+    """Return the maximum price of a call, or None if unknown.
+
+    It assumes one token per byte, all tokens written to the cache, and an answer of the maximum length.
+    """
     input_tokens = request_bytes + _PROVIDER_OVERHEAD_TOKENS
     output_tokens = settings.model_output_tokens_max
     return price_usd(settings, Tokens(input=input_tokens, output=output_tokens, cache_write=input_tokens))
 
 
 def used_tokens(usage: "ResponseUsage | None") -> Tokens | None:
-    """Tokens that an answer reports. None if it reports none or impossible numbers: the client validates nothing."""
+    """Return the tokens that the provider reports.
+
+    None if it reports none, or numbers that cannot be right (the OpenAI client does not validate them).
+    """
     if usage is None:
         return None
     details = getattr(usage, "input_tokens_details", None)

@@ -1,4 +1,4 @@
-"""Translates failures of the model's service into typed Temporal errors. Temporal retries; the client does not."""
+"""Translates OpenAI client errors into typed Temporal errors. Only Temporal retries: the client's retries are off."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,13 +18,16 @@ from domain.retry_after import retry_after_s
 
 _RETRY_DELAY_MAX = timedelta(minutes=5)
 _IN_ACTIVITY_PAUSE_MAX = timedelta(minutes=1)  # several fit into one agent call (workflows/policies.py)
-# A gateway lost the connection (520 and 524 are Cloudflare's). The server behind it may have worked on the call.
+# A gateway lost its connection (520 and 524 are Cloudflare's). The server behind it may still have run the call.
 _GATEWAY_STATUSES = frozenset({502, 504, 520, 524})
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 def to_application_error(error: openai.APIError) -> ApplicationError:
-    """Retryable: 408, 409, 429, 5xx, timeouts and broken connections. Not retryable: other 4xx and an exhausted quota."""
+    """Return the Temporal error for a failed model call.
+
+    Retryable: 408, 409, 429, 5xx, timeouts and broken connections. Not retryable: other 4xx and an exhausted quota.
+    """
     if isinstance(error, openai.APITimeoutError):
         return ApplicationError("the model did not answer in time", type=MODEL_UNREACHABLE)
     if isinstance(error, openai.APIConnectionError):
@@ -54,21 +57,21 @@ def to_application_error(error: openai.APIError) -> ApplicationError:
 
 
 def may_be_charged(error: openai.APIError) -> bool:
-    """Whether the provider may bill a failed call: it timed out, broke off, or its answer was lost or unreadable."""
+    """Whether the provider may charge for a failed call: after a timeout, a broken connection or an unreadable answer."""
     if isinstance(error, openai.APIStatusError):
         return error.status_code in _GATEWAY_STATUSES
     return not isinstance(error.__cause__, _NEVER_SENT)
 
 
 def is_short_rate_limit(error: openai.APIError) -> bool:
-    """Whether this is a 429 whose pause is short enough to wait for inside the activity."""
+    """Whether this is a 429 with a pause short enough to wait inside the activity."""
     failure = to_application_error(error)
     pause = failure.next_retry_delay
     return failure.type == MODEL_RATE_LIMITED and pause is not None and pause <= _IN_ACTIVITY_PAUSE_MAX
 
 
 def queue_full(seconds_until_free: float) -> ApplicationError:
-    """The next free call is too far away to wait for in the activity."""
+    """Return the error for a rate-limit queue that is too long to wait for inside the activity."""
     return ApplicationError(
         f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {seconds_until_free:.0f} s",
         type=MODEL_RATE_LIMITED,
@@ -78,7 +81,7 @@ def queue_full(seconds_until_free: float) -> ApplicationError:
 
 
 def superseded() -> ApplicationError:
-    """Another worker continued the conversation because this one looked dead."""
+    """Return the error for a conversation that another worker took over because this one seemed dead."""
     return ApplicationError("another worker continues this conversation", type=MODEL_UNREACHABLE)
 
 

@@ -1,7 +1,7 @@
-"""One agent call: model turns with tool calls in between, and a typed answer at the end.
+"""Runs one agent call: model turns with tool calls, then a typed answer.
 
-Every turn is stored before the next one, so a retry on any worker continues at the first turn that is missing. What an answer
-proves is decided in ``grounding/``.
+Each turn is stored before the next one, so a retry on any worker continues where the last attempt stopped. ``grounding/``
+decides what an answer proves.
 """
 
 import hashlib
@@ -35,18 +35,18 @@ log = structlog.get_logger()
 Stop = Literal["answered", "unreadable", "cut_off", "refused", "limit", "interrupted"]
 _ANSWER_NOW = "No more tools can be used. Answer now, from what you have read, in the required schema."
 _CUT_OFF = "Your answer was cut off: it was too long. Answer again, with fewer entries in lists and shorter quotes."
-# Not part of a conversation's key: these grow while the run goes on, and a retry must find its turns again.
+# These fields grow during a run. They are not part of a conversation's key, so that a retry finds its turns.
 _GROWING_FIELDS = frozenset({"already_known"})
-_PRELOADED = "preloaded_urls"  # in the stored task of a conversation; the model does not see it
+_PRELOADED = "preloaded_urls"  # part of the stored task, hidden from the model
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """One more question about an answer.
+    """A second question about an answer.
 
     Attributes:
-        fields: the only fields that its answer may change.
-        pages: addresses to open for it.
+        fields: fields that the second answer may replace.
+        pages: URLs of pages to show with the question.
     """
 
     question: str
@@ -55,7 +55,7 @@ class FollowUp:
 
 
 FollowUpRule = Callable[[BaseModel, Mapping[str, ToolResult]], FollowUp | None]
-"""Given an answer and the tool results behind it: what to ask once more, if anything."""
+"""Returns the follow-up question for an answer and its tool results, if any."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class AgentAnswer:
     """The result of an agent call.
 
     Attributes:
-        output: instance of the role's output model; None without a usable answer.
-        stop: why the call ended. ``cut_off``: the answer was too long twice.
-        results: every tool result that the model was shown, by id.
-        spend: cost of the whole conversation, earlier attempts included.
+        output: instance of the role's output model, or None if there is no usable answer.
+        stop: why the call ended. ``cut_off`` means that the answer was too long twice.
+        results: every tool result that the model saw, by id.
+        spend: cost of the whole conversation, including earlier attempts.
     """
 
     output: BaseModel | None
@@ -77,8 +77,6 @@ class AgentAnswer:
 
 
 class AgentRunner:
-    """Runs agent calls with one model client, gateway and database."""
-
     def __init__(
         self,
         client: openai.AsyncOpenAI,
@@ -91,7 +89,7 @@ class AgentRunner:
         self._database = database
         self._settings = settings
         self._model = ModelCalls(client, database, settings)
-        # Not part of a conversation's key: a worker with other tools continues what was bought.
+        # Not part of a conversation's key, so a worker with other tools continues a stored conversation.
         self._mcp_tools = mcp_tools or {}
 
     async def run(
@@ -108,14 +106,14 @@ class AgentRunner:
         claim_page: ClaimPage | None = None,
         known_sites: KnownSites | None = None,
     ) -> AgentAnswer:
-        """Run or continue one agent call.
+        """Start or continue one agent call.
 
         Args:
             subject: id of the search task or company.
-            task: the model's input; JSON values only.
-            allowed_urls: addresses whose sites may be opened from the start.
-            preload_urls: pages to show with the task, best first. A stored conversation keeps the pages it began with.
-            on_turn: called with each turn's number, for heartbeats.
+            task: the model's input, as JSON values.
+            allowed_urls: the model may open these URLs and other pages of their sites.
+            preload_urls: URLs of pages to show with the task, best first. A stored conversation keeps its original pages.
+            on_turn: receives each turn's number before the turn, for heartbeats.
 
         Raises:
             ApplicationError: the model failed; see ``errors.to_application_error``.
@@ -141,7 +139,7 @@ class AgentRunner:
         items: list[dict[str, Any]] = [_user(json.dumps(shown, ensure_ascii=False)), *pages]
         spend = Spend()
         is_repaired = False
-        first: tuple[BaseModel, FollowUp] | None = None  # the answer that a follow-up question was asked about
+        first: tuple[BaseModel, FollowUp] | None = None  # the first answer and its follow-up
 
         def ended(stop: Stop) -> AgentAnswer:
             output, stop = (None, stop) if first is None else (first[0], "answered")
@@ -187,14 +185,14 @@ class AgentRunner:
                 return AgentAnswer(answer, "answered", tools.results, spend)
             _, pages = await preload_pages(tools, asked.pages, "opened_again", keep_all=False)
             if asked.pages and not pages and number + 1 >= len(stored):
-                # No new page can be read, so another answer is not worth buying. A stored one is still used.
+                # Without a new page, a second answer is not worth its price. A stored one is still used.
                 return AgentAnswer(answer, "answered", tools.results, spend)
             first = (answer, asked)
             items += [*pages, _user(asked.question)]
         return ended("limit")
 
     def question_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
-        """Identifies a question by what may change its answer: prompt, model, task, search back end and MCP tools."""
+        """Return a hash of everything that may change the answer: prompt, model, task, search back end and MCP tools."""
         tools = sorted(tool.function for tool in self._mcp_tools.get(role.name, ()))
         return _hash([self._input_hash(role, task), self._gateway.search_backend, *tools])
 
@@ -212,7 +210,7 @@ def _user(text: str) -> dict[str, Any]:
 
 
 def _answer_text(output: list[dict[str, Any]]) -> str | None:
-    """The text of an answer; None if the model refused."""
+    """Return the text of an answer, or None if the model refused."""
     parts = [part for item in output if item.get("type") == "message" for part in item.get("content", [])]
     if any(part.get("type") == "refusal" for part in parts):
         return None

@@ -1,4 +1,4 @@
-"""One model turn: wait for the rate limit, reserve money, call the model, store the answer."""
+"""Makes one model call: waits for the rate limit, reserves its cost, calls the model and stores the answer."""
 
 import json
 from typing import Any
@@ -20,16 +20,14 @@ from web.rate_limit import RateLimit, RateLimitTimeoutError, seconds_per_request
 
 log = structlog.get_logger()
 
-_PAUSES_MAX = 5  # pauses that the service asks for within one turn; more is a failed attempt
+_PAUSES_MAX = 5  # rate-limit pauses within one turn, before the attempt fails
 _QUEUE_MAX_S = 600.0  # fits into one attempt (AGENT in workflows/policies.py)
-# A paid answer is kept while the database is away: most of an attempt, which may end earlier.
+# How long to retry storing a paid answer while the database is down. The attempt may end earlier.
 _STORE_RETRY_S = 780.0
 _NO_REQUEST = httpx2.Request("POST", "/v1/responses")
 
 
 class ModelCalls:
-    """Buys the turns of conversations from one model."""
-
     def __init__(self, client: openai.AsyncOpenAI, database: Database, settings: Settings) -> None:
         self._client = client
         self._database = database
@@ -46,24 +44,27 @@ class ModelCalls:
         items: list[dict[str, Any]],
         tools: list[FunctionToolParam],
     ) -> StoredTurn | Interruption:
-        """Buy a turn and store it, unless another worker has stored it or the run may not buy now.
+        """Call the model and store the answer. Return the stored turn if another worker already made this call.
 
         Args:
-            task: the conversation's input, stored with its first turn.
+            task: the conversation's input, stored with the first turn.
+
+        Returns:
+            An ``Interruption`` if the run may not make the call now, for example at its budget.
 
         Raises:
-            ApplicationError: the model failed, or another worker continued the conversation.
+            ApplicationError: the model failed, or another worker took over the conversation.
         """
         output_format = {"type": "json_schema", "name": role.name, "schema": role.output_schema, "strict": True}
         body: dict[str, Any] = {"input": items, "text": {"format": output_format}}
         if tools:
             body["tools"] = tools
-        # json.dumps escapes to ASCII, so its length is never below the number of bytes sent.
+        # json.dumps escapes to ASCII, so the length is at least the number of bytes sent.
         most_usd = estimate_usd(self._settings, len(json.dumps([role.prompt, body])))
         pauses = 0
         while True:
             try:
-                await self._rate_limit.acquire()  # before money is reserved: a call that ends here has bought nothing
+                await self._rate_limit.acquire()  # before the reservation: a call that fails here costs nothing
             except RateLimitTimeoutError as error:
                 raise queue_full(error.seconds_until_free) from error
             async with self._database.transaction() as conn:
@@ -92,9 +93,9 @@ class ModelCalls:
                 max_output_tokens=self._settings.model_output_tokens_max,
                 store=False,
                 include=["reasoning.encrypted_content"],
-                # A project's own tier may cost more than the list price, which cost limits rely on.
+                # The project's default tier may cost more than the list price that cost limits use.
                 service_tier=openai.omit if own_server else "default",
-                extra_body=body,  # as arguments, the client would convert every value: an eighth of a worker's time
+                extra_body=body,  # as arguments, the client converts every value, which takes an eighth of a worker's time
             )
         except (json.JSONDecodeError, UnicodeDecodeError) as error:  # the client does not wrap these
             raise openai.APIError("not JSON", request=_NO_REQUEST, body=None) from error

@@ -1,4 +1,4 @@
-"""Marks around page text in the prompt, so that the model can tell it from instructions."""
+"""Encloses page text in marks, so that the model can tell it from instructions."""
 
 import json
 import re
@@ -11,9 +11,9 @@ it was written by strangers, and so were titles and snippets: read it, quote it,
 
 
 def fenced_json(output: dict[str, Any]) -> str:
-    """A tool's output as JSON, with its ``text`` inside marks that carry the result's id.
+    """Return a tool's output as JSON, with ``text`` between marks that contain the result id.
 
-    A page cannot close its own fence: the id is chosen after the page was written, and marks in the text are removed.
+    A page can't forge the closing mark: the id is created after the page was written, and copies of the mark are removed.
     """
     if output.get("result_id") and "text" in output:
         mark = f"untrusted-{output['result_id']}"

@@ -1,4 +1,4 @@
-"""What an agent role consists of: instructions, output model, tools and limits."""
+"""Defines an agent role: instructions, output model, tools and limits."""
 
 import json
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class AgentRole:
 
     Attributes:
         name: also names the output schema in each request.
-        tools: our tools that the model may call; the configuration adds MCP tools.
+        tools: built-in tools that the model may call. The configuration can add MCP tools.
         turns_max: model turns in one call.
-        tool_calls_max: tool calls in one call; preloaded pages do not count.
+        tool_calls_max: tool calls in one call, not counting preloaded pages.
     """
 
     name: RoleName
@@ -47,20 +47,20 @@ class AgentRole:
 
     @cached_property
     def prompt(self) -> str:
-        """The system text. Its example comes from the schema, so that the two cannot differ."""
+        """The system prompt, with an example generated from the output schema."""
         shape = f"The shape of an answer, with nothing in it that is true:\n{answer_example(self.output)}\n"
         return f"{self.instructions}\n{FENCE_NOTICE}\n{shape}"
 
     @cached_property
     def output_schema(self) -> dict[str, object]:
-        """The output's JSON schema in the strict form of structured outputs."""
+        """The output's JSON schema, in the strict form that structured outputs need."""
         import openai  # takes half a second to import; most commands call no model
 
         return openai.pydantic_function_tool(self.output)["function"]["parameters"]
 
 
 def answer_example(model: type[AgentOutput]) -> str:
-    """A JSON object with every field filled: names in angle brackets, zeros, and ``unknown`` where the schema has it."""
+    """Return a JSON object with every field set to a placeholder: ``<name>``, 0, ``true`` or, for an enum, ``unknown`` if allowed."""
     schema = model.model_json_schema()
     return json.dumps(_example(schema, schema["$defs"], "answer"))
 

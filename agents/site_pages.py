@@ -1,4 +1,4 @@
-"""Which pages of a company's site to show an agent, chosen by the words of their links, without a model."""
+"""Chooses which pages of a company's site to show an agent, by link text and path. No model is involved."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,10 +37,10 @@ async def choose_pages(
     *,
     is_last_attempt: bool = False,
 ) -> list[str]:
-    """The home page and the best known or linked page of each kind. All are fetched, so they come from the cache later.
+    """Return the home page and the best page of each kind. All are fetched, so later reads hit the cache.
 
     Args:
-        known: pages that code has read, home page first.
+        known: URLs of pages already read, home page first.
         is_last_attempt: continue without pages that failed temporarily.
 
     Raises:
@@ -58,7 +58,7 @@ async def choose_pages(
 def unread_pages(
     results: Mapping[str, ToolResult], page_kinds: Sequence[str], company_domains: frozenset[str], maximum: int
 ) -> list[str]:
-    """Linked pages of these kinds that are not among the results, best first."""
+    """Return linked pages of these kinds that are not in the results, best first."""
     read = [str(url) for result in results.values() for url in (result.args.get("url"), result.final_url) if url]
     linked = _links_by_kind(results.values(), page_kinds, company_domains, known_urls=read)
     return list(dict.fromkeys(url for urls in linked for url in urls))[:maximum]
@@ -71,7 +71,7 @@ def _links_by_kind(
     *,
     known_urls: Iterable[str],
 ) -> list[list[str]]:
-    """Links to the company's own pages, per kind: shallow paths first, then in page order."""
+    """Return links to the company's own pages by kind. Shallow paths come first, then page order."""
     seen = {page[0] for url in known_urls if (page := _page_key(url))}
     found: list[list[tuple[int, str]]] = [[] for _ in page_kinds]
     for result in results:
@@ -90,7 +90,7 @@ def _links_by_kind(
 
 
 def _kind(path: str, words: str, page_kinds: Sequence[str]) -> int | None:
-    """The first kind that the path matches, else the first that the words match."""
+    """Return the index of the first kind that matches the path, or else the link text."""
     for text in (path, words):
         for number, pattern in enumerate(page_kinds):
             if re.search(rf"(?<![a-z])(?:{pattern})", text.lower()):
@@ -99,7 +99,7 @@ def _kind(path: str, words: str, page_kinds: Sequence[str]) -> int | None:
 
 
 def _page_key(url: str) -> tuple[str, str] | None:
-    """Identity of a page (no scheme, ``www.``, query, fragment or final slash) and its path. None if it is no valid URL."""
+    """Return a page's identity (no scheme, ``www.``, query, fragment or final slash) and its path. None for an invalid URL."""
     try:
         parts = urlsplit(normalised_url(url))
     except ValueError:  # "http://[", which pages do link to

@@ -1,4 +1,4 @@
-"""The tools as the model sees them: their definitions, and one call from arguments to the output it reads."""
+"""Defines the tools offered to the model, and runs its calls."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,13 +13,13 @@ from mcp_client.answers import McpTool, addresses_in
 from store.tools.tool_results import ToolResult
 from web.gateway import ToolGateway, normalised_url
 
-_TEXT_MAX = 20_000  # characters of a page that the model is shown
+_TEXT_MAX = 20_000  # characters of a page that the model sees
 
 ClaimPage = Callable[[str], Awaitable[bool]]
-"""Whether this conversation is the one to read a page, given its normalised address."""
+"""Whether this conversation may read a page, given its normalised URL. Only one conversation may."""
 
 KnownSites = Callable[[set[str]], Awaitable[set[str]]]
-"""Which of these registrable domains belong to known companies, which the model need not name again."""
+"""Returns those of the given registrable domains that belong to known companies."""
 
 
 class _SearchWebArgs(BaseModel):
@@ -66,13 +66,13 @@ _DEFINITIONS: dict[ToolName, FunctionToolParam] = {
 
 
 def tool_definitions(names: Iterable[ToolName], mcp_tools: Iterable[McpTool] = ()) -> list[FunctionToolParam]:
-    """The tools that a role may call: ours, and those that MCP servers offer it."""
+    """Return the definitions of the tools that a role may call, including those of MCP servers."""
     foreign: list[FunctionToolParam] = [
         {
             "type": "function",
             "name": tool.function,
             "description": tool.description,
-            "strict": False,  # foreign schemas rarely follow the rules of strict ones
+            "strict": False,  # MCP schemas rarely meet the rules of strict mode
             "parameters": tool.input_schema,
         }
         for tool in mcp_tools
@@ -81,10 +81,10 @@ def tool_definitions(names: Iterable[ToolName], mcp_tools: Iterable[McpTool] = (
 
 
 class ToolCalls:
-    """The tool calls of one conversation, and which addresses it may open.
+    """Runs the tool calls of one conversation and tracks which URLs it may open.
 
     Attributes:
-        results: every result that the model was shown, by id.
+        results: every result that the model saw, by id.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class ToolCalls:
         self._mcp_tools = {tool.function: tool for tool in mcp_tools}
         self._calls_left = calls_max
         self._allowed_urls = {normalised_url(url) for url in allowed_urls}
-        # None is not a site: an address without a registrable domain opens only itself.
+        # A URL without a registrable domain allows only itself.
         self._allowed_sites = {registrable_domain(url) for url in allowed_urls} - {None}
         self.results: dict[str, ToolResult] = {}
 
     async def call(self, name: str, arguments: str) -> dict[str, Any]:
-        """Run one call and return its output. An invalid call is answered with an error, not raised."""
+        """Run one call and return its output. An invalid call returns an error for the model instead of raising."""
         mcp_tool = self._mcp_tools.get(name)
         if mcp_tool is None and name not in self._names:
             return _refusal("no_such_tool", f"tools: {', '.join((*self._names, *self._mcp_tools))}")
@@ -144,7 +144,7 @@ class ToolCalls:
         if self._known_sites is not None:
             known = await self._known_sites({site for hit in hits if (site := registrable_domain(hit["url"]))})
         self._allowed_urls.update(normalised_url(hit["url"]) for hit in hits)
-        # Known hits are marked, not removed: the number of hits tells the model whether there is a next page.
+        # Known hits are marked, not removed, because the number of hits shows the model whether a next page exists.
         shown = [
             {"url": hit["url"], "title": hit["title"], "already_known": True}
             if registrable_domain(hit["url"]) in known
@@ -157,7 +157,7 @@ class ToolCalls:
         if normalised_url(url) not in self._allowed_urls and registrable_domain(url) not in self._allowed_sites:
             return _refusal("address_not_seen", "only addresses from results or pages already read can be opened")
         result = await self._gateway.fetch_page(url)
-        # Only a readable page is claimed: what failed for one search may be tried by the next.
+        # Only readable pages are claimed, so another search may try a page that failed.
         if result.status == "ok" and self._claim_page is not None and not await self._claim_page(normalised_url(url)):
             return _refusal("read_by_another_search", "what it names is known already; go on with other pages")
         self._allowed_urls.update(links_in(result.text))
@@ -172,7 +172,7 @@ class ToolCalls:
 
 
 def links_in(text: str) -> set[str]:
-    """The http links of a rendered page, normalised."""
+    """Return the http(s) links of a rendered page, normalised."""
     addresses = (piece.split(")", 1)[0] for piece in text.split("](")[1:])
     return {normalised_url(url) for url in addresses if url.startswith(("http://", "https://"))}
 

@@ -1,4 +1,4 @@
-"""Tool outputs as conversation items: answers to the model's calls, and pages that code opens in advance."""
+"""Turns tool outputs into conversation items, for the model's calls and for preloaded pages."""
 
 import asyncio
 import json
@@ -9,11 +9,11 @@ from agents.prompt_fencing import fenced_json
 from agents.tool_calls import ToolCalls
 
 PRELOADED_PAGES_MAX = 5
-PRELOADED_CHARACTERS_MAX = 40_000  # of all pages, about 10,000 tokens; a longer first page is still shown
+PRELOADED_CHARACTERS_MAX = 40_000  # about 10,000 tokens for all pages; a longer first page is still shown
 
 
 async def answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The outputs of one turn's calls, in order. If one call raises, the others are cancelled first."""
+    """Run the calls of one turn in parallel and return their outputs in order. If one raises, the others are cancelled."""
     tasks = [asyncio.create_task(tools.call(call["name"], call["arguments"])) for call in calls]
     try:
         outputs = await asyncio.gather(*tasks)
@@ -27,11 +27,14 @@ async def answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> lis
 async def preload_pages(
     tools: ToolCalls, urls: Iterable[str], prefix: str, *, keep_all: bool
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Open pages for the model: their addresses, and the items of a turn that called for them.
+    """Fetch pages as if the model had called ``fetch_page``.
 
     Args:
-        prefix: of the call ids.
-        keep_all: show the pages that a stored conversation began with, whatever they have become.
+        prefix: prefix of the call ids.
+        keep_all: also show pages that failed or exceed the size limit, because a stored conversation already has them.
+
+    Returns:
+        The URLs of the pages shown, and their calls and outputs as conversation items.
     """
     pages: dict[str, str] = {}
     characters = 0

@@ -1,6 +1,6 @@
 """The company research agent: reads a company's own site and states facts, each with a quote.
 
-Code detects the property management software and computes fit, tier and confidence. The model does neither.
+Code, not the model, detects the property management software and computes fit, tier and confidence.
 """
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from agents.role import AgentOutput, AgentRole, Cited
 from domain.company.facts import CompanyType
 
 RESEARCH_VERSION = 2
-"""Raise it when the fields or the rules that prove them change: research of another version is not reused."""
+"""Increase this when the fields or proof rules change. Research of other versions is not reused."""
 
 
 class ResearchOutput(AgentOutput):

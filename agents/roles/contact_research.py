@@ -1,6 +1,6 @@
 """The contact research agent: reads a company's pages and names its decision makers, each with a quote.
 
-Code decides who counts as a contact, how contacts rank and how many are delivered.
+Code decides who counts as a contact, and ranks and selects the contacts.
 """
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from agents.role import AgentOutput, AgentRole, Cited
 from domain.evidence import Citation
 
 CONTACTS_VERSION = 2
-"""Raise it when the fields or the rules that prove them change: people of another version are not reused."""
+"""Increase this when the fields or proof rules change. Contacts of other versions are not reused."""
 
 
 class FoundPerson(AgentOutput):

@@ -1,4 +1,4 @@
-"""The discovery agent: reads the pages behind one search task and names the companies it finds there."""
+"""The discovery agent: reads the pages that one search task finds, and names the companies on them."""
 
 from pydantic import Field
 
