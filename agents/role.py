@@ -47,7 +47,7 @@ class AgentRole:
 
     @cached_property
     def prompt(self) -> str:
-        """The system prompt, with an example generated from the output schema."""
+        """System prompt, with an example generated from the output schema."""
         shape = f"The shape of an answer, with nothing in it that is true:\n{answer_example(self.output)}\n"
         return f"{self.instructions}\n{FENCE_NOTICE}\n{shape}"
 
@@ -60,7 +60,7 @@ class AgentRole:
 
 
 def answer_example(model: type[AgentOutput]) -> str:
-    """Return a JSON object with every field set to a placeholder: ``<name>``, 0, ``true`` or, for an enum, ``unknown`` if allowed."""
+    """Return a JSON object with a placeholder in every field: ``<name>``, 0, ``true`` or, if an enum has it, ``unknown``."""
     schema = model.model_json_schema()
     return json.dumps(_example(schema, schema["$defs"], "answer"))
 

@@ -1,4 +1,4 @@
-"""Turns the research agent's claims into proven facts. A claim whose words are not found again is dropped."""
+"""Turns the research agent's claims into proven facts. A claim is dropped if its quote is not on the cited page."""
 
 import re
 import unicodedata
@@ -15,12 +15,12 @@ from grounding.quotes import Grounder, UnprovenError, holds_number
 from store.tools.tool_results import ToolResult
 
 T = TypeVar("T")
-_UNITS_PER_LISTING = 10  # about a tenth of a portfolio is on offer at a time; such a figure is marked as an estimate
+_UNITS_PER_LISTING = 10  # about a tenth of a portfolio is on offer at a time; the result is marked as estimated
 _DESCRIPTION_MAX = 300  # characters
 _DESCRIPTION_SENTENCES = 2
 _UNITS_MAX = 1_000_000
 _EMPLOYEES_MAX = 100_000
-_LISTED_MAX = 50  # associations or places of one company
+_LISTED_MAX = 50  # associations or places per company
 _VENDOR_WORDS = re.compile(
     r"\b(by|web|site|website|design(ed)?|power(ed)?|built|hosted|developed|marketing)\b", re.IGNORECASE
 )
@@ -31,7 +31,7 @@ _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Ft|Mt|Jr|Sr|Co|Corp|Inc|Ltd|Ave
 def proven_facts(
     known: CompanyFacts, output: ResearchOutput, results: Mapping[str, ToolResult], company_domains: frozenset[str]
 ) -> tuple[CompanyFacts, dict[str, int]]:
-    """The known facts with the claims that hold, and the count of dropped claims by ``field:reason``."""
+    """Return the known facts with all proven claims added, and the number of dropped claims by ``field:reason``."""
     claims = _Claims(results, company_domains)
     company_type, manages = output.company_type, output.manages_for_owners
     if company_type is not None and company_type.value is CompanyType.UNKNOWN:
@@ -68,7 +68,7 @@ class _Claims:
         self._domains = company_domains
 
     def statement(self, field: str, claim: Cited[T] | None, says: Callable[[str, T], bool]) -> Evidence | None:
-        """Evidence whose quote states the claimed value."""
+        """Return evidence that states the claimed value, if the claim holds."""
 
         def prove(claim: Cited[T]) -> Evidence:
             evidence = self.grounder.prove(claim.citation, company_domains=self._domains)
@@ -81,7 +81,7 @@ class _Claims:
     def number(
         self, field: str, claim: Cited[int] | None, maximum: int, counts: Callable[[str, int], bool]
     ) -> tuple[int, Evidence] | None:
-        """A number that its quote holds as a count of the right thing."""
+        """Return the number and its evidence if the quote uses the number to count the right thing."""
 
         def prove(claim: Cited[int]) -> tuple[int, Evidence]:
             if not 0 < claim.value <= maximum or not holds_number(claim.citation.quote, claim.value):
@@ -94,11 +94,11 @@ class _Claims:
         return self.grounder.attempt(field, prove, claim) if claim else None
 
     def text(self, field: str, claim: Cited[str] | None, near: re.Pattern[str] | None = None) -> TextEvidence | None:
-        """A text that its quote holds, beside a word of ``near`` where given."""
+        """Return the text if its quote contains it and, if ``near`` is given, a match for ``near``."""
         return self.grounder.attempt(field, self._prove_text, claim, near) if claim else None
 
     def texts(self, field: str, claims: Iterable[Cited[str]]) -> tuple[TextEvidence, ...]:
-        """The texts that hold, each once."""
+        """Return the proven texts without duplicates."""
         found: dict[str, TextEvidence] = {}
         for number, claim in enumerate(claims):
             if number >= _LISTED_MAX:
@@ -108,7 +108,7 @@ class _Claims:
         return tuple(found.values())
 
     def description(self, claim: Cited[str] | None) -> TextEvidence | None:
-        """The company's own words, shortened to a cell."""
+        """Return the company's own words, shortened for a cell."""
 
         def prove(claim: Cited[str]) -> TextEvidence:
             fact = self._prove_text(claim)
@@ -127,7 +127,7 @@ class _Claims:
 
 
 def _shortened(text: str) -> str:
-    """The first one or two sentences that fit into a cell.
+    """Return the first one or two sentences that fit in a cell.
 
     Raises:
         UnprovenError: the first sentence is too long.
@@ -143,7 +143,7 @@ def _shortened(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Text without control characters and direction marks, in single spaces."""
+    """Remove control characters and direction marks, and collapse white space."""
     shown = (char for char in text if char.isspace() or unicodedata.category(char) not in {"Cc", "Cf"})
     return " ".join("".join(shown).split())
 

@@ -1,6 +1,6 @@
-"""Whether a quote states a company's type, that it manages for owners, or that it has closed.
+"""Decides whether a quote states a company's type, that it manages for owners, or that it has closed.
 
-The words are data (``company_type.toml``). Words that a sentence denies do not count.
+``company_type.toml`` lists the words to look for. Negated words do not count.
 """
 
 import re
@@ -9,7 +9,7 @@ from domain.company.facts import CompanyType
 from grounding.quotes import normalized, strip_links
 from grounding.words import any_case, load_patterns
 
-# "not only", "never worry about", "why not" and "no hassle" deny nothing.
+# "not only", "never worry about", "why not" and "no hassle" are not negations.
 _DENIAL = (
     r"(?<!why )\b(?:no(?! one\b){longer}|not|never|neither|nor|except|cannot"
     r"|(?:do|does|did|is|are|was|were|has|have|had|wo|ca|would|could|should)n't)\b"
@@ -17,10 +17,8 @@ _DENIAL = (
     r"(?!\s+(?:\w+\s+){{0,3}}worr)"
 )
 _DENIED = re.compile(_DENIAL.format(longer=""), re.IGNORECASE)
-_DENIED_END = re.compile(
-    _DENIAL.format(longer="(?! longer\\b)"), re.IGNORECASE
-)  # "no longer in business" states an end
-# "We manage nothing but houses": what follows is affirmed again.
+_DENIED_END = re.compile(_DENIAL.format(longer="(?! longer\\b)"), re.IGNORECASE)  # "no longer in business" means closed
+# These end a negation: "We manage nothing but houses".
 _AFFIRMED_AGAIN = re.compile(
     r"\b(?:but|except(?: for)?|other than|besides|unless|because|instead|rather|however|although|though|whereas|while)\b"
     r"|\b(?:and|so) (?=(?:we|our|they)\b)",
@@ -51,21 +49,23 @@ def says_type(quote: str, company_type: CompanyType) -> bool:
 
 
 def says_manages(quote: str, manages: bool) -> bool:
-    """Whether a quote says that a company manages property for owners (or, for False, that it does not)."""
+    """Whether a quote says that a company manages property for owners, or that it does not if ``manages`` is False."""
     if manages:
         return _WORDS["manages"].search(_affirmed(quote)) is not None
     return _WORDS["does_not_manage"].search(_words(quote)) is not None
 
 
 def says_closed(quote: str) -> bool:
-    """Whether a quote says that the company has closed or merged into another, and not that it works today."""
+    """Whether a quote says that the company closed or merged, without saying that it still works today."""
     said = _WORDS["not_the_company"].sub(" ", _affirmed(quote, _DENIED_END))
     return _WORDS["closed"].search(said) is not None and _WORDS["works_today"].search(_affirmed(quote)) is None
 
 
 def _affirmed(quote: str, denied: re.Pattern[str] = _DENIED) -> str:
-    """A quote without what it denies: up to the next comma, a word such as "but", or the end of a list ("no apartments, HOAs or
-    offices")."""
+    """Remove the negated parts of a quote.
+
+    A negation ends at a comma, at a word such as "but", or at the end of a list ("no apartments, HOAs or offices").
+    """
     return ". ".join(
         ",".join(_affirmed_parts(sentence.split(","), denied)) for sentence in re.split(r"[.;:!?]", _words(quote))
     )
@@ -84,7 +84,7 @@ def _affirmed_parts(parts: list[str], denied: re.Pattern[str]) -> list[str]:
 
 
 def _runs_on(parts: list[str]) -> bool:
-    """Whether a list goes on after a comma: its last "or" or "and" comes before a new clause."""
+    """Whether a negated list continues after a comma, because "or" or "and" follows before a new clause."""
     for part in parts:
         if _NEW_CLAUSE.match(part):
             return False
@@ -94,7 +94,7 @@ def _runs_on(parts: list[str]) -> bool:
 
 
 def _without_denied(part: str, denied: re.Pattern[str], *, from_start: bool) -> tuple[str, bool]:
-    """What a part of a sentence affirms, and whether it ends denied."""
+    """Return what part of a sentence affirms, and whether it ends inside a negation."""
     shown, at, is_denied = "", 0, from_start
     while True:
         if not is_denied:

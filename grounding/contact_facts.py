@@ -1,4 +1,4 @@
-"""Turns the people that the contact agent names into proven people: name, title and ways to reach them.
+"""Turns the contact agent's claims into proven people: name, title and contact details.
 
 A claim that does not hold is dropped and counted as ``field:reason``.
 """
@@ -25,8 +25,8 @@ from web.mail_domains import is_disposable
 _PEOPLE_MAX = 200
 _TITLE_LENGTH_MAX = 150
 _NOTE_LENGTH_MAX = 250
-_CLAIM_LENGTH_MAX = 1000  # characters of a claim that are examined
-_PRINTED_EMAILS_MAX = 100  # if the company's pages print more, no address is inferred
+_CLAIM_LENGTH_MAX = 1000  # longer claims are cut before the check
+_PRINTED_EMAILS_MAX = 100  # with more printed addresses, none is inferred
 _ADDRESS_IN_NOTE = re.compile(
     r"@|https?:|www\.|\w\.(?:com|net|org|io|co|us|info|biz|example)\b|\[[^\]]{0,200}\]\(", re.IGNORECASE
 )
@@ -39,9 +39,9 @@ def proven_people(
     office_phones: frozenset[str],
     company_names: Collection[str] = (),
 ) -> tuple[list[Person], dict[str, int]]:
-    """People named with a title on the company's own pages, each once, and the count of dropped claims.
+    """Return the people whose name and title are on the company's own pages, and the number of dropped claims by reason.
 
-    Run it in a thread: pages of megabytes take seconds.
+    Duplicates are merged. Call this in a thread: pages of several megabytes take seconds.
     """
     claims = _Claims(output, results, company_domains, office_phones, company_names)
     dropped = claims.grounder.dropped
@@ -62,7 +62,7 @@ def proven_people(
 
 @dataclass(frozen=True)
 class _NamePosition:
-    """Where a name stands: a page, one of its two forms, and the place in it."""
+    """The position of a name: page, form (0 without link markup, 1 with it) and offset."""
 
     result_id: str
     form: int
@@ -70,7 +70,7 @@ class _NamePosition:
 
 
 class _Claims:
-    """Proves the claims of one answer. Each page is prepared once."""
+    """Proves the claims of one answer, and prepares each page only once."""
 
     def __init__(
         self,
@@ -119,9 +119,10 @@ class _Claims:
         return person, position
 
     def with_printed_emails(self, people: Mapping[str, tuple[Person, _NamePosition]]) -> list[Person]:
-        """The people; where an address may be inferred, with all addresses that the company's pages print.
+        """Return the people. Add all email addresses on the company's pages to those whose own address may be inferred.
 
-        That is: no address was claimed for the person, and somebody in the same row of cards has one under the company's domain.
+        A person's address may be inferred under two conditions. No address was claimed for that person, and someone in the same
+        row of cards has an address at the company's domain.
         """
         with_email = [
             position
@@ -198,14 +199,17 @@ class _Claims:
         if profile is None:
             raise UnprovenError("not_a_profile")
         page = self._results[person.result_id].text
-        # Whole, not the start of a longer one: in/jane, in/janet.
+        # Match the whole profile: in/jane is not in/janet.
         if re.search(rf"{re.escape(profile.rstrip('/'))}(?![\w%-])", page, re.IGNORECASE) is None:
             raise UnprovenError("not_on_page")
         words = self._words_to(person.result_id, found.full_name, profile.rstrip("/"))
         return profile, person.model_copy(update={"quote": words})
 
     def _note(self, found: FoundPerson) -> tuple[str, Evidence] | None:
-        """A fact that stands after the person's name and before anybody else's. Text with an address addresses the reader."""
+        """Return a fact printed after the person's name and before anyone else's.
+
+        A note must not contain a contact address: such text speaks to the reader, not about the person.
+        """
         if found.note is None:
             return None
         value = _visible(found.note.value)
@@ -230,7 +234,10 @@ class _Claims:
         return phone
 
     def _page_cards(self, result_id: str) -> tuple[ContactCards, ...]:
-        """A page without link markup, as a link may cut a name; and with it, as an address may stand in a link alone."""
+        """Return the page without link markup and then with it.
+
+        Markup can split a name, but an address may appear only inside a link.
+        """
         if result_id not in self._cards:
             text = self._results[result_id].text
             self._cards[result_id] = tuple(
@@ -240,7 +247,7 @@ class _Claims:
         return self._cards[result_id]
 
     def _words_to(self, result_id: str, name: str, address: str) -> str:
-        """The page's words from a name to its address."""
+        """Return the page's words from a name to that person's address."""
         for cards in self._page_cards(result_id):
             span = cards.span_to(normalized(name), normalized(address))
             if span is not None:
@@ -249,7 +256,7 @@ class _Claims:
         raise UnprovenError("not_next_to_name")
 
     def _printed_emails(self) -> tuple[str, ...]:
-        """All personal addresses under the company's domains on its pages."""
+        """Return all personal addresses at the company's domains on its own pages."""
         own = (
             result
             for result in self._results.values()
@@ -262,5 +269,5 @@ class _Claims:
 
 
 def _visible(text: str) -> str:
-    """Text without control and direction marks, in one line."""
+    """Remove control characters and direction marks, and collapse white space."""
     return " ".join("".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C").split())

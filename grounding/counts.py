@@ -1,7 +1,7 @@
-"""Whether a number in a quote counts homes under management, homes on offer, or employees.
+"""Decides whether a number in a quote counts homes under management, homes on offer, or employees.
 
-If a sentence can be read both ways, the answer is no: an unknown figure is asked for again, a wrong one would be delivered. The words
-are data (``counts.toml``).
+An ambiguous sentence does not count: the run can ask for an unknown figure again, but would deliver a wrong one.
+``counts.toml`` lists the words to look for.
 """
 
 import re
@@ -33,7 +33,7 @@ _AFTER_LABEL = re.compile(
 
 @dataclass(frozen=True)
 class _Wording:
-    """How figures of one kind are worded; see ``counts.toml``."""
+    """Patterns for one kind of figure; see ``counts.toml``."""
 
     noun: re.Pattern[str]
     label: re.Pattern[str]
@@ -54,7 +54,7 @@ _UNITS, _LISTINGS, _EMPLOYEES = map(_wording, ("units", "listings", "employees")
 
 
 def counts_units(quote: str, value: int) -> bool:
-    """Homes under management: "over 1,200 rental homes", "Units | 320". Not homes on offer."""
+    """Whether the quote gives this value as homes under management ("over 1,200 rental homes", "Units | 320"), not on offer."""
     text = normalized(strip_links(quote))
     for start, end in _counts(text, value):
         noun_end = _noun_end(text, start, end, _UNITS)
@@ -66,7 +66,7 @@ def counts_units(quote: str, value: int) -> bool:
 
 
 def counts_listings(quote: str, value: int) -> bool:
-    """Homes on offer now: "36 homes for rent", "Available homes: 36"."""
+    """Whether the quote gives this value as homes on offer ("36 homes for rent", "Available homes: 36")."""
     text = normalized(strip_links(quote))
     if not _OFFERED.search(text) and (_MANAGING.search(text) or not re.search(r"\brentals\b", text, re.IGNORECASE)):
         return False
@@ -77,7 +77,7 @@ def counts_listings(quote: str, value: int) -> bool:
 
 
 def counts_employees(quote: str, value: int) -> bool:
-    """People who work there: "a team of 25", "25 employees", "There are 25 of us"."""
+    """Whether the quote gives this value as employees ("a team of 25", "25 employees", "There are 25 of us")."""
     text = normalized(strip_links(quote))
     return any(
         _noun_end(text, start, end, _EMPLOYEES) is not None
@@ -88,7 +88,10 @@ def counts_employees(quote: str, value: int) -> bool:
 
 
 def _counts(text: str, value: int) -> Iterator[tuple[int, int]]:
-    """Where the number stands as a count: not an amount, share, end of a range, year, ZIP code or part of another number."""
+    """Yield each start and end where the number is a plain count.
+
+    Amounts, percentages, ends of ranges, years, ZIP codes and parts of longer numbers do not qualify.
+    """
     forms = "|".join(re.escape(form) for form in number_forms(value))
     number = rf"(?<![\w$€£#,.])(?<![$€£] )(?<!\d-)(?<!\d - )(?:{forms})(?!\w|[,.]\d|\s?%|/|\s?-\s?\d)"
     for match in re.finditer(number, text):
@@ -107,7 +110,7 @@ def _is_year(before: str, after: str) -> bool:
 
 
 def _noun_end(text: str, start: int, end: int, wording: _Wording) -> int | None:
-    """End of the noun or compound that the number counts, if one follows."""
+    """Return the end of the noun or compound that the number counts, or None."""
     if wording.not_after.search(text, 0, start):
         return None
     at = end

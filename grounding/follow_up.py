@@ -1,4 +1,4 @@
-"""Whether a research answer is worth one more question: something is unknown, and unread pages of the site may state it."""
+"""Decides whether to ask a second research question, because unread pages of the site may give a missing fact."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ from grounding.company_facts import proven_facts
 from store.tools.tool_results import ToolResult
 
 _PAGES_MAX = 3
-# Fields of the answer that can settle a criterion. Code settles the others before any model is asked.
+# The answer fields that can settle a criterion. Code settles other criteria before it asks a model.
 _FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {"units": ("units", "listings"), "company_types": ("company_type",)}
 
 
 def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> FollowUpRule:
-    """The rule for one company, given what code knows about it."""
+    """Return the follow-up rule for one company."""
 
     def follow_up(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
         if not isinstance(answer, ResearchOutput):
@@ -40,10 +40,10 @@ def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: fro
 
 
 def missing_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
-    """Fields of the answer that would settle what is unknown. None for a company that is rejected already."""
+    """Return the answer fields that could settle unknown criteria. Empty for a company that is already rejected."""
     icp = grade_for_criteria(criteria, facts)
     verdicts = judge_criteria(criteria, facts, icp)
-    # A tier that is too low may rise with what is still unknown, so it does not reject here.
+    # A low tier does not reject here, because missing facts may raise it.
     settled = tuple(verdict for verdict in verdicts if verdict.criterion != "icp_tier_min")
     if combine_verdicts(criteria, settled, icp, final=False).status is CompanyStatus.REJECTED:
         return ()
@@ -55,7 +55,7 @@ def missing_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
         unknown.append("units")
     fields = [field for criterion in unknown for field in _FIELDS_OF.get(criterion, ())]
     if facts.company_type is CompanyType.UNKNOWN:
-        fields.append("company_type")  # the ICP fit depends on it
+        fields.append("company_type")  # the ICP fit needs it
     if facts.company_type is CompanyType.BROKERAGE and facts.manages_for_owners is None:
-        fields.append("manages_for_owners")  # so does "brokerage only"
+        fields.append("manages_for_owners")  # "brokerage only" needs it
     return tuple(dict.fromkeys(fields))

@@ -1,11 +1,11 @@
-"""Decides whether a job title on a page is a person's own, and in this company.
+"""Decides whether a job title on a page belongs to a person, and to a position in this company.
 
-- A title stands after the name and before the next one; joined names share it. It may also stand right before the name in the
-  same line, or alone in the line above, if it cannot be another person's.
-- It must be the whole title: no "Vice", "Assistant" or "former" before it, and no words that make it a lower one.
-- A title at another firm does not count. A firm follows "of", a comma or a dash and ends like one ("Roofing", "LLC"), or follows
-  "at". Trade associations, departments and the company itself are not other firms.
-- A person who signs a testimonial is not on the staff: a quotation right before the name, or a testimonial heading above it.
+- A title belongs to the name before it, up to the next name. Joined names share a title.
+- A title may also come before the name: in the same line, or alone in the line above. It must not fit another person.
+- The title must be complete. "Vice", "Assistant" or "former" before it, or words that lower its level, exclude it.
+- A title at another firm does not count. A firm follows "at", or follows "of", a comma or a dash and ends like a firm
+  ("Roofing", "LLC"). Trade associations, departments and the company itself are not other firms.
+- The author of a testimonial does not count. The name then follows a quotation or a testimonial heading.
 """
 
 import re
@@ -19,7 +19,7 @@ from grounding.words import any_case, load_patterns, word_set
 
 
 class TitleProblem(StrEnum):
-    """Why a printed title is not a person's title in the company."""
+    """Why a printed title is not the person's title in the company."""
 
     OF_ANOTHER = "title_of_another"
     IN_PART = "title_in_part"
@@ -27,7 +27,7 @@ class TitleProblem(StrEnum):
     TESTIMONIAL = "testimonial"
 
 
-# Words before a title that make it another one.
+# These words before a title change it.
 _LESSER = re.compile(
     r"\b(?:vice|assistant|asst\.?|associate|deputy|junior|former|formerly|past|ex|retired|to the)[ -]+$"
 )
@@ -37,7 +37,7 @@ _SECTION_WORDS = re.compile(
     r"^#* ?(?:client |customer |owner )?(?:testimonials|kind words|what .{0,30}\bsa(?:y|ying|id)\b)"
 )
 _SIGNED = re.compile(r"[.!?\"'…]\"? ?-{1,2} ?$|\" ?\n(?:- ?)?$")
-_SECTION_CHARS = 3000  # from a signature back to the heading of its section
+_SECTION_CHARS = 3000  # how far above a name to look for a testimonial heading
 
 _W = load_patterns("names")
 _TITLE = any_case(rf"\b{_W['titles']}\b")
@@ -47,8 +47,8 @@ _GENERIC_WORDS = _DEPARTMENT_WORDS | word_set("names", "firms") | word_set("name
 _FIRM = r"(\b(?:of|at|for|with)\b|@|,|-|\||\()\s*(?:the\s+)?([\w&'][\w&'. ]{1,60})"
 _FIRM_IN_TITLE = any_case(_FIRM)
 _FIRM_AFTER_TITLE = any_case(rf"\s*{_FIRM}")
-_DISTINCTIVE_LETTERS_MIN = 4  # shorter words are part of many domains
-_OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # of a director or manager, "of" names a department
+_DISTINCTIVE_LETTERS_MIN = 4  # shorter words occur in many domains
+_OWNERLIKE = frozenset({TitleLevel.OWNER, TitleLevel.NONE})  # for a director or manager, "of" precedes a department
 
 
 def match_title(
@@ -59,11 +59,11 @@ def match_title(
     company_names: Collection[str],
     company_domains: Collection[str],
 ) -> int | TitleProblem:
-    """Where the name stands that holds the title in this quote, or why there is none.
+    """Return the position of the name that has this title, or the problem.
 
     Args:
-        quote: words of the page that hold name and title.
-        company_names: the company's names and the page's title.
+        quote: normalized words of the page that contain name and title.
+        company_names: the company's names and the page title.
     """
     problem, words = TitleProblem.OF_ANOTHER, name_words(name)
     for start in cards.page.places(folded(quote)):
@@ -88,7 +88,7 @@ def match_title(
 def _title_place(
     cards: ContactCards, name: NameSpan, title: str, quote_start: int, quote_end: int
 ) -> tuple[int, int] | TitleProblem | None:
-    """Start and end of the name's title, if the quote holds it."""
+    """Return start and end of the person's title, a problem, or None if the quote does not contain it."""
     places = [*_titles_after(cards, name, title, quote_end), *_titles_before(cards, name, title, quote_start)]
     whole = next((place for place in places if _is_whole(cards, place, title)), None)
     return whole or (TitleProblem.IN_PART if places else None)
@@ -123,7 +123,7 @@ def _names_before(cards: ContactCards, place: int) -> list[NameSpan]:
 
 
 def _is_alone_above(cards: ContactCards, place: tuple[int, int], name: NameSpan) -> bool:
-    """Whether a title fills its line, with no name above it and no title below the name."""
+    """Whether the title fills its line, with no name in the line above and no title after the name."""
     lines = cards.page.lines
     first, last = cards.page.line_of(place[0])
     above = cards.names_in_line(first - 2) if first >= 2 else []
@@ -134,7 +134,7 @@ def _is_alone_above(cards: ContactCards, place: tuple[int, int], name: NameSpan)
 
 
 def _is_whole(cards: ContactCards, place: tuple[int, int], title: str) -> bool:
-    """Whether the words around a title make it neither another one nor a lower one."""
+    """Whether the title is complete: no words around it change it or lower its level."""
     page, (start, end) = cards.page, place
     if _LESSER.search(page.folded[max(0, start - 20) : start]):
         return False
@@ -154,7 +154,7 @@ def _signs_testimonial(cards: ContactCards, name: NameSpan) -> bool:
 
 
 def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
-    """Whether the line begins with words for testimonials, or the nearest heading above that names nobody does."""
+    """Whether a testimonial heading precedes the name, without another section heading in between."""
     begin = max(0, place - _SECTION_CHARS)
     for line in reversed([*re.finditer(r"[^\n]+", cards.page.lines[begin:place])]):
         words = line[0].casefold()
@@ -169,7 +169,7 @@ def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
 def _is_elsewhere(
     cards: ContactCards, place: tuple[int, int], title: str, company_names: Collection[str], domains: Collection[str]
 ) -> bool:
-    """Whether the title names another firm, or one follows it."""
+    """Whether another firm is in the title or follows it."""
     lines, end = cards.page.lines, cards.page.line_of(place[1])[1]
     next_names = [name.start for name in cards.names_between(place[1], end)]
     rest = lines[place[1] : min([end, *next_names[:1]])]
@@ -192,7 +192,7 @@ def _is_elsewhere(
 
 
 def _is_own(words: list[str], company_names: Collection[str], domains: Collection[str]) -> bool:
-    """Whether a distinctive word of a firm's name is in the company's names or domains."""
+    """Whether a distinctive word of the firm's name occurs in the company's names or domains."""
     own = {word.strip(".,") for name in company_names for word in folded(name).split()}
     distinctive = [word for word in words if len(word) >= _DISTINCTIVE_LETTERS_MIN and word not in _GENERIC_WORDS]
     return any(word in own or any(word in domain for domain in domains) for word in distinctive)

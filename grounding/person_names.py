@@ -1,8 +1,8 @@
-"""A page as normalized lines, and the people's names on it.
+"""Splits a page into normalized lines and finds people's names in it.
 
-A name is two to five capitalised words, none of them a word of the trade, a menu or a place. It begins a line, cell or list item,
-or stands right before or after a job title. In doubt, words are a name: a false name costs a cell, a missed one may give a person
-somebody else's contact details. Names in scripts without capitals are not found.
+A name has two to five capitalised words, none of them a term of the trade, a menu item or a place. It starts a line, cell
+or list item, or it is next to a job title. Ambiguous words count as a name. A false name costs one cell, but a missed name
+may give a person someone else's contact details. Names in scripts without capitals are not found.
 """
 
 import re
@@ -15,8 +15,8 @@ from grounding.quotes import normalized
 from grounding.words import any_case, load_patterns, word_set
 
 PROXIMITY_MAX_CHARS = 400
-"""Between a name and what belongs to it. On the pages of the demo's first 250 companies, none of 744 addresses and profiles stands
-farther away."""
+"""Maximum distance between a name and its contact details. On the pages of the demo's first 250 companies, all 744
+addresses and profiles are closer."""
 
 _UPPER = "A-Z\u00c0-\u00d6\u00d8-\u00de\u0100-\u017f\u0386-\u03ab\u0400-\u042f"
 _WORD = rf"(?:[{_UPPER}]\.|(?:St|Mr|Ms|Mrs|Dr|Jr|Sr)\.|[\"(]?[{_UPPER}][\w'-]{{0,30}}[\")]?)"
@@ -28,31 +28,31 @@ _TITLE = load_patterns("names")["titles"]
 _TITLE_FOLLOWS = any_case(rf"\s*(?:,|-|\||:|\(|/|is (?:the|our|a)\b|as\b)\s*(?:[\w.&'/-]+\s+){{0,4}}{_TITLE}\b")
 _TITLE_BEFORE = any_case(rf"\b{_TITLE}[,:]? -? ?$")
 _STATE_FOLLOWS = re.compile(r",? [A-Z]{2}\b(?! ?[,|])|, [A-Z]{2}(?:$|\W*\d{5})")
-_PLACES_MAX = 50  # of the same words on one page
+_PLACES_MAX = 50  # matches of the same words on one page
 _CONTEXT_CHARS = 120  # before and after a name
 
 
 @dataclass(frozen=True)
 class NameSpan:
-    """A name's place in ``NormalizedPage.lines``, and its words in lower case."""
+    """The position of a name in ``NormalizedPage.lines``, and its words in lower case."""
 
     start: int
     end: int
     words: frozenset[str]
 
     def matches(self, words: frozenset[str]) -> bool:
-        """Whether it may be the same person: all words of one name are in the other ("Jane Doe", "Jane Ann Doe")."""
+        """Whether both names may be the same person: one contains all words of the other ("Jane Doe", "Jane Ann Doe")."""
         if not self.words or not words:
             return self.words == words
         return self.words <= words or words <= self.words
 
 
 class NormalizedPage:
-    """A page prepared once for many questions.
+    """A page prepared for repeated searches.
 
     Attributes:
-        lines: the normalized lines, in upper and lower case as printed.
-        folded: the same in lower case and in one line. Places in both are the same.
+        lines: the normalized lines in their original case.
+        folded: ``lines`` in lower case and on one line. Offsets are the same in both.
     """
 
     def __init__(self, text: str, company_names: Collection[str] = ()) -> None:
@@ -62,17 +62,17 @@ class NormalizedPage:
 
     @cached_property
     def names(self) -> tuple[NameSpan, ...]:
-        """People's names, in order. Words of the company's own name alone are not a person's."""
+        """People's names in page order, without the company's own name."""
         return tuple(name for name in self._names() if not name.words <= self._company_words)
 
     def line_of(self, place: int) -> tuple[int, int]:
-        """Start and end of the line around a place; of a long line, the part within ``PROXIMITY_MAX_CHARS``."""
+        """Return start and end of the line at ``place``, cut to ``PROXIMITY_MAX_CHARS`` on each side."""
         first, last = max(0, place - PROXIMITY_MAX_CHARS), min(len(self.lines), place + PROXIMITY_MAX_CHARS)
         end = self.lines.find("\n", place, last)
         return max(first, self.lines.rfind("\n", first, place) + 1), last if end < 0 else end
 
     def places(self, words: str, start: int = 0, end: int | None = None) -> Iterator[int]:
-        """The first places where folded words stand as whole words."""
+        """Yield the offsets of folded words that occur as whole words, at most 50."""
         last = len(self.folded) if end is None else end
         at = self.folded.find(words, start, last) if words else -1
         found = 0
@@ -83,7 +83,7 @@ class NormalizedPage:
             at = self.folded.find(words, at + len(words), last)
 
     def may_name_others(self, start: int, end: int, name: frozenset[str]) -> bool:
-        """Whether capitalised words in this part may be somebody else's name, wherever they stand in a line."""
+        """Whether this part has capitalised words that may be another person's name, anywhere in a line."""
         return any(
             not name_words(match[0][first:last]) <= name
             for match in _CAPITALISED.finditer(self.lines, start, max(start, end))
@@ -112,7 +112,7 @@ class NormalizedPage:
 
 
 def folded(text: str) -> str:
-    """Text in lower case with every character at the same place: a character whose lower case is longer stays."""
+    """Return the text in lower case with every offset unchanged. Characters whose lower case is longer stay as they are."""
     lower = text.casefold()
     if len(lower) == len(text):
         return lower
@@ -120,12 +120,12 @@ def folded(text: str) -> str:
 
 
 def name_words(name: str) -> frozenset[str]:
-    """The words of a name in lower case, without initials, quotes and dots."""
+    """Return the words of a name in lower case, without initials, quotes and dots."""
     return frozenset(word for each in re.split(r"[\s,]+", folded(name)) if len(word := each.strip(".()\"'")) > 1)
 
 
 def _name_parts(run: str) -> Iterator[tuple[int, int]]:
-    """The parts of a run of capitalised words, two to five each, between words that are in nobody's name."""
+    """Yield start and end of each group of two to five words that may be a name. Other words separate the groups."""
     part: list[re.Match[str]] = []
     for word in [*re.finditer(r"\S+", run), None]:
         if word is not None and word[0].strip(".()\"'").lower() not in _NOT_NAMES:

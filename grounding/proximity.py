@@ -1,10 +1,10 @@
-"""Decides whose an email address, profile or note on a page is, by where it stands.
+"""Decides which person an email address, profile or note on a page belongs to, by its position.
 
-- It belongs to the last name before it in its line. In a line with one name only, it may stand before that name.
-- In a line without a name, it belongs to the last name before it, within ``PROXIMITY_MAX_CHARS``. If that name shares its line
-  with others, or is joined to one ("Jane Doe and Bob Roe"), only to the person whose name is in the address.
-- On a page that prints each address right above a name, it belongs to the name below.
-- No other address of the same kind stands between a name and its own.
+- It belongs to the last name before it in the same line. If the line has only one name, that name may also follow it.
+- In a line without names, it belongs to the last name before it within ``PROXIMITY_MAX_CHARS``. If several people share
+  that name's line ("Jane Doe and Bob Roe"), the address must contain the person's name.
+- If a page prints each address right above a name, the address belongs to the name below it.
+- No other address of the same kind may come between the name and the address.
 """
 
 import re
@@ -15,10 +15,10 @@ from itertools import pairwise
 from domain.contact.email_address import is_role_mailbox
 from grounding.person_names import PROXIMITY_MAX_CHARS, NameSpan, NormalizedPage, folded, name_words
 
-# Bounded and anchored, so that matching stays linear on any page.
+# Bounded and anchored, so that matching takes linear time.
 _MAIL_ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PROFILE = re.compile(r"linkedin\.com/in/[\w%-]{1,200}")
-# "jane at acme dot com", "jane [at] acme.com". Such an address is never delivered: it was not published as one.
+# "jane at acme dot com", "jane [at] acme.com". Never delivered, because the page does not print it as an address.
 _AT = r"\s{0,3}[\[({<]?\s{0,3}(?:\bat\b|@)\s{0,3}[\])}>]?\s{0,3}"
 _DOT = r"\s{0,3}[\[({<]?\s{0,3}\bdot\b\s{0,3}[\])}>]?\s{0,3}"
 _LOCAL, _LABEL = r"(?<![\w.+%-])(?P<{0}>[\w.+%-]{{1,64}})", r"[\w-]{1,63}"
@@ -31,12 +31,12 @@ _SPELLED_DOT = re.compile(_DOT, re.IGNORECASE)
 _JOINED = re.compile(r" ?,? ?(?:and|&|\+|/)? ?", re.IGNORECASE)
 _ADDRESS_LABELS = frozenset("email e mail mailto linkedin https http www com in profile".split())
 _HEADING = re.compile(r"\n#")
-_LINE_START_CHARS = 4  # the line break and the mark of a heading or list item
-_DISTINCTIVE_LETTERS_MIN = 3  # of a name inside an address
+_LINE_START_CHARS = 4  # a line break and the mark of a heading or list item
+_DISTINCTIVE_LETTERS_MIN = 3  # shorter words of a name occur in too many addresses
 
 
 class ContactCards:
-    """A page and all names on it, both those asked about and those found, in order."""
+    """A page and the names on it, in page order: the names asked about and the names found."""
 
     def __init__(self, page: NormalizedPage, names: Collection[str]) -> None:
         self.page = page
@@ -51,7 +51,11 @@ class ContactCards:
         self._addresses = {kind: [*kind.finditer(page.folded)] for kind in (_MAIL_ADDRESS, _PROFILE)}
 
     def span_to(self, name: str, address: str) -> tuple[int, int] | None:
-        """Start and end of the words from a name to its email address or profile; None if it is not theirs."""
+        """Return start and end of the text from a name to an address. None if the address belongs to someone else.
+
+        Args:
+            address: an email address or profile URL.
+        """
         words, sought = name_words(name), folded(address)
         kind = _MAIL_ADDRESS if "@" in sought else _PROFILE
         is_above = self._addresses_stand_above(kind)
@@ -70,8 +74,10 @@ class ContactCards:
         return None
 
     def is_about(self, name: str, quote: str, words: str) -> bool:
-        """Whether words in a quote are about a person: theirs is the last name before or in them, and no words between may be
-        another name."""
+        """Whether words in a quote are about this person.
+
+        The last name before or in the words must be this person's, and nothing in between may be another name.
+        """
         own = name_words(name)
         for at in self.page.places(folded(quote)):
             for start in self.page.places(folded(words), at, at + len(quote)):
@@ -81,14 +87,14 @@ class ContactCards:
         return False
 
     def names_between(self, start: int, end: int) -> list[NameSpan]:
-        """The names that begin in this part."""
+        """Return the names that begin in this part."""
         return self._names[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
     def names_in_line(self, place: int) -> list[NameSpan]:
         return self.names_between(*self.page.line_of(place))
 
     def joined_names(self, name: NameSpan) -> list[NameSpan]:
-        """A name with those joined to it by "and" or a comma ("Ann Lee, Jane Doe and Bob Roe")."""
+        """Return all names joined to this one by "and" or a comma ("Ann Lee, Jane Doe and Bob Roe")."""
         chains: list[list[NameSpan]] = []
         for one in self.names_in_line(name.start):
             if chains and _JOINED.fullmatch(self.page.lines[chains[-1][-1].end : one.start]):
@@ -98,7 +104,7 @@ class ContactCards:
         return next((chain for chain in chains if name in chain), [name])
 
     def in_same_row(self, first: int, second: int) -> bool:
-        """Whether two names are in one row of cards: no wide gap between names, and no heading that names nobody."""
+        """Whether two names are in one row of cards, with no wide gap or section heading in between."""
         begin, end = min(first, second), max(first, second)
         starts = [name.start for name in self.names_between(begin, end + 1)]
         if any(after - before > 2 * PROXIMITY_MAX_CHARS for before, after in pairwise(starts)):
@@ -124,8 +130,11 @@ class ContactCards:
         return next(iter(self.names_between(end, end + PROXIMITY_MAX_CHARS)), None)
 
     def _addresses_stand_above(self, kind: re.Pattern[str]) -> bool:
-        """Whether the page prints each address right above a name: the first one fills its line, the first name begins the next,
-        and no address follows the last name. Shared mailboxes do not count."""
+        """Whether the page prints each address right above a name.
+
+        The first address must fill its line, the first name must begin the next line, and no address may follow the last name.
+        Shared mailboxes are ignored.
+        """
         found = [match for match in self._addresses[kind] if not ("@" in match[0] and is_role_mailbox(match[0]))]
         if not found or not self._names or found[0].start() > self._starts[0] or found[-1].start() > self._starts[-1]:
             return False
@@ -135,7 +144,7 @@ class ContactCards:
 
 
 def company_addresses(text: str, domains: Collection[str]) -> set[str]:
-    """Every personal address under a company's domains in a text, spelled-out ones included, in lower case."""
+    """Return all personal email addresses at the domains, in lower case, including spelled-out ones."""
     found = {match[0].lower() for match in _MAIL_ADDRESS.finditer(text)}
     for match in _OBFUSCATED.finditer(text):
         local = match["spelled"] or match["bracketed"]
@@ -150,12 +159,12 @@ def company_addresses(text: str, domains: Collection[str]) -> set[str]:
 
 
 def is_obfuscated(text: str) -> bool:
-    """Whether a text spells out an address: "jane at acme dot com"."""
+    """Whether the text contains a spelled-out address, such as "jane at acme dot com"."""
     return _OBFUSCATED.search(text) is not None
 
 
 def _same_person(names: Sequence[NameSpan]) -> NameSpan | None:
-    """The first name, if all may be the same person's."""
+    """Return the first name if all names may be the same person, else None."""
     return names[0] if names and all(name.matches(names[0].words) for name in names) else None
 
 

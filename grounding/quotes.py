@@ -1,6 +1,6 @@
-"""Finds a model's quotes again in stored tool results. A claim whose words are not there is dropped and counted.
+"""Looks up a model's quotes in the stored tool results. A claim whose quote is missing is dropped and counted.
 
-White space, HTML entities, link markup, typographic quotes and dashes may differ. Nothing else may.
+A quote may differ only in white space, HTML entities, link markup, and typographic quotes and dashes.
 """
 
 import html
@@ -25,30 +25,33 @@ _QUOTE_MAX = 1000
 
 
 def normalized(text: str) -> str:
-    """Text with entities resolved, compatibility forms and typography folded, and single spaces."""
+    """Resolve HTML entities, unify typography and compatibility characters, and collapse white space."""
     folded = unicodedata.normalize("NFKC", html.unescape(text)).translate(_TYPOGRAPHY)
     return " ".join(folded.split())
 
 
 def strip_links(text: str) -> str:
-    """Text with ``[words](address)`` reduced to its words."""
+    """Replace ``[words](address)`` by its words."""
     return _LINK.sub(r"\1", text)
 
 
 def contains(text: str, words: str) -> bool:
-    """Whether the text holds the words, with or without link markup."""
+    """Whether the text contains the words, with or without link markup."""
     return SearchableText(text).contains(words)
 
 
 class SearchableText:
-    """A text to search many times, normalized once."""
+    """A text normalized once for repeated searches."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._with_links, self._without_links = normalized(text), normalized(strip_links(text))
 
     def find(self, words: str) -> str | None:
-        """The words, without their link markup if only that differs: an address in the markup is then unproven."""
+        """Return the words if the text contains them, else None.
+
+        If they only match without link markup, they are returned without it, because the link's address is unproven.
+        """
         for form, source in ((words, self._with_links), (strip_links(words), self._without_links)):
             wanted = normalized(form)
             if wanted and wanted in source:
@@ -62,7 +65,7 @@ class SearchableText:
         return words in self._without_links or words in self._with_links
 
     def original(self, words: str) -> str | None:
-        """Normalized words as the text prints them, the first and the last in full. None without the same link markup."""
+        """Return normalized words as the text prints them, extended to whole tokens. None if the link markup differs."""
         text, starts, tokens = self._tokens
         at = text.find(words) if words else -1
         if at < 0:
@@ -72,7 +75,7 @@ class SearchableText:
 
     @cached_property
     def _tokens(self) -> tuple[str, list[int], list[str]]:
-        """The normalized text; where each token starts in it; each token as printed."""
+        """The normalized text, the start of each token in it, and each token as printed."""
         tokens = [(normalized(token), token) for token in self.text.split()]
         kept = [(folded, token) for folded, token in tokens if folded]
         starts = accumulate((len(folded) + 1 for folded, _ in kept), initial=0)
@@ -80,7 +83,7 @@ class SearchableText:
 
 
 class UnprovenError(Exception):
-    """A claim does not hold; ``reason`` is a short code."""
+    """A claim does not hold. ``reason`` is a short code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -88,10 +91,10 @@ class UnprovenError(Exception):
 
 
 class Grounder:
-    """Checks the claims of one answer against the tool results behind it.
+    """Checks the claims of one answer against its tool results.
 
     Attributes:
-        dropped: count of unproven claims by ``field:reason``.
+        dropped: number of unproven claims by ``field:reason``.
     """
 
     def __init__(self, results: Mapping[str, ToolResult]) -> None:
@@ -105,7 +108,7 @@ class Grounder:
         return self._texts[result.result_id]
 
     def attempt(self, field: str, prove: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What ``prove`` returns; None, and a count, if it raises ``UnprovenError``."""
+        """Call ``prove`` and return its result. On ``UnprovenError``, count the claim as dropped and return None."""
         try:
             return prove(*args, **kwargs)
         except UnprovenError as error:
@@ -119,14 +122,14 @@ class Grounder:
         values: Iterable[str] = (),
         company_domains: frozenset[str] | None = None,
     ) -> Evidence:
-        """The evidence for a citation.
+        """Return the evidence for a citation.
 
         Args:
-            values: words that the quote must hold, in any case.
-            company_domains: registrable domains of the pages that count; None accepts any result.
+            values: words that the quote must contain, in any case.
+            company_domains: accept only pages of these registrable domains. None accepts any result.
 
         Raises:
-            UnprovenError
+            UnprovenError: the citation does not hold.
         """
         if citation is None:
             raise UnprovenError("no_citation")
@@ -160,16 +163,16 @@ def _source_url(result: ToolResult, quote: str) -> str:
 
 
 def holds_address(text: str, address: str) -> bool:
-    """Whether a text holds an email address as a whole, not inside a longer one."""
+    """Whether the text contains the whole email address, not as part of a longer one."""
     pattern = rf"(?<![\w.+%-]){re.escape(normalized(address))}(?![\w-]|\.\w)"
     return re.search(pattern, normalized(text), re.IGNORECASE) is not None
 
 
 def number_forms(value: int) -> tuple[str, ...]:
-    """A number as pages print it: ``1240`` and ``1,240``."""
+    """Return the ways a page may print a number: ``1240`` and ``1,240``."""
     return (str(value), f"{value:,}")
 
 
 def holds_number(quote: str, value: int) -> bool:
-    """Whether a quote holds a number as a whole, not inside a longer one."""
+    """Whether the quote contains the whole number, not as part of a longer one."""
     return any(re.search(rf"(?<![\d,.]){re.escape(form)}(?![\d]|,\d|\.\d)", quote) for form in number_forms(value))

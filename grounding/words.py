@@ -1,4 +1,4 @@
-"""Loads the word tables beside this module: TOML files of named lists, mostly of regular expressions that match in any case."""
+"""Loads the word lists in this folder: TOML files, mostly with regular expressions that ignore case."""
 
 import re
 import tomllib
@@ -10,12 +10,12 @@ def load_words(table: str) -> dict[str, list[str]]:
 
 
 def word_set(table: str, name: str) -> frozenset[str]:
-    """A list of plain words, several in one entry."""
+    """Return a list of plain words. One entry may contain several words."""
     return frozenset(" ".join(load_words(table)[name]).replace("\\", "").split())
 
 
 def load_patterns(table: str) -> dict[str, str]:
-    """The lists of a table as alternations. ``<name>`` in an entry stands for an earlier list."""
+    """Return each list as one pattern of alternatives. ``<name>`` in an entry refers to an earlier list."""
     patterns: dict[str, str] = {}
     for name, entries in load_words(table).items():
         pattern = "|".join(entries)

@@ -115,7 +115,7 @@ class RunState(BaseModel):
         return len(self.complete) + self.survival_rate() * open_companies < self.target
 
     def needs_task(self, open_companies: int) -> bool:
-        """Whether to start another search. Yes if the known companies may fall short, or the next search can change the selection."""
+        """Whether to start a search: the known companies may fall short, or the search may change the selection."""
         last = self.last_selected()
         if last is not None and self.tasks and self.tasks[0].ordinal * POSITIONS_PER_TASK < last:
             return True
