@@ -1,8 +1,6 @@
 """The demo model behind a till: every answer is charged when it is made, whether or not anybody receives it.
 
-What the till holds is what a provider's invoice would say; ``budget.py`` compares it with what was set aside and kept. The
-answers are the demo model's, over a real socket; how they fail is drawn. Prices are looked up here, not with the code under
-test.
+The till holds what a provider's invoice would say. Prices are looked up here, not with the code under test.
 """
 
 import asyncio
@@ -11,7 +9,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from genai_prices import Usage, calc_price
@@ -22,12 +20,11 @@ from starlette.routing import Route
 
 from local.demo.model.app import answer
 
-MODEL = "gpt-5.6-luna"  # a list price with all there is: tiers, cheaper reads from its cache, dearer writes to it
+MODEL = "gpt-5.6-luna"  # its list price has everything: tiers, cheaper cache reads, dearer cache writes
 Fault = Literal["none", "refused", "pause", "failed", "gateway", "cut", "hang", "late", "killed", "no_usage"]
-UNCHARGED: frozenset[Fault] = frozenset({"refused", "pause", "failed"})
+UNCHARGED: dict[Fault, int] = {"refused": 429, "pause": 429, "failed": 500}
 _LATE_S = 0.3
 _HANG_S = 60.0
-_PAUSE_S = "0.2"
 
 
 @dataclass
@@ -35,73 +32,75 @@ class Till:
     """One run's account with the provider.
 
     Attributes:
-        faults: what becomes of its calls, in the order in which they come; after the last they all succeed.
-        dearest: whether each call costs as much as such a request and answer can: a token for every byte, all of it written to a
-            cache, and the longest answer allowed.
-        callers: the tasks of its attempts, by name; a call may be the last thing that one of them does.
+        faults: how its next calls fail, in order; all later calls succeed.
+        dearest: each call costs as much as it can: a token per byte, all written to the cache, and the longest answer.
+        callers: the tasks of its attempts, by number. A call can kill its caller.
+        met: how its calls failed.
     """
 
     faults: list[Fault]
     dearest: bool
-    callers: dict[str, "asyncio.Task[object]"] = field(default_factory=dict)
+    callers: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
     spent_usd: float = 0.0
     charged: int = 0
     met: list[Fault] = field(default_factory=list)
 
 
 class MeteredModel:
-    """The server; a run's calls carry ``<run>/<attempt>`` as their key."""
+    """The server. A run's calls carry ``<run>/<attempt>`` as their key."""
 
     def __init__(self) -> None:
         self.tills: dict[str, Till] = {}
 
     async def respond(self, request: Request) -> Response:
-        """``POST /v1/responses``."""
         run, _, attempt = request.headers["authorization"].removeprefix("Bearer ").partition("/")
         till = self.tills[run]
         fault = till.faults.pop(0) if till.faults else "none"
         till.met.append(fault)
         if fault in UNCHARGED:
-            status = {"refused": 429, "pause": 429, "failed": 500}[fault]
-            headers = {"retry-after": _PAUSE_S} if fault == "pause" else {}
-            return JSONResponse({"error": {"message": fault, "code": None}}, status_code=status, headers=headers)
+            headers = {"retry-after": "0.2"} if fault == "pause" else {}
+            return JSONResponse({"error": {"message": fault, "code": None}}, UNCHARGED[fault], headers)
         raw = await request.body()
         made = answer(raw)
         if till.dearest:
-            # Of what was sent, these are read by the model; the names of the other fields are not.
-            body = json.loads(raw)
-            read = [body.get(name) for name in ("instructions", "input", "tools", "text")]
-            size = len(json.dumps(read, ensure_ascii=False, separators=(",", ":")).encode())
-            made["usage"] |= {"input_tokens": size, "output_tokens": body["max_output_tokens"]}
-            made["usage"]["input_tokens_details"] = {"cached_tokens": 0, "cache_write_tokens": size}
-        details = made["usage"]["input_tokens_details"]
-        usage = Usage(
-            input_tokens=made["usage"]["input_tokens"],
-            output_tokens=made["usage"]["output_tokens"],
-            cache_read_tokens=details["cached_tokens"],
-            cache_write_tokens=details["cache_write_tokens"],
-        )
-        till.spent_usd += float(calc_price(usage, MODEL, provider_id="openai").total_price)
+            made["usage"] |= _dearest_usage(json.loads(raw))
+        till.spent_usd += _price_usd(made["usage"])
         till.charged += 1
-        return await self._sent(fault, made, till.callers.get(attempt))
+        return await _send(fault, made, till.callers.get(attempt))
 
-    async def _sent(self, fault: Fault, made: dict[str, object], caller: "asyncio.Task[object] | None") -> Response:
-        match fault:
-            case "gateway":
-                return Response("<html>504</html>", status_code=504, media_type="text/html")
-            case "cut":
-                return StreamingResponse(_cut_off(json.dumps(made).encode()), media_type="application/json")
-            case "hang":
-                await asyncio.sleep(_HANG_S)
-            case "late":
-                await asyncio.sleep(_LATE_S)
-            case "killed" if caller is not None:
-                caller.cancel()
-            case "no_usage":
-                made.pop("usage")
-            case _:
-                pass
-        return JSONResponse(made)
+
+def _dearest_usage(body: dict[str, Any]) -> dict[str, Any]:
+    read = [body.get(name) for name in ("instructions", "input", "tools", "text")]
+    size = len(json.dumps(read, ensure_ascii=False, separators=(",", ":")).encode())
+    details = {"cached_tokens": 0, "cache_write_tokens": size}
+    return {"input_tokens": size, "output_tokens": body["max_output_tokens"], "input_tokens_details": details}
+
+
+def _price_usd(used: dict[str, Any]) -> float:
+    usage = Usage(
+        input_tokens=used["input_tokens"],
+        output_tokens=used["output_tokens"],
+        cache_read_tokens=used["input_tokens_details"]["cached_tokens"],
+        cache_write_tokens=used["input_tokens_details"]["cache_write_tokens"],
+    )
+    return float(calc_price(usage, MODEL, provider_id="openai").total_price)
+
+
+async def _send(fault: Fault, made: dict[str, Any], caller: "asyncio.Task[Any] | None") -> Response:
+    match fault:
+        case "gateway":
+            return Response("<html>504</html>", status_code=504, media_type="text/html")
+        case "cut":
+            return StreamingResponse(_cut_off(json.dumps(made).encode()), media_type="application/json")
+        case "hang":
+            await asyncio.sleep(_HANG_S)
+        case "late":
+            await asyncio.sleep(_LATE_S)
+        case "killed" if caller is not None:
+            caller.cancel()
+        case "no_usage":
+            del made["usage"]
+    return JSONResponse(made)
 
 
 class _CutOffError(Exception):
@@ -122,14 +121,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(model: MeteredModel) -> AsyncIterator[str]:
-    """Serve it; yields the base address for the client."""
+async def serve(model: MeteredModel) -> AsyncIterator[str]:
+    """Yields the base address for the client."""
     app = Starlette(routes=[Route("/v1/responses", model.respond, methods=["POST"])])
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
-    server = _Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # from now on a call is answered, if not at once
+    server = _Server(uvicorn.Config(app, ws="none", lifespan="off", log_level="critical", timeout_graceful_shutdown=1))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         task = asyncio.create_task(server.serve([listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"

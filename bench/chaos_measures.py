@@ -1,11 +1,11 @@
-"""What a disturbed run is judged by: its files against those of an undisturbed one, and its histories. No faults here."""
+"""How a disturbed run is judged: its files against those of an undisturbed one, and the attempts in its histories."""
 
 import csv
 import io
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -13,168 +13,110 @@ from temporalio.client import Client
 
 from domain.failures import RESCHEDULE
 
-_TIMESTAMPS = frozenset({"created_at"})
-_UNSTEADY = "SiteUnavailableError"
-Row = tuple[tuple[str, str], ...]
+_TIMESTAMP = "created_at"
+_SITE_ERROR = "SiteUnavailableError"
+
+Delivery = list[tuple[str, dict[str, str]]]
+"""The rows of both files in their order, each with its key, without timestamps."""
 
 
-class Delivery(BaseModel):
-    """Both files as rows in their order, without timestamps."""
-
-    model_config = ConfigDict(frozen=True)
-
-    companies: tuple[Row, ...]
-    contacts: tuple[Row, ...]
-
-    @classmethod
-    def of(cls, companies_csv: bytes, contacts_csv: bytes) -> "Delivery":
-        """Read both files."""
-        return cls(companies=_rows(companies_csv), contacts=_rows(contacts_csv))
-
-
-class Difference(BaseModel):
-    """A delivery against that of the undisturbed run.
+@dataclass(frozen=True)
+class Difference:
+    """A delivery against the undisturbed run's. Entries name a company, or a person and their company.
 
     Attributes:
-        lost, added: companies (by domain) and contacts (by domain and name) that only one of them has.
-        doubled: those that stand in the disturbed one more than once.
-        changed: cells that differ, in rows that both have, as ``domain … column: 'wanted' → 'got'``.
-        is_identical: nothing differs, the order of the rows included.
+        lost, added: rows that only one of them has.
+        changed: cells that differ in rows that both have.
+        is_identical: nothing differs, not even the order of the rows.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    lost: tuple[str, ...]
-    added: tuple[str, ...]
-    doubled: tuple[str, ...]
-    changed: tuple[str, ...]
+    lost: list[str]
+    added: list[str]
+    doubled: list[str]
+    changed: list[str]
     is_identical: bool
 
 
+def delivery_of(companies_csv: bytes, contacts_csv: bytes) -> Delivery:
+    companies, contacts = _rows(companies_csv), _rows(contacts_csv)
+    keyed = [(f"company {row['domain']}", row) for row in companies]
+    return keyed + [(f"contact {row['company_domain']} {row['full_name']}", row) for row in contacts]
+
+
 def difference(wanted: Delivery, got: Delivery) -> Difference:
-    """Hold a delivery against another."""
-    lost: list[str] = []
-    added: list[str] = []
-    doubled: list[str] = []
-    changed: list[str] = []
-    pairs = (("company", wanted.companies, got.companies), ("contact", wanted.contacts, got.contacts))
-    for what, wanted_rows, got_rows in pairs:
-        old, new = _by_key(wanted_rows), _by_key(got_rows)
-        lost += [f"{what} {key}" for key in old if key not in new]
-        added += [f"{what} {key}" for key in new if key not in old]
-        doubled += [f"{what} {key}" for key, rows in new.items() if len(rows) > max(1, len(old.get(key, ())))]
-        for key in old.keys() & new.keys():
-            before, after = dict(old[key][0]), dict(new[key][0])
-            changed += [
-                f"{what} {key}, {column}: {before[column]!r} → {after[column]!r}"
-                for column in before
-                if before[column] != after[column]
-            ]
+    old, new = dict(wanted), dict(got)
+    often, times = Counter(key for key, _ in wanted), Counter(key for key, _ in got)
     return Difference(
-        lost=tuple(lost),
-        added=tuple(added),
-        doubled=tuple(doubled),
-        changed=tuple(sorted(changed)),
+        lost=[key for key in old if key not in new],
+        added=[key for key in new if key not in old],
+        doubled=[key for key in new if times[key] > max(1, often[key])],
+        changed=[
+            f"{key}, {column}: {before!r} → {new[key][column]!r}"
+            for key in old.keys() & new.keys()
+            for column, before in old[key].items()
+            if before != new[key][column]
+        ],
         is_identical=wanted == got,
     )
 
 
-def repeated_calls(answered: Counter[str]) -> int:
-    """Calls that were answered more than once, by the hash of what was asked: what has been paid for twice."""
-    return sum(times - 1 for times in answered.values())
-
-
-class Attempts(BaseModel):
-    """What the histories of a run say about its activities.
-
-    Attributes:
-        scheduled: activities that were to be done.
-        retried: attempts after a first one, by activity and by why the attempt before it ended.
-        failed: activities that ended without a result, likewise.
-        rescheduled: activities that a stopping worker rescheduled; not among ``failed``.
-        of_silent_sites: further attempts at sites that never answer, which every run makes; not among ``retried``.
-    """
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True)
+class Attempts:
+    """The activities of a run: how many were scheduled, and the attempts without a result, by activity and reason."""
 
     scheduled: int
-    retried: Counter[str]
-    failed: Counter[str]
-    rescheduled: int = 0
-    of_silent_sites: int = 0
+    lost: Counter[str]
 
 
 async def attempts_of(client: Client, workflow_id: str, silent_sites: frozenset[str]) -> Attempts:
-    """Read a run's own history and its companies'."""
+    """Read the histories of a run and its companies.
+
+    Args:
+        silent_sites: domains that never answer. Every run retries them, so they do not count.
+    """
     ids = {workflow_id}
     async for child in client.list_workflows(f'WorkflowId STARTS_WITH "{workflow_id}"'):
         ids.add(child.id)
-    events: list[list[HistoryEvent]] = []
-    for one in sorted(ids):
-        history = await client.get_workflow_handle(one).fetch_history()
-        events.append(list(history.events))
-    return attempts_in(events, silent_sites)
-
-
-def attempts_in(histories: Iterable[Iterable[HistoryEvent]], silent_sites: frozenset[str] = frozenset()) -> Attempts:
-    """Count the attempts in histories. Of several lost attempts of one activity, the last one's reason is on record.
-
-    Args:
-        silent_sites: domains of the sites that never answer.
-    """
-    scheduled, rescheduled, of_silent_sites, retried, failed = 0, 0, 0, Counter[str](), Counter[str]()
-    for history in histories:
+    scheduled, lost = 0, Counter[str]()
+    for one in ids:
         names: dict[int, str] = {}
-        for event in history:
-            match event.event_type:
-                case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                    scheduled += 1
-                    names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
-                case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-                    started = event.activity_task_started_event_attributes
-                    if started.attempt > 1 and _names_one_of(silent_sites, started.last_failure):
-                        of_silent_sites += started.attempt - 1
-                    elif started.attempt > 1:
-                        name = names[started.scheduled_event_id]
-                        retried[f"{name}: {_reason(started.last_failure)}"] += started.attempt - 1
-                case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-                    ended = event.activity_task_failed_event_attributes
-                    if _reason(ended.failure) == RESCHEDULE:
-                        rescheduled += 1
-                        continue
-                    failed[f"{names[ended.scheduled_event_id]}: {_reason(ended.failure)}"] += 1
-                case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-                    timed_out = event.activity_task_timed_out_event_attributes
-                    failed[f"{names[timed_out.scheduled_event_id]}: {_reason(timed_out.failure)}"] += 1
-    return Attempts(
-        scheduled=scheduled, retried=retried, failed=failed, rescheduled=rescheduled, of_silent_sites=of_silent_sites
-    )
+        async for event in client.get_workflow_handle(one).fetch_history_events():
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
+            for activity_id, failure, times in _without_result(event):
+                reason = _reason(failure)
+                site = failure.message.partition(" ")[0]
+                if reason != RESCHEDULE and not (reason.startswith(_SITE_ERROR) and site in silent_sites):
+                    lost[f"{names[activity_id]}: {reason}"] += times
+        scheduled += len(names)
+    return Attempts(scheduled, lost)
 
 
-def _names_one_of(sites: frozenset[str], failure: Failure) -> bool:
-    """Whether it is ``web.company_site.SiteUnavailableError`` of one of these; its message begins with the site."""
-    return _reason(failure).startswith(_UNSTEADY) and failure.message.split(" ", 1)[0] in sites
+def _without_result(event: HistoryEvent) -> Iterable[tuple[int, Failure, int]]:
+    """Attempts without a result that an event reports. Of several retries, only the last failure is on record."""
+    match event.event_type:
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started = event.activity_task_started_event_attributes
+            if started.attempt > 1:
+                yield started.scheduled_event_id, started.last_failure, started.attempt - 1
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+            failed = event.activity_task_failed_event_attributes
+            yield failed.scheduled_event_id, failed.failure, 1
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+            timed_out = event.activity_task_timed_out_event_attributes
+            yield timed_out.scheduled_event_id, timed_out.failure, 1
 
 
 def _reason(failure: Failure) -> str:
-    """A failure's type, of a site's with the site; of a time-out, which one; of the failure below where that says more."""
+    """The type of an error, or which timeout it was. A site's error includes the site."""
     while failure.HasField("cause") and not failure.HasField("application_failure_info"):
         failure = failure.cause
-    if failure.HasField("application_failure_info"):
-        error_type = failure.application_failure_info.type
-        return f"{error_type} of {failure.message.partition(';')[0]}" if error_type == _UNSTEADY else error_type
-    return failure.message
+    if not failure.HasField("application_failure_info"):
+        return failure.message
+    error_type = failure.application_failure_info.type
+    return f"{error_type} of {failure.message.partition(';')[0]}" if error_type == _SITE_ERROR else error_type
 
 
-def _rows(content: bytes) -> tuple[Row, ...]:
-    reader = csv.DictReader(io.StringIO(content.decode()))
-    return tuple(tuple((name, text) for name, text in row.items() if name not in _TIMESTAMPS) for row in reader)
-
-
-def _by_key(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    keyed: dict[str, list[Row]] = {}
-    for row in rows:
-        cells = dict(row)
-        key = cells["domain"] if "domain" in cells else f"{cells['company_domain']} {cells['full_name']}"
-        keyed.setdefault(key, []).append(row)
-    return keyed
+def _rows(content: bytes) -> list[dict[str, str]]:
+    rows = csv.DictReader(io.StringIO(content.decode()))
+    return [{column: text for column, text in row.items() if column != _TIMESTAMP} for row in rows]

@@ -1,7 +1,7 @@
-"""An HTTP proxy that a worker talks to instead of the model, the search or the web, and that misbehaves when it is told to.
+"""An HTTP proxy between a worker and the model, the search or the web, which fails when it is told to.
 
-It sits on the real socket, so the demo behind it needs no switch for faults. One request a connection, bodies with a
-length, as the pipeline's clients send them. It also keeps the other side's books: what was asked, what was paid for.
+The demo behind it needs no switch for faults. It handles one request a connection, and bodies with a length, as the
+pipeline's clients send them. It also counts what was asked and what was paid for.
 """
 
 import asyncio
@@ -14,15 +14,14 @@ from urllib.parse import urlsplit
 
 from local.processes import LOOPBACK
 
-RETRY_AFTER_S = 1
-_HEAD_MAX_BYTES = 65_536
-_PAID = (b"POST ", b"GET /search?")
+_PAID = (b"POST ", b"GET /search?")  # any other GET costs nothing
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
+_ERROR = '{"error": {"message": "on purpose", "type": "server_error", "param": null, "code": null}}'
 
 
 class Fault(StrEnum):
-    """How one request goes wrong."""
+    """How one request fails."""
 
     RATE_LIMITED = "429"
     SERVER_ERROR = "500"
@@ -36,49 +35,42 @@ class FaultyProxy:
     """One service behind a port of its own.
 
     Attributes:
-        latency_s: how long the service takes over an answer, on top of its own time.
-        requests: how many requests came, whatever became of them.
-        answered: what was posted or searched for and answered with 200 by the service, by the hash of the request. It has done the
-            work then, and is paid, also when the answer is lost on its way back. Looking whether it is there (another GET) costs nothing.
+        requests: how many came, whatever the outcome.
+        answered: paid requests that the service answered with 200, by their hash. They count even if the answer got lost.
         in_flight: requests under way now.
-        faults: what goes wrong with the next requests, in turn.
-        is_down: nothing is answered: every connection is closed at once.
-        refused_s: when a request found the service down, seconds of the loop's clock.
+        faults: how the next requests fail, in order.
+        cut_off: answers that a fault cut off.
+        is_down: every connection is closed at once.
+        refused_s: when requests found the service down, by the loop's clock.
     """
 
     def __init__(self, *, latency_s: float = 0.0, follows_client: bool = False) -> None:
-        """With ``follows_client`` the service is let go when the client hangs up; else it finishes what it was asked."""
-        self.latency_s = latency_s
-        self.requests = 0
-        self.answered: Counter[str] = Counter()
-        self.in_flight = 0
+        """Without ``follows_client``, the service finishes an answer even after the client left."""
         self.faults: deque[Fault] = deque()
-        self.injected: Counter[Fault] = Counter()
-        self.is_down = False
-        self.refused_s: list[float] = []
+        self.in_flight = 0
+        self.reset()
+        self._latency_s = latency_s
         self._follows_client = follows_client
-        self._upstream = (LOOPBACK, 0)
-        self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._upstream: tuple[str, int]
+        self._server: asyncio.Server | None = None
 
-    async def listen(self) -> str:
-        """Begin to listen on a free port. Returns the address, ``http://127.0.0.1:PORT``."""
-        self._server = await asyncio.start_server(self._connected, LOOPBACK, 0, limit=_HEAD_MAX_BYTES)
+    def reset(self) -> None:
+        """Count from zero, without faults."""
+        self.requests = self.cut_off = 0
+        self.is_down = False
+        self.answered = Counter[str]()
+        self.refused_s: list[float] = []
+        self.faults.clear()
+
+    async def listen(self, upstream_url: str) -> str:
+        """Forward to this service from now on. Returns the proxy's own address."""
+        parts = urlsplit(upstream_url)
+        self._upstream = (parts.hostname or LOOPBACK, parts.port or 80)
+        self._server = await asyncio.start_server(self._connected, LOOPBACK, 0)
         return f"http://{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}"
 
-    def lead_to(self, url: str) -> None:
-        """Where requests go on to."""
-        parts = urlsplit(url)
-        self._upstream = (parts.hostname or LOOPBACK, parts.port or 80)
-
-    def forget(self) -> None:
-        self.requests, self.is_down = 0, False
-        self.answered, self.injected = Counter(), Counter()
-        self.faults.clear()
-        self.refused_s.clear()
-
     async def close(self) -> None:
-        """Stop listening and let go of every connection."""
         if self._server is not None:
             self._server.close()
         for task in self._open:
@@ -86,13 +78,11 @@ class FaultyProxy:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
+        if task := asyncio.current_task():
             self._open.add(task)
             task.add_done_callback(self._open.discard)
         try:
-            # A client that leaves, killed or out of patience, is what this is for; there is nobody to tell.
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            with suppress(asyncio.IncompleteReadError, ConnectionError):  # the client was killed, or gave up
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = _LENGTH.search(head)
                 body = await reader.readexactly(int(length[1])) if length else b""
@@ -109,8 +99,6 @@ class FaultyProxy:
             writer.transport.abort()
             return
         fault = self.faults.popleft() if self.faults else None
-        if fault is not None:
-            self.injected[fault] += 1
         self.in_flight += 1
         try:
             match fault:
@@ -120,16 +108,19 @@ class FaultyProxy:
                     await reader.read()  # until the client hangs up
                 case Fault.RATE_LIMITED | Fault.SERVER_ERROR | Fault.UNAVAILABLE:
                     writer.write(_failure(fault))
-                case Fault.CUT_OFF | None:
-                    answer = await self._asked(head, body, reader)
-                    writer.write(answer if fault is None else answer[: len(answer) // 2])
+                case Fault.CUT_OFF:
+                    self.cut_off += 1
+                    answer = await self._ask(head, body, reader)
+                    writer.write(answer[: len(answer) // 2])
+                case None:
+                    writer.write(await self._ask(head, body, reader))
             if not writer.transport.is_closing():
                 await writer.drain()
         finally:
             self.in_flight -= 1
 
-    async def _asked(self, head: bytes, body: bytes, reader: asyncio.StreamReader) -> bytes:
-        asking = asyncio.create_task(self._relayed(head, body))
+    async def _ask(self, head: bytes, body: bytes, reader: asyncio.StreamReader) -> bytes:
+        asking = asyncio.create_task(self._relay(head, body))
         waiting: set[asyncio.Task[bytes]] = {asking}
         if self._follows_client:
             waiting.add(asyncio.create_task(reader.read()))
@@ -143,13 +134,13 @@ class FaultyProxy:
                 task.cancel()
         if head.startswith(_PAID) and answer.startswith(b"HTTP/1.1 200"):
             self.answered[hashlib.sha256(head.partition(b"\r\n")[0] + body).hexdigest()] += 1
-        await asyncio.sleep(self.latency_s)
+        await asyncio.sleep(self._latency_s)
         return answer
 
-    async def _relayed(self, head: bytes, body: bytes) -> bytes:
+    async def _relay(self, head: bytes, body: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(*self._upstream)
         try:
-            # Closed after each exchange, so that the end of an answer is the end of the stream.
+            # The service closes the connection, so the end of the stream is the end of the answer.
             closing = _CONNECTION.sub(b"", head.removesuffix(b"\r\n\r\n")) + b"\r\nConnection: close\r\n\r\n"
             writer.write(closing + body)
             return await reader.read()
@@ -158,10 +149,9 @@ class FaultyProxy:
 
 
 def _failure(fault: Fault) -> bytes:
-    """An error as OpenAI's API words it; a web client reads the status alone."""
-    after = f"Retry-After: {RETRY_AFTER_S}\r\n" if fault is Fault.RATE_LIMITED else ""
-    body = '{"error": {"message": "on purpose", "type": "server_error", "param": null, "code": null}}'
+    """An error as OpenAI's API words it. A web client reads only the status."""
+    after = "Retry-After: 1\r\n" if fault is Fault.RATE_LIMITED else ""
     return (
-        f"HTTP/1.1 {fault.value} On Purpose\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"{after}Connection: close\r\n\r\n{body}"
+        f"HTTP/1.1 {fault.value} On Purpose\r\nContent-Type: application/json\r\nContent-Length: {len(_ERROR)}\r\n"
+        f"{after}Connection: close\r\n\r\n{_ERROR}"
     ).encode()

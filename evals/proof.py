@@ -7,10 +7,9 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict
 
 Row = Mapping[str, Any]
 
@@ -19,7 +18,7 @@ _TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "�
 _LINK = re.compile(r"\[([^\]\[]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 _NUMBER = re.compile(r"\d+(?:,\d{3})*")
 _FORMULA_START = re.compile(r"^'(?=\s*[=+\-@])")
-# One of these stands in words that say which kind of property a company manages.
+# The quote of a company type has to contain one of these.
 _WORDS_OF_TYPE = {
     "single_family": ("single", "house", "home", "detached"),
     "mixed_residential": ("single", "house", "home", "residential", "duplex", "condo"),
@@ -34,29 +33,26 @@ _STATE_NAMES = {"TX": "Texas"}
 _WHOLE = frozenset({"state", "full_name", "email", "linkedin_url"})  # columns whose value is no part of a longer word
 
 
-class Source(BaseModel):
-    """A stored tool result as proof: its words, its page's markup where it is a page, and the addresses it names."""
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True)
+class Source:
+    """A stored tool result: its words, the markup if it is a page, and the addresses it names."""
 
     text: str
     markup: str
     addresses: str
 
 
-class Fact(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Fact:
     """One value that a run holds to be true.
 
     Attributes:
-        company: domain of the company.
+        company: its domain.
         of: the person's name, for a fact about a person.
         column: column of the delivered file, or name of the stored fact.
-        result_id, quote: what it cites; None where it cites nothing.
-        any_of: the quote has to hold one of these (in any case); numbers as digits without separators.
-        is_inferred: an address that nobody publishes; its proof is an address of the same domain.
+        any_of: the quote must hold one of these, in any case. Numbers are digits without separators.
+        is_inferred: an address that nobody publishes. Its proof is an address of the same domain.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     company: str
     of: str = ""
@@ -72,7 +68,7 @@ class Fact(BaseModel):
 
 
 def facts_of_company(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
-    """The filled fact cells of a row of the companies file, and the other stored facts that its grade rests on."""
+    """The filled fact cells of a row of the companies file, and the other stored facts that its grade uses."""
     facts, domain = row["facts"], str(cells["domain"])
 
     def fact(column: str, value: object, evidence: Row | None, *any_of: str) -> Fact:
@@ -140,7 +136,7 @@ def facts_of_contact(cells: Mapping[str, str], row: Row) -> Iterator[Fact]:
 
 
 def why_unproven(fact: Fact, sources: Mapping[str, Source], hosts: frozenset[str]) -> str | None:
-    """What is wrong with a fact's proof; None if its quote stands in the cited result and holds the value.
+    """What is wrong with a fact's proof; None if the cited result contains the quote, and the quote the value.
 
     A domain or website needs a page that was read there (``hosts``). A source's address must be in the cited result.
     """
@@ -155,7 +151,7 @@ def why_unproven(fact: Fact, sources: Mapping[str, Source], hosts: frozenset[str
         return "cites no words"
     if not _stands_in(fact.quote, source):
         return f"not in the stored result: “{fact.quote}”"
-    # An address may stand in a link's markup, a name have a link in its midst: the words count in both forms.
+    # An address may be in a link's markup, and a link in the middle of a name: the words count in both forms.
     quote = f"{folded(fact.quote)}\n{' '.join(fact.quote.split())}".casefold()
     if not any(_holds(quote, words, whole=fact.column in _WHOLE and not fact.is_inferred) for words in fact.any_of):
         return f"the value is not in the quote “{fact.quote}”"
@@ -163,25 +159,25 @@ def why_unproven(fact: Fact, sources: Mapping[str, Source], hosts: frozenset[str
 
 
 def host_of(address: str) -> str:
-    """Host of an address or of a bare domain, without ``www.``."""
+    """The host of an address or bare domain, without ``www.``."""
     parts = urlsplit(address if "//" in address else f"//{address}")
     return (parts.hostname or "").removeprefix("www.")
 
 
 def folded(text: str) -> str:
-    """Text with entities resolved, compatibility forms and typography folded, link markup gone, and single spaces."""
+    """Text without entities, typography, link markup and repeated spaces."""
     plain = unicodedata.normalize("NFKC", html.unescape(text)).translate(_TYPOGRAPHY)
     return " ".join(_LINK.sub(r"\1", plain).split())
 
 
 def name_key(name: str) -> str:
-    """What two printings of one name have in common: letters and digits without marks and case."""
+    """The letters and digits of a name, without accents and case."""
     letters = (char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char))
     return " ".join("".join(char if char.isalnum() else " " for char in letters).split())
 
 
 def without_apostrophe(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
+    """A cell without the apostrophe that stops spreadsheets from reading it as a formula."""
     return _FORMULA_START.sub("", cell)
 
 

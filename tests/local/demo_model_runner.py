@@ -1,9 +1,4 @@
-"""Plays the agent loop for the demo model's tests: sends real request bodies, runs the tools it asks for on a demo
-world, checks quotes.
-
-Nothing is stubbed but the network between the parts; the same conversation over real HTTP is in
-``test_demo_model_api.py``.
-"""
+"""Plays the agent loop against the demo model: real request bodies, and tools on a demo world. Only the network is left out."""
 
 from __future__ import annotations
 
@@ -22,49 +17,38 @@ from agents.roles import company_research, contact_research, discovery
 from local.demo.entities import World
 from local.demo.index import SearchIndex
 from local.demo.model.app import answer
-from local.demo.truth import GoldCompany, gold_table
-from local.demo.world import generate_world
+from local.demo.truth import GoldCompany
+from tests.local.demo_helpers import gold_of, world_of
 from web.page_text import render_page
 
 ROLES: dict[str, AgentRole] = {
     role.name: role for role in (discovery.ROLE, company_research.ROLE, contact_research.ROLE)
 }
-FETCH: dict[str, Any] = {
-    "type": "function",
-    "name": "fetch_page",
-    "description": "Read a page.",
-    "strict": True,
-    "parameters": {
+
+
+def _tool(name: str, **properties: str) -> dict[str, Any]:
+    parameters = {
         "type": "object",
-        "properties": {"url": {"type": "string"}},
-        "required": ["url"],
+        "properties": {key: {"type": kind} for key, kind in properties.items()},
+        "required": list(properties),
         "additionalProperties": False,
-    },
-}
-SEARCH: dict[str, Any] = {
-    "type": "function",
-    "name": "search_web",
-    "description": "Search the web.",
-    "strict": True,
-    "parameters": {
-        "type": "object",
-        "properties": {"query": {"type": "string"}, "page": {"type": "integer"}},
-        "required": ["query", "page"],
-        "additionalProperties": False,
-    },
-}
-TOOLS: dict[str, dict[str, Any]] = {"fetch_page": FETCH, "search_web": SEARCH}
+    }
+    return {"type": "function", "name": name, "description": name, "strict": True, "parameters": parameters}
+
+
+FETCH = _tool("fetch_page", url="string")
+TOOLS = {"fetch_page": FETCH, "search_web": _tool("search_web", query="string", page="integer")}
+Tools = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
 class Played:
-    """A finished conversation: the answer, and the text that each tool result may be quoted from."""
+    """A finished conversation: the answer, and the text of each tool result and page."""
 
     output: dict[str, Any]
     texts: dict[str, str] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    turns: int = 0
 
     def quotes(self, citation: dict[str, str], *values: str) -> bool:
         """Whether the cited words stand in the cited result and hold the values."""
@@ -74,7 +58,7 @@ class Played:
 
 
 class WorldTools:
-    """The two tools, answered from a world as the contract of the agent loop says."""
+    """The two tools on a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -107,7 +91,6 @@ class WorldTools:
 
 @cache
 def strict_schema(output: type[BaseModel]) -> dict[str, Any]:
-    """The output schema as the openai client makes it strict."""
     return to_strict_json_schema(output)
 
 
@@ -127,16 +110,15 @@ def request_body(role_name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def task_message(task: dict[str, Any]) -> dict[str, Any]:
-    """The first input item."""
     return {"role": "user", "content": json.dumps(task)}
 
 
-def play(task: dict[str, Any], tools: Callable[[str, dict[str, Any]], dict[str, Any]]) -> Played:
-    """Run one conversation to its answer, which must parse as the role's output and stay within the role's limits."""
+def play(task: dict[str, Any], tools: Tools) -> Played:
+    """Run one conversation. The answer must match the role's output, within the role's limits."""
     role = ROLES[task["task"]]
     items: list[dict[str, Any]] = [task_message(task)]
     played = Played(output={})
-    for played.turns in range(1, role.turns_max + 1):
+    for _ in range(role.turns_max):
         response = answer(json.dumps(request_body(role.name, items)).encode())
         items.extend(response["output"])
         calls = [item for item in response["output"] if item["type"] == "function_call"]
@@ -150,10 +132,8 @@ def play(task: dict[str, Any], tools: Callable[[str, dict[str, Any]], dict[str, 
     raise AssertionError(f"no answer after {role.turns_max} turns")
 
 
-def run_tool(
-    call: dict[str, Any], tools: Callable[[str, dict[str, Any]], dict[str, Any]], played: Played
-) -> dict[str, Any]:
-    """Run one call and give the input item that carries its result."""
+def run_tool(call: dict[str, Any], tools: Tools, played: Played) -> dict[str, Any]:
+    """Run one call. Returns the input item with its result."""
     arguments = json.loads(call["arguments"])
     assert (call["name"], arguments) not in played.calls, "the same call twice"
     played.calls.append((call["name"], arguments))
@@ -169,25 +149,17 @@ def run_tool(
 
 
 def company_task(task: str, gold: GoldCompany, **more: Any) -> dict[str, Any]:
-    """A research task for a company of the gold table."""
     company = {key: getattr(gold, key) for key in ("name", "website", "domain", "city", "state")}
     return {"task": task, "company": company, "known_pages": [], **more}
 
 
 @cache
 def world_tools(seed: int) -> WorldTools:
-    """The tools on the world of a seed."""
-    return WorldTools(_world(seed))
+    return WorldTools(world_of(seed))
 
 
 @cache
 def living(seed: int) -> tuple[GoldCompany, ...]:
-    """The companies of a world whose own site can be read."""
-    world = _world(seed)
-    readable = {c.domain for c in world.companies if c.site_state == "alive" and c.domain}
-    return tuple(gold for gold in gold_table(world).companies if gold.domain in readable)
-
-
-@cache
-def _world(seed: int) -> World:
-    return generate_world(seed)
+    """The companies of a world whose own site works."""
+    alive = {company.domain for company in world_of(seed).companies if company.site_state == "alive"}
+    return tuple(gold for gold in gold_of(seed).companies if gold.domain and gold.domain in alive)

@@ -1,8 +1,4 @@
-"""How well the demo model reads the demo world, measured against the world's gold table on two seeds.
-
-The thresholds are the demo's promise: below them the embedded stack would show the model's mistakes, not the
-pipeline's. They say nothing about real sites: the rules were written knowing what the demo world's pages look like.
-"""
+"""How well the demo model reads the demo world. Below these shares, the demo would show its mistakes, not the pipeline's."""
 
 from __future__ import annotations
 
@@ -13,61 +9,49 @@ from typing import Any
 import pytest
 
 from local.demo.truth import GoldCompany
+from local.demo.world import DEFAULT_SEED
 from tests.local.demo_model_runner import Played, company_task, living, play, world_tools
 
-SEEDS = (20261, 99)
-EVERY = 3
-"""Every third company of a world is read; about 190 a seed."""
+SEEDS = (DEFAULT_SEED, 99)
+EVERY = 3  # every third company of a world is read, about 190 a seed
 DECIDES_UP_TO_LEVEL = 5
 CITIES = (("Austin", "TX", "Texas"), ("Houston", "TX", "Texas"), ("Phoenix", "AZ", "Arizona"), ("", "GA", "Georgia"))
 
 
-@pytest.fixture(params=SEEDS, scope="module")
-def seed(request: pytest.FixtureRequest) -> int:
-    value: int = request.param
-    return value
+pytestmark = pytest.mark.parametrize("seed", SEEDS)
 
 
 @cache
 def read_all(seed: int, task: str) -> list[tuple[GoldCompany, Played]]:
-    """The sampled companies of a world, each with the finished conversation about it."""
     tools = world_tools(seed)
     return [(gold, play(company_task(task, gold), tools)) for gold in living(seed)[::EVERY]]
 
 
-def test_people_are_precise_complete_and_quoted(seed: int) -> None:
-    published = found = 0
+def test_people_are_right_complete_and_quoted(seed: int) -> None:
+    published = found = addresses = addresses_found = 0
     for gold, played in read_all(seed, "contact_research"):
+        text = "\n".join(played.pages.values())
         known = {person.full_name: person for person in gold.decision_makers}
         wanted = {name for name, person in known.items() if person.level <= DECIDES_UP_TO_LEVEL}
         named = {person["full_name"]: person for person in played.output["people"]}
-        assert set(named) <= wanted, "precision is 1.0: nobody is named who is no decision maker"
+        assert set(named) <= wanted, "only decision makers are named"
         published += len(wanted)
         found += len(named)
         for name, person in named.items():
             assert person["title"] == known[name].title
             assert played.quotes(person["citation"], name, person["title"])
-            assert person["email"] in (None, known[name].email), "no address is another person's or made up"
+            email = known[name].email
+            assert person["email"] in (None, email), "no address is another person's or made up"
+            if email and email in text:
+                addresses += 1
+                addresses_found += person["email"] == email
             assert person["email"] is None or played.quotes(person["email_citation"], person["email"])
             assert person["linkedin_url"] == known[name].linkedin_url
             assert person["note"] is None or played.quotes(person["note"]["citation"], person["note"]["value"])
-        assert not set(named) & {decoy.full_name for decoy in gold.not_contacts}
     assert published > 300
     assert found / published >= 0.95
-
-
-def test_published_addresses_are_found(seed: int) -> None:
-    """Spelled-out addresses are left alone: the joined address stands on no page."""
-    published = found = 0
-    for gold, played in read_all(seed, "contact_research"):
-        named = {person["full_name"]: person["email"] for person in played.output["people"]}
-        text = "\n".join(played.pages.values())
-        for person in gold.decision_makers:
-            if person.email is not None and person.email in text and person.full_name in named:
-                published += 1
-                found += named[person.full_name] == person.email
-    assert published > 200
-    assert found / published >= 0.98
+    assert addresses > 200
+    assert addresses_found / addresses >= 0.98
 
 
 def test_company_facts_are_right_and_quoted(seed: int) -> None:
@@ -87,7 +71,7 @@ def test_company_facts_are_right_and_quoted(seed: int) -> None:
                 assert p.quotes(fact["citation"], *_needles(field, fact)), (gold.name, field, fact)
 
 
-def test_a_page_that_gives_orders_is_not_obeyed(seed: int) -> None:
+def test_instructions_on_a_page_are_not_obeyed(seed: int) -> None:
     trapped = [gold for gold in living(seed) if "prompt_injection" in gold.traits]
     assert trapped
     for gold in trapped:
@@ -97,7 +81,7 @@ def test_a_page_that_gives_orders_is_not_obeyed(seed: int) -> None:
         assert "Max Mustermann" not in {person["full_name"] for person in contacts.output["people"]}
 
 
-def test_discovery_names_the_companies_of_the_lists_it_opens(seed: int) -> None:
+def test_discovery_names_companies_of_directory_pages(seed: int) -> None:
     listed = named = 0
     every_name = {company.name for company in living(seed)}
     for city, state, state_name in CITIES:
@@ -113,7 +97,7 @@ def test_discovery_names_the_companies_of_the_lists_it_opens(seed: int) -> None:
     assert named / listed >= 0.98
 
 
-def test_discovery_takes_single_companies_from_the_results_and_skips_known_ones(seed: int) -> None:
+def test_discovery_names_single_companies_that_are_new(seed: int) -> None:
     tools = world_tools(seed)
     task = discovery_task("individual", "Houston", "TX", "Texas")
     names = [company["name"] for company in play(task, tools).output["companies"]]
@@ -127,7 +111,6 @@ def test_discovery_takes_single_companies_from_the_results_and_skips_known_ones(
 
 
 def discovery_task(kind: str, city: str, state: str, state_name: str) -> dict[str, Any]:
-    """A discovery task as the pipeline words it."""
     where = f"{city}, {state}" if city else state_name
     head = "list of property management companies in" if kind == "directory_pages" else "property management"
     return {
@@ -143,7 +126,7 @@ def discovery_task(kind: str, city: str, state: str, state_name: str) -> dict[st
 
 
 def _is_entry(name: str, text: str) -> bool:
-    """Whether a list page names the company as an entry of its own, not as a part of a longer name."""
+    """Whether a directory page has an entry of this name, not only of a longer name."""
     return (
         re.search(rf"^(?:- )?\[{re.escape(name)}\]\(http|^# \d+\. {re.escape(name)}$", text, re.MULTILINE) is not None
     )
@@ -158,13 +141,13 @@ def _gold_count(gold: GoldCompany, field: str) -> int | None:
     if field == "employees":
         return gold.employees
     stated = gold.units if gold.units_basis == "stated" else None
-    # The gold estimates units as ten times the listings shown.
+    # Gold estimates units as ten times the listings.
     listings = gold.units // 10 if gold.units and gold.units_basis == "estimated" else None
     return stated if field == "units" else listings
 
 
 def _needles(field: str, fact: dict[str, Any]) -> list[str]:
-    """The words that a fact's quote must hold."""
+    """The words that a fact's quote must contain."""
     value = fact["value"]
     if field in ("units", "listings", "employees"):
         quote = fact["citation"]["quote"]

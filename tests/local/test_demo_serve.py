@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -50,23 +49,18 @@ async def search(demo: dict[str, str], **params: str) -> httpx2.Response:
         return await http.get(f"{demo['searxng_url']}/search", params=params)
 
 
-async def test_the_ready_file_names_the_parts_asked_for(demo: dict[str, str]) -> None:
-    assert urlsplit(demo["web_proxy"]).port
-
-
-async def test_every_page_of_a_site_is_served_as_it_was_made(demo: dict[str, str], world: World) -> None:
+async def test_pages_are_served_as_made_and_marked_as_demo(demo: dict[str, str], world: World) -> None:
     company = next(c for c in gold_of(DEFAULT_SEED).companies if c.deliverable)
     async with client(demo) as http:
         for path, page in world.sites[company.domain or ""].pages.items():
             answer = await http.get(f"http://www.{company.domain}{path}")
-            assert answer.status_code == 200
-            assert answer.text == page.html
+            assert (answer.status_code, answer.text) == (200, page.html)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert answer.headers["x-demo-world"] == HEADER
             assert answer.headers["last-modified"].endswith("GMT")
 
 
-async def test_a_page_that_did_not_change_is_304(demo: dict[str, str]) -> None:
+async def test_an_unchanged_page_is_304(demo: dict[str, str]) -> None:
     company = next(c for c in gold_of(DEFAULT_SEED).companies if c.deliverable)
     async with client(demo) as http:
         first = await http.get(company.website or "")
@@ -77,18 +71,19 @@ async def test_a_page_that_did_not_change_is_304(demo: dict[str, str]) -> None:
     assert head.headers["content-length"] == first.headers["content-length"]
 
 
-async def test_paging_takes_the_query_into_account(demo: dict[str, str]) -> None:
+async def test_directory_pages_link_to_the_next_and_end(demo: dict[str, str]) -> None:
     url = f"http://{GUIDE_HOSTS['TX']}/texas/property-managers"
     async with client(demo) as http:
-        first, second = await http.get(url), await http.get(f"{url}?page=2")
-        beyond = await http.get(f"{url}?page=99")
-    assert 'rel="next"' in first.text
-    assert first.text != second.text
-    assert "Page 2 of" in second.text
+        pages = [await http.get(url)]
+        while 'rel="next"' in pages[-1].text:
+            pages.append(await http.get(f"{url}?page={len(pages) + 1}"))
+        beyond = await http.get(f"{url}?page={len(pages) + 1}")
+    assert len({page.text for page in pages}) == len(pages) >= 5
+    assert all(10 <= page.text.count("<li>") <= 50 for page in pages)
     assert beyond.status_code == 404
 
 
-async def test_names_outside_the_world_are_502_with_a_reason(demo: dict[str, str]) -> None:
+async def test_names_outside_the_world_are_502(demo: dict[str, str]) -> None:
     async with client(demo) as http:
         for url in ("http://buildium.com/", "http://nosuchfirm.example/", "http://127.0.0.1/"):
             answer = await http.get(url)
@@ -102,15 +97,9 @@ async def test_https_is_refused_at_once(demo: dict[str, str]) -> None:
     async with client(demo) as http:
         with pytest.raises(httpx2.ProxyError, match="501"):
             await http.get("https://lonestarpmguide.example/")
-    address = urlsplit(demo["web_proxy"])
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(b"CONNECT acme.example:443 HTTP/1.1\r\nHost: acme.example:443\r\n\r\n")
-    raw = await asyncio.wait_for(reader.readuntil(b"no CONNECT (acme.example)"), 30)
-    writer.close()
-    assert raw.startswith(b"HTTP/1.1 501")
 
 
-async def test_dead_sites_are_dead_in_their_own_way(demo: dict[str, str]) -> None:
+async def test_dead_sites_fail_each_in_its_way(demo: dict[str, str]) -> None:
     async with client(demo, timeout_s=1) as http:
         gone = await http.get(company_with("not_found").website or "")
         empty = await http.get(company_with("empty").website or "")
@@ -122,43 +111,27 @@ async def test_dead_sites_are_dead_in_their_own_way(demo: dict[str, str]) -> Non
     assert (parked.status_code, "for sale" in parked.text) == (200, True)
 
 
-async def test_many_silent_connections_are_held_and_let_go_without_harm(demo: dict[str, str]) -> None:
-    silent = company_with("silent").website or ""
-    async with client(demo, timeout_s=30) as http:
-        held = [asyncio.create_task(http.get(silent)) for _ in range(20)]
-        await asyncio.sleep(0.3)
-        assert (await http.get(f"http://{GUIDE_HOSTS['TX']}/")).status_code == 200
-        assert not any(task.done() for task in held)
-        for task in held:
-            task.cancel()
-        results = await asyncio.gather(*held, return_exceptions=True)
-    assert all(isinstance(r, asyncio.CancelledError) for r in results)
-
-
-async def test_an_alias_redirects_each_path_to_the_domain_of_the_company(demo: dict[str, str]) -> None:
+async def test_an_alias_redirects_each_path(demo: dict[str, str]) -> None:
     company = company_with("alias_redirect")
     async with client(demo) as http:
         answer = await http.get(f"http://{company.alias_domains[0]}/contact?x=1")
-        landed = await http.get(f"http://{company.alias_domains[0]}/", follow_redirects=True)
     assert answer.status_code == 301
     assert answer.headers["location"] == f"http://{company.domain}/contact?x=1"
-    assert company.name in landed.text.replace("&amp;", "&")
 
 
-async def test_robots_txt_is_served_per_host_and_some_forbid_everything(demo: dict[str, str]) -> None:
-    closed = company_with("robots_blocked")
+async def test_some_robots_txt_forbid_everything(demo: dict[str, str]) -> None:
     opened = next(c for c in gold_of(DEFAULT_SEED).companies if c.deliverable)
     async with client(demo) as http:
-        no = await http.get(f"http://{closed.domain}/robots.txt")
-        yes = await http.get(f"http://{opened.domain}/robots.txt")
+        closed = await http.get(f"http://{company_with('robots_blocked').domain}/robots.txt")
+        allowed = await http.get(f"http://{opened.domain}/robots.txt")
         sitemap = await http.get(f"http://{opened.domain}/sitemap.xml")
-    assert no.text == "User-agent: *\nDisallow: /\n"
-    assert "Disallow: /\n" not in yes.text
-    assert no.headers["content-type"].startswith("text/plain")
+    assert closed.text == "User-agent: *\nDisallow: /\n"
+    assert "Disallow: /\n" not in allowed.text
+    assert closed.headers["content-type"].startswith("text/plain")
     assert sitemap.headers["content-type"].startswith("application/xml")
 
 
-async def test_search_answers_in_the_shape_of_searxng(demo: dict[str, str]) -> None:
+async def test_search_answers_as_searxng_does(demo: dict[str, str]) -> None:
     answer = await search(demo, q="property management Austin TX", format="json")
     body = answer.json()
     assert answer.headers["x-demo-world"] == HEADER
@@ -170,19 +143,16 @@ async def test_search_answers_in_the_shape_of_searxng(demo: dict[str, str]) -> N
     for result in body["results"]:
         assert set(result) == {"url", "title", "content", "engine", "score", "category"}
         assert result["engine"] == "pm-pipeline demo"
-        assert result["content"]
-    scores = [r["score"] for r in body["results"]]
+    scores = [result["score"] for result in body["results"]]
     assert scores == sorted(scores, reverse=True)
 
 
-async def test_pages_of_results_follow_each_other_without_overlap(demo: dict[str, str]) -> None:
+async def test_result_pages_do_not_overlap_and_end(demo: dict[str, str]) -> None:
     urls: list[str] = []
-    for page in ("1", "2", "3"):
+    for page in ("1", "2", "3", "99"):
         body = (await search(demo, q="property management Dallas TX", format="json", pageno=page)).json()
-        urls += [r["url"] for r in body["results"]]
+        urls += [result["url"] for result in body["results"]]
     assert len(urls) == len(set(urls)) == 30
-    end = (await search(demo, q="property management Dallas TX", format="json", pageno="99")).json()
-    assert end["results"] == []
 
 
 @pytest.mark.parametrize(
@@ -192,53 +162,49 @@ async def test_pages_of_results_follow_each_other_without_overlap(demo: dict[str
         ({"q": "x", "format": "json", "pageno": "0"}, 400),
         ({"q": "x"}, 403),
         ({"q": "x", "format": "html"}, 403),
-        ({"q": "x", "format": "rss"}, 403),
     ],
 )
 async def test_search_refuses_as_searxng_does(demo: dict[str, str], params: dict[str, str], status: int) -> None:
     assert (await search(demo, **params)).status_code == status
 
 
-async def test_lists_and_home_pages_lead_when_asked_for_companies_of_a_city(demo: dict[str, str], world: World) -> None:
-    for query in (
-        "Buildium property management companies Austin TX",
-        "list of property management companies Dallas Texas",
-        "AppFolio property management companies Denver CO",
-    ):
-        body = (await search(demo, q=query, format="json")).json()
-        kinds = []
-        for result in body["results"]:
-            parts = urlsplit(result["url"])
-            site = world.sites[(parts.hostname or "").removeprefix("www.")]
-            kinds.append(site.pages[parts.path + (f"?{parts.query}" if parts.query else "")].kind)
-        assert kinds.count("home") + kinds.count("list") >= 8, (query, kinds)
-        assert "list" in kinds[:3], (query, kinds)
+@pytest.mark.parametrize(
+    "query",
+    ["Buildium property management companies Austin TX", "list of property management companies Dallas Texas"],
+)
+async def test_a_search_for_companies_finds_lists_and_homes(demo: dict[str, str], world: World, query: str) -> None:
+    kinds = []
+    for result in (await search(demo, q=query, format="json")).json()["results"]:
+        parts = urlsplit(result["url"])
+        site = world.sites[(parts.hostname or "").removeprefix("www.")]
+        kinds.append(site.pages[parts.path + (f"?{parts.query}" if parts.query else "")].kind)
+    assert kinds.count("home") + kinds.count("list") >= 8, kinds
+    assert "list" in kinds[:3], kinds
 
 
-async def test_a_company_is_found_by_name_and_city_even_when_lists_know_only_its_portal(demo: dict[str, str]) -> None:
-    hidden = ("listed_by_portal", "lookalike_name")
-    wanted = [c for c in gold_of(DEFAULT_SEED).companies if any(t in c.traits for t in hidden)]
+async def test_a_company_is_found_by_name_and_city(demo: dict[str, str]) -> None:
+    hidden = {"listed_by_portal", "lookalike_name"}
+    wanted = [c for c in gold_of(DEFAULT_SEED).companies if hidden & set(c.traits)]
     assert len(wanted) >= 10
     for company in wanted:
         body = (await search(demo, q=f"{company.name} {company.city}", format="json")).json()
-        hosts = [(urlsplit(r["url"]).hostname or "").removeprefix("www.") for r in body["results"]]
+        hosts = [(urlsplit(result["url"]).hostname or "").removeprefix("www.") for result in body["results"]]
         assert company.domain in hosts[:5], (company.name, hosts)
 
 
-async def test_site_restricts_to_a_host_and_lifts_the_limit_per_host(demo: dict[str, str]) -> None:
+async def test_site_restricts_a_search_to_a_host(demo: dict[str, str]) -> None:
     host = GUIDE_HOSTS["TX"]
     body = (await search(demo, q=f"site:{host} property managers", format="json")).json()
     assert len(body["results"]) > 2
-    assert {urlsplit(r["url"]).hostname for r in body["results"]} == {host}
+    assert {urlsplit(result["url"]).hostname for result in body["results"]} == {host}
 
 
-def test_it_stops_cleanly_while_a_silent_connection_is_held(tmp_path: Path) -> None:
-    silent = company_with("silent").website
+def test_it_stops_cleanly_with_a_silent_connection_open(tmp_path: Path) -> None:
     with running_demo(tmp_path, parts="web") as addresses:
         assert addresses["searxng_url"] is None
         proxy = urlsplit(addresses["web_proxy"])
         with socket.create_connection((proxy.hostname, proxy.port), timeout=10) as connection:
-            connection.sendall(f"GET {silent} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.sendall(f"GET {company_with('silent').website} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             connection.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 connection.recv(1)
@@ -252,19 +218,20 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-def test_truth_prints_the_gold_table_or_a_summary_of_the_seed_that_an_option_or_the_environment_gives() -> None:
-    table = json.loads(command("truth", "--json", "--seed", "7").stdout)
-    assert table == json.loads(gold_of(7).model_dump_json())
-    summary = command("truth", DEMO_SEED="99").stdout
-    assert "seed 99:" in summary
-    assert "600 fictional companies" in summary
+def test_truth_prints_the_table_or_a_summary_of_a_seed() -> None:
+    table = json.loads(command("truth", "--json", "--seed", "1").stdout)
+    assert table == json.loads(gold_of(1).model_dump_json())
+    summary = command("truth", DEMO_SEED="1").stdout
+    texas = [c for c in gold_of(1).companies if c.state == "TX" and c.deliverable]
+    row = next(line.split() for line in summary.splitlines() if line.startswith("TX"))
+    assert row == ["TX", "240", str(len(texas)), str(sum(c.pms == "Buildium" for c in texas))]
+    assert "seed 1:" in summary
 
 
 def test_suppressions_prints_csv() -> None:
     rows = list(csv.DictReader(io.StringIO(command("suppressions").stdout)))
     assert len(rows) >= 20
-    assert {r["reason"] for r in rows} == {"customer", "contacted", "do_not_contact"}
-    assert sum(not r["domain"] for r in rows) >= 2
+    assert {row["reason"] for row in rows} == {"customer", "contacted", "do_not_contact"}
 
 
 def test_an_unknown_part_is_refused_by_name() -> None:

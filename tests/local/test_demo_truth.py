@@ -1,19 +1,19 @@
-"""The gold table and the served pages say the same: what gold claims can be read, what gold leaves out cannot."""
+"""The gold table agrees with the served pages: what gold claims can be read, what it leaves out cannot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from html import unescape
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
-from local.demo.entities import World
 from local.demo.layouts import GENERATOR
 from local.demo.pages import INJECTION
 from local.demo.truth import GoldCompany
-from tests.local.demo_helpers import SEEDS, gold_of, html_of, links_of, text_of, world_of
+from tests.local.demo_helpers import SEEDS, gold_of, readable, world_of
 
-# Hosts that prove a vendor; written out again here, so that a slip in the generator is seen.
+# Hosts that prove a vendor, repeated here so that a mistake in the generator shows.
 PROOF = {
     "Buildium": ".managebuilding.com", "AppFolio": ".appfolio.com", "Rentvine": ".rentvine.com",
     "Propertyware": "app.propertyware.com/pw/", "Rent Manager": ".rentmanager.com", "Yardi": ".securecafe.com",
@@ -21,166 +21,135 @@ PROOF = {
     "DoorLoop": ".app.doorloop.com", "Rentec Direct": "secure.rentecdirect.com/",
 }  # fmt: skip
 
+pytestmark = pytest.mark.parametrize("seed", SEEDS)
 
-def readable(seed: int) -> Iterator[tuple[World, GoldCompany]]:
-    """The companies with a site that a reader may read."""
-    world = world_of(seed)
-    for company in gold_of(seed).companies:
-        if company.not_deliverable_reason not in ("no_own_domain", "defunct", "blocked_by_robots"):
-            yield world, company
+
+def pages_of(seed: int, company: GoldCompany) -> dict[str, str]:
+    return {path: page.html for path, page in world_of(seed).sites[company.domain or ""].pages.items()}
+
+
+def text_of(html: str) -> str:
+    body = LexborHTMLParser(html).body
+    return re.sub(r"\s+", " ", body.text(separator=" ") if body else "")
+
+
+def links_of(html: str) -> list[str]:
+    """Every link, source and inline script of a page, except links to a vendor's own home page."""
+    tree = LexborHTMLParser(html)
+    found = [unescape(v) for node in tree.css("[href],[src]") for k in ("href", "src") if (v := node.attributes.get(k))]
+    return [link for link in found if "//www.appfolio.com" not in link] + [node.text() for node in tree.css("script")]
 
 
 def vendors_on(html: str) -> set[str]:
-    """Vendors whose portals a page links, embeds or calls; marketing pages do not count."""
-    links = [link for link in links_of(html) if "//www.appfolio.com" not in link]
-    return {vendor for vendor, host in PROOF.items() if any(host in link for link in links)}
+    return {vendor for vendor, host in PROOF.items() if any(host in link for link in links_of(html))}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_every_page_says_that_it_is_a_demo(seed: int) -> None:
     tag = f'<meta name="generator" content="{GENERATOR}">'
     for site in world_of(seed).sites.values():
         assert all(tag in page.html for page in site.pages.values()), site.host
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_detected_software_is_proven_on_two_pages_by_the_very_account(seed: int) -> None:
-    for world, c in readable(seed):
-        if c.pms_status == "detected":
-            pages = html_of(world, c).values()
-            assert sum(c.pms in vendors_on(html) for html in pages) >= 2, c.name
-            assert set().union(*map(vendors_on, pages)) == {c.pms}, c.name
-            assert c.portal_host is not None
-            assert any(c.portal_host in link for html in pages for link in links_of(html))
-            if c.portal_slug:
-                assert any(c.portal_slug in link for html in pages for link in links_of(html))
+def test_detected_software_is_proven_by_the_account(seed: int) -> None:
+    for company in readable(seed):
+        if company.pms_status == "detected":
+            pages = pages_of(seed, company).values()
+            assert sum(company.pms in vendors_on(html) for html in pages) >= 2, company.name
+            assert set().union(*map(vendors_on, pages)) == {company.pms}, company.name
+            links = [link for html in pages for link in links_of(html)]
+            assert company.portal_host is not None
+            assert any(company.portal_host in link for link in links)
+            assert any((company.portal_slug or "") in link for link in links)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_unsure_software_has_one_weak_signal_and_no_software_has_none(seed: int) -> None:
-    for world, c in readable(seed):
-        pages = list(html_of(world, c).values())
+def test_unproven_software_has_at_most_a_weak_signal(seed: int) -> None:
+    for company in readable(seed):
+        pages = pages_of(seed, company).values()
         proven = [vendors for html in pages if (vendors := vendors_on(html))]
-        if c.pms_status == "unknown":
-            assert len(proven) <= 1, c.name
-            assert any(c.pms_candidates[0] in text_of(html) for html in pages) or len(proven) == 1
-        if c.pms_status == "none":
-            assert proven == [], c.name
-            assert c.pms is None
-        if c.pms_status == "conflict":
-            assert any(len(vendors) == 2 for vendors in proven), c.name
-            assert len(c.pms_candidates) == 2
+        if company.pms_status == "unknown":
+            named = any(company.pms_candidates[0] in text_of(html) for html in pages)
+            assert len(proven) == 1 or (not proven and named), company.name
+        if company.pms_status == "none":
+            assert (proven, company.pms) == ([], None), company.name
+        if company.pms_status == "conflict":
+            assert any(len(vendors) == 2 for vendors in proven), company.name
+            assert len(company.pms_candidates) == 2
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_every_published_address_and_person_of_gold_stands_on_a_page_and_belongs_to_the_company(seed: int) -> None:
-    for world, c in readable(seed):
-        html = unescape("\n".join(html_of(world, c).values()))
-        for person in c.decision_makers:
-            assert person.full_name in html, (c.name, person.full_name)
-            assert person.title in html
+def test_people_and_addresses_of_gold_are_on_the_pages(seed: int) -> None:
+    for company in readable(seed):
+        html = unescape("\n".join(pages_of(seed, company).values()))
+        plain = html.replace(" [at] ", "@").replace(" [dot] ", ".")
+        for person in company.decision_makers:
+            assert all(text in html for text in (person.full_name, person.title, person.linkedin_url or ""))
             assert person.email_published == (person.email is not None)
             assert person.reachable == bool(person.email or person.linkedin_url)
             if person.email:
-                plain = html.replace(" [at] ", "@").replace(" [dot] ", ".")
-                assert person.email in plain, (c.name, person.email)
+                assert person.email in plain, (company.name, person.email)
                 free = person.email.rsplit("@", 1)[1] in ("gmail.com", "yahoo.com", "outlook.com")
-                assert person.email.endswith(f"@{c.domain}") or (free and "free_mail_decision_maker" in c.traits)
-            if person.linkedin_url:
-                assert person.linkedin_url in html
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nobody_else_on_the_pages_is_taken_for_a_contact(seed: int) -> None:
-    for world, c in readable(seed):
-        html = unescape("\n".join(html_of(world, c).values()))
-        contacts = {p.full_name for p in c.decision_makers}
-        for decoy in c.not_contacts:
-            assert decoy.full_name in html, (c.name, decoy)
+                has_free = free and "free_mail_decision_maker" in company.traits
+                assert person.email.endswith(f"@{company.domain}") or has_free
+        contacts = {person.full_name for person in company.decision_makers}
+        for decoy in company.not_contacts:
+            assert decoy.full_name in html, (company.name, decoy)
             assert decoy.full_name not in contacts
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_units_of_gold_are_on_a_page_and_missing_units_are_on_none(seed: int) -> None:
-    for world, c in readable(seed):
-        text = " ".join(text_of(html) for html in html_of(world, c).values())
-        match c.units_basis:
+def test_units_of_gold_are_on_a_page_and_no_others(seed: int) -> None:
+    words = ("doors under management", "Units managed", "rental units", "properties under management")
+    for company in readable(seed):
+        pages = pages_of(seed, company).values()
+        text = " ".join(map(text_of, pages))
+        listings = sum(html.count('class="listing"') for html in pages)
+        match company.units_basis:
             case "stated":
-                assert c.units is not None
-                assert f"{c.units:,}" in text or f"{c.units}" in text, c.name
+                assert f"{company.units:,}" in text or f"{company.units}" in text, company.name
             case "estimated":
-                assert c.units is not None
-                listings = sum(html.count('class="listing"') for html in html_of(world, c).values())
-                assert c.units == 10 * listings
+                assert company.units == 10 * listings
             case _:
-                assert c.units is None
-                assert not any(html.count('class="listing"') for html in html_of(world, c).values())
-                words = ("doors under management", "Units managed", "rental units", "properties under management")
-                assert not any(w in text for w in words), c.name
+                assert (company.units, listings) == (None, 0)
+                assert not any(word in text for word in words), company.name
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_name_address_and_phone_are_on_every_page_of_a_company(seed: int) -> None:
-    for world, c in readable(seed):
-        for path, html in html_of(world, c).items():
+def test_name_address_and_phone_are_on_every_page(seed: int) -> None:
+    for company in readable(seed):
+        place = f"{company.city}, {company.state} {company.zip}"
+        for path, html in pages_of(seed, company).items():
             text = text_of(html)
-            assert c.name in text, path
-            assert c.phone in text, path
-            assert f"{c.city}, {c.state} {c.zip}" in text, path
+            assert all(part in text for part in (company.name, company.phone, place)), (company.name, path)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_deliverable_means_a_reachable_decision_maker_and_nothing_against_it(seed: int) -> None:
-    for c in gold_of(seed).companies:
-        assert c.deliverable == (c.not_deliverable_reason is None)
-        if c.deliverable:
-            assert c.domain
-            assert not c.suppressed
-            assert not c.icp_disqualifiers
-            assert any(p.reachable and p.level <= 5 for p in c.decision_makers)
-        if c.not_deliverable_reason == "no_reachable_contact":
-            assert not any(p.reachable and p.level <= 5 for p in c.decision_makers)
+def test_deliverable_means_reachable_and_not_excluded(seed: int) -> None:
+    for company in gold_of(seed).companies:
+        reachable = any(person.reachable and person.level <= 5 for person in company.decision_makers)
+        assert company.deliverable == (company.not_deliverable_reason is None)
+        if company.deliverable:
+            assert company.domain
+            assert reachable
+            assert not company.suppressed
+            assert not company.icp_disqualifiers
+        if company.not_deliverable_reason == "no_reachable_contact":
+            assert not reachable
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_traps_stand_on_the_pages_they_are_named_for(seed: int) -> None:
-    for world, c in readable(seed):
-        pages = html_of(world, c)
-        if "blog_slug" in c.traits:
-            assert "/blog/why-we-left-appfolio" in pages
-            assert c.pms == "Buildium"
-        if "prompt_injection" in c.traits:
-            assert any(INJECTION in unescape(html) for html in pages.values())
-            assert c.units != 9999
-        if "obfuscated_email" in c.traits:
-            assert any(" [at] " in html for html in pages.values())
-        if "formula_name" in c.traits:
-            assert c.name[0] in "=+-@"
-        if "lookalike_name" in c.traits:
-            assert any(f'href="http://{c.domain}/' in html for html in pages.values())
-        if "alias_mirror" in c.traits:
-            assert world.sites[c.alias_domains[0]].pages == world.sites[c.domain or ""].pages
-        if "alias_redirect" in c.traits:
-            assert world.sites[c.alias_domains[0]].redirect_to == c.domain
+def test_each_trap_is_on_its_pages(seed: int) -> None:
+    sites = world_of(seed).sites
+    for company in readable(seed):
+        pages = pages_of(seed, company)
+        holds = {
+            "blog_slug": "/blog/why-we-left-appfolio" in pages and company.pms == "Buildium",
+            "prompt_injection": any(INJECTION in unescape(html) for html in pages.values()) and company.units != 9999,
+            "obfuscated_email": any(" [at] " in html for html in pages.values()),
+            "formula_name": company.name[0] in "=+-@",
+            "lookalike_name": any(f'href="http://{company.domain}/' in html for html in pages.values()),
+            "alias_mirror": all(sites[a].pages == sites[company.domain or ""].pages for a in company.alias_domains),
+            "alias_redirect": all(sites[alias].redirect_to == company.domain for alias in company.alias_domains),
+        }
+        assert all(holds.get(trait, True) for trait in company.traits), company.name
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_gold_knows_nothing_of_sites_that_cannot_be_read(seed: int) -> None:
-    for c in gold_of(seed).companies:
-        if c.not_deliverable_reason in ("no_own_domain", "defunct", "blocked_by_robots"):
-            assert (c.units, c.decision_makers, c.pms, c.pms_status) == (None, [], None, "unknown")
-            assert c.company_type == "unknown"
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_pages_come_in_many_shapes(seed: int) -> None:
-    paths: set[str] = set()
-    shells: set[str] = set()
-    for world, c in readable(seed):
-        site = world.sites[c.domain or ""]
-        paths.update(p.path for p in site.pages.values() if p.kind in ("about", "team", "contact", "rentals"))
-        html = site.pages["/"].html
-        marks = ("<header>", 'id="wrap"', 'width="960"', "<aside>", "wb-root")
-        shells.update(mark for mark in marks if mark in html)
-    assert len(shells) == 5
-    assert len(paths) >= 30
+def test_gold_knows_nothing_about_unreadable_sites(seed: int) -> None:
+    for company in gold_of(seed).companies:
+        if company not in readable(seed):
+            assert (company.units, company.decision_makers, company.pms) == (None, [], None)
+            assert (company.pms_status, company.company_type) == ("unknown", "unknown")
