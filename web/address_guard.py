@@ -1,8 +1,7 @@
-"""Which addresses may be opened: web schemes, web ports and public IP addresses, however they are written or resolved.
+"""Refuses addresses that are not on the public web, on every redirect too.
 
-The guard checks every hop: scheme, port and address literals in the URL, and every address that its name resolves to.
-It connects only to a checked address, so a second DNS answer cannot differ. A proxy resolves names itself; then only the
-URL is checked.
+The connection goes to a checked IP address, so a second DNS answer cannot differ. A proxy resolves host names itself; then
+only the URL is checked.
 """
 
 import asyncio
@@ -15,13 +14,13 @@ import httpx2
 from domain.company.hosts import normalized_host
 
 WEB_PORTS = frozenset({80, 443, 8080, 8443})
-# Names of local networks: RFC 6761, 6762, 8375, ICANN's reserved .internal; .localdomain by custom.
+# Local names: RFC 6761, 6762 and 8375, ICANN's .internal, and .localdomain by custom.
 _LOCAL_NAMES = (".localhost", ".local", ".home.arpa", ".internal", ".localdomain")
-# Some Python versions call these global, but no public web site is there.
+# Some Python versions call these networks global, but they have no public websites.
 _NOT_THE_WEB = tuple(
     ipaddress.ip_network(network)
     for network in (
-        "168.63.129.16/32",  # each Azure machine's own platform (Microsoft, "What is IP address 168.63.129.16?")
+        "168.63.129.16/32",  # Azure's platform (Microsoft, "What is IP address 168.63.129.16?")
         "192.0.0.0/24",  # IETF protocol assignments (RFC 6890); Oracle Cloud's metadata is at 192.0.0.192
         "192.88.99.0/24",  # 6to4 relays, withdrawn (RFC 7526)
         "2001::/23",  # IETF protocol assignments (RFC 2928)
@@ -33,11 +32,11 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class AddressRefusedError(httpx2.TransportError):
-    """The URL leads to an address that is not on the public web."""
+    """The host has an IP address that is not public."""
 
 
 def refused_url(url: str) -> str | None:
-    """Why a URL is not opened, as a short code, or None. DNS is not asked."""
+    """Return why a URL must not be opened, as a short code, or None. Does not query DNS."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -50,8 +49,8 @@ def refused_url(url: str) -> str | None:
     if port is not None and port not in WEB_PORTS:
         return "port"
     if "." not in host.rstrip(".") and ":" not in host:
-        return "private_address"  # a bare name, or an address written as one number
-    # Also as other parsers read it: no trailing dot, full-width digits as digits, a backslash as a slash.
+        return "private_address"  # a local name, or an IP address as one number
+    # Other parsers drop a trailing dot, and read full-width digits as digits and a backslash as a slash.
     name = normalized_host(url)
     forms = (host.rstrip("."), (name or "").strip("[]"))
     if any(_is_private_literal(form) or form.endswith(_LOCAL_NAMES) for form in forms):
@@ -60,7 +59,7 @@ def refused_url(url: str) -> str | None:
 
 
 def is_public_address(address: str) -> bool:
-    """Whether an IP address is on the public internet, including IPv4 addresses in an IPv6 form."""
+    """Whether an IP address is public. Also checks an IPv4 address inside an IPv6 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -74,10 +73,10 @@ def is_public_address(address: str) -> bool:
 
 
 class PinnedTransport(httpx2.AsyncBaseTransport):
-    """Resolves a name once, checks every address and connects to a checked one."""
+    """Resolves a host name once, checks every address and connects to the first."""
 
     def __init__(self) -> None:
-        # The pool identifies connections by address: one kept alive would serve another name on the same machine.
+        # The pool knows connections only by IP address. A kept-alive one could serve another host name of that machine.
         self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -102,11 +101,11 @@ def _is_private_literal(host: str) -> bool:
     try:
         return not is_public_address(host)
     except ValueError:
-        pass  # not a plain address: perhaps one in an old form
+        pass  # perhaps an address in an old form
     try:
-        # inet_aton accepts what resolvers accept: octal, hexadecimal and shortened addresses.
+        # Like resolvers, inet_aton accepts octal, hexadecimal and shortened addresses.
         return not is_public_address(socket.inet_ntoa(socket.inet_aton(host)))
     except OSError:
         return False
-    except ValueError:  # a NUL, which other parsers may cut off
+    except ValueError:  # a NUL, at which other parsers may stop
         return True

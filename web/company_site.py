@@ -1,4 +1,4 @@
-"""A company's own site: its home page, the pages that likely name its software, and what they prove without a model."""
+"""Reads a company's website and detects its property management software, without a model."""
 
 import re
 from collections.abc import Iterable
@@ -28,21 +28,22 @@ _PARKED = re.compile(
     r"|website (is )?(coming soon|under construction)|account (has been )?suspended)\b",
     re.IGNORECASE,
 )
-_PARKED_TEXT_MAX = 1500  # a parked page says little else; a long page may mention the words in passing
+_PARKED_TEXT_MAX = 1500  # a parked page is short; a longer page may use these words in passing
 _CONTACT_LINK = re.compile(r"contact|location|office", re.IGNORECASE)
 _MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\((https?://[^)\s]+)\)")
-# The queue was longer than RATE_LIMIT_WAIT_MAX_S (120 s); a minute later half of it is gone.
+# The queue was longer than RATE_LIMIT_WAIT_MAX_S (120 s). After a minute, half of it is done.
 _BUSY_RETRY_DELAY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class SiteReading:
-    """What reading a site gave.
+    """The result of reading a site.
 
     Attributes:
-        problem: why there is nothing to read; ``detail`` says it in a word.
-        domain: registrable domain that finally answered; ``aliases`` are other domains of the company that led there.
-        pages: the pages that could be read, home page first.
+        detail: the cause of ``problem``, as a code.
+        domain: registrable domain of the final address.
+        aliases: other domains of the company that redirected there.
+        pages: the pages that were read, home page first.
     """
 
     problem: SiteProblem | None
@@ -55,7 +56,7 @@ class SiteReading:
     office_phones: tuple[str, ...] = ()
 
     def places(self) -> list[tuple[Place, Evidence]]:
-        """Offices by postal address, those on most pages first."""
+        """Return the offices by postal address, those on the most pages first."""
         found: dict[tuple[str | None, str | None], tuple[Place, Evidence]] = {}
         mentions: dict[tuple[str | None, str | None], int] = {}
         for page in self.pages:
@@ -63,14 +64,13 @@ class SiteReading:
                 key = (place.city, place.zip)
                 found.setdefault(key, (place, Evidence(result_id=page.result_id, url=page.final_url, quote=words)))
                 mentions[key] = mentions.get(key, 0) + 1
-        return [found[key] for key in sorted(found, key=lambda key: -mentions[key])]  # stable: page order among equals
+        return [
+            found[key] for key in sorted(found, key=lambda key: -mentions[key])
+        ]  # the sort is stable: equal counts stay in page order
 
 
 class HostBusyError(ApplicationError):
-    """Our own rate limit left no time for one of the site's pages, which says nothing about the site.
-
-    Reaches Temporal with its own retry delay; the next attempt gets the pages already read from the cache.
-    """
+    """Our own requests to the site are queueing, so a page was not requested."""
 
     def __init__(self, site: str | None) -> None:
         super().__init__(
@@ -81,10 +81,7 @@ class HostBusyError(ApplicationError):
 
 
 class SiteUnavailableError(ApplicationError):
-    """Pages of a site failed temporarily: a timeout, a broken connection or a server error.
-
-    Reaches Temporal with its own retry delay; the next attempt gets the pages already read from the cache.
-    """
+    """Pages of a site failed temporarily. On the retry, the other pages come from the cache."""
 
     def __init__(self, site: str | None, reasons: Iterable[str], retry_in_s: float) -> None:
         super().__init__(
@@ -96,20 +93,20 @@ class SiteUnavailableError(ApplicationError):
 
 
 async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool = False) -> SiteReading:
-    """Read the home page and up to three likely pages, and detect the property management software.
+    """Read the home page and a few likely pages, and detect the property management software.
 
     Args:
-        is_last_attempt: the activity is not retried, so temporary failures are final.
+        is_last_attempt: treat temporary failures as final.
 
     Raises:
-        HostBusyError: our own rate limit left no time for one of these pages.
-        SiteUnavailableError: one of these pages failed temporarily, and ``is_last_attempt`` is False.
+        HostBusyError: too many of our own requests to the site are queueing.
+        SiteUnavailableError: a page failed temporarily.
     """
     [home] = await _fetch(gateway, [website], is_last_attempt)
     final = home.final_url
     domain = registrable_domain(final)
     start = registrable_domain(website)
-    # A link shortener or free host may lead here; its domain is shared with everybody else there.
+    # A link shortener or free host may redirect here. Other companies share its domain, so it is not an alias.
     aliases = (start,) if start and start != domain and is_company_domain(start) else ()
     if home.status != "ok" or is_parked(home.text):
         problem: SiteProblem = "blocked" if home.status == "blocked" else "no_site"
@@ -137,12 +134,7 @@ async def read_site(gateway: ToolGateway, website: str, *, is_last_attempt: bool
 
 
 def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
-    """Let the activity be retried if one of the pages that it needs failed temporarily.
-
-    Raises:
-        HostBusyError: our own rate limit left no time for one of them.
-        SiteUnavailableError: one of them failed temporarily.
-    """
+    """Raise HostBusyError or SiteUnavailableError if one of these pages failed temporarily."""
     pages = list(pages)
     for page in pages:
         _raise_if_busy(page)
@@ -154,7 +146,7 @@ def raise_if_unavailable(pages: Iterable[ToolResult]) -> None:
 
 
 def is_parked(text: str) -> bool:
-    """Whether a page says that its domain is for sale, or its site is not ready or suspended."""
+    """Whether a page only says that its domain is for sale, or that the site is not ready or suspended."""
     return len(text) <= _PARKED_TEXT_MAX and _PARKED.search(text) is not None
 
 
@@ -162,7 +154,7 @@ async def _fetch(gateway: ToolGateway, urls: Iterable[str], is_last_attempt: boo
     pages = []
     for url in urls:
         pages.append(await gateway.fetch_page(url, retry=is_last_attempt))
-        _raise_if_busy(pages[-1])  # also on the last attempt: "not read" must not become "no software found"
+        _raise_if_busy(pages[-1])  # on the last attempt too: an unread page must not count as "no software found"
     if not is_last_attempt:
         raise_if_unavailable(pages)
     return pages
@@ -187,6 +179,6 @@ def _root(url: str) -> str:
 
 
 def _office_phones(pages: Iterable[ToolResult]) -> tuple[str, ...]:
-    """Numbers on every page (header or footer); a person's own number is not."""
+    """Return the numbers that are on every page. Personal numbers are not."""
     first, *others = [phones_in(page.text) for page in pages]
     return tuple(phone for phone in first if all(phone in phones for phones in others))

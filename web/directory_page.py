@@ -1,6 +1,6 @@
-"""The companies that a directory page lists, read by rule: repeated blocks of a directory, member table or article.
+"""Reads the companies that a directory page lists, by rule. Pure.
 
-Pure. It checks what an agent read from the same page, and replaces it where the agent read poorly.
+The result checks, or replaces, what an agent read from the page.
 """
 
 import re
@@ -16,14 +16,14 @@ from domain.company.identity import first_phone
 from pms.rules import portal_account
 
 DIRECTORY_ENTRIES_MIN = 5
-"""Fewer similar blocks are often a menu or a handful of links."""
+"""A shorter list is often a menu."""
 
 _BLOCKS = ("li", "tr", "article", "div", "section", "dd", "dt", "p")
 _HEADINGS = ("h2", "h3", "h4", "h5")
 _NO_DIRECTORY = frozenset({"nav", "header", "footer", "form", "select"})
 _NAME_LENGTH_MAX = 90
-_BLOCK_TEXT_MAX = 3_000  # a longer block holds articles or whole lists, not one company
-_SAME_NAME_MAX = 2  # two companies may share a name; three blocks share a caption
+_BLOCK_TEXT_MAX = 3_000  # a longer block is more than one company
+_SAME_NAME_MAX = 2  # two companies may share a name; a name that appears three times is a caption
 _SHARE_MIN = 0.5
 _NUMBERING = re.compile(r"^\s*(?:#?\d{1,3}\s*[.):-]\s*|[•·*–-]\s+)")
 _BUSINESS_WORD = re.compile(
@@ -41,14 +41,7 @@ _NEXT = re.compile(r"^\W*(?:next(?: page)?|older(?: posts)?|more results|show mo
 
 @dataclass(frozen=True)
 class DirectoryEntry:
-    """One block.
-
-    Attributes:
-        name: as printed, without its number.
-        url: the link to a site of its own; None if it links only within the directory.
-        phone: as printed.
-        text: all words of the block.
-    """
+    """One company in the list. ``url`` is its first link to another site."""
 
     name: str
     url: str | None
@@ -57,28 +50,27 @@ class DirectoryEntry:
 
     @property
     def is_property_manager(self) -> bool:
-        """Whether the name itself says so."""
         return _PROPERTY_MANAGER.search(self.name) is not None
 
 
 @dataclass(frozen=True)
 class DirectoryPage:
-    """The longest list of a page (empty if there is none), and the page that continues it."""
+    """The longest list of a page (empty if there is none), and the URL of the next page."""
 
     entries: tuple[DirectoryEntry, ...]
     next_url: str | None
 
     @property
     def lists_property_managers(self) -> bool:
-        """Whether it lists property managers and not, for example, the members of a chamber of commerce."""
+        """Whether at least half of the names are property managers."""
         return sum(entry.is_property_manager for entry in self.entries) >= _SHARE_MIN * max(1, len(self.entries))
 
 
 def read_directory_page(html: str, page_url: str) -> DirectoryPage:
-    """Read a page as a list of companies.
+    """Return the longest list of companies on a page.
 
-    Similar blocks share parent, tag and class. They are companies if at least half of them link to sites of their own, or
-    have a business word in their names and more text than the name. People, menus and homes have neither.
+    Blocks with the same parent, tag and class are a list. They are companies if at least half of them link to their own sites,
+    or have a business word in the name and more text. Menus and lists of people or homes have neither.
     """
     tree = LexborHTMLParser(html)
     if tree.body is None:
@@ -92,7 +84,7 @@ def read_directory_page(html: str, page_url: str) -> DirectoryPage:
 
 
 def _similar_blocks(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
-    """Each block as its nodes, because a heading's block continues until the next heading."""
+    """Yield each list of similar blocks. A heading's block has several nodes: all up to the next heading."""
     similar: dict[tuple[int, str, str], list[LexborNode]] = {}
     for node in body.css(",".join((*_BLOCKS, *_HEADINGS))):
         parent = node.parent
@@ -153,7 +145,7 @@ def _own_link(block: list[LexborNode], page_url: str) -> str | None:
             url = _absolute(page_url, link.attributes.get("href"))
             if url is None or registrable_domain(url) in (None, registrable_domain(page_url)):
                 continue
-            # Maps and networks are nobody's own site; a portal host identifies a company.
+            # Skip maps and social networks. A free host or an account's portal belongs to one company.
             if excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST) or portal_account(url) is not None:
                 return url
     return None
@@ -164,7 +156,7 @@ def _are_companies(entries: list[DirectoryEntry]) -> bool:
         return False
     enough = _SHARE_MIN * len(entries)
     sites = {registrable_domain(entry.url) for entry in entries if entry.url and excluded_site_kind(entry.url) is None}
-    # A menu has business words too, but a directory says more of a company than its name: where it is, its phone.
+    # Menus contain business words too. A directory adds text to the name, such as a city or a phone number.
     named = sum(
         len(entry.text) > len(entry.name) + 2 and _BUSINESS_WORD.search(entry.name) is not None for entry in entries
     )
@@ -172,7 +164,7 @@ def _are_companies(entries: list[DirectoryEntry]) -> bool:
 
 
 def _distinct(entries: list[DirectoryEntry]) -> list[DirectoryEntry]:
-    """Leave out blocks whose name is a caption ("Website", "Read more"): many blocks share it."""
+    """Drop repeated entries, and captions ("Website", "Read more") taken for names."""
     by_name: dict[str, dict[str | None, DirectoryEntry]] = {}
     for entry in entries:
         by_name.setdefault(entry.name.casefold(), {}).setdefault(entry.url, entry)
@@ -189,7 +181,7 @@ def _next_page(tree: LexborHTMLParser, page_url: str) -> str | None:
 
 
 def _without_number(url: str) -> tuple[str, str]:
-    """Host and path without the page number: a list continues under its own address, a blog's next article does not."""
+    """Return host and path without the page number. They are equal for all pages of one list."""
     parts = urlsplit(url)
     return parts.netloc.lower(), _PAGE_NUMBER.sub("", parts.path).rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Fetch pages of the public web within limits: time, size, redirects, robots.txt, rate limit, and never a private address."""
+"""Fetches public web pages within limits on time, size and rate. Respects robots.txt and opens no private address."""
 
 import asyncio
 import re
@@ -36,10 +36,10 @@ _HEADER_LENGTH_MAX = 500
 _NO_SUCH_NAME = "error=dns_error"  # in Proxy-Status (RFC 9209, 2.3.2)
 
 FORGOTTEN = "forgotten"
-"""The reason of a page on the site of a forgotten company."""
+"""The ``reason`` of a page on a forgotten company's site."""
 FetchStatus = Literal["ok", "empty", "blocked", "error"]
 Acquire = Callable[[str, float | None], Awaitable[None]]
-"""Waits until an address may be asked, given its site's Crawl-delay in seconds (``HostRateLimit.acquire``)."""
+"""Waits until a URL may be requested. Takes the URL and its site's Crawl-delay in seconds (``HostRateLimit.acquire``)."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,12 @@ class FetchedPage:
     """The outcome of fetching a URL.
 
     Attributes:
-        status: ``ok``; ``empty`` (an answer without text); ``blocked`` (by the site, or by us); ``error``.
-        reason: why not ``ok``: a code such as ``http_404``, ``timeout``, ``private_address`` or ``rate_limit_timeout``.
-        final_url: where redirects led.
-        redirects: the addresses on the way, ``url`` included, ``final_url`` not.
-        body: the decoded page; empty unless ``ok``, and empty if ``not_modified``.
-        not_modified: the cached page is still current (304).
-        retry_after_s: the pause that the site asks for, in seconds.
+        status: ``empty`` is a page without text; ``blocked`` is by the site or by us.
+        reason: None if ``ok``, or a code such as ``http_404``, ``timeout``, ``private_address`` or ``rate_limit_timeout``.
+        redirects: the addresses that redirected, ``url`` first.
+        body: the decoded page. Empty unless ``ok``, and empty if ``not_modified``.
+        not_modified: the server says that the cached page is still current (304).
+        retry_after_s: the pause that the site asks for.
     """
 
     url: str
@@ -69,7 +68,7 @@ class FetchedPage:
 
 
 class WebClient:
-    """One pooled HTTP client per worker."""
+    """A pooled HTTP client, one per worker."""
 
     def __init__(
         self,
@@ -83,8 +82,8 @@ class WebClient:
         """Without ``acquire`` there is no rate limit.
 
         Args:
-            timeout_s: for a page and its redirects; its rate limit and robots.txt are not counted.
-            database: shares robots.txt with other workers; a redirect to the site of a forgotten company is not followed.
+            timeout_s: for a page and its redirects. Waiting for the rate limit or robots.txt does not count.
+            database: shares robots.txt between workers, and blocks redirects to forgotten companies.
         """
         self._timeout_s = timeout_s
         self._bytes_max = bytes_max
@@ -103,13 +102,13 @@ class WebClient:
         self._robots = Robots(self._fetch_robots, self._cache)
 
     async def close(self) -> None:
-        """Close all connections, after everybody has stopped waiting for pages."""
+        """Close all connections. Nothing may still be waiting for a page."""
         if self._cache is not None:
             await self._cache.close()
         await self._client.aclose()
 
     async def fetch(self, url: str, cached: ToolResult | None = None) -> FetchedPage:
-        """Fetch one page, or learn that the cached result is still current. Failures of the other side are results."""
+        """Fetch one page, or find that ``cached`` is still current. Failures are returned, not raised."""
         hops: list[str] = []
         current = url
         try:
@@ -121,7 +120,7 @@ class WebClient:
                     async with _paused(timeout):
                         if hops and await self._is_forgotten(current):
                             return _failed(url, "blocked", FORGOTTEN, current, hops)
-                        rules = await self._robots.rules(current)  # has a timeout of its own
+                        rules = await self._robots.rules(current)  # has its own timeout
                     if not rules.allow(current):
                         reason = ROBOTS_UNREACHABLE if rules.is_unreachable else "robots"
                         return _failed(url, "blocked", reason, current, hops)
@@ -153,7 +152,6 @@ class WebClient:
             return await forgotten.is_site_forgotten(conn, url)
 
     async def _fetch_robots(self, url: str) -> tuple[int, str]:
-        """Status and text of a robots.txt; redirects are followed within the same limits."""
         current = url
         async with asyncio.timeout(self._timeout_s) as timeout:
             for _ in range(_REDIRECTS_MAX + 1):
@@ -174,7 +172,7 @@ class WebClient:
         crawl_delay_s: float | None = None,
         conditions: dict[str, str] | None = None,
     ) -> tuple[httpx2.Response, bytes]:
-        """One request when the rate limit allows it: the response, and up to ``bytes_max`` + 1 bytes of the body."""
+        """Wait for the rate limit and send one request. Reads up to ``bytes_max`` + 1 bytes of the body."""
         if self._acquire is not None:
             async with _paused(timeout):
                 await self._acquire(url, crawl_delay_s)
@@ -191,7 +189,7 @@ class WebClient:
 
 
 def make_web_client(database: Database, settings: Settings) -> WebClient:
-    """A worker's client, which shares rate limits and robots.txt with all workers. The caller closes it."""
+    """Return a client that shares its limits with all workers. The caller closes it."""
     rate_limit = HostRateLimit(
         database,
         interval_s=settings.host_request_interval_s,
@@ -208,12 +206,12 @@ def make_web_client(database: Database, settings: Settings) -> WebClient:
 
 
 class _NoSuchNameError(httpx2.TransportError):
-    """The proxy says that a name does not exist."""
+    """The proxy says that a host does not exist."""
 
 
 @asynccontextmanager
 async def _paused(timeout: asyncio.Timeout) -> AsyncIterator[None]:  # noqa: ASYNC109
-    """Stop the clock: our own waiting does not use up the server's time."""
+    """Stop the timeout while we wait."""
     loop = asyncio.get_running_loop()
     deadline = timeout.when()
     left_s = (deadline if deadline is not None else loop.time()) - loop.time()
@@ -227,12 +225,12 @@ def _redirect_location(response: httpx2.Response) -> str | None:
 
 
 def _conditions(cached: ToolResult | None, url: str) -> dict[str, str]:
-    """The validators of a cached page (RFC 9110, 13.1)."""
+    """Return the headers that ask whether a cached page has changed (RFC 9110, 13.1)."""
     if cached is None or cached.final_url != url:
         return {}
     stored = cached.payload["headers"]
     validators = {"If-None-Match": stored.get("etag"), "If-Modified-Since": stored.get("last-modified")}
-    # A header that was cut, or cannot be sent back as it came, would never match.
+    # A header that was cut or has unprintable characters would never match.
     return {
         name: value
         for name, value in validators.items()
@@ -294,7 +292,7 @@ def _decode(response: httpx2.Response, body: bytes) -> str:
         if name:
             try:
                 return str(storable(body.decode(name, errors="replace")))
-            except (LookupError, UnicodeError):  # no such encoding, or one that is not for pages
+            except (LookupError, UnicodeError):  # unknown, or not a text encoding
                 continue
     return str(storable(body.decode("utf-8", errors="replace")))
 
@@ -304,17 +302,16 @@ def _failed(url: str, status: FetchStatus, reason: str, final_url: str, hops: li
 
 
 def _unreachable_reason(error: Exception) -> str:
-    """The cause of a transport error, where it says more than the error itself."""
     if isinstance(error, _NoSuchNameError):
         return "unreachable_no_such_host"
     cause: BaseException | None = error
     while cause is not None:
-        # EAI_AGAIN: the name server is down, which says nothing about the name.
+        # EAI_AGAIN means that the name server is down. The host may exist.
         if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
             return "unreachable_no_such_host"
         if isinstance(cause, ConnectionRefusedError):
             return REFUSED
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "unreachable_bad_certificate"
-        cause = cause.__cause__ or cause.__context__  # httpx2 sets only one of them
+        cause = cause.__cause__ or cause.__context__  # httpx2 sets only one
     return f"unreachable_{type(error).__name__.lower()}"

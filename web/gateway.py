@@ -1,7 +1,4 @@
-"""The only way to the web: typed results, stored as evidence before anybody reads them, cached, and rate limited.
-
-A result is ``ok``, ``empty``, ``blocked`` or ``error``; an HTTP 200 without content is ``empty``.
-"""
+"""All access to the web. Results are typed, cached, rate limited, and stored as evidence before anyone reads them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,13 +27,13 @@ from web.result_cache import Call, ResultCache, args_hash, new_result
 if TYPE_CHECKING:
     from mcp_client.pool import McpPool  # imported at run time only if servers are configured
 
-# Callers that can do without a page do not wait longer than this for its retry.
+# The longest wait for a retry within one call.
 _RETRY_WITHIN_CALL_MAX_S = 10.0
-_PAID_CALLS_S = 5.0  # a part of STOP_MARGIN_S (settings.py), the time between WORKER_DRAIN_S and being killed
+_PAID_CALLS_S = 5.0  # counted in STOP_MARGIN_S (settings.py)
 
 
 class ToolGateway:
-    """Search, page fetches and MCP tools for one worker."""
+    """Web search, page fetches and MCP tools of one worker."""
 
     def __init__(
         self,
@@ -54,19 +51,18 @@ class ToolGateway:
         self._cache = ResultCache(database)
 
     async def close(self) -> None:
-        """Stop after all activities have ended. Searches and MCP calls may have cost money, so they get seconds to finish."""
+        """Stop once all activities have ended. Searches and MCP calls cost money, so they may finish within 5 s."""
         await self._cache.close(_PAID_CALLS_S)
 
     @property
     def search_backend(self) -> str | None:
-        """The name of the configured search back end."""
         return self._search.name if self._search is not None else None
 
     async def search_web(self, query: str, page: int = 1) -> ToolResult:
-        """One page of search results; ``payload["results"]`` holds url, title and snippet of each.
+        """Return one page of results. ``payload["results"]`` has the url, title and snippet of each.
 
         Raises:
-            SearchUnavailableError: the back end is down or missing, which does not mean that nothing was found.
+            SearchUnavailableError: the back end failed or is missing.
         """
         search = self._search
         if search is None:
@@ -76,16 +72,16 @@ class ToolGateway:
         return await self._cached("search_web", args, lambda: self._search_now(search, args))
 
     async def fetch_page(self, url: str, *, retry: bool = True) -> ToolResult:
-        """One page; ``text`` is what a reader sees, ``payload`` says where it was finally read.
+        """Return one page. ``text`` is its visible text.
 
         Args:
-            retry: wait and ask once more after a temporary failure. Otherwise the caller retries (``page_retry.retry_in_s``).
+            retry: after a temporary failure, wait and try once more. If False, the caller retries (``page_retry.retry_in_s``).
         """
         args = {"url": normalised_url(url)}
         if await self._is_forgotten(args["url"]):
             return _forgotten_page(args)
         async with self._database.transaction() as conn:
-            read = await tool_results.find_page_read_at(conn, args["url"])  # perhaps by a redirect from another address
+            read = await tool_results.find_page_read_at(conn, args["url"])  # perhaps after a redirect from another URL
         if read is not None:
             return read
         page = await self._cached("fetch_page", args, lambda: self._fetch_now(args))
@@ -96,12 +92,12 @@ class ToolGateway:
         return await self._cached("fetch_page", args, lambda: self._fetch_now(args))
 
     async def call_mcp(self, server: str, tool: str, args: dict[str, JsonValue]) -> ToolResult:
-        """Call an MCP server's tool; the result is stored as tool ``mcp:<server>:<tool>``.
+        """Call a tool of an MCP server. The result is stored as tool ``mcp:<server>:<tool>``.
 
-        ``payload["results"]`` holds the addresses that the text belongs to, if known. A server's failure is an ``error``.
+        ``payload["results"]`` has the source addresses of the text, if known. If the server fails, the result is an ``error``.
 
         Raises:
-            LookupError: no such server or tool is configured.
+            LookupError: the server or tool is not configured.
         """
         pool = self._mcp
         if pool is None:
@@ -110,7 +106,6 @@ class ToolGateway:
         return await self._cached(f"mcp:{server}:{tool}", plain, lambda: self._call_mcp_now(pool, server, tool, plain))
 
     async def page_body(self, result: ToolResult) -> str:
-        """The stored body of an ``ok`` page result."""
         if result.page_hash is None:
             return ""
         async with self._database.transaction() as conn:
@@ -122,7 +117,7 @@ class ToolGateway:
     def _ttl_s(self, result: ToolResult) -> float:
         is_mcp = result.tool.startswith("mcp:")
         if result.reason == RATE_LIMIT_TIMEOUT or (is_mcp and result.reason in TRANSIENT_REASONS):
-            return 0.0  # says nothing about what was asked
+            return 0.0  # the request itself was not answered
         pause_s = retry_in_s(result)
         if pause_s is not None:
             return page_retry.failure_ttl_s(pause_s)
@@ -181,7 +176,7 @@ class ToolGateway:
         async with self._database.transaction() as conn:
             earlier = await tool_results.find_changeable_page(conn, "fetch_page", args_hash("fetch_page", args))
         page = await self._web.fetch(args["url"], cached=earlier)
-        # Nothing of a forgotten company is kept, not even the address; it may have been forgotten during the fetch.
+        # Store nothing about a forgotten company, not even the URL. It may have been forgotten during the fetch.
         if page.reason == FORGOTTEN or (page.final_url != page.url and await self._is_forgotten(page.final_url)):
             return _forgotten_page(args), None
         payload: dict[str, Any] = {
@@ -199,14 +194,14 @@ class ToolGateway:
         body = page.body
         if page.not_modified and earlier is not None:
             body = await self.page_body(earlier)
-            payload["headers"] = earlier.payload["headers"] | page.headers  # a 304 repeats only some
+            payload["headers"] = earlier.payload["headers"] | page.headers  # a 304 repeats only some headers
         rendered = render_page(body, page.final_url)
         payload["title"] = rendered.title
         result = new_result("fetch_page", args, "ok", payload=payload, text=rendered.text)
         return result.model_copy(update={"page_hash": tool_results.content_hash(body)}), body
 
     async def _failure_payload(self, args: dict[str, Any], page: FetchedPage, reason: str) -> dict[str, JsonValue]:
-        """Record a temporary failure, and pause all requests to a site that asks for it."""
+        """Return what to store with a temporary failure. Pause requests to the site if it asks."""
         if page.retry_after_s is not None:
             await self._rate_limit(site_name(page.final_url), 0).pause(min(page.retry_after_s, RETRY_AFTER_MAX_S))
         within_s = self._settings.failure_ttl_minutes * 60
@@ -219,7 +214,7 @@ class ToolGateway:
             return await forgotten.is_site_forgotten(conn, url)
 
     async def _without_forgotten(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
-        """Leave out hits on sites of forgotten companies: they are neither stored nor shown to a model."""
+        """Drop hits on sites of forgotten companies. They are never stored or shown to a model."""
         sites = {
             hit.url: {name for name in (registrable_domain(hit.url), normalized_host(hit.url)) if name} for hit in hits
         }
@@ -229,13 +224,13 @@ class ToolGateway:
 
 
 def normalised_url(url: str) -> str:
-    """The URL that a page is cached under: no fragment, lower-case scheme and host, no default port, a path."""
+    """Return the URL that a page is cached under."""
     plain = url.strip()
     try:
         plain = urldefrag(plain).url
         parts = urlsplit(plain)
         port = parts.port
-    except ValueError:  # not an address; opening it will be refused
+    except ValueError:  # not a valid URL; fetching it will fail
         return plain
     host = (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host
@@ -245,7 +240,7 @@ def normalised_url(url: str) -> str:
 
 
 def may_succeed_later(result: ToolResult) -> bool:
-    """Whether a failure is temporary, so that nothing is concluded from it for long."""
+    """Whether a result is a temporary failure."""
     reason = result.reason
     return retry_in_s(result) is not None or reason == RATE_LIMIT_TIMEOUT or reason in TRANSIENT_REASONS
 

@@ -1,6 +1,6 @@
-"""Whether a domain takes email, by its public DNS records (MX, else A and AAAA) and a list of disposable providers.
+"""Checks whether a domain accepts email: DNS records (MX, else A and AAAA) and a list of disposable providers.
 
-No mail server is ever connected to. What the answers mean for an email address is in ``domain/contact/email_verification.py``.
+No mail server is contacted.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from domain.contact.mail_domain import MailDomain, MailReason
 
 log = structlog.get_logger()
 
-_LIFETIME_S = 5.0  # of one question, over all configured name servers
+_LIFETIME_S = 5.0  # per query, over all configured name servers
 _CACHED_ANSWERS_MAX = 20_000
 
 
 class MailDomains:
-    """Looks up domains; the resolver caches what DNS answers."""
+    """Looks up domains. The resolver caches DNS answers."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None, *, lifetime_s: float = _LIFETIME_S) -> None:
         """Without a resolver, every domain that is not disposable is ``no_answer``."""
@@ -33,12 +33,11 @@ class MailDomains:
         self._lifetime_s = lifetime_s
 
     async def look_up_all(self, domains: Iterable[str]) -> dict[str, MailDomain]:
-        """What is known of each domain, by the domain as given."""
         wanted = sorted(set(domains))
         return dict(zip(wanted, await asyncio.gather(*map(self.look_up, wanted)), strict=True))
 
     async def look_up(self, domain: str) -> MailDomain:
-        """What is known of one domain (the part after the @). Asks up to four questions; a DNS failure is ``no_answer``."""
+        """Look up one domain with up to four DNS queries. A DNS failure is ``no_answer``."""
         if is_disposable(domain):
             return MailDomain(domain=domain, reason=MailReason.DISPOSABLE)
         name = _absolute_name(domain)
@@ -46,7 +45,7 @@ class MailDomains:
             return MailDomain(domain=domain, reason=MailReason.NO_SUCH_DOMAIN)
         try:
             reason = await self._reason(name)
-        except dns.exception.DNSException as error:  # SERVFAIL, REFUSED, no or a malformed answer
+        except dns.exception.DNSException as error:  # SERVFAIL, REFUSED, no answer or a malformed one
             log.info("mail_domain_unanswered", domain=name.to_text(omit_final_dot=True), error=type(error).__name__)
             reason = MailReason.NO_ANSWER
         return MailDomain(domain=domain, reason=reason)
@@ -60,7 +59,7 @@ class MailDomains:
                     return MailReason.ADDRESS_ONLY
             return MailReason.NO_MAIL_HOST
         except dns.resolver.NXDOMAIN:
-            # A resolver in a closed network may deny every name, also its top-level domain: then the denial says nothing.
+            # A resolver in a closed network may deny every name. Trust the denial only if it knows the parent domain.
             knows_parent = await self._has(dns.name.Name(name.labels[-2:]), dns.rdatatype.NS)
             return MailReason.NO_SUCH_DOMAIN if knows_parent else MailReason.NO_ANSWER
         return MailReason.NULL_MX if all(exchange == dns.name.root for exchange in exchanges) else MailReason.MX
@@ -79,7 +78,7 @@ class MailDomains:
 
 
 def system_resolver(configuration: str = "/etc/resolv.conf") -> dns.asyncresolver.Resolver | None:
-    """The resolver that this machine is configured for; None, and a warning, if there is none."""
+    """Return this machine's DNS resolver, or None if none is configured."""
     try:
         resolver = dns.asyncresolver.Resolver(configuration)
     except dns.resolver.NoResolverConfiguration as error:
@@ -90,7 +89,7 @@ def system_resolver(configuration: str = "/etc/resolv.conf") -> dns.asyncresolve
 
 
 def is_disposable(domain: str) -> bool:
-    """Whether a domain, or one above it, belongs to a disposable-email provider."""
+    """Whether a domain or one of its parents belongs to a disposable-email provider."""
     host = normalized_host(domain)
     return host is not None and any(tail in _DISPOSABLE for tail in host_and_parents(host))
 
@@ -99,7 +98,7 @@ def _absolute_name(domain: str) -> dns.name.Name | None:
     host = normalized_host(domain)
     try:
         return dns.name.from_text(f"{host}.") if host is not None else None
-    except dns.exception.DNSException:  # for example a label of more than 63 characters: such a name cannot exist
+    except dns.exception.DNSException:  # an impossible name, for example with a label of more than 63 characters
         return None
 
 

@@ -1,7 +1,6 @@
-"""A page as quotable text: everything that it shows, with its links in place.
+"""Renders a page as quotable text: everything visible, with links in place.
 
-Article extractors lose phones, addresses, team names and portal links of a company page. So nothing is judged unimportant
-here: only scripts, styles and hidden template markup are left out.
+Article extractors lose phones, addresses, team names and portal links, so they are not used.
 """
 
 import re
@@ -14,19 +13,19 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 DEPTH_MAX = 512
-"""Browsers show nothing deeper (Blink's and WebKit's limit on the depth of a document)."""
+"""The document depth at which Blink and WebKit stop."""
 
 _DROPPED = frozenset({"script", "style", "noscript", "template", "svg", "head", "canvas"})
 _BLOCKS = frozenset(
     "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5"
     " h6 header hr li main nav ol p pre section summary table tbody thead tfoot tr ul".split()
 )
-# Comments, and the content of scripts and styles, are not tags. Linear: every character is looked at once.
+# Matches comments, scripts and styles as a whole, so that no tag inside them counts. Reads every character once.
 _TAG = re.compile(
     r"<!--(?:-?>|.*?(?:--!?>|\Z))|<(?:script|style)\b.*?(?:</(?:script|style)\s*>|\Z)|<(/?)([a-z][^\s/<>]*)([^<>]*)",
     re.DOTALL | re.IGNORECASE,
 )
-# Void elements, and those whose end tag may be left out (HTML, 13.1.2).
+# Void elements, and elements whose end tag is optional (HTML, 13.1.2).
 _NEVER_OPEN = frozenset(
     "area base br col embed hr img input link meta source track wbr html head body p li dt dd option optgroup tr td th thead"
     " tbody tfoot colgroup rt rp".split()
@@ -42,11 +41,11 @@ _Step: TypeAlias = LexborNode | Callable[[], None]
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """A page as a reader sees it.
+    """A page as a visitor sees it.
 
     Attributes:
-        text: one line per block; links as ``[words](absolute address)``, headings as ``# words``, list items as
-            ``- words``, table cells separated by `` | ``, frames as ``[iframe](address)``.
+        text: one line per block. Links are ``[words](absolute address)``, headings ``# words``, list items ``- words``,
+            frames ``[iframe](address)``. Table cells are separated by `` | ``.
     """
 
     title: str
@@ -54,10 +53,9 @@ class RenderedPage:
 
 
 def nested_too_deeply(html: str) -> bool:
-    """Whether a page has more open elements at any point than a browser shows.
+    """Whether a page nests elements deeper than a browser shows.
 
-    Checked before parsing: the parser's work grows with the square of the depth. A page of a few hundred kilobytes could
-    block the worker for minutes.
+    Call it before parsing. Parsing time grows with the square of the depth: a few hundred kilobytes could take minutes.
     """
     opened: Counter[str] = Counter()
     for match in _TAG.finditer(html):
@@ -76,7 +74,7 @@ def nested_too_deeply(html: str) -> bool:
 
 
 def render_page(html: str, base_url: str) -> RenderedPage:
-    """Render HTML, well formed or not; relative links are resolved against ``base_url``."""
+    """Render HTML, well formed or not."""
     tree = LexborHTMLParser(html)
     title = tree.css_first("title")
     base = tree.css_first("base[href]")
@@ -91,7 +89,7 @@ def _one_line(text: str) -> str:
 
 
 class _Renderer:
-    """Depth-first walk that collects text. It keeps its own stack: pages nest deeper than Python can recurse."""
+    """Walks the tree depth first. It uses its own stack: pages nest deeper than Python can recurse."""
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
@@ -111,7 +109,7 @@ class _Renderer:
                 step()
 
     def _visit(self, node: LexborNode) -> list[_Step]:
-        """Render the start of a node, and return the remaining steps, the last first."""
+        """Render the start of a node. Return the remaining steps in reverse order."""
         tag = node.tag or ""
         if tag == "-text":
             self._pieces.append((node.text_content or "").replace("\n", " ").replace("\r", " "))

@@ -1,7 +1,7 @@
-"""Rate limits shared by all workers: how often a site or a service is asked.
+"""Rate limits for sites and services, shared by all workers.
 
-Every request to a site (one registrable domain) counts: robots.txt, each redirect, the page. A service (a model, a search
-back end, an MCP server) has a number of requests per minute. When one asks for a pause (``Retry-After``), all workers pause.
+A site is one registrable domain. Robots.txt, redirects and pages all count. When a site or service asks for a pause
+(``Retry-After``), all workers pause.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from store.tools import rate_limits
 log = structlog.get_logger()
 
 RATE_LIMIT_TIMEOUT = "rate_limit_timeout"
-"""The reason of a result for which nothing was asked: too many others were queueing."""
+"""The ``reason`` of a result whose request was never sent, because the queue was too long."""
 Sleep = Callable[[float], Awaitable[None]]
 
-# Between the database's answer and the first byte sent; one request may be slower here than the next.
+# Added to the interval: the time between the database's answer and the first byte sent differs between requests.
 _SEND_DELAY_S = 0.05
 
 
 class RateLimitTimeoutError(Exception):
-    """The next free start is too far away, so nothing was asked. ``seconds_until_free``: seconds until that start."""
+    """The queue is too long, so no request was sent. It is free again in ``seconds_until_free``."""
 
     def __init__(self, message: str, seconds_until_free: float = 0.0) -> None:
         super().__init__(message)
@@ -39,8 +39,8 @@ class RateLimit:
 
     Attributes:
         name: a site's registrable domain, or ``kind:service``, such as ``search:serper``.
-        interval_s: seconds between two requests; 0 means only requested pauses count.
-        wait_max_s: seconds a request may queue.
+        interval_s: seconds between two requests. With 0, only pauses apply.
+        wait_max_s: the longest time a request may queue.
     """
 
     database: Database
@@ -50,13 +50,12 @@ class RateLimit:
     sleep: Sleep = asyncio.sleep
 
     async def acquire(self) -> None:
-        """Reserve a start and wait for it, without holding a connection.
+        """Reserve a start and wait for it. Holds no database connection while it waits.
 
-        A cancelled request, or one whose turn a pause has moved too far, releases its reservation. A killed worker's
-        reservation stays unused, which delays the others by one interval.
+        If the caller is cancelled, the reservation is released. If the worker is killed, the others wait one extra interval.
 
         Raises:
-            RateLimitTimeoutError: that would take more than ``wait_max_s``.
+            RateLimitTimeoutError: the wait would exceed ``wait_max_s``.
         """
         interval_s, seconds_until_free = self.interval_s, 0.0
         async with self.database.transaction() as conn:
@@ -65,7 +64,10 @@ class RateLimit:
                 seconds_until_free = await rate_limits.seconds_until_free(conn, self.name)
         if wait_s is None:
             raise self._timeout(seconds_until_free)
-        waited_s, total_max_s = 0.0, self.wait_max_s + interval_s  # one interval more if somebody took the start
+        waited_s, total_max_s = (
+            0.0,
+            self.wait_max_s + interval_s,
+        )  # one more interval in case another request took the start
         try:
             while wait_s > 0 and waited_s + wait_s <= total_max_s:
                 await self.sleep(wait_s)
@@ -80,7 +82,7 @@ class RateLimit:
             raise self._timeout(wait_s)
 
     async def pause(self, for_s: float) -> None:
-        """Let no worker ask for so many seconds, as requested by ``Retry-After``."""
+        """Stop all workers' requests for this many seconds."""
         async with self.database.transaction() as conn:
             await rate_limits.pause(conn, self.name, for_s=for_s)
         log.info("pause_requested", name=self.name, seconds=for_s)
@@ -93,7 +95,7 @@ class RateLimit:
         try:
             async with self.database.transaction() as conn:
                 await rate_limits.release(conn, self.name, interval_s=self.interval_s)
-        except psycopg.OperationalError as error:  # the cancellation matters more; the start stays unused
+        except psycopg.OperationalError as error:  # the start stays unused
             log.warning("reservation_not_released", name=self.name, error=type(error).__name__)
 
 
@@ -102,9 +104,9 @@ class HostRateLimit:
     """The rate limit of every site.
 
     Attributes:
-        interval_s: seconds between two requests; 0 disables the limit, Crawl-delay included.
+        interval_s: seconds between two requests to a site. 0 disables the limit, and Crawl-delay with it.
         crawl_delay_max_s: the longest Crawl-delay that is respected.
-        wait_max_s: seconds a request may queue, so that one busy site does not use up an activity's timeout.
+        wait_max_s: the longest time a request may queue.
     """
 
     database: Database
@@ -114,17 +116,17 @@ class HostRateLimit:
     sleep: Sleep = asyncio.sleep
 
     async def acquire(self, url: str, crawl_delay_s: float | None = None) -> None:
-        """Wait until a request to this address may start. Raises what ``RateLimit.acquire`` raises."""
+        """Wait until a request to this URL may start. Raises RateLimitTimeoutError."""
         if self.interval_s > 0:
             interval_s = max(self.interval_s, min(crawl_delay_s or 0.0, self.crawl_delay_max_s)) + _SEND_DELAY_S
             await RateLimit(self.database, site_name(url), interval_s, self.wait_max_s, self.sleep).acquire()
 
 
 def site_name(url: str) -> str:
-    """What the rate limit of a site is stored under."""
+    """Return the name of a site's rate limit."""
     return registrable_domain(url) or normalized_host(url) or url
 
 
 def seconds_per_request(per_minute: float) -> float:
-    """The interval of evenly spaced requests; 0 without a limit."""
+    """Return the interval between evenly spaced requests, or 0 without a limit."""
     return 60.0 / per_minute if per_minute > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The result cache of all tool calls: stored results, and one call for everybody who asks for the same at the same time."""
+"""The result cache of all tool calls. It makes one call when several callers ask for the same thing at once."""
 
 import asyncio
 import contextlib
@@ -20,28 +20,28 @@ from store.tools.tool_results import ResultStatus, ToolResult, find_fresh, save_
 log = structlog.get_logger()
 
 Call = Callable[[], Awaitable[tuple[ToolResult, str | None]]]
-"""Makes the call: the result, and for a page its body."""
+"""Makes the call. Returns the result and, for a page, its body."""
 
-CLAIM_S = 15.0  # another worker makes a killed worker's call after this
+CLAIM_S = 15.0  # if a worker is killed, another makes the call after this time
 _RENEWAL_S = CLAIM_S / 3
-# A call that takes longer than all our limits together (rate limit, robots.txt, page) blocks nobody.
+# Stop renewing after ten minutes, which is longer than all limits of a call together (rate limit, robots.txt, page).
 _RENEWALS_MAX = int(600 / _RENEWAL_S)
-# A result may have cost money, so it is held while the database is away. Not for long: its callers have only minutes
-# (SITE in workflows/policies.py).
+# A result may have cost money, so storing it is retried while the database is down. The callers have only minutes (SITE in
+# workflows/policies.py).
 _RESULT_HELD_S = 60.0
 _POLL_S_MIN, _POLL_S_MAX = 0.05, 0.5
-_CLEANUP_S = 3.0  # to release claims at shutdown; without a database each release would wait in vain
+_CLEANUP_S = 3.0  # for releasing claims at shutdown, even if the database is down
 
 
 class ClosedError(Exception):
-    """A call was asked for after ``close``."""
+    """A new call was requested after ``close``."""
 
 
 class ResultCache:
-    """Stored results of tool calls, shared by all workers on one database.
+    """Stored results of tool calls, shared by all workers.
 
-    Within a worker, callers share a task. Across workers, one claims the call and the others wait for its stored result.
-    A claim is a row that its worker renews; it expires when the worker is killed. Waiting holds no database connection.
+    Callers in one worker share a task. Across workers, one claims the call and the others poll for its result. A worker renews
+    its claim, which expires if the worker is killed. Waiting holds no database connection.
     """
 
     def __init__(self, database: Database) -> None:
@@ -53,12 +53,12 @@ class ResultCache:
     async def get(
         self, tool: str, args: dict[str, Any], call: Call, ttl_s: Callable[[ToolResult], float]
     ) -> ToolResult:
-        """The fresh stored result for these arguments, or that of one new call.
+        """Return a fresh stored result for these arguments, or make the call.
 
-        An error of ``call`` reaches every caller in this worker and is not stored; another worker then makes its own call.
+        An error of ``call`` is raised for every caller in this worker and is not stored. Other workers make their own call.
 
         Raises:
-            ClosedError: a new call would be needed after ``close``.
+            ClosedError: a new call is needed after ``close``.
         """
         key = args_hash(tool, args)
         task = self._tasks.get(key)
@@ -69,19 +69,19 @@ class ResultCache:
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._remove(key, done))
         try:
-            return await asyncio.shield(task)  # a cancelled caller must not take the call away from the others
+            return await asyncio.shield(task)  # a cancelled caller must not cancel the others' call
         except asyncio.CancelledError:
             if not task.done():
                 task.add_done_callback(_log_error)
             raise
 
     def mark_paid(self) -> None:
-        """Call within ``call``, once something that may cost money has been asked for: ``close`` waits for the answer."""
+        """Mark the running call as one that may cost money. ``close`` then waits for its result."""
         if (task := asyncio.current_task()) is not None:
             self._paid.add(task)
 
     async def close(self, paid_calls_s: float = 0.0) -> None:
-        """Stop before the database closes: paid calls may finish within ``paid_calls_s``, all others are cancelled."""
+        """Cancel unpaid calls, and let paid ones finish within ``paid_calls_s``."""
         self._is_closed = True
         tasks = set(self._tasks.values())
         paid = tasks & self._paid
@@ -94,7 +94,7 @@ class ResultCache:
             for task in late:
                 task.cancel()
         if tasks:
-            # Cancelled only once: a second cancellation would interrupt the release of the claim.
+            # Do not cancel again: that would interrupt the release of the claim.
             await asyncio.wait(tasks, timeout=_CLEANUP_S)
 
     def _remove(self, key: str, task: asyncio.Task[ToolResult]) -> None:
@@ -118,18 +118,18 @@ class ResultCache:
                     return result
 
                 return await self._database.write_with_retry(save, tool, _RESULT_HELD_S)
-        except BaseException:  # also a cancellation, which may arrive while the claim is committed
+        except BaseException:  # including a cancellation while the claim is committed
             await self._release(tool, key, claim_id)
             raise
 
     async def _find_or_claim(self, tool: str, key: str, claim_id: UUID) -> ToolResult | None:
-        """The fresh stored result, waiting while another worker makes the call. None: this worker has claimed the call."""
+        """Return the stored result, or None once this worker has claimed the call."""
         poll_s = _POLL_S_MIN
         while True:
             async with self._database.transaction() as conn:
                 stored = await find_fresh(conn, tool, key)
                 if stored is None and await calls_in_flight.claim(conn, tool, key, claim_id, CLAIM_S):
-                    stored = await find_fresh(conn, tool, key)  # another worker may have stored it since the first look
+                    stored = await find_fresh(conn, tool, key)  # another worker may have stored it meanwhile
                     if stored is None:
                         return None
                     await calls_in_flight.release(conn, tool, key, claim_id)
@@ -160,12 +160,12 @@ class ResultCache:
         try:
             async with self._database.transaction() as conn:
                 await calls_in_flight.release(conn, tool, key, claim_id)
-        except psycopg.OperationalError as error:  # the error of the call matters more
+        except psycopg.OperationalError as error:  # the claim expires by itself
             log.warning("claim_not_released", tool=tool, error=type(error).__name__, expires_in_s=CLAIM_S)
 
 
 def args_hash(tool: str, args: dict[str, Any]) -> str:
-    """The key of a call's result."""
+    """Return the key of a call's result."""
     return hashlib.sha256(json.dumps([tool, args], sort_keys=True).encode()).hexdigest()
 
 
@@ -178,7 +178,6 @@ def new_result(
     payload: dict[str, Any] | None = None,
     text: str = "",
 ) -> ToolResult:
-    """A result that has just arrived."""
     return ToolResult(
         result_id=f"r{uuid4().hex[:16]}",
         tool=tool,
@@ -192,6 +191,6 @@ def new_result(
 
 
 def _log_error(task: asyncio.Task[ToolResult]) -> None:
-    """Log the error of a call whose callers were cancelled: nobody else may be left to see it."""
+    """Log the error of a call whose callers were cancelled, so that it is not lost."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.warning("call_failed_without_its_caller", tool=task.get_name(), error=type(error).__name__)

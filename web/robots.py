@@ -1,6 +1,6 @@
-"""Rules of robots.txt (RFC 9309, parsed by protego; Crawl-delay by custom).
+"""Rules of robots.txt (RFC 9309), with Crawl-delay.
 
-Each origin is asked once a day. Workers share the answer through the result cache and keep the rules in memory for an hour.
+Each origin is asked once a day. Workers share the answer, and keep the parsed rules in memory for an hour.
 """
 
 import time
@@ -15,9 +15,9 @@ from store.tools.tool_results import ResultStatus, ToolResult
 from web.result_cache import ResultCache, new_result
 
 USER_AGENT = "pm-pipeline"
-SIZE_MAX = 512_000  # bytes; RFC 9309, 2.5: at least 500 kibibytes are parsed
-UNREACHABLE_TTL_S = 2.0  # a server error may pass soon: other pages do not ask meanwhile, a later retry does
-_STORED_TTL_S = 23 * 3600.0  # with the hour in memory at most 24 hours (RFC 9309, 2.4)
+SIZE_MAX = 512_000  # bytes; RFC 9309, 2.5 asks for at least 500 KiB
+UNREACHABLE_TTL_S = 2.0  # a server error may pass soon; until then, other pages of the origin do not ask again
+_STORED_TTL_S = 23 * 3600.0  # plus one hour in memory: at most 24 hours (RFC 9309, 2.4)
 _MEMORY_TTL_S = 3600.0
 _ORIGINS_MAX = 10_000
 
@@ -28,33 +28,25 @@ FetchText = Callable[[str], Awaitable[Answer]]
 
 @dataclass(frozen=True)
 class Rules:
-    """What one origin's robots.txt says to us.
-
-    Attributes:
-        parsed: None allows everything.
-        crawl_delay_s: seconds between two requests that it asks for.
-    """
+    """The rules of one origin for our user agent. ``parsed`` is None if robots.txt is missing or unreachable."""
 
     parsed: Protego | None
     is_unreachable: bool = False
     crawl_delay_s: float | None = None
 
     def allow(self, url: str) -> bool:
-        """Whether a page may be read. An origin whose robots.txt answers with a server error allows nothing."""
+        """Whether a page may be read. If robots.txt gives a server error, nothing may."""
         return not self.is_unreachable and (self.parsed is None or bool(self.parsed.can_fetch(url, USER_AGENT)))
 
 
 class Robots:
-    """Rules by origin."""
-
     def __init__(self, fetch_text: FetchText, cache: ResultCache | None = None) -> None:
-        """``fetch_text`` follows redirects; its errors reach the caller of ``rules`` and are not stored."""
+        """``fetch_text`` follows redirects. The caller of ``rules`` gets its errors."""
         self._fetch_text = fetch_text
         self._cache = cache
-        self._rules: dict[str, tuple[float, Rules]] = {}  # with the time when they expire
+        self._rules: dict[str, tuple[float, Rules]] = {}  # by origin, with their expiry time
 
     async def rules(self, url: str) -> Rules:
-        """The rules of the origin of an address."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}".lower()
         expires_at, rules = self._rules.get(origin, (0.0, None))
@@ -79,17 +71,17 @@ class Robots:
 
 
 def parse_robots(status: int, text: str) -> Rules:
-    """The rules of an answer (RFC 9309, 2.3.1): 4xx allows everything, 5xx nothing."""
+    """Return the rules of an answer (RFC 9309, 2.3.1): 4xx allows everything, 5xx nothing."""
     if _is_unreachable(status):
         return Rules(None, is_unreachable=True)
     if not 200 <= status < 300:
         return Rules(None)
-    parsed = Protego.parse(text.removeprefix("\ufeff"))  # a byte order mark would hide the first line
+    parsed = Protego.parse(text.removeprefix("\ufeff"))  # a byte order mark hides the first line
     return Rules(parsed, crawl_delay_s=parsed.crawl_delay(USER_AGENT))
 
 
 def _is_unreachable(status: int) -> bool:
-    return status >= 500 or status == 429  # 429 too, as search engines read it
+    return status >= 500 or status == 429  # search engines treat 429 like a server error
 
 
 def _ttl_s(is_unreachable: bool, ttl_s: float) -> float:
