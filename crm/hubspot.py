@@ -1,8 +1,7 @@
-"""What HubSpot knows of a company: whether it is a customer, and when it was last contacted. Off without ``HUBSPOT_TOKEN``.
+"""Checks in HubSpot whether a company is a customer, and when it was last contacted. Off without ``HUBSPOT_TOKEN``.
 
-Read only, by the CRM search API (``POST /crm/v3/objects/companies/search``). HubSpot's limits: 5 filter groups a request,
-200 results a page, about 4 requests a second; ``IN`` compares in lower case. "Not in HubSpot" is concluded only from a
-search that was read to its last page.
+Uses only the search API (``POST /crm/v3/objects/companies/search``). HubSpot's limits are 5 filter groups a request, 200
+results a page and about 4 requests a second.
 """
 
 import asyncio
@@ -22,9 +21,9 @@ from settings import Settings
 log = structlog.get_logger()
 
 _PATH = "/crm/v3/objects/companies/search"
-# HubSpot's default lifecycle stages of customers; an evangelist is a customer who recommends.
+# HubSpot's default lifecycle stages. An evangelist is a customer who recommends you.
 _CUSTOMER_STAGES = frozenset({"customer", "evangelist"})
-_DOMAINS_PER_REQUEST = 4  # one filter group for all main domains, and one per additional domain: five
+_DOMAINS_PER_REQUEST = 4  # five filter groups: one for all main domains, and one per additional domain
 _PAGE_RESULTS = 200
 _REQUESTS_PER_S = 4.0
 _CACHE_TTL_S = 600.0
@@ -35,7 +34,7 @@ CrmReason = Literal["customer", "contacted"]
 
 
 class HubSpotUnavailableError(Exception):
-    """HubSpot gave no reliable answer; a retry may help, after ``retry_after_s`` if HubSpot asks for it."""
+    """HubSpot gave no reliable answer. Retry, after ``retry_after_s`` if HubSpot gives it."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(f"HubSpot cannot be read ({reason}): companies are held back until it can")
@@ -44,7 +43,7 @@ class HubSpotUnavailableError(Exception):
 
 
 class HubSpotAccessDeniedError(Exception):
-    """HubSpot refuses us, and a retry will not help. The message names the setting to fix."""
+    """HubSpot refuses the request. A retry will not help. The message names the setting to fix."""
 
 
 class HubSpotCompany(BaseModel):
@@ -59,7 +58,7 @@ class HubSpotCompany(BaseModel):
 
 
 class HubSpotCompanies:
-    """Companies by domain, rate limited, cached for ten minutes per worker."""
+    """Finds companies by domain. Rate limited; answers are cached for ten minutes per worker."""
 
     def __init__(
         self,
@@ -75,15 +74,15 @@ class HubSpotCompanies:
         self._token = token
         self._churned_stages = frozenset(stage.strip().lower() for stage in churned_stages if stage.strip())
         self._interval_s = 1 / requests_per_s
-        self._lock = asyncio.Lock()  # one request at a time, so the rate limit holds and no domain is asked for twice
-        self._cache: dict[str, tuple[float, tuple[HubSpotCompany, ...]]] = {}  # with the expiry, oldest first
+        self._lock = asyncio.Lock()  # one request at a time: keeps the rate limit and asks for each domain once
+        self._cache: dict[str, tuple[float, tuple[HubSpotCompany, ...]]] = {}  # (expiry, companies), oldest first
 
     async def look_up(self, domains: Sequence[str]) -> tuple[HubSpotCompany, ...]:
-        """The companies that list any of these domains (lower case).
+        """Return the companies that list any of these domains (lower case).
 
         Raises:
             HubSpotUnavailableError: no answer, a server error, or an answer in another format.
-            HubSpotAccessDeniedError: the token or the request is refused.
+            HubSpotAccessDeniedError: HubSpot refuses the token or the request.
         """
         wanted = tuple(dict.fromkeys(domains))
         async with self._lock:
@@ -97,9 +96,9 @@ class HubSpotCompanies:
         return tuple(found.values())
 
     async def reason(self, domains: Sequence[str], contacted_days: int) -> CrmReason | None:
-        """Why a company with these domains must not be delivered, or None. Raises what ``look_up`` raises.
+        """Return why a company with these domains must not be delivered, or None.
 
-        A churned customer may be delivered again, unless contacted within the window like any other company.
+        A churned customer may be delivered unless it was contacted in the last ``contacted_days``. Raises what ``look_up`` raises.
         """
         companies = await self.look_up(domains)
         stages = {company.stage for company in companies if company.stage}
@@ -133,7 +132,7 @@ class HubSpotCompanies:
             seen.add(after)
             search["after"] = after
         log.info("hubspot_asked", domains=len(domains), companies=len(companies))
-        # The search also matches parts of a domain: only a company that lists the domain itself counts.
+        # The search also matches parts of a domain. Keep only companies that list the whole domain.
         answers = {domain: tuple(company for company in companies if domain in company.domains) for domain in domains}
         expires_at = time.monotonic() + _CACHE_TTL_S
         for domain, found in answers.items():
@@ -170,7 +169,7 @@ class HubSpotCompanies:
 
 
 def hubspot_client(settings: Settings, http: httpx2.AsyncClient) -> HubSpotCompanies | None:
-    """HubSpot as configured; None without a token."""
+    """Return a client for HubSpot, or None without a token."""
     if settings.hubspot_token is None:
         return None
     churned = settings.hubspot_churned_stages.split(",")
@@ -178,7 +177,6 @@ def hubspot_client(settings: Settings, http: httpx2.AsyncClient) -> HubSpotCompa
 
 
 def http_client() -> httpx2.AsyncClient:
-    """An HTTP client with HubSpot's timeout. The caller closes it."""
     return httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False)
 
 
@@ -224,7 +222,7 @@ def _company(result: _Result) -> HubSpotCompany:
 
 
 def _time(text: str | None) -> datetime | None:
-    """ISO 8601, or milliseconds since 1970 in older properties."""
+    """Parse ISO 8601, or the milliseconds since 1970 of older properties."""
     if not text:
         return None
     try:
