@@ -1,1 +1,1 @@
-"""Tools from MCP servers: configuration, one session per server, and typed answers."""
+"""Tools from MCP servers: configuration, one session per server, typed answers."""

@@ -1,6 +1,6 @@
-"""An MCP tool and its answer in our own types, and the source of an answer's text. Pure.
+"""Types for MCP tools and answers, and finding the sources of an answer. Pure.
 
-Imports nothing of the ``mcp`` library, which takes a second to load.
+Does not import the ``mcp`` library, which takes a second to load.
 """
 
 import re
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.storable_text import storable
 
 TRANSIENT_REASONS = frozenset({"connection_lost", "unavailable", "rate_limited"})
-"""The server failed, not the question: it may be asked again at once."""
+"""The server failed before it could answer, so the same call may be made again at once."""
 
 _SNIPPET_MAX = 2000
 _ADDRESS = re.compile(r"""https?://[^\s<>"'`\])}|\\]+""", re.IGNORECASE)
@@ -19,11 +19,11 @@ _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
 class McpTool(BaseModel):
-    """One tool as it is offered to a model.
+    """One tool as the model sees it.
 
     Attributes:
-        function: ``mcp__<server>__<tool>``; at most 64 letters, digits, ``_`` and ``-``.
-        input_schema: the server's JSON schema of the arguments, of type ``object``.
+        function: ``mcp__<server>__<tool>``, at most 64 letters, digits, ``_`` and ``-``.
+        input_schema: the server's JSON schema of the arguments.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,8 +39,8 @@ class McpAnswer(BaseModel):
     """The outcome of a call.
 
     Attributes:
-        reason: ``no_text``, ``tool_error`` (the tool reports a failure), ``refused`` (the server rejects the call),
-            ``bad_answer``, ``too_large``, ``timeout``, ``rate_limited``, ``connection_lost`` or ``unavailable``.
+        reason: ``no_text``, ``tool_error`` (the tool failed), ``refused`` (the server rejected the call), ``bad_answer``,
+            ``too_large``, ``timeout``, ``rate_limited``, ``connection_lost`` or ``unavailable``.
         text: the answer, or the server's error message.
         retry_after_s: the pause that a rate-limited server asks for.
     """
@@ -54,16 +54,16 @@ class McpAnswer(BaseModel):
 
 
 def addresses_in(text: str) -> list[str]:
-    """The distinct http addresses of a text, in order, without the punctuation that ends a sentence."""
+    """Return the distinct http addresses in a text, without trailing punctuation."""
     found = (match[0].rstrip(".,;:!?*_") for match in _ADDRESS.finditer(text))
     return list(dict.fromkeys(address for address in found if not address.endswith("//")))
 
 
 def sources(text: str, args: dict[str, Any]) -> list[dict[str, str]]:
-    """Search results (url, title, snippet) that say which address each part of an answer comes from.
+    """Return the parts of an answer whose source address is known, as search results (url, title, snippet).
 
-    A call with an argument ``url`` is about that page. Otherwise a paragraph belongs to the one address it names;
-    with several addresses the source is unclear, and a wrong source would be worse than none.
+    If the call has an argument ``url``, the whole answer comes from that page. Otherwise a paragraph that names exactly one
+    address comes from there.
     """
     page = args.get("url")
     if isinstance(page, str) and page.lower().startswith(("http://", "https://")):

@@ -1,6 +1,6 @@
 """Reads the ``mcpServers`` JSON file that most MCP clients share.
 
-Three keys are ours: ``roles`` (which agents get the tools), ``tools`` (which tools) and ``requestsPerMinute``.
+It adds three keys: ``roles`` (the agents that get the tools), ``tools`` (which tools) and ``requestsPerMinute``.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# A part of a function name, `mcp__<server>__<tool>`: the Responses API takes 64 letters, digits, "_" and "-".
+# Part of the function name `mcp__<server>__<tool>`. The Responses API allows 64 letters, digits, "_" and "-".
 _SERVER_NAME = re.compile(r"(?!.*__)[A-Za-z0-9-][A-Za-z0-9_-]{0,30}[A-Za-z0-9-]|[A-Za-z0-9-]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -23,7 +23,7 @@ _HTTP_TYPES = ("http", "streamable-http", "streamable_http", "streamableHttp")
 
 
 class McpSetupError(Exception):
-    """An MCP server cannot be used as configured. The message names file, server and key, and says what to do."""
+    """An MCP server cannot be used as configured. The message names file, server and key, and the fix."""
 
 
 def _filled(value: str) -> str:
@@ -58,13 +58,13 @@ class _Server(BaseModel):
     type: str | None = Field(default=None, repr=False)
     roles: Annotated[tuple[str, ...], AfterValidator(_not_empty)]
     tools: Annotated[tuple[str, ...], AfterValidator(_not_empty)] | None = None
-    """The only tools that are offered; None offers all."""
+    """None offers all tools."""
     requests_per_minute: Annotated[float, Field(strict=True, ge=0, le=1_000_000, alias="requestsPerMinute")] = 0.0
-    """Limit for all workers together; 0 disables it."""
+    """For all workers together; 0 disables the limit."""
 
 
 class StdioServer(_Server):
-    """A server that runs as a child process. ``env`` is added to the few variables that a child gets."""
+    """A server that runs as a child process."""
 
     command: Annotated[str, AfterValidator(_filled)]
     args: tuple[str, ...] = Field(default=(), repr=False)
@@ -72,7 +72,7 @@ class StdioServer(_Server):
 
 
 class HttpServer(_Server):
-    """A server at an address, reached over streamable HTTP."""
+    """A server reached over streamable HTTP."""
 
     url: Annotated[str, AfterValidator(_http_address)] = Field(repr=False)
     headers: Annotated[dict[str, str], AfterValidator(_header_fields)] = Field(default_factory=dict, repr=False)
@@ -82,7 +82,7 @@ McpServer = StdioServer | HttpServer
 
 
 def read_servers(path: Path, environment: Mapping[str, str], roles: Collection[str]) -> tuple[McpServer, ...]:
-    """The servers of a configuration file.
+    """Read a configuration file.
 
     Raises:
         McpSetupError: the file cannot be read or has a mistake.
@@ -98,15 +98,14 @@ def read_servers(path: Path, environment: Mapping[str, str], roles: Collection[s
 def parse_servers(
     text: str, *, source: str, environment: Mapping[str, str], roles: Collection[str]
 ) -> tuple[McpServer, ...]:
-    """The servers of a configuration text, in its order.
+    """Parse a configuration.
 
     Args:
-        source: how messages name the file.
-        environment: the values of ``${NAME}``; an empty variable counts as missing.
-        roles: the agent roles that exist.
+        source: the name of the file in messages.
+        environment: the values of ``${NAME}``. An empty variable counts as missing.
 
     Raises:
-        McpSetupError: the first mistake. The message never contains values, which may be secrets.
+        McpSetupError: for the first mistake. The message contains no values, which may be secrets.
     """
     try:
         whole = json.loads(text, object_pairs_hook=_unique_keys)
@@ -124,7 +123,7 @@ def parse_servers(
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Of two equal keys ``json`` would silently keep the last."""
+    """Refuse duplicate keys, of which ``json`` would silently use the last."""
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
@@ -162,7 +161,7 @@ def _server_kind(entry: dict[str, Any]) -> type[McpServer]:
 
 
 def _resolved(key: str, value: Any, environment: Mapping[str, str]) -> Any:
-    """A JSON value with its ``${NAME}`` variables replaced."""
+    """Replace the ``${NAME}`` variables in a JSON value."""
     if isinstance(value, list):
         return [_resolved(key, item, environment) for item in value]
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""All MCP servers of a worker: one session each, opened at start, opened again when lost, closed at the end.
+"""All MCP servers of a worker, with one session each. A lost session is opened again at the next call.
 
-A call always returns an answer: a server that is down, hangs or sends too much is a result like any other.
+A call always returns an answer, even if the server is down, hangs or sends too much.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_pool(servers: Sequence[McpServer], settings: Settings) -> AsyncIterator["McpPool"]:
-    """Start all servers at once and read their tools; end them with the block.
+    """Start all servers and read their tools. Stop them when the block ends.
 
     Raises:
         McpSetupError: a server cannot be used, or lacks a tool that the configuration names.
@@ -43,24 +43,22 @@ async def open_pool(servers: Sequence[McpServer], settings: Settings) -> AsyncIt
 
 
 class McpPool:
-    """The sessions of one worker."""
-
     def __init__(self, servers: Sequence[McpServer], settings: Settings) -> None:
         self.servers = {server.name: _PooledServer(server, settings) for server in servers}
 
     def tools_for(self, role: str) -> tuple[McpTool, ...]:
-        """The tools that the configuration gives to an agent role, as read at the start."""
+        """Return the tools that an agent role may use. The list is read once, at the start."""
         return tuple(tool for server in self.servers.values() if role in server.config.roles for tool in server.tools)
 
     def requests_per_minute(self, server: str) -> float:
-        """The limit for a server over all workers; 0 disables it."""
+        """Return a server's limit for all workers together. 0 disables it."""
         return self.servers[server].config.requests_per_minute if server in self.servers else 0.0
 
     async def call(self, server: str, tool: str, args: dict[str, JsonValue]) -> McpAnswer:
-        """Call a tool; failures are answers.
+        """Call a tool. A failure of the server is an answer.
 
         Raises:
-            LookupError: the configuration has no such server, or does not allow the tool.
+            LookupError: the server or tool is not configured.
         """
         pooled = self.servers.get(server)
         if pooled is None or tool not in {each.tool for each in pooled.tools}:
@@ -69,8 +67,6 @@ class McpPool:
 
 
 class _PooledServer:
-    """A server and its current session."""
-
     def __init__(self, config: McpServer, settings: Settings) -> None:
         self.config = config
         self.tools: tuple[McpTool, ...] = ()

@@ -1,4 +1,4 @@
-"""Converts the ``mcp`` library's tools and results to our types (``answers.py``). Pure."""
+"""Converts tools and results of the ``mcp`` library to the types in ``answers.py``. Pure."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def offered_tool(server: str, tool: Tool) -> McpTool:
-    """A server's tool with a unique function name that the Responses API accepts."""
+    """Convert a tool, and give it a unique function name that the Responses API accepts."""
     whole = f"mcp__{server}__{tool.name}"
     function = _NOT_IN_NAMES.sub("_", whole)
     if function != whole or len(whole) > _NAME_MAX:
@@ -27,7 +27,7 @@ def offered_tool(server: str, tool: Tool) -> McpTool:
 
 
 def read_answer(result: CallToolResult, bytes_max: int) -> McpAnswer:
-    """The text of a result, and its status. ``bytes_max`` limits the text in UTF-8."""
+    """Convert a result. ``bytes_max`` limits its text in UTF-8."""
     texts = [_text(block) for block in result.content]
     text = storable("\n\n".join(part for part in texts if part.strip()))
     if not text and result.structured_content is not None:
@@ -49,5 +49,5 @@ def _text(block: object) -> str:
             return resource.text
         case ResourceLink():
             return "\n".join(part for part in (block.title or block.name, block.description, str(block.uri)) if part)
-        case _:  # images and sounds have no text to quote
+        case _:  # images and sounds have no text
             return ""

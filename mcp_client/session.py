@@ -1,7 +1,7 @@
 """One session with one MCP server.
 
-The library's cancel scopes must be left by the task that entered them. So each session lives in a task of its own, and
-other tasks call through it. A session that ended is never reused: ``pool.py`` opens the next one.
+Each session runs in its own task, because the task that enters the library's cancel scopes must leave them. An ended
+session is never reused; ``pool.py`` opens a new one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from settings import Settings
 
 log = structlog.get_logger()
 
-# The library logs messages that it cannot parse; they contain whatever a server sent.
+# The library logs the content of messages that it cannot parse.
 logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
 
 _CLOSE_TIMEOUT_S = 10.0
@@ -34,11 +34,11 @@ _CLIENT = Implementation(name="pm-pipeline", version="0.1")
 
 
 class McpUnavailableError(Exception):
-    """There is no session with the server. The message says why, for a person."""
+    """The session could not be opened. The message says why."""
 
 
 class McpLostError(Exception):
-    """The session ended before the answer. ``unsent``: the server certainly did not work on the call."""
+    """The session ended before the answer. If ``unsent``, the server did not start the call."""
 
     def __init__(self, *, unsent: bool) -> None:
         super().__init__("the connection to the server was lost")
@@ -46,10 +46,8 @@ class McpLostError(Exception):
 
 
 class Session:
-    """A session, from its start to its end."""
-
     def __init__(self, server: McpServer, settings: Settings) -> None:
-        """Start to open it; ``opened`` waits for the result."""
+        """Start to open the session. ``opened`` waits for the result."""
         self._server = server
         self._settings = settings
         self._signs = Signs()
@@ -58,16 +56,15 @@ class Session:
         self._ending = asyncio.Event()
         self._answers = 0
         self._tools: asyncio.Future[tuple[Tool, ...]] = asyncio.get_running_loop().create_future()
-        self._tools.add_done_callback(lambda tools: tools.exception())  # so that asyncio does not report it as unread
+        self._tools.add_done_callback(lambda tools: tools.exception())  # or asyncio reports the error as unread
         self._task = asyncio.create_task(self._live(), name=f"mcp server {server.name}")
 
     @property
     def has_ended(self) -> bool:
-        """Whether it takes no more calls."""
         return self._ending.is_set() or self._task.done() or self._signs.child_ended
 
     async def opened(self) -> tuple[Tool, ...]:
-        """Wait until it is open, and return the server's tools.
+        """Wait until the session is open, and return the server's tools.
 
         Raises:
             McpUnavailableError: the server did not start, does not answer or does not speak the protocol.
@@ -75,7 +72,7 @@ class Session:
         return await asyncio.shield(self._tools)
 
     async def close(self) -> None:
-        """End it, and wait until the server's process is gone."""
+        """End the session, and wait until the server's process is gone."""
         self._ending.set()
         await asyncio.shield(self._task)
 
@@ -93,14 +90,14 @@ class Session:
                 result = await client.call_tool(tool, args)
         except TimeoutError:
             if self._answers == before:
-                self._ending.set()  # it answered no other call in that time either: it hangs
+                self._ending.set()  # no other call was answered either: the server hangs
             return McpAnswer(status="error", reason="timeout")
         except MCPError as error:
             return await self._failure(error)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
             self._ending.set()
             raise McpLostError(unsent=False) from error
-        except (ValueError, RuntimeError):  # not a tool result, or not as the tool's own schema says
+        except (ValueError, RuntimeError):  # not a tool result, or not in the tool's own schema
             self._answers += 1
             return McpAnswer(status="error", reason="bad_answer")
         self._answers += 1
@@ -111,7 +108,7 @@ class Session:
             self._answers += 1
             return McpAnswer(status="error", reason="too_large")
         if error.code == CONNECTION_CLOSED or self._signs.session_unknown:
-            await self.close()  # which shows why it ended
+            await self.close()  # then self._signs shows why it ended
             raise McpLostError(unsent=self._signs.session_unknown or self._unreachable) from error
         self._answers += 1
         if error.code == PARSE_ERROR:
@@ -124,7 +121,7 @@ class Session:
     async def _live(self) -> None:
         problem = "it did not answer in time"
         settings = self._settings
-        # A message may hold the text twice (plain and as structured content), with JSON around it.
+        # A message may contain the text twice (plain and as structured content), plus JSON.
         bytes_max = 2 * settings.page_bytes_max + 65_536
         transport = connect(self._server, timeout_s=settings.mcp_call_timeout_s, bytes_max=bytes_max, signs=self._signs)
         try:

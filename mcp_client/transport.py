@@ -1,4 +1,4 @@
-"""The ``mcp`` library's transports, with what they have no option for: a bounded JSON answer and a child's last words."""
+"""Adds two things to the ``mcp`` library's transports: a size limit for JSON answers, and a child's last error output."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from domain.retry_after import retry_after_s
 from mcp_client.config import HttpServer, McpServer
 
 TOO_LARGE = "byte limit"
-"""In every error message about an answer that is too large: the library's (a streamed event) and ours (plain JSON)."""
+"""Part of both error messages for a too large answer: the library's (streamed event) and ours (JSON)."""
 
 _READ_SLACK_S = 5.0
 _PAUSE_MAX_S = 300.0
@@ -28,11 +28,11 @@ _STDERR_KEPT_BYTES = 2000
 
 @dataclass
 class Signs:
-    """What was seen on the wire.
+    """What the transport saw of a connection.
 
     Attributes:
-        session_unknown: the server no longer knows the session, so it did not work on the call.
-        http_status: the last HTTP status that was an error.
+        session_unknown: the server no longer knows the session, so it did not start the call.
+        http_status: the last HTTP error status.
         pause_s: the pause that a 429 or 503 asked for.
     """
 
@@ -44,11 +44,10 @@ class Signs:
 
     @property
     def child_ended(self) -> bool:
-        """Whether a child process closed its output, for example because it died."""
+        """Whether the child process has closed its output, for example because it died."""
         return self.stdout is not None and self.stdout.statistics().open_send_streams == 0
 
     def last_stderr_line(self) -> str:
-        """The last line that a child wrote to standard error; empty without one."""
         lines = [line.strip() for line in self.stderr.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
 
@@ -57,7 +56,7 @@ class Signs:
 async def connect(
     server: McpServer, *, timeout_s: float, bytes_max: int, signs: Signs
 ) -> AsyncIterator[TransportStreams]:
-    """Start or reach a server, and yield the streams to it."""
+    """Start or reach a server, and yield its streams."""
     async with AsyncExitStack() as stack:
         if isinstance(server, HttpServer):
             http = await stack.enter_async_context(_http_client(server, timeout_s, bytes_max, signs))
@@ -85,7 +84,7 @@ def _http_client(server: HttpServer, timeout_s: float, bytes_max: int, signs: Si
             response.stream = _BoundedStream(cast(httpx2.AsyncByteStream, response.stream), bytes_max)
 
     return httpx2.AsyncClient(
-        headers={**server.headers, "Accept-Encoding": "identity"},  # decompressed, an answer could pass the limit
+        headers={**server.headers, "Accept-Encoding": "identity"},  # a compressed answer could exceed the limit
         timeout=httpx2.Timeout(timeout_s, read=timeout_s + _READ_SLACK_S),
         trust_env=False,
         event_hooks={"response": [on_response]},
@@ -93,7 +92,7 @@ def _http_client(server: HttpServer, timeout_s: float, bytes_max: int, signs: Si
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    """A response body of limited size. The library limits only the events of a stream."""
+    """A response body of limited size. The library limits only streamed events."""
 
     def __init__(self, inner: httpx2.AsyncByteStream, bytes_max: int) -> None:
         self._inner, self._bytes_max = inner, bytes_max
@@ -112,7 +111,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
 @contextmanager
 def _stderr_kept_in(signs: Signs) -> Iterator[TextIO]:
-    """A file for a child's standard error. Only the end is kept, for the message when the server does not start."""
+    """Yield a file for a child's standard error. Only the last bytes are kept, in ``signs.stderr``."""
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
 
