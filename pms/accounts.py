@@ -1,4 +1,4 @@
-"""Accounts at PMS vendors, from a slug with its vendor, a portal address, or a bare portal host."""
+"""Finds accounts at PMS vendors from a slug, a portal address or a portal host."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ from pms.rules import PmsRule, portal_account, rule_table
 
 
 def find_account(vendor: PmsVendor | None, text: str) -> PortalAccount | None:
-    """The account of a slug at a vendor, or of a portal address without a vendor; None if the name is not possible."""
+    """Return the account of a slug at a vendor, or of a portal address if ``vendor`` is None."""
     if vendor is None:
         return portal_account(text) or _account_of_host(normalized_host(text) or "")
     for rule in rule_table().rules:
@@ -20,7 +20,7 @@ def find_account(vendor: PmsVendor | None, text: str) -> PortalAccount | None:
 
 
 def portal_address(account: PortalAccount) -> str | None:
-    """An address of an account's portal that ``portal_account`` recognises."""
+    """Return a portal address of an account that ``portal_account`` recognises."""
     for rule in rule_table().rules:
         if rule.vendor is account.vendor and rule.slug_in != "none":
             address = f"https:{_address(rule, account.slug)}"
@@ -31,12 +31,12 @@ def portal_address(account: PortalAccount) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def is_account_host(host: str) -> bool:
-    """Whether a host belongs to one account (``acme.managebuilding.com``), not to all customers (``app.propertyware.com``)."""
+    """Whether a host belongs to one account (``acme.managebuilding.com``), not to the vendor (``app.propertyware.com``)."""
     return _account_of_host(host) is not None
 
 
 def _account_of_host(host: str) -> PortalAccount | None:
-    """The account of a bare host, whatever path its portal has."""
+    """Return the account of a bare host, with any path that a rule needs."""
     if not rule_table().owns(host):
         return None
     for rule in rule_table().rules:

@@ -1,4 +1,4 @@
-"""Which pages of a company's site to read for its PMS, and what they say together. Pure."""
+"""Chooses the pages of a company's site to read for its PMS, and combines their signals. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pms.signals import read_page, redirect_signals
 LIKELY_WORDS = (
     "resident", "tenant", "owner", "portal", "pay", "login", "apply", "rentals", "available", "listings", "about",
 )  # fmt: skip
-"""Words of pages that likely show a portal, best first (docs/domain.md)."""
+"""Words that suggest a portal link, best first (docs/domain.md)."""
 
 
 def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
-    """Links of the home page to read next: absolute, without fragment, each page once, at most ``limit``.
+    """Return up to ``limit`` links of the home page to read next, each page once.
 
-    A link counts if a word of its path or text begins with one of ``LIKELY_WORDS`` and it stays on the same registrable
-    domain, except blog posts and files. The best link of each word comes first: three different pages confirm more.
+    A link needs a word of ``LIKELY_WORDS`` in its path or text, and the same registrable domain. Blog posts and files are left
+    out. The best link for each word comes first, because different pages confirm more.
     """
     seen = {page_key(home_url)}
     by_word: dict[int, list[tuple[int, int, str]]] = {}
@@ -46,14 +46,14 @@ def likely_pages(home_html: str, home_url: str, limit: int = 3) -> list[str]:
 
 
 def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = None) -> PmsDetection:
-    """What the pages of one company's site say about its PMS; their order does not matter.
+    """Detect the PMS from the pages of one company's site, in any order.
 
-    Only the company's own pages are read. A page that was answered by another site gives only its redirect, so a portal,
-    a directory or a moved page never speaks for the company. Pages with the same content count once.
+    If another site answered, only the redirect counts: a portal or directory must not speak for the company. Pages with the
+    same content count once.
 
     Args:
-        pages: what was requested on the company's own site: the home page and ``likely_pages``.
-        site_problem: why the site, or part of it, could not be read.
+        pages: pages requested from the company's site: the home page and ``likely_pages``.
+        site_problem: why the site or part of it could not be read.
     """
     asked = [page for page in pages if not _is_product_host(page.url)]
     own_domains = {registrable_domain(page.url) for page in asked if _may_be_own(page.url)}
@@ -72,7 +72,7 @@ def detect_pms(pages: Sequence[SitePage], *, site_problem: SiteProblem | None = 
         site_problem = "no_site"
     elif site_problem is None and not clean_pages and any(reading.is_challenge for _, reading in readings):
         site_problem = "blocked"
-    # Only if it matters: reading the words takes a tenth of the time.
+    # Only if needed: this takes a tenth of the time.
     has_pms_signal = any(signal.category == "pms" for signal in signals)
     claimed = not has_pms_signal and any(reading.claims_a_pms() for _, reading in readings)
     return pms_verdict(signals, len(clean_pages), site_problem=site_problem, claimed_in_words=claimed)
@@ -86,7 +86,7 @@ _NOT_A_PAGE = re.compile(
 
 
 def _likely_word(text: str) -> int | None:
-    """Rank of the best word that begins a word of the text."""
+    """Return the rank of the best likely word, or None."""
     tokens = re.findall(r"[a-z]+", text.lower())
     return next((rank for rank, word in enumerate(LIKELY_WORDS) if any(t.startswith(word) for t in tokens)), None)
 
@@ -112,10 +112,10 @@ def _is_product_host(url: str) -> bool:
 
 
 def _may_be_own(url: str) -> bool:
-    """A company's site may be on a free host, but not on a directory, a network or a vendor's domain."""
+    """Whether a URL may be a company's own site. A free host may; a directory, social network or vendor may not."""
     return excluded_site_kind(url) in (None, ExcludedSiteKind.FREE_HOST)
 
 
 def _has_moved(page: SitePage) -> bool:
-    """Whether the whole site has moved: the home page was requested, and an ordinary site answered."""
+    """Whether the home page was requested and another ordinary site answered."""
     return urlsplit(page.url).path in ("", "/") and _may_be_own(page.url) and excluded_site_kind(page.final_url) is None

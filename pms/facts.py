@@ -1,4 +1,4 @@
-"""Turns a PMS detection into facts about a company."""
+"""Turns a PMS detection into company facts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from domain.evidence import Evidence
 
 @dataclass(frozen=True)
 class ReadPage:
-    """A page that the detection used: its stored result, the requested address and the one that answered."""
+    """A page that the detection used. ``url`` was requested; ``final_url`` answered."""
 
     result_id: str
     url: str
@@ -18,11 +18,11 @@ class ReadPage:
 
 
 def apply_detection(facts: CompanyFacts, detection: PmsDetection, pages: Sequence[ReadPage]) -> CompanyFacts:
-    """The facts with everything about the PMS replaced by the detection. Proof is the vendor's strongest signal."""
+    """Replace all facts about the PMS. The vendor's strongest signal is the evidence."""
     proof = next((signal for signal in detection.signals if signal.vendor == detection.vendor), None)
     evidence = None
     if proof is not None:
-        # A redirect names the requested address, any other signal the one that answered.
+        # A redirect signal has the requested address, all others the final one.
         matching = [page for page in pages if page.url == proof.page_url]
         matching += [page for page in pages if page.final_url == proof.page_url]
         if matching:

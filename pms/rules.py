@@ -1,4 +1,4 @@
-"""The rules of ``rules.toml``, typed and compiled: which rule matches an address?
+"""Loads ``rules.toml`` and finds the rule that matches an address.
 
 Hosts are compared label by label from the right, never by substring.
 """
@@ -22,11 +22,11 @@ from domain.company.pms_detection import Confidence, SignalKind
 from domain.company.pms_vendors import PmsVendor, PortalAccount, Product
 
 AddressSource: TypeAlias = Literal["link", "frame", "loaded", "script", "redirect", "text"]
-"""What holds an address: link or form; iframe; script or stylesheet; script text; redirect; visible text."""
+"""Where an address was found: link or form; iframe; script or stylesheet; script text; redirect; visible text."""
 
 
 class PmsRule(BaseModel):
-    """One ``[[rule]]``; ``rules.toml`` explains the fields."""
+    """One ``[[rule]]``. The fields are explained in ``rules.toml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,13 +47,13 @@ class PmsRule(BaseModel):
 
     @property
     def is_open(self) -> bool:
-        """Whether the subdomain is a pattern that any name could match."""
+        """Whether the subdomain is a pattern, such as ``{slug}``."""
         return "{slug}" in self.subdomain or "*" in self.subdomain
 
 
 @dataclass(frozen=True)
 class Match:
-    """The rule that matches an address, the host in normal form, and the account if the address contains one."""
+    """The matching rule, the host in normal form, and the account if the address names one."""
 
     rule: PmsRule
     host: str
@@ -61,39 +61,36 @@ class Match:
 
 
 class RuleTable:
-    """All rules, indexed by domain, in the order of the file."""
+    """All rules by domain, in file order."""
 
     def __init__(self, rules: Sequence[PmsRule], vendor_pages: Iterable[str], never_a_slug: Iterable[str]) -> None:
         self.rules = tuple(rules)
         reserved = (*vendor_pages, *never_a_slug)
         self._by_domain: dict[str, list[_Compiled]] = {}
-        # Called for every link of every page; hosts repeat far more often than addresses.
+        # Called for every link of every page. Hosts repeat often.
         self._rules_of = lru_cache(maxsize=16_384)(self._find_rules)
         for rule in self.rules:
             self._by_domain.setdefault(rule.domain, []).append(_compile(rule, reserved))
 
     @property
     def domains(self) -> frozenset[str]:
-        """Every registrable domain in the rules; none of them is a company's own."""
+        """Every registrable domain in the rules. None is a company's own."""
         return frozenset(self._by_domain)
 
     @property
     def calls(self) -> frozenset[tuple[str, str]]:
-        """Script calls to look for, with the argument that holds the host."""
+        """Script calls to look for, each with the argument that holds the host."""
         return frozenset((rule.call, rule.call_key) for rule in self.rules if rule.call and rule.call_key)
 
     def match(self, url: str, source: AddressSource) -> Match | None:
-        """The first rule that matches an absolute or scheme-relative address, or None.
-
-        The query is ignored: an address inside another one is not where the link leads.
-        """
+        """Return the first rule that matches an absolute or scheme-relative address, or None. Ignores the query."""
         for host, subdomain, target, compiled in self._rules_for(url):
             if source in compiled.sources and (slug := compiled.match(subdomain, target)) is not None:
                 return Match(compiled.rule, host, slug or None)
         return None
 
     def match_call(self, call: str, host_or_url: str) -> Match | None:
-        """The rule of a script call whose host is one of that vendor's accounts."""
+        """Return the match for a script call whose host is an account of the vendor."""
         url = host_or_url if "//" in host_or_url else f"//{host_or_url}"
         for host, subdomain, _, compiled in self._rules_for(url):
             if compiled.rule.call == call and (slug := compiled.subdomain_slug(subdomain)) is not None:
@@ -101,11 +98,11 @@ class RuleTable:
         return None
 
     def owns(self, host: str) -> bool:
-        """Whether a host in normal form belongs to a product, including its marketing pages."""
+        """Whether a host in normal form is on a domain of the rules. Vendors' marketing pages are too."""
         return self._rules_of(host) is not None
 
     def _rules_for(self, url: str) -> Iterator[tuple[str, str, str, _Compiled]]:
-        """Host, subdomain, path with fragment, and each rule of its domain."""
+        """Yield host, subdomain, path with fragment, and rule, for each rule of the domain."""
         address = split_address(url)
         found = self._rules_of(address[0]) if address else None
         if address and found:
@@ -120,19 +117,18 @@ class RuleTable:
 
 
 def parse_rules(text: str) -> RuleTable:
-    """A rules file. Raises ValueError that names rule and field; a test checks how the fields of a rule fit together."""
+    """Parse a rules file. Raises ValueError with the rule and field."""
     file = _RulesFile.model_validate(tomllib.loads(text))
     return RuleTable(file.rule, file.vendor_pages, file.never_a_slug)
 
 
 @cache
 def rule_table() -> RuleTable:
-    """The rules in ``rules.toml``."""
     return parse_rules(resources.files("pms").joinpath("rules.toml").read_text(encoding="utf-8"))
 
 
 def portal_account(url: str) -> PortalAccount | None:
-    """The PMS account that a portal address or bare portal host belongs to; None if it contains no account name."""
+    """Return the PMS account of a portal address or host, or None if it names no account."""
     address = url.strip().replace("\\", "/")
     if "//" not in address.partition("?")[0]:
         if "@" in address.partition("/")[0]:  # an email address
@@ -145,11 +141,12 @@ def portal_account(url: str) -> PortalAccount | None:
 
 
 def split_address(url: str) -> tuple[str, str] | None:
-    """Host (lower case, without user, port or trailing dot) and path with fragment of an absolute address, or None.
+    """Split an absolute address into host and path with fragment, or return None.
 
-    Faster than ``domain.company.hosts.normalized_host``, because it runs on every link; the rules have only ASCII hosts.
+    The host is lower case, without user, port or trailing dot. This is faster than ``domain.company.hosts.normalized_host``
+    and runs on every link. It suffices because the rules have only ASCII hosts.
     """
-    if url[:1] in "/#?" and url[1:2] not in ("/", "\\"):  # most links: within their own site
+    if url[:1] in "/#?" and url[1:2] not in ("/", "\\"):  # most links stay on their own site
         return None
     found = _ADDRESS.match(url)
     if found is None:
@@ -188,7 +185,7 @@ class _Compiled:
     reserved: tuple[str, ...]
 
     def match(self, subdomain: str, target: str) -> str | None:
-        """The account, empty if the rule has none; None if the rule does not match."""
+        """Return the account (empty if the rule has none), or None if the rule does not match."""
         slug = self.subdomain_slug(subdomain)
         if slug is None or self.path is None:
             return slug
@@ -223,7 +220,7 @@ def _compile(rule: PmsRule, reserved: tuple[str, ...]) -> _Compiled:
 
 
 def _path_pattern(path: str) -> re.Pattern[str]:
-    """Matches the start of path and fragment, up to the end of a segment unless the pattern ends with a star."""
+    """Compile a path. It matches from the start to the end of a segment, or anywhere if it ends with a star."""
     is_open = path.endswith("*") and not path.endswith("/*")
     body = re.escape(path.removesuffix("*") if is_open else path).replace("/", r"[/\\]")
     body = body.replace(r"\{slug\}", r"(?P<slug>[^/\\#;\s]+)").replace(r"\*", r"[^/\\#\s]+")

@@ -1,6 +1,6 @@
-"""The PMS signals of one page: every address that it links, loads, frames, posts to or names, matched against the rules.
+"""Finds the PMS signals of one page: addresses that it links, loads, frames, posts to or shows, if a rule matches them. Pure.
 
-Pure. A signal needs an address with a host that a rule knows. A vendor's name in words, paths or other domains gives none.
+A vendor's name in text, in a path or in another domain is no signal.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_EVIDENCE_LENGTH = 500
 
 @dataclass(frozen=True)
 class PageReading:
-    """What one page says.
+    """The signals and text of one page.
 
     Attributes:
         signals: each product, kind, host and account once, in page order.
-        is_clean: the page has content: a link, and no challenge. A script shell or an empty answer has none.
+        is_clean: the page has a link and is no bot check. An empty page or a script shell is not clean.
         is_challenge: a bot check or block page.
-        text: the words that a visitor sees.
+        text: the visible text.
     """
 
     signals: tuple[PmsSignal, ...]
@@ -37,19 +37,19 @@ class PageReading:
     text: str = field(default="", repr=False)
 
     def claims_a_pms(self) -> bool:
-        """Whether the page says that it uses a PMS ("rent is paid through Buildium").
+        """Whether the text says that the company uses a PMS ("rent is paid through Buildium").
 
-        This is not a signal, because words name no account and may be wrong. But it rules out ``none``.
+        Text names no account and may be wrong, so it is no signal. But it rules out ``none``.
         """
-        # The first check is only fast.
+        # The first check only saves time.
         return any(vendor.value in self.text for vendor in PmsVendor) and _CLAIM.search(self.text) is not None
 
 
 def read_page(html: str | bytes, page_url: str) -> PageReading:
-    """Every signal of a page of the company's own site.
+    """Find all signals of a page on the company's own site.
 
-    Reads links, forms, frames, scripts, stylesheets, inline scripts (also click handlers and ``javascript:`` links) and, as
-    the weakest kind, addresses in the visible text.
+    Reads links, forms, frames, scripts, stylesheets, click handlers and ``javascript:`` links. Addresses in the visible text are
+    the weakest kind.
     """
     tree = LexborHTMLParser(html)
     page = _Page(page_url)
@@ -75,7 +75,7 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
     for script in scripts:
         page.add_calls(script)
         page.add_words(script, "script")
-    # A script shell may have one link: how to enable scripts.
+    # A script shell may have one link, in its noscript text.
     has_link = len(tree.css("a[href]")) > len(tree.css("noscript a[href]"))
     text = _visible_text(tree)
     page.add_words(text, "text")
@@ -85,7 +85,7 @@ def read_page(html: str | bytes, page_url: str) -> PageReading:
 
 
 def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
-    """Portals that an address of the company's own site redirects to; shared sign-in hosts do not count."""
+    """Return the portals that a company's own address redirects to. Shared sign-in hosts do not count."""
     reading = _Page(page.url)
     for address in (*page.redirects, page.final_url):
         if address != page.url:
@@ -94,7 +94,7 @@ def redirect_signals(page: SitePage) -> tuple[PmsSignal, ...]:
 
 
 _CARRIERS = "a[href],area[href],form[action],iframe,script,link[href],[onclick]"
-# Frames and scripts that load lazily have their address in a data attribute.
+# Frames and scripts that load lazily use a data attribute.
 _SOURCES = ("src", "data-src", "data-lazy-src")
 _ATTRIBUTES: dict[str | None, tuple[AddressSource, tuple[str, ...]]] = {
     "a": ("link", ("href",)),
@@ -105,7 +105,7 @@ _ATTRIBUTES: dict[str | None, tuple[AddressSource, tuple[str, ...]]] = {
     "link": ("loaded", ("href",)),
 }
 _NAMES = "|".join(re.escape(vendor.value) for vendor in PmsVendor)
-# "Paid through Buildium", "our AppFolio portal". Case matters: a "rent manager" is also a job.
+# "Paid through Buildium", "our AppFolio portal". Case-sensitive, because "rent manager" is also a job.
 _CLAIM = re.compile(
     rf"\b(?:(?:through|via|using|uses?|powered by|sign in to|log ?in to|logging in to)\s+(?:our\s+|the\s+)?(?:{_NAMES})"
     rf"|(?:{_NAMES})(?:\s+(?:online|owner|resident|tenant))?\s+(?:portal|account|login|app))\b"
@@ -119,16 +119,14 @@ _CHALLENGE = re.compile(
 
 
 class _Page:
-    """The signals of one page as they are found."""
-
     def __init__(self, page_url: str) -> None:
         self.page_url = page_url
         self._found: dict[tuple[str, SignalKind, str, str | None], PmsSignal] = {}
 
     def signals(self) -> tuple[PmsSignal, ...]:
-        """What was found, without assets and words that repeat a host of a stronger signal.
+        """Return all signals, without assets and text that repeat the host of a stronger signal.
 
-        Performance plug-ins and page data copy the address of every link, so a copy confirms nothing.
+        Plug-ins and page data copy the addresses of links, so a copy confirms nothing.
         """
         best: dict[tuple[str, str], int] = {}
         for signal in self._found.values():
@@ -185,7 +183,7 @@ class _Page:
 
 
 def _kind(match: Match, source: AddressSource) -> SignalKind:
-    """The kind of signal by source: a portal that is only loaded, not linked, is an asset."""
+    """Return the kind of a signal. A portal that is loaded but not linked is an asset."""
     if source == "text":
         return SignalKind.TEXT
     if match.rule.kind is SignalKind.ASSET:
@@ -200,7 +198,7 @@ def _kind(match: Match, source: AddressSource) -> SignalKind:
 
 
 def _base(tree: LexborHTMLParser) -> str | None:
-    """The page's base address for relative links; None if they stay on the company's own site."""
+    """Return the page's base address, or None if it is on the company's own site."""
     node = tree.css_first("base[href]")
     href = (node.attributes.get("href") or "") if node is not None else ""
     return href if "//" in href else None
@@ -212,9 +210,9 @@ def _visible_text(tree: LexborHTMLParser) -> str:
 
 
 def _addresses(words: str) -> Iterator[str]:
-    """Addresses or bare hosts of a domain in the rules; whole labels, never inside a longer name or path."""
+    """Yield addresses and bare hosts on a domain of the rules. Never matches part of a longer name or path."""
     lowered = words.lower()
-    if any(domain in lowered for domain in rule_table().domains):  # only a fast first check
+    if any(domain in lowered for domain in rule_table().domains):  # only saves time
         for address in _address_pattern().finditer(words):
             yield address[0].rstrip(".,;:!")
 
@@ -224,7 +222,7 @@ def _address_pattern() -> re.Pattern[str]:
     domains = "|".join(re.escape(domain) for domain in sorted(rule_table().domains))
     return re.compile(
         r"(?:(?:https?:)?(?:\\?/){2}|(?<![\w.@/%\\-]))"  # after // or at the start of a name
-        # Bounded: no portal has more labels, and a page of dots must not take a minute.
+        # At most four labels, as in every portal. Without the limit, a page full of dots takes a minute.
         rf"(?:[a-z0-9_-]{{1,63}}\.){{0,4}}(?:{domains})(?![\w-])(?!\.\w)(?::\d+)?"
         r"(?:\\?[/?#][^\s\"'<>()]*)?",
         re.IGNORECASE,
