@@ -1,1 +1,1 @@
-"""Web search: one protocol, five back ends. Their costs and limits are in ``docs/search.md``."""
+"""Web search: one protocol, five back ends. ``docs/search.md`` has their costs and limits."""

@@ -1,4 +1,4 @@
-"""What every search back end gives: hits, or an error that says whether a retry helps."""
+"""The protocol of search back ends: hits, or an error that says whether a retry can help."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -13,7 +13,7 @@ _RETRY_DELAY_MAX_S = 300.0  # as for the model (agents/errors.py)
 
 
 class SearchHit(BaseModel):
-    """One result, under the names that the services use."""
+    """One result. The aliases are the field names of the services."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,14 +33,12 @@ class SearchHit(BaseModel):
 
 
 class SearchBackend(Protocol):
-    """A service that answers a query with hits."""
-
     @property
     def name(self) -> SearchBackendName:
-        """Part of the cache key: the same query to another back end is a different question."""
+        """Part of the cache key, so each back end has its own results."""
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """Hits of one page (1 is the first) with http(s) addresses. Empty means that nothing was found.
+        """Return the hits of one page (from 1), with http(s) addresses. An empty list means no results.
 
         Raises:
             SearchUnavailableError: no answer, an error status, or an answer in another format.
@@ -48,8 +46,9 @@ class SearchBackend(Protocol):
 
 
 class SearchUnavailableError(ApplicationError):
-    """The back end did not answer. Reaches Temporal as it is: a permanent refusal is not retried, and ``Retry-After`` is the
-    next retry delay, up to five minutes.
+    """The back end did not answer. Temporal does not retry if the refusal is permanent.
+
+    ``Retry-After`` becomes the next retry delay, up to five minutes.
 
     Attributes:
         reason: short code, such as ``timeout``, ``http_503``, ``not_serper_json`` or ``unauthorized_SERPER_API_KEY``.
@@ -65,7 +64,7 @@ class SearchUnavailableError(ApplicationError):
             next_retry_delay=None
             if retry_after_s is None
             else timedelta(seconds=min(retry_after_s, _RETRY_DELAY_MAX_S)),
-            # Being asked to slow down is not a defect, so it is not counted as a failure in logs and metrics.
+            # BENIGN: a 429 is not counted as a failure in logs and metrics.
             category=ApplicationErrorCategory.BENIGN if reason == "http_429" else ApplicationErrorCategory.UNSPECIFIED,
         )
         self.reason = reason

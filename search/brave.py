@@ -1,6 +1,6 @@
-"""Brave Search: ``GET /res/v1/web/search`` with ``X-Subscription-Token``. One request for a page of twenty, ten pages.
+"""Brave Search: ``GET /res/v1/web/search``, 20 results a page, ten pages.
 
-Brave reports a bad key with 422 or 404 and a used-up plan with 429, so its error codes count, not the status alone.
+Brave reports a bad key with 422 or 404, and an exhausted plan with 429, so its error codes count, too.
 """
 
 import html
@@ -25,7 +25,7 @@ from settings import SearchBackendName
 
 _SETTING = "BRAVE_API_KEY"
 _RESULTS_MAX = 20
-_PAGES_MAX = 10  # its offset goes from 0 to 9
+_PAGES_MAX = 10  # offsets 0 to 9
 _WORDS_MAX = 50  # Brave refuses longer queries
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
@@ -35,7 +35,7 @@ class _Web(BaseModel):
 
 
 class _Answer(BaseModel):
-    """``web`` is left out if nothing was found."""
+    """Brave omits ``web`` if nothing was found."""
 
     type: Literal["search"]
     web: _Web | None = None
@@ -43,7 +43,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class BraveSearch:
-    """Results for the United States."""
+    """Searches from the United States."""
 
     name: ClassVar[SearchBackendName] = "brave"
 
@@ -74,7 +74,7 @@ class BraveSearch:
 
 
 def _plain(text: str) -> str:
-    """Text without entities and without the tags that highlight the words found."""
+    """Remove entities and highlighting tags."""
     return html.unescape(_TAG.sub("", text))
 
 
@@ -86,7 +86,7 @@ def _refusal(response: httpx2.Response) -> Refusal | None:
 
 
 def _retry_after_s(response: httpx2.Response) -> float | None:
-    """``X-RateLimit-Reset`` has one value per window of the plan, the shortest first."""
+    """Read ``Retry-After``, or the first value of ``X-RateLimit-Reset``, which is for the plan's shortest window."""
     seconds = retry_after_header(response)
     if seconds is not None or response.status_code != httpx2.codes.TOO_MANY_REQUESTS:
         return seconds

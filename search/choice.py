@@ -1,4 +1,4 @@
-"""The search back end that the settings choose."""
+"""Creates the search back end that the settings choose."""
 
 import httpx2
 from pydantic import SecretStr
@@ -12,14 +12,13 @@ from search.tavily import TavilySearch
 from settings import Settings
 
 SEARCH_SETTINGS = "SEARXNG_URL, SERPER_API_KEY, TAVILY_API_KEY, BRAVE_API_KEY or SEARCH_BACKEND=openai"
-"""Any of these settings chooses a back end."""
+"""The settings that choose a back end."""
 
 _OPENAI_BASE_URL = "https://api.openai.com/v1"
-_NO_KEY = SecretStr("")  # never used: settings refuse a named back end without its key
+_NO_KEY = SecretStr("")  # never used: the settings require a key
 
 
 def make_backend(settings: Settings, http: httpx2.AsyncClient) -> SearchBackend | None:
-    """The chosen back end on this client; None if none is chosen."""
     match settings.chosen_search:
         case "searxng":
             return SearxngSearch(http, settings.searxng_url or "")

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a search service: a parsed answer, or a ``SearchUnavailableError``."""
+"""One HTTP request to a search service. Returns the parsed answer or raises ``SearchUnavailableError``."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -20,14 +20,13 @@ _ADVICE: dict[Refusal, str] = {
 
 
 def refusal_by_status(response: httpx2.Response) -> Refusal | None:
-    """Whether a status is a permanent refusal: 401 and 403 refuse the key, 402 asks for money."""
+    """Classify 401 and 403 (bad key) and 402 (no credit) as permanent refusals."""
     if response.status_code in {401, 403}:
         return "unauthorized"
     return "quota" if response.status_code == 402 else None
 
 
 def retry_after_header(response: httpx2.Response) -> float | None:
-    """The ``Retry-After`` header in seconds."""
     return retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
 
 
@@ -40,15 +39,14 @@ async def fetch_answer(
     refusal: Callable[[httpx2.Response], Refusal | None] = refusal_by_status,
     retry_after: Callable[[httpx2.Response], float | None] = retry_after_header,
 ) -> ModelT:
-    """Await a request and parse its answer.
+    """Await a request and parse the answer.
 
     Args:
-        setting: the variable to check if the service refuses us.
-        refusal: recognises answers that a retry will not change.
-        retry_after: seconds that the service asks us to wait.
+        setting: the setting to check if the service refuses us.
+        refusal: detects answers that a retry will not change.
 
     Raises:
-        SearchUnavailableError: anything but a 200 with an answer of this service. It does not mean that nothing was found.
+        SearchUnavailableError: any outcome except a 200 in this service's format.
     """
     try:
         response = await call
@@ -71,7 +69,7 @@ async def fetch_answer(
 
 
 def parse(model: type[ModelT], response: httpx2.Response) -> ModelT | None:
-    """A body as this model; None if it is something else, such as a proxy's own page."""
+    """Parse a body as this model. Return None if it is something else, such as a proxy's error page."""
     try:
         return model.model_validate_json(response.content)
     except ValidationError:
@@ -79,16 +77,16 @@ def parse(model: type[ModelT], response: httpx2.Response) -> ModelT | None:
 
 
 def error_code(response: httpx2.Response) -> str:
-    """The code in an answer such as ``{"error": {"code": "QUOTA_LIMITED"}}``; empty if there is none."""
+    """Return the code in an answer such as ``{"error": {"code": "QUOTA_LIMITED"}}``, or an empty string."""
     problem = parse(_Problem, response)
     return (problem.error.code or "") if problem else ""
 
 
 def header_key(key: SecretStr, setting: str) -> str:
-    """A key for a header. The HTTP client would repeat an unusable one in its error, and so in logs.
+    """Return a key that is safe in a header. The HTTP client would repeat an invalid one in its error and in logs.
 
     Raises:
-        SearchUnavailableError: it contains spaces or characters that a header cannot hold.
+        SearchUnavailableError: the key contains spaces or characters that a header cannot hold.
     """
     text = key.get_secret_value().strip()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -97,7 +95,7 @@ def header_key(key: SecretStr, setting: str) -> str:
 
 
 def web_hits(hits: Iterable[SearchHit]) -> list[SearchHit]:
-    """The hits that can be opened."""
+    """Drop hits whose address is not http(s)."""
     return [hit for hit in hits if hit.url.lower().startswith(("http://", "https://"))]
 
 

@@ -1,7 +1,7 @@
-"""OpenAI's hosted web search: a model searches (Responses API, tool ``web_search``), and its sources are the hits.
+"""OpenAI's web search: a model searches (Responses API, tool ``web_search``), and its sources are the hits.
 
-Each search is a paid model call. It is not charged to a run, because results are shared between runs. Usage is logged as
-``hosted_search_used``; prices are in ``docs/search.md``.
+Each search is a paid model call. It is not charged to a run, because runs share results. Usage is logged as
+``hosted_search_used``. ``docs/search.md`` has the prices.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ _INSTRUCTIONS = (
     "Search the web once for exactly the words of the input. Then list every page found that fits them, one per line, "
     "each cited. Add no other text."
 )
-_TRACKING = "utm_source=openai"  # the service adds it to every address that it cites
+_TRACKING = "utm_source=openai"  # OpenAI adds it to every cited address
 
 
 class _Source(BaseModel):
-    url: str | None = None  # some sources are services without an address
+    url: str | None = None  # some sources have no address
 
 
 class _Action(BaseModel):
@@ -64,9 +64,9 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class HostedSearch:
-    """Hits are the pages that the model cites, then the other pages that its search saw.
+    """Returns the pages that the model cites, then the other pages that it saw.
 
-    They have no snippet: the text around a citation is the model's own, so it may not be quoted as proof.
+    Hits have no snippet. The text around a citation is the model's own, so it is not evidence.
     """
 
     name: ClassVar[SearchBackendName] = "openai"
@@ -100,7 +100,7 @@ class HostedSearch:
         if answer.status not in {"completed", "incomplete"}:
             raise SearchUnavailableError(f"response_{answer.status[:20]}")
         if not any(item.status == "completed" for item in searches):
-            raise SearchUnavailableError("not_searched")  # an answer from memory
+            raise SearchUnavailableError("not_searched")  # the model answered from memory
         return web_hits(_hits(answer.output))
 
     def _request(self, query: str) -> dict[str, object]:
@@ -111,7 +111,7 @@ class HostedSearch:
             "tools": [
                 {
                     "type": "web_search",
-                    "search_context_size": "low",  # we read the pages ourselves, so less context is paid for
+                    "search_context_size": "low",  # cheapest; we read the pages ourselves
                     "user_location": {"type": "approximate", "country": "US"},
                 }
             ],
@@ -124,7 +124,7 @@ class HostedSearch:
 
 
 def _hits(items: list[_Item]) -> list[SearchHit]:
-    """Each address once, cited ones first."""
+    """Return each address once, cited ones first."""
     titles: dict[str, str] = {}
     for item in items:
         for annotation in (note for content in item.content or () for note in content.annotations or ()):
@@ -141,7 +141,7 @@ def _hits(items: list[_Item]) -> list[SearchHit]:
 def _without_tracking(url: str) -> str:
     try:
         parts = urlsplit(url)
-    except ValueError:  # not an address; opening it will be refused
+    except ValueError:  # not a valid URL; fetching it will fail
         return url
     query = "&".join(pair for pair in parts.query.split("&") if pair != _TRACKING)
     return urlunsplit(parts._replace(query=query))

@@ -1,4 +1,4 @@
-"""Your own SearXNG server: ``GET /search?format=json``. Its ``search.formats`` must include JSON; otherwise it answers 403."""
+"""Your own SearXNG server: ``GET /search?format=json``. If ``search.formats`` lacks JSON, it answers 403."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from search.backend import SearchHit, SearchUnavailableError
 from search.http import fetch_answer, web_hits
 from settings import SearchBackendName
 
-# One engine is often down. With two down, "nothing found" cannot be trusted.
+# One engine is often down. If two are, an empty result is not reliable.
 _BLOCKED_ENGINES_MIN = 2
 
 
@@ -21,7 +21,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class SearxngSearch:
-    """No key, no cost."""
+    """Needs no key."""
 
     name: ClassVar[SearchBackendName] = "searxng"
 
@@ -29,11 +29,10 @@ class SearxngSearch:
     base_url: str
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """See ``SearchBackend.search``."""
         params: dict[str, str | int] = {"q": query, "format": "json", "pageno": page}
         call = self.client.get(f"{self.base_url.rstrip('/')}/search", params=params)
         answer = await fetch_answer(call, _Answer, self.name, "SEARXNG_URL", refusal=lambda response: None)
         if not answer.results and len(answer.unresponsive_engines) >= _BLOCKED_ENGINES_MIN and page == 1:
-            # SearXNG answers 200 even if every engine blocks it, and does not say which engines did answer.
+            # SearXNG answers 200 even if every engine blocks it.
             raise SearchUnavailableError("engines_unresponsive", advice="see the engines of the SearXNG server")
         return web_hits(answer.results)

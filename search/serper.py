@@ -1,4 +1,4 @@
-"""Serper (serper.dev), Google's results: ``POST /search`` with ``X-API-KEY``. One credit for a page of ten."""
+"""Serper (serper.dev), Google's results: ``POST /search``, ten results a page."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +23,7 @@ class _Problem(BaseModel):
 
 @dataclass(frozen=True)
 class SerperSearch:
-    """Results for the United States."""
+    """Searches from the United States."""
 
     name: ClassVar[SearchBackendName] = "serper"
 
@@ -32,7 +32,6 @@ class SerperSearch:
     api_key: SecretStr
 
     async def search(self, query: str, page: int) -> list[SearchHit]:
-        """See ``SearchBackend.search``."""
         call = self.client.post(
             f"{self.base_url.rstrip('/')}/search",
             headers={"X-API-KEY": header_key(self.api_key, _SETTING)},
@@ -43,7 +42,7 @@ class SerperSearch:
 
 
 def _refusal(response: httpx2.Response) -> Refusal | None:
-    if response.status_code == 400:  # without credit: {"message": "Not enough credits", "statusCode": 400}
+    if response.status_code == 400:  # {"message": "Not enough credits", "statusCode": 400}
         problem = parse(_Problem, response)
         return "quota" if problem and "credits" in problem.message.lower() else None
     return refusal_by_status(response)

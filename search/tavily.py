@@ -1,4 +1,4 @@
-"""Tavily: ``POST /search`` with a bearer token. One credit for a search at depth ``basic``; it has no pages."""
+"""Tavily: ``POST /search`` at depth ``basic``. It has no second page."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from settings import SearchBackendName
 
 _SETTING = "TAVILY_API_KEY"
 _RESULTS_MAX = 20  # Tavily's maximum
-_LIMIT_STATUSES = frozenset({432, 433})  # Tavily's own: the limit of the key or plan, and of pay-as-you-go
+_LIMIT_STATUSES = frozenset({432, 433})  # Tavily's own codes: the limit of the key or plan, and of pay-as-you-go
 
 
 class _Answer(BaseModel):
@@ -21,7 +21,7 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True)
 class TavilySearch:
-    """Snippets are the passages of a page that fit the query."""
+    """Snippets are the passages that match the query."""
 
     name: ClassVar[SearchBackendName] = "tavily"
 
