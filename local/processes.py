@@ -1,4 +1,4 @@
-"""Child processes of the embedded stack: start, watch and stop one, and find free ports for it."""
+"""Child processes of the embedded stack, and free ports for them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 POLL_INTERVAL_S = 0.03
 LEFTOVER_GRACE_S = 10.0
-LOG_KEPT_BYTES = 10_000_000  # a larger log is renamed to *.log.1 at the next start
+LOG_KEPT_BYTES = 10_000_000  # the next start renames a larger log to *.log.1
 LOG_TAIL_BYTES = 65_536
 PORT_ATTEMPTS = 5
-_SAME_START_TOLERANCE_S = 2.0  # the start time is counted from boot; a clock adjustment moves it a little
+_SAME_START_TOLERANCE_S = 2.0  # a clock adjustment changes a process's start time a little
 _PORT_TAKEN = re.compile(r"address already in use|could not bind", re.IGNORECASE)
 _EXEC_CHILD = str(Path(__file__).with_name("exec_child.py"))
 
@@ -35,23 +35,21 @@ T = TypeVar("T")
 
 
 class StackError(Exception):
-    """The embedded stack cannot do what was asked. The message says what failed and what to do."""
+    """The embedded stack failed. The message says what failed and what to do."""
 
 
 class PortTakenError(StackError):
-    """Another program took a child's port after it was chosen."""
+    """Another program took a child's port after we chose it."""
 
 
 class SystemUser(NamedTuple):
-    """A user of this machine that a child runs as."""
-
     name: str
     uid: int
     gid: int
 
 
 class ProcessIdentity(BaseModel, frozen=True):
-    """A process. Its start time distinguishes it from a later one with the same pid."""
+    """A process. The start time tells it from a later process with the same pid."""
 
     name: str
     pid: int
@@ -59,12 +57,12 @@ class ProcessIdentity(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, name: str, pid: int | None = None) -> Self:
-        """The identity of an existing process; without a pid, of this one."""
+        """Identify a running process; without a pid, this one."""
         process = psutil.Process(pid)
         return cls(name=name, pid=process.pid, created_at_s=process.create_time())
 
     def find(self) -> psutil.Process | None:
-        """The process, while it runs."""
+        """Return the process if it still runs."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created_at_s) <= _SAME_START_TOLERANCE_S
@@ -75,8 +73,6 @@ class ProcessIdentity(BaseModel, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ChildSpec:
-    """How to start a child, and how to stop it."""
-
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
@@ -88,10 +84,10 @@ class ChildSpec:
 
 
 class Child:
-    """A running child, in a session of its own: Ctrl-C in a terminal reaches only the supervisor."""
+    """A running child. It has its own session, so Ctrl-C in a terminal does not reach it."""
 
     def __init__(self, spec: ChildSpec) -> None:
-        """Start it. The kernel stops it when the *thread* that started it ends.
+        """Start the child. The kernel stops it when the *thread* that started it ends.
 
         Raises:
             StackError: the program cannot be started.
@@ -118,16 +114,15 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, or a signal number below zero; None while it runs."""
+        """The exit code, or minus the signal number. None while the child runs."""
         return self._process.poll()
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
         return self.exit_code is not None
 
     def describe_end(self) -> str:
-        """How it ended, with the last lines of its log."""
+        """Return how the child ended, with the last lines of its log."""
         code = self.exit_code
         how = f"ended with code {code}" if code is None or code >= 0 else f"was ended by {signal.Signals(-code).name}"
         return f"{self.spec.name} {how}. {self._log_tail()}"
@@ -141,7 +136,7 @@ class Child:
         return f"Last lines of {self.spec.log_path}:\n{tail}"
 
     async def wait(self, timeout_s: float) -> bool:
-        """Whether it ended within the time."""
+        """Wait up to ``timeout_s`` for the child to end. Return whether it did."""
         deadline = time.monotonic() + timeout_s
         while not self.ended:
             if time.monotonic() >= deadline:
@@ -150,7 +145,7 @@ class Child:
         return True
 
     async def wait_until_ready(self, missing: Callable[[], Awaitable[str | None]], timeout_s: float) -> None:
-        """Wait until ``missing`` returns None; until then it returns what is not ready.
+        """Wait until ``missing`` returns None. Before that, it returns what is not ready.
 
         Raises:
             PortTakenError: the child ended because its port is taken.
@@ -161,12 +156,12 @@ class Child:
             if time.monotonic() >= deadline:
                 raise StackError(f"{self.spec.name} was not ready within {timeout_s:g} s: {reason}. {self._log_tail()}")
             await asyncio.sleep(POLL_INTERVAL_S)
-        if self.ended:  # even when all seems ready: another server may answer on the port
+        if self.ended:  # even if all seems ready: another server may answer on the port
             message = self.describe_end()
             raise PortTakenError(message) if _PORT_TAKEN.search(message) else StackError(message)
 
     async def stop(self) -> None:
-        """Send its stop signal; kill it when the grace is over. Safe to call again."""
+        """Send the stop signal. Kill the child if it does not end in time."""
         if self.ended:
             return
         self._process.send_signal(self.spec.stop_signal)
@@ -175,9 +170,9 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it and its process group at once."""
+        """Kill the child and its process group."""
         if not self.ended:
-            os.killpg(self._process.pid, signal.SIGKILL)  # it leads its group and is not reaped yet
+            os.killpg(self._process.pid, signal.SIGKILL)  # safe: the child leads its group and is not reaped yet
             self._process.wait()
 
 
@@ -185,7 +180,7 @@ Spawn = Callable[[ChildSpec], Child]
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs. A zombie does not: its parent may never reap it."""
+    """Whether a process runs. A zombie does not count."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -193,10 +188,10 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 async def stop_leftover(process: psutil.Process, *signals: signal.Signals) -> None:
-    """Stop a process of an earlier supervisor: one signal after the other, until it is gone.
+    """Stop a process of an earlier supervisor. Send one signal after the other until it is gone.
 
     Raises:
-        StackError: it survived them all.
+        StackError: it survived all signals.
     """
     log.warning("leftover_process_stopped", pid=process.pid)
     for each in signals:
@@ -213,7 +208,7 @@ async def stop_leftover(process: psutil.Process, *signals: signal.Signals) -> No
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports of 127.0.0.1. Another program may take one first: see ``on_free_ports``."""
+    """Return free ports of 127.0.0.1. Another program may still take them: see ``on_free_ports``."""
     holders = [socket.socket() for _ in range(count)]
     try:
         for holder in holders:
@@ -225,7 +220,7 @@ def free_ports(count: int) -> list[int]:
 
 
 async def on_free_ports(attempt: Callable[[], Awaitable[T]], *, chosen_by_us: bool) -> T:
-    """Run an attempt that picks its own ports; repeat it if another program takes one of them first."""
+    """Call ``attempt``, which chooses ports. Repeat it if another program takes one of them first."""
     for _ in range(PORT_ATTEMPTS - 1):
         try:
             return await attempt()
@@ -237,10 +232,10 @@ async def on_free_ports(attempt: Callable[[], Awaitable[T]], *, chosen_by_us: bo
 
 
 def require_free_port(port: int | None, *, user: str, option: str) -> None:
-    """Check a port that the user asked for, if any.
+    """Check a port that the user asked for.
 
     Raises:
-        StackError: it is in use; the message names who wanted it, who has it if visible, and the option to change.
+        StackError: the port is in use.
     """
     if port is not None and (problem := port_problem(port)):
         raise StackError(
@@ -250,9 +245,9 @@ def require_free_port(port: int | None, *, user: str, option: str) -> None:
 
 
 def port_problem(port: int) -> str | None:
-    """Why a port of 127.0.0.1 cannot be used; None if it can."""
+    """Return why a port of 127.0.0.1 cannot be used, or None."""
     with socket.socket() as probe:
-        # As servers do: a closed connection that lingers does not count.
+        # Like a server, ignore closed connections that linger.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -262,7 +257,7 @@ def port_problem(port: int) -> str | None:
 
 
 def _listener(port: int) -> str:
-    """Which process has a port, as part of a sentence; empty if the system does not tell."""
+    """Return which process uses a port, as part of a sentence. Empty if unknown."""
     try:
         for each in psutil.net_connections("tcp"):
             if each.laddr and each.laddr.port == port and each.status == psutil.CONN_LISTEN and each.pid:
@@ -273,7 +268,7 @@ def _listener(port: int) -> str:
 
 
 def _prepare_log(path: Path) -> int:
-    """Rotate a big log. Returns where in the file this start begins, in bytes."""
+    """Rotate a large log. Return its size in bytes, where the new output starts."""
     if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))
     path.touch(mode=0o600)

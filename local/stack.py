@@ -1,6 +1,6 @@
-"""The embedded stack: Postgres, Temporal's dev server, the demo servers and workers, started and stopped as one.
+"""The embedded stack: Postgres, Temporal's dev server, the demo servers and workers.
 
-Migrations, seed data and signals (Ctrl-C, SIGTERM) belong to the command that runs the stack.
+The command that runs the stack handles migrations, seed data, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ DEMO_READY_TIMEOUT_S = 30.0
 DEMO_GRACE_S = 5.0
 WORKER_READY_TIMEOUT_S = 60.0
 WORKER_RESTARTS_MAX, WORKER_RESTART_WINDOW_S = 5, 60.0
-WORKER_DRAIN_MAX_S = 20.0  # the person who pressed Ctrl-C waits for it
+WORKER_DRAIN_MAX_S = 20.0  # someone who pressed Ctrl-C is waiting
 WORKER_GRACE_S = WORKER_DRAIN_MAX_S + STOP_MARGIN_S
 WATCH_INTERVAL_S = 0.2
-STOP_ORDER = ("worker", "demo", "temporal", "postgres")  # workers before what they use
+STOP_ORDER = ("worker", "demo", "temporal", "postgres")  # workers first, then the servers they use
 
 Port = Field(default=None, ge=1, le=65535)
 
 
 class StackOptions(BaseModel, frozen=True, extra="forbid"):
-    """What to start. A missing port means a free one; a part with an external address is not started."""
+    """What to start. Without a port, a free one is chosen. A part with an external address is not started."""
 
     directory: Path = Path(".local")
     workers: int = Field(default=1, ge=0)
@@ -67,7 +67,7 @@ class StackOptions(BaseModel, frozen=True, extra="forbid"):
     demo_web: bool = True
     demo_model: bool = True
     demo_seed: int = DEFAULT_SEED
-    extra_env: dict[str, str] = Field(default_factory=dict, repr=False)  # for the workers and the demo; may hold keys
+    extra_env: dict[str, str] = Field(default_factory=dict, repr=False)  # for workers and demo; may contain keys
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -80,7 +80,7 @@ class StackOptions(BaseModel, frozen=True, extra="forbid"):
 class LocalStack:
     """The supervisor of one stack directory: `async with LocalStack(options) as stack:`, then start servers and workers.
 
-    Leaving the block stops everything. Use it in the main thread: children end with the thread that started them.
+    Everything stops at the end of the block. Use it in the main thread, because children end with the thread that started them.
     """
 
     _directory: StackDirectory
@@ -92,7 +92,7 @@ class LocalStack:
         worker_command: Sequence[str] = WORKER_COMMAND,
         demo_command: Sequence[str] = DEMO_COMMAND,
     ) -> None:
-        """Start nothing yet. Both commands run in the project's directory."""
+        """Start nothing yet. Both commands run in the project directory."""
         self._options = options
         self._path = options.directory.expanduser().resolve()
         self._worker_command = tuple(worker_command)
@@ -102,7 +102,7 @@ class LocalStack:
         self._ui_port: int | None = None
 
     async def __aenter__(self) -> Self:
-        """Lock the directory and stop what a killed supervisor left.
+        """Lock the directory, and stop what a killed supervisor left running.
 
         Raises:
             StackAlreadyRunning: another supervisor runs in this directory.
@@ -114,7 +114,9 @@ class LocalStack:
                 self._ui_port = record.ui_port
                 for identity in sorted(record.children, key=_stop_rank):
                     if process := identity.find():
-                        await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # for Postgres, SIGINT is "fast"
+                        await stop_leftover(
+                            process, signal.SIGINT, signal.SIGKILL
+                        )  # SIGINT is Postgres's "fast" shutdown
             self._write_record()
         except BaseException:
             self._directory.release()
@@ -126,7 +128,7 @@ class LocalStack:
     ) -> None:
         """Stop workers, demo, Temporal and Postgres, in this order.
 
-        If cancelled, it returns at once while the stop continues; when the event loop ends first, the rest is killed.
+        If cancelled, return at once and continue stopping. If the event loop ends first, kill the rest.
         """
         await asyncio.shield(asyncio.create_task(self._stop(), name="stop-stack"))
 
@@ -134,7 +136,7 @@ class LocalStack:
         """Start all servers in parallel and wait until they answer.
 
         Raises:
-            StackError: a server cannot be started; the message ends with the last lines of its log.
+            StackError: a server cannot be started. The message has the last lines of its log.
         """
         postgres, temporal, demo = await _all_or_none(self._postgres(), self._temporal(), self._demo())
         self._addresses = self._joined(postgres, temporal, demo)
@@ -152,9 +154,10 @@ class LocalStack:
         await _all_or_none(*(self._worker(number) for number in range(1, self._options.workers + 1)))
 
     async def wait_until_broken(self) -> str:
-        """Watch the children until one is lost. Returns which and how, with the last lines of its log.
+        """Watch the children, and restart workers that die. Returns when a server ends or workers die too often.
 
-        A worker that dies is started again; one that keeps dying is lost.
+        Returns:
+            Which child ended and how, with the last lines of its log.
         """
         restarts: deque[float] = deque(maxlen=WORKER_RESTARTS_MAX)
         while True:
@@ -222,7 +225,7 @@ class LocalStack:
         )
 
     def _spawn(self, spec: ChildSpec) -> Child:
-        """Start a child and record it, so that a later start can stop it if this process is killed."""
+        """Start a child and record it. If this process is killed, the next start can stop the child."""
         child = self._children[spec.name] = Child(spec)
         self._write_record()
         return child
@@ -256,7 +259,7 @@ class LocalStack:
             for kind in STOP_ORDER:
                 children = [child for name, child in self._children.items() if name.startswith(kind)]
                 await asyncio.gather(*(child.stop() for child in children))
-        finally:  # also when the event loop is being closed
+        finally:  # even while the event loop closes
             for child in sorted(self._children.values(), key=lambda child: _stop_rank(child.identity)):
                 child.kill()
             self._children, self._addresses = {}, None
@@ -267,7 +270,7 @@ class LocalStack:
 
 
 class _DemoServers(BaseModel, frozen=True):
-    """The content of the demo's ready file; None for a part that was not started."""
+    """The content of the demo's ready file. A part that was not started is None."""
 
     web_proxy: str | None = None
     searxng_url: str | None = None
@@ -275,7 +278,7 @@ class _DemoServers(BaseModel, frozen=True):
 
 
 def _missing(ready_file: Path) -> Callable[[], Awaitable[str | None]]:
-    """What is missing until a child writes the file by which it says that it is ready."""
+    """Return a check for ``wait_until_ready``: the child writes ``ready_file`` when it is ready."""
 
     async def missing() -> str | None:
         return None if os.access(ready_file, os.R_OK) else f"{ready_file} was not written"

@@ -1,4 +1,4 @@
-"""The files of a stack directory: the lock that admits one supervisor, and ``stack.json`` with its addresses."""
+"""The files of a stack directory: the lock of its supervisor, and ``stack.json`` with the addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORD_FILE = "stack.json"
 
 
 class StackAddresses(BaseModel, frozen=True):
-    """The addresses of a running stack. `database_url` holds the password: never log it."""
+    """The addresses of a running stack. Never log `database_url`: it contains the password."""
 
     temporal_address: str
     temporal_ui_url: str | None = None
@@ -32,21 +32,21 @@ class StackAddresses(BaseModel, frozen=True):
     started_at: datetime
 
     def environment(self) -> dict[str, str]:
-        """The settings by which workers and commands find this stack."""
+        """Return the settings that connect workers and commands to this stack."""
         variables = {"TEMPORAL_ADDRESS": self.temporal_address, "DATABASE_URL": self.database_url}
         if self.web_proxy and self.searxng_url:
             variables |= {
                 "WEB_PROXY": self.web_proxy,
                 "SEARXNG_URL": self.searxng_url,
                 "HOST_REQUEST_INTERVAL_S": "0",  # the demo's web needs no rate limit
-                "MAIL_DNS": "false",  # its names are in no DNS
+                "MAIL_DNS": "false",  # the demo's domains are not in DNS
             }
         if self.openai_base_url:
             variables |= {
                 "OPENAI_BASE_URL": self.openai_base_url,
                 "OPENAI_API_KEY": "demo",
                 "OPENAI_MODEL": "demo",
-                # The demo model is free. It has the price of a small model, so that budgets and costs can be tried.
+                # The demo model is free, but has the price of a small model, so that you can try budgets.
                 "MODEL_PRICE_INPUT_USD_PER_MTOK": "0.25",
                 "MODEL_PRICE_OUTPUT_USD_PER_MTOK": "2",
             }
@@ -56,9 +56,9 @@ class StackAddresses(BaseModel, frozen=True):
 
 
 class StackRecord(BaseModel, frozen=True):
-    """`stack.json`: the supervisor, its children, and the addresses while the servers are ready.
+    """The content of `stack.json`. `addresses` is None unless the servers are ready.
 
-    `ui_port` stays after a stop, so that links to the Web UI stay valid.
+    `ui_port` is kept after a stop, so that links to the Web UI stay valid.
     """
 
     supervisor: ProcessIdentity
@@ -68,10 +68,9 @@ class StackRecord(BaseModel, frozen=True):
 
 
 class StackAlreadyRunning(StackError):
-    """Another supervisor runs in this directory. It has no `addresses` while it is starting."""
+    """Another supervisor runs in this directory. `addresses` is None while it starts."""
 
     def __init__(self, directory: Path, addresses: StackAddresses | None) -> None:
-        """Name the directory and, if known, the process and the Web UI."""
         self.addresses = addresses
         where = f"process {addresses.pid}, Web UI {addresses.temporal_ui_url}" if addresses else "it is still starting"
         super().__init__(
@@ -80,13 +79,13 @@ class StackAlreadyRunning(StackError):
 
 
 def running_stack(directory: Path) -> StackAddresses | None:
-    """The addresses of the stack that runs in this directory; None without one, or before it is ready."""
+    """Return the addresses of the stack that runs in this directory, or None if none is ready."""
     record = read_record(directory.expanduser().resolve())
     return record.addresses if record is not None and record.supervisor.find() is not None else None
 
 
 def read_record(directory: Path) -> StackRecord | None:
-    """The content of `stack.json`, which may be out of date; None if it is missing or damaged."""
+    """Read `stack.json`, which may be out of date. Return None if it is missing or damaged."""
     try:
         return StackRecord.model_validate_json((directory / RECORD_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -97,10 +96,8 @@ def read_record(directory: Path) -> StackRecord | None:
 
 
 class StackDirectory:
-    """A stack directory that this process has locked."""
-
     def __init__(self, path: Path) -> None:
-        """Create the directory if it is missing, and lock it.
+        """Create the directory if needed, and lock it.
 
         Raises:
             StackAlreadyRunning: another supervisor holds the lock.
@@ -109,7 +106,7 @@ class StackDirectory:
         self.path = path
         try:
             self._prepare()
-            # Children do not inherit it (Python's default), so the lock always ends with this process.
+            # Python's children do not inherit it, so the lock ends with this process.
             self._lock = os.open(path / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StackError(f"the directory {path} cannot be used: {error}. Choose another directory.") from error
@@ -120,18 +117,18 @@ class StackDirectory:
             raise StackAlreadyRunning(path, running_stack(path)) from error
 
     def write(self, record: StackRecord) -> None:
-        """Replace `stack.json` in one step."""
+        """Replace `stack.json` atomically."""
         unfinished = self.path / f"{RECORD_FILE}.unfinished"
         unfinished.touch(mode=0o600)
         unfinished.write_text(record.model_dump_json(indent=2))
         unfinished.replace(self.path / RECORD_FILE)
 
     def release(self) -> None:
-        """Unlock. The lock file stays: a new one would admit a second supervisor."""
+        """Unlock. Keep the lock file: with a new file, a second supervisor could start."""
         os.close(self._lock)
 
     def _prepare(self) -> None:
-        # A directory with content may be somebody's project, so its permissions stay as they are.
+        # Do not change the permissions of a directory with content: it may be someone's project.
         is_ours = not self.path.exists() or not any(self.path.iterdir())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_ours:

