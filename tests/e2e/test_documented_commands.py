@@ -78,7 +78,7 @@ def reader(stack: Terminal, tmp_path: Path) -> Reader:
 @pytest.fixture(scope="module")
 def completed(stack: Terminal) -> dict[str, Any]:
     """A run that has ended, with its files."""
-    return stack.start(_WACO, 1, "--output-dir", "documented")
+    return stack.start(_WACO, 1, "--output-dir", str(stack.directory / "documented"))
 
 
 def test_every_situation_has_a_test() -> None:
@@ -94,6 +94,7 @@ def test_every_situation_has_a_test() -> None:
         "doctor",
         "python",
         "local",
+        "make",
     }
     assert set(_BY_SITUATION) == tested
 
@@ -173,7 +174,7 @@ def test_with_postgres_programs(reader: Reader, block: Block) -> None:
 @_cases("doctor")
 def test_doctor_names_the_chosen_search(reader: Reader, block: Block) -> None:
     for line in block.commands:
-        assert "serper" in reader.type(line, (0, 1)).lower()
+        assert "serper" in reader.type(line, (0, 1), LOCAL_DIR=str(reader.directory / "none"))
 
 
 @_cases("python")
@@ -217,9 +218,14 @@ def test_starting_the_local_stack(reader: Reader, block: Block) -> None:
 
 
 @_cases("make")
-def test_make_demo_from_a_clone(reader: Reader, block: Block) -> None:
+def test_make_demo_writes_two_files(reader: Reader, block: Block) -> None:
+    reader.directory = PROJECT  # a link to the environment would be installed anew
+    exports, local = PROJECT / "exports", reader.stack.directory / "demo"
+    before = set(exports.glob("*.csv"))
     for line in block.commands:
-        printed = reader.type(line, LOCAL_DIR=str(reader.directory / ".local"))
-        assert "companies 25/25" in printed
-        assert len(list((reader.directory / "exports").glob("*.csv"))) == 2
-    shutil.rmtree(reader.directory / ".local")
+        assert "companies 25/25" in reader.type(line, LOCAL_DIR=str(local))
+    written = set(exports.glob("*.csv")) - before
+    assert len(written) == 2
+    for file in written:
+        file.unlink()
+    shutil.rmtree(local)
