@@ -1,1 +1,1 @@
-"""The demo: a synthetic web, its search endpoint and (in `model/`) a scripted model, all over real HTTP."""
+"""The demo: a synthetic web, a search endpoint and a scripted model (`model/`), all over real HTTP."""

@@ -22,14 +22,14 @@ def truth(
     seed: Seed = DEFAULT_SEED,
     as_json: Annotated[bool, typer.Option("--json", help="The whole gold table instead of a summary.")] = False,
 ) -> None:
-    """What a perfect reader of the demo web would find."""
+    """Print what a perfect reader of the demo web would find."""
     world = generate_world(seed)
     typer.echo(gold.gold_table(world).model_dump_json(indent=1) if as_json else gold.summary(world), nl=as_json)
 
 
 @app.command()
 def suppressions(seed: Seed = DEFAULT_SEED) -> None:
-    """The customer's never-deliver list as CSV."""
+    """Print the customer's suppression list as CSV."""
     typer.echo(gold.suppressions_csv(generate_world(seed)), nl=False)
 
 
@@ -43,7 +43,7 @@ def serve(
     parts: Annotated[str, typer.Option(help="Comma-separated: web, search, model.")] = "web,search,model",
     ready_file: Annotated[Path | None, typer.Option(help="Written when every part accepts connections.")] = None,
 ) -> None:
-    """Serve the demo until SIGTERM or SIGINT. Port 0 takes a free one."""
+    """Serve the demo until SIGTERM or SIGINT. With port 0, choose a free one."""
     asked = tuple(dict.fromkeys(part.strip() for part in parts.split(",") if part.strip()))
     unknown = [part for part in asked if part not in PARTS]
     if unknown or not asked:

@@ -1,4 +1,4 @@
-"""From outlines to companies: places, names, domains, portals, facts, teams. Pages are made elsewhere."""
+"""Turns the outlines of `plan.py` into companies with places, names, domains, portals, facts and teams."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _ELSEWHERE_CUSTOMERS = (
 
 
 def make_companies(rng: Random) -> tuple[Company, ...]:
-    """All companies of a world, grouped by state in the order of the plan."""
+    """Make all companies of a world, grouped by state in the order of the plan."""
     return _Maker(rng).make_all()
 
 
 def make_suppressions(rng: Random, companies: tuple[Company, ...]) -> tuple[SuppressionRow, ...]:
-    """The customer's suppression list: by domain, alias, portal host, or only name and state."""
+    """Make the customer's suppression list. Rows have a domain, an alias, a portal host, or only name and state."""
     reasons: tuple[SuppressionReason, ...] = ("customer", "contacted", "do_not_contact")
     rows = [SuppressionRow(domain=d, name=n, state=s, reason="customer") for d, n, s in _ELSEWHERE_CUSTOMERS]
     for number, c in enumerate(c for c in companies if c.suppressed):
@@ -54,7 +54,7 @@ def make_suppressions(rng: Random, companies: tuple[Company, ...]) -> tuple[Supp
             case 2 if c.portal is not None and c.portal.slug and c.portal.host.startswith(c.portal.slug):
                 domain = c.portal.host
             case 3:
-                # Only the name, written as a CRM holds it.
+                # Only the name, in the spelling of a CRM.
                 domain, name = None, f"{c.name.upper() if number % 2 else c.name}, LLC"
         rows.append(SuppressionRow(domain=domain, name=name, state=c.place.state, reason=reasons[number % 3]))
     rng.shuffle(rows)
@@ -62,7 +62,7 @@ def make_suppressions(rng: Random, companies: tuple[Company, ...]) -> tuple[Supp
 
 
 class _Maker:
-    """Hands out names and draws facts; lives for one generation."""
+    """Makes the companies of one world."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -125,7 +125,7 @@ class _Maker:
         )
 
     def _named(self, slot: Slot) -> tuple[str, City, Place]:
-        """A name and a city that suit each other; planned names move to another city where they would be mistaken."""
+        """Choose a name and a city for it. A planned name moves to another city if it could be confused there."""
         rng, fixed = self._rng, None
         for trait, pool in (
             ("formula_name", self._formulas),
@@ -156,7 +156,10 @@ class _Maker:
         return open_portal(vendor, self._register.slug(f"{name} two", domain))
 
     def _units(self, company_type: CompanyType) -> tuple[int | None, UnitsBasis | None, int]:
-        """(units, basis, listings shown): stated by 65 % of sites, only listings shown by 17 %, nothing by the rest."""
+        """Return units, their basis and the number of listings.
+
+        65 % of sites state units, 17 % show only listings, and the rest show neither.
+        """
         rng, draw = self._rng, self._rng.random()
         if company_type == "brokerage":
             return None, None, 0
@@ -164,9 +167,9 @@ class _Maker:
             units = min(4200, max(18, int(rng.lognormvariate(5.6, 0.85))))
             return (units if units < 100 or rng.random() < 0.4 else units - units % 10), "stated", 0
         if company_type in ("hoa", "commercial", "vacation_rental"):
-            return None, None, 0  # they show no homes for rent by the month
+            return None, None, 0  # these have no homes for rent by the month
         listings = rng.randrange(4, 36)
-        # Where only current listings are known, units are estimated as 10 x listings (docs/domain.md).
+        # With listings but no units, units are estimated as 10 x listings (docs/domain.md).
         return (10 * listings, "estimated", listings) if draw < 0.82 else (None, None, 0)
 
     def _people(self, slot: Slot, domain: str | None) -> tuple[tuple[Person, ...], tuple[Person, ...]]:

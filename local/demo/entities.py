@@ -1,7 +1,6 @@
-"""The nouns of the demo world: companies, people, portals, pages, hosts. Only data; what makes them is elsewhere.
+"""The records of the demo world: companies, people, portals, pages, hosts. Only data.
 
-The vocabulary of docs/domain.md is repeated here as literals on purpose: the product is measured against this world, so the
-world does not import the product.
+Repeats the vocabulary of docs/domain.md as literals. The world measures the product, so it does not import it.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ ListedBy = Literal["site", "profile", "portal"]
 
 
 class Frozen(BaseModel):
-    """Base of every record of the world: immutable, no stray fields."""
+    """Base of all records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Place(Frozen):
-    """A real city with one real ZIP code of it and an area code in use there."""
+    """A real city with one of its ZIP codes and an area code used there."""
 
     state: str
     city: str
@@ -43,14 +42,14 @@ class Place(Frozen):
 
 
 class PortalLink(Frozen):
-    """One portal link as a company's page shows it."""
+    """A portal link as shown on a company's page."""
 
     label: str
     url: str
 
 
 class Portal(Frozen):
-    """A company's account at a software vendor. `slug` is None where the vendor's links carry none."""
+    """A company's account at a software vendor. `slug` is None if the vendor's links have no account name."""
 
     vendor: str
     host: str
@@ -60,7 +59,7 @@ class Portal(Frozen):
 
 
 class Person(Frozen):
-    """Somebody shown on a company's site. `level` is the decision-maker level 1-6, None below that."""
+    """A person on a company's site. `level` is the decision-maker level 1-6, or None below that."""
 
     full_name: str
     title: str
@@ -72,12 +71,12 @@ class Person(Frozen):
 
     @property
     def reachable(self) -> bool:
-        """Whether the site publishes a way to reach this very person."""
+        """Whether the site shows the person's own email or LinkedIn profile."""
         return self.email is not None or self.linkedin_url is not None
 
 
 class PartnerQuote(Frozen):
-    """A testimonial by somebody of another company: never a contact of the company that shows it."""
+    """A testimonial by a person of another company, who is not a contact of this one."""
 
     full_name: str
     title: str
@@ -87,14 +86,14 @@ class PartnerQuote(Frozen):
 
 
 class Alias(Frozen):
-    """A second domain of the same company: it redirects (301) or shows the same pages."""
+    """A second domain of a company. It redirects (301) or shows the same pages."""
 
     domain: str
     kind: Literal["redirect", "mirror"]
 
 
 class Company(Frozen):
-    """One property management company (or look-alike) of the world, with everything its pages are made from."""
+    """A property management company or a look-alike, with all data for its pages."""
 
     name: str
     legal_suffix: str
@@ -132,12 +131,12 @@ class Company(Frozen):
 
     @property
     def legal_name(self) -> str:
-        """The name as the footer gives it, with the legal suffix if the company uses one."""
+        """The name in the footer, with the legal suffix if there is one."""
         return self.name + self.legal_suffix
 
     @property
     def pms_status(self) -> PmsStatus:
-        """What a correct reader of the public pages reports (docs/domain.md, "Property management software")."""
+        """The status that a correct reader reports (docs/domain.md, "Property management software")."""
         if self.site_state != "alive":
             return "unknown"
         if self.pms_evidence == "two_vendors":
@@ -148,7 +147,7 @@ class Company(Frozen):
 
 
 class SuppressionRow(Frozen):
-    """One row of the customer's never-deliver list. Rows without a domain are matched on name and state."""
+    """One row of the customer's suppression list. Without a domain, name and state must match."""
 
     domain: str | None
     name: str
@@ -158,7 +157,7 @@ class SuppressionRow(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One document. `path` holds the query too where it selects the page (`/list?page=2`). `text` feeds the index."""
+    """One document. `path` includes the query if it selects the page (`/list?page=2`). The search index uses `text`."""
 
     path: str
     kind: PageKind
@@ -170,7 +169,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything the demo web says for one host name."""
+    """All pages and settings of one host name."""
 
     host: str
     behaviour: HostBehaviour
@@ -183,7 +182,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A whole demo world: the same seed gives the same bytes, on any machine with the same place data."""
+    """A demo world. The same seed and place data give the same bytes on any machine."""
 
     seed: int
     companies: tuple[Company, ...]

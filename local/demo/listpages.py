@@ -1,7 +1,7 @@
-"""Pages that name companies: state guides, association members, "best of" articles, an owners' forum.
+"""Pages that list companies: state guides, association members, "best of" articles and an owners' forum.
 
-Every deliverable company is named on at least one of them. They are not always right: some name a firm in a state where
-it does not work, some know a firm only by its portal, some link to a domain that only redirects.
+Every deliverable company is on at least one. They contain errors: a wrong state, only a portal as link, or a domain that
+redirects.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ GUIDE_HOSTS: dict[str, str] = {
 ARTICLE_HOST = "citylivingguide.example"
 FORUM_HOST = "rentalownersforum.example"
 PER_PAGE = 25
-_Entry = tuple[Company, str, str]  # company, city as the list claims it, link
+_Entry = tuple[Company, str, str]  # company, city on the list, link
 
 
 def association_host(state: str) -> str:
-    """`texas-rental-managers.example`, the member list of the state's rental managers."""
+    """Return the host of a state's member list, such as `texas-rental-managers.example`."""
     return f"{STATE_NAMES[state].lower().replace(' ', '-')}-rental-managers.example"
 
 
 def directory_sites(rng: Random, companies: tuple[Company, ...]) -> list[Site]:
-    """All directory hosts with their pages."""
+    """Make all directory sites."""
     named: set[str] = set()
     sites: list[Site] = []
     for state, host in GUIDE_HOSTS.items():
@@ -102,7 +102,7 @@ def _articles(rng: Random, companies: tuple[Company, ...], named: set[str]) -> S
 
 
 def _forum(rng: Random, companies: tuple[Company, ...], named: set[str]) -> Site:
-    """Names every deliverable company that no other list does: the guarantee of this module."""
+    """List every deliverable company that no other directory lists. This keeps the promise of the module."""
     pages, links = [], []
     for state in GUIDE_HOSTS:
         here = [c for c in companies if c.place.state == state and c.listed_by == "site"]
@@ -123,7 +123,7 @@ def _must_guide(c: Company, state: str) -> bool:
 
 
 def _claimed(c: Company) -> str | None:
-    """The wrong state a guide names this company in: other states' firms in Texas, Texas firms elsewhere."""
+    """Return the wrong state in which a guide lists the company: Texas, or another state for Texas companies."""
     if "other_state_claim" not in c.traits:
         return None
     return "TX" if c.place.state != "TX" else list(GUIDE_HOSTS)[1 + c.style_seed % (len(GUIDE_HOSTS) - 1)]
@@ -183,7 +183,7 @@ def _paged(
     *,
     with_head_links: bool,
 ) -> list[Page]:
-    """Split evenly over pages `base`, `base?page=2` ...; onward by a "Next" anchor, some with rel=next too."""
+    """Split the list evenly over pages `base`, `base?page=2` …, linked by "Next" and sometimes by rel=next."""
     count = max(1, -(-len(entries) // PER_PAGE))
     pages = []
     for number in range(1, count + 1):

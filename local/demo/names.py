@@ -1,7 +1,7 @@
-"""Names of companies and their domains: word pools, and a register that keeps them apart as the identity rules ask.
+"""Names and domains of companies: word pools, and a register that keeps companies distinct.
 
-Two different companies in one city must not look like one: the product merges names of Jaro-Winkler >= 0.90 in the same
-city, so the register refuses a name closer than that to another one there. Domains, slugs and phones are unique.
+The product merges companies in one city if their names have a Jaro-Winkler similarity of 0.90 or more. So the register
+refuses such names. Domains, slugs and phones are unique.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from rapidfuzz.distance import JaroWinkler
 
 from local.demo.entities import CompanyType, Place
 
-TOO_ALIKE = 0.88  # below the product's 0.90, so that a rounding or a stripped word does not merge two firms
+TOO_ALIKE = 0.88  # below the product's 0.90, so that rounding or a stripped word does not merge two companies
 
 
 def words(text: str) -> tuple[str, ...]:
-    """A pool of words, written as a sentence so that it stays readable."""
+    """Split a readable sentence into a word pool."""
     return tuple(text.split())
 
 
@@ -56,7 +56,7 @@ _TAILS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LEGAL_SUFFIXES = (", LLC", " LLC", ", Inc.", " Inc", ", L.P.", " Company, LLC")
 
-# Substrings of vendors' names inside innocent ones.
+# Names that contain a vendor's name, such as "courtYARDInvestments".
 LOOKALIKE_NAMES = (
     "Courtyard Investments", "The Rent Managers", "Stonesite Living", "Ventrata", "Shipyard Income Properties",
     "Limestonesite Homes", "Torrentvine Rentals", "Centrata Homes", "Churchyard Investments", "Vineyard Income Homes",
@@ -74,7 +74,7 @@ TWIN_NAMES = (
 
 
 class Register:
-    """Gives out names, domains, slugs and phones, each once. Holds the only mutable state of a generation."""
+    """Assigns names, domains, slugs and phones, each once. Holds all mutable state of a generation."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -85,7 +85,7 @@ class Register:
         self._phones: set[str] = set()
 
     def company_name(self, company_type: CompanyType, place: Place) -> str:
-        """A fresh name for this kind of company, not alike to any other of its city."""
+        """Return a new name for this kind of company, distinct from all others in the city."""
         tails = _TAILS.get(company_type, _TAILS["residential"])
         while True:
             name = f"{self._core(place.city)} {self._rng.choice(tails)}"
@@ -93,7 +93,7 @@ class Register:
                 return name
 
     def claim_name(self, name: str, place: Place, *, twin: bool = False) -> bool:
-        """Take `name` in the city if identity rules keep it apart there; a twin may repeat another city's name."""
+        """Reserve `name` in the city, and return whether it is distinct there. A twin may repeat another city's name."""
         plain = name.casefold()
         here = self._by_city.setdefault((place.state, place.city), [])
         if (plain in self._names and not twin) or any(
@@ -105,7 +105,7 @@ class Register:
         return True
 
     def domain(self, name: str, place: Place) -> str:
-        """A free `.example` domain made from the name, as firms make theirs."""
+        """Return a free `.example` domain made from the name."""
         parts = re.findall(r"[a-z0-9]+", name.casefold().replace("&", " and "))
         short = [w for w in parts if w not in ("property", "management", "the", "and", "group", "co", "real", "estate")]
         core, city = "".join(short) or "".join(parts), re.sub(r"[^a-z]", "", place.city.casefold())
@@ -115,12 +115,12 @@ class Register:
         return self._first_free([f"{o}.example" for o in options], self._domains)
 
     def lookalike_domain(self, name: str, place: Place) -> str:
-        """The whole name run together, which is what makes `courtyardinvestments` a trap for substring matching."""
+        """Return the whole name without spaces, such as `courtyardinvestments`: a trap for substring matching."""
         core = "".join(re.findall(r"[a-z0-9]+", name.casefold()))
         return self._first_free([f"{core}.example", f"{core}{place.state.casefold()}.example"], self._domains)
 
     def slug(self, name: str, domain: str | None) -> str:
-        """A portal account slug: mostly near the domain, sometimes short."""
+        """Return a portal account slug, usually close to the domain."""
         parts = re.findall(r"[a-z0-9]+", name.casefold())
         base = domain.removesuffix(".example").replace("-", "") if domain else "".join(parts)
         short = "".join(w[0] for w in parts[1:]) or "pm"
@@ -130,7 +130,7 @@ class Register:
         return self._first_free(options, self._slugs)
 
     def phone(self, place: Place) -> str:
-        """`(512) 555-0143`: the city's area code and the exchange reserved for fiction (555-01xx)."""
+        """Return a number such as `(512) 555-0143`. 555-01xx is reserved for fiction."""
         start = self._rng.randrange(100)
         tail = [f"555-01{(start + i) % 100:02d}" for i in range(100)]
         return self._first_free([f"({place.area_code}) {t}" for t in tail], self._phones)

@@ -1,4 +1,4 @@
-"""The rest of the web: software reviews, news, a listing portal, a law blog. Nothing here is a company to deliver."""
+"""Sites that are not companies: software reviews, news, a listing portal, a law blog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADLINES = (
 
 
 def noise_sites(rng: Random) -> list[Site]:
-    """Hosts that search finds and that a reader has to recognise as no company."""
+    """Make the sites. Search finds them, and a reader must recognise that none is a company."""
     sites = [_reviews(rng, host) for host in REVIEW_HOSTS]
     return [*sites, _news(rng), _listings(rng), _law(rng)]
 

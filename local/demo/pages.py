@@ -1,4 +1,4 @@
-"""The site of one company: home, about, team, contact, rentals, residents, and the pages that carry its traps."""
+"""The site of one company: home, about, team, contact, rentals, residents and the pages with its traps."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _PATHS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def company_site(company: Company) -> Site:
-    """All pages of a living company, ready to be served under its domain.
+    """Make all pages of a live company.
 
     Raises:
-        ValueError: the company has no domain, so there is nothing to serve.
+        ValueError: the company has no domain.
     """
     if company.domain is None:
         raise ValueError(f"{company.name} has no site")
@@ -51,7 +51,7 @@ def company_site(company: Company) -> Site:
 
 @dataclass
 class _Writer:
-    """Writes one site; keeps the choices (paths, shell, people's shape) that its pages share."""
+    """Writes one site. Holds the choices that its pages share (paths, shell, layout of people)."""
 
     company: Company
     rng: Random
@@ -66,7 +66,7 @@ class _Writer:
         self.people_style, self.shell = rng.randrange(4), choose_shell(rng)
         self.has_rentals = c.company_type not in ("hoa", "commercial")
         self.everywhere = c.pms_evidence in ("agreeing", "two_vendors")
-        # Mostly both a widget and links; sites without it still show the links on many pages.
+        # Most sites have a widget and links. The others have links on many pages.
         self.has_widget = c.pms_evidence == "agreeing" and c.listings == 0 and rng.random() < 0.7
 
     def pages(self) -> list[Page]:
@@ -195,7 +195,7 @@ class _Writer:
 
     @property
     def units_page(self) -> str:
-        """Where the units are stated. From the style seed, so that each page can ask for it."""
+        """The page that states the units. Derived from the style seed, so every page gets the same answer."""
         return ("home", "about", "about", "owners")[self.company.style_seed % 4]
 
     def _facts_on(self, page: str) -> bool:

@@ -1,4 +1,4 @@
-"""People: named teams with titles and reach, and what looks like a person on a team page but is no contact."""
+"""Teams with titles and contact data, and page elements that look like people but are not contacts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _BIOS = (
 
 
 class TeamMaker:
-    """Makes the people of one company; every draw comes from the company's own generator."""
+    """Makes the people of one company from the given generator."""
 
     def __init__(self, rng: Random, domain: str | None) -> None:
         self._rng = rng
@@ -63,12 +63,12 @@ class TeamMaker:
         self._taken: set[str] = set()
 
     def decision_maker(self, *, reachable: bool | None = None) -> Person:
-        """A person of level 1-5. `reachable` forces a way to reach them in or out; None draws it (60/20/20 %)."""
+        """Make a person of level 1-5. `reachable` decides whether the site shows contact data; None draws it."""
         level = self._rng.choices((1, 2, 3, 4, 5), weights=(50, 16, 10, 18, 6))[0]
         return self.person(level, reachable=reachable)
 
     def colleague(self, *, reachable: bool | None = None) -> Person:
-        """Anybody else of the team: managers, office, maintenance, staff without a level."""
+        """Make another team member: manager, office, maintenance or staff without a level."""
         level = self._rng.choices((1, 2, 3, 4, 5, 6, None), weights=(8, 10, 10, 30, 12, 12, 18))[0]
         return self.person(level, reachable=reachable)
 
@@ -82,7 +82,7 @@ class TeamMaker:
         linkedin_only: bool = False,
         free_mail: bool = False,
     ) -> Person:
-        """A person with a name nobody else of the team has; the keyword arguments fix what is otherwise drawn."""
+        """Make a person with a name that is unique in the team. Keyword arguments replace random choices."""
         rng = self._rng
         name = name or self._name()
         self._taken.add(name)
@@ -105,7 +105,7 @@ class TeamMaker:
         )
 
     def placeholder(self) -> Person:
-        """A card of the team page behind which nobody stands; its mailbox belongs to a role."""
+        """Make a team card that belongs to no person. Its mailbox belongs to a role."""
         role = self._rng.choice(("info", "office", "leasing"))
         mail = f"{role}@{self._domain}" if self._rng.random() < 0.5 else None
         return Person(
@@ -117,7 +117,7 @@ class TeamMaker:
         )
 
     def partner_quote(self) -> PartnerQuote:
-        """A testimonial with name, title and address of somebody at another firm."""
+        """Make a testimonial with name, title and address of a person at another company."""
         firm, domain = self._rng.choice(_PARTNERS)
         name = self._name()
         self._taken.add(name)
@@ -160,7 +160,7 @@ class TeamMaker:
 
 
 def _ascii_words(name: str) -> list[str]:
-    """Lower-case ASCII words of a name for mail and profile addresses; a name in another script gets a plain one."""
+    """Return the lower-case ASCII words of a name, for addresses. A name in another script gets a substitute."""
     folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     parts = ["".join(c for c in w.casefold() if c.isalpha()) for w in folded.replace("'", "").replace("-", " ").split()]
     parts = [w for w in parts if w and w not in ("jr", "sr", "iii")]

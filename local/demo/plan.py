@@ -1,7 +1,7 @@
-"""What the world must contain, as quotas: which kinds of companies and traps, how many per state, with which software.
+"""The quotas of the world: kinds of companies and traps, how many per state, with which software.
 
-The guarantees of the demo are made here, by counting, not by luck: per state a fixed number of every trap, and enough
-companies that are deliverable and run Buildium (55 to 90 in Texas, at least 10 in every other state).
+The promises of the demo are kept by counting, not by chance. Every state has a fixed number of each trap. Texas has 55 to 90
+deliverable companies with Buildium, and every other state at least 10.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COMPANIES_PER_STATE: dict[str, int] = {
 }  # fmt: skip
 # Deliverable Buildium companies in Texas; the promise is 55 to 90.
 TEXAS_BUILDIUM = (66, 80)
-# Elsewhere this share of all companies of a state, and never fewer than the floor (the promise is 10).
+# In other states: this share of all companies, and at least the floor (the promise is 10).
 BUILDIUM_SHARE = 0.36
 BUILDIUM_FLOOR = 12
 
@@ -36,12 +36,12 @@ SITE_TRAITS: dict[str, tuple[int, int]] = {
     "prompt_injection": (4, 1), "formula_name": (4, 1), "lookalike_name": (4, 1), "same_name_elsewhere": (6, 2),
     "other_state_claim": (4, 1),
 }  # fmt: skip
-# At most one of these per deliverable company, drawn apart from the site traits.
+# At most one of these per deliverable company, independent of the site traits.
 TEAM_TRAITS: dict[str, tuple[int, int]] = {
     "free_mail_decision_maker": (4, 1), "obfuscated_email": (8, 2), "other_script_name": (4, 1),
     "placeholder_person": (8, 2), "partner_testimonial": (10, 2),
 }  # fmt: skip
-# These need a vendor to be certain: the trait is about it, or the merge rule needs a slug.
+# These need a certain vendor, because the trait or the merge rule uses it.
 _NEEDS_BUILDIUM = frozenset({"blog_slug"})
 _NEEDS_SLUG = frozenset({"alias_mirror", "listed_by_portal", "lookalike_name"})
 
@@ -67,7 +67,7 @@ _TYPE_OF_KIND: dict[str, CompanyType] = {
 
 @dataclass
 class Slot:
-    """The outline of one company before it has a name. Mutable on purpose: quotas are handed out over the slots."""
+    """The outline of one company before it has a name. Mutable, because quotas are distributed over the slots."""
 
     state: str
     kind: str
@@ -78,7 +78,7 @@ class Slot:
 
 
 def plan_slots(rng: Random) -> list[Slot]:
-    """Outlines of all companies, grouped by state in the order of `COMPANIES_PER_STATE`."""
+    """Make the outlines of all companies, grouped by state in the order of `COMPANIES_PER_STATE`."""
     return [slot for state in COMPANIES_PER_STATE for slot in _plan_state(rng, state)]
 
 
@@ -130,7 +130,7 @@ def _draw_vendor(rng: Random) -> str | None:
 def _hand_out(rng: Random, slots: list[Slot], quotas: dict[str, tuple[int, int]], column: int) -> None:
     free = list(slots)
     rng.shuffle(free)
-    # The choosiest traits first, so that one pass is enough.
+    # Traits with the most requirements first, so that one pass is enough.
     for trait in sorted(quotas, key=lambda t: (t not in _NEEDS_BUILDIUM, t not in _NEEDS_SLUG, t)):
         for _ in range(quotas[trait][column]):
             slot = next(s for s in free if _suits(s, trait))

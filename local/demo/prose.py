@@ -1,4 +1,4 @@
-"""Sentences the companies' pages are made of. Many wordings per fact, so that reading is work, not parsing."""
+"""The sentences on companies' pages. Each fact has many wordings, so a fixed pattern does not find it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _UNITS = (
     "Units managed: {n}",
     "At present we care for {n} residences on behalf of their owners.",
 )
-# For firms that do not rent out houses; "homes" and "rentals" would contradict what they say of themselves.
+# For companies that do not rent out houses: without "homes" and "rentals", which would contradict their sites.
 _UNITS_NEUTRAL = (
     "That makes {n} doors under management.", "Our portfolio has grown to {n} units.", "Units managed: {n}",
     "We are responsible for more than {n} units in {area} and beyond.",
@@ -126,24 +126,24 @@ _CLOSERS = (
 
 
 def intro(rng: Random, c: Company) -> str:
-    """The sentence every home page begins with: name, trade, place."""
+    """Return the first sentence of a home page: name, trade, place."""
     pool = _LEADS_BROKERAGE if c.company_type == "brokerage" else _LEADS
     return rng.choice(pool).format(name=c.name, city=c.place.city, st=c.place.state, state=STATE_NAMES[c.place.state])
 
 
 def services(rng: Random, c: Company, count: int) -> list[str]:
-    """Sales talk without facts."""
+    """Return sales talk without facts."""
     own = _SERVICES_OF_TYPE.get(c.company_type)
     return list(own[:count]) if own else rng.sample(_SERVICES, count)
 
 
 def residents_text(c: Company) -> str:
-    """What the page for residents (or guests, homeowners, buyers) begins with."""
+    """Return the first sentence of the page for residents, guests, homeowners or buyers."""
     return _RESIDENTS_OF_TYPE.get(c.company_type, "Pay rent, request maintenance, find your lease.")
 
 
 def units_sentence(rng: Random, c: Company) -> str:
-    """How the company states its units; figures above 999 come with or without the comma."""
+    """Return a sentence that states the units. Figures above 999 may have a comma."""
     if c.units is None or c.units_basis != "stated":
         return ""
     n = f"{c.units:,}" if rng.random() < 0.7 else str(c.units)
@@ -153,17 +153,17 @@ def units_sentence(rng: Random, c: Company) -> str:
 
 
 def founded_sentence(rng: Random, c: Company) -> str:
-    """When the company says it began, or nothing."""
+    """Return a sentence with the founding year, or nothing."""
     return rng.choice(_FOUNDED).format(y=c.founded, city=c.place.city) if c.founded else ""
 
 
 def employees_sentence(rng: Random, c: Company) -> str:
-    """How many people work there, or nothing."""
+    """Return a sentence with the number of employees, or nothing."""
     return rng.choice(_EMPLOYEES).format(n=c.employees, city=c.place.city) if c.employees else ""
 
 
 def areas_sentence(rng: Random, c: Company) -> str:
-    """The cities served, or nothing."""
+    """Return a sentence with the cities served, or nothing."""
     if not c.areas_served:
         return ""
     names = [c.place.city, *c.areas_served]
@@ -171,19 +171,19 @@ def areas_sentence(rng: Random, c: Company) -> str:
 
 
 def distractor(rng: Random, c: Company) -> str:
-    """A true-sounding sentence with a figure that is not the units."""
+    """Return a plausible sentence with a figure that is not the units."""
     return rng.choice(_DISTRACTORS).format(
         a=rng.randrange(1000), b=rng.randrange(11, 480), c=rng.randrange(2, 12), city=c.place.city
     )
 
 
 def closer(rng: Random) -> str:
-    """The call to action at the end of a page."""
+    """Return the call to action at the end of a page."""
     return rng.choice(_CLOSERS)
 
 
 def review(rng: Random) -> str:
-    """A sentence a resident or owner might leave."""
+    """Return a review by a resident or owner."""
     return rng.choice(
         (
             "They found us a tenant in nine days.",

@@ -1,7 +1,7 @@
-"""SearXNG's JSON search interface over the demo world, so that the product's ordinary client speaks to it.
+"""SearXNG's JSON search interface over the demo world, for the product's normal client.
 
-`GET /search?q=...&format=json&pageno=N` (POST with the same fields in a form works too). As SearXNG does, a missing
-query is 400 and a format that is not enabled is 403; only `json` is enabled here. `GET /healthz` says `OK`.
+`GET /search?q=...&format=json&pageno=N`, or POST with a form. Like SearXNG, a missing query is 400 and any format but
+`json` is 403. `GET /healthz` answers `OK`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENGINE = "pm-pipeline demo"
 
 
 def create_app(world: World) -> Starlette:
-    """The search endpoint of a world; builds the index at once."""
+    """Build the index, and return the search app of a world."""
     index = SearchIndex(world)
     headers = {"X-Demo-World": f"seed={world.seed}"}
 

@@ -1,4 +1,4 @@
-"""Runs parts of the demo (web, search, model) in one process on one event loop, and says where they listen."""
+"""Runs parts of the demo (web, search, model) in one process and reports their addresses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Addresses(BaseModel):
-    """What the ready file holds; None for a part that was not asked for."""
+    """The content of the ready file. A part that was not requested is None."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,13 +36,13 @@ class Addresses(BaseModel):
 async def serve(
     *, seed: int, host: str, ports: dict[str, int], parts: tuple[str, ...], ready_file: Path | None
 ) -> None:
-    """Serve the parts until SIGTERM or SIGINT, then stop cleanly. Port 0 takes a free one.
+    """Serve the parts until SIGTERM or SIGINT, then stop cleanly. With port 0, choose a free one.
 
-    The ready file appears, whole, only when every part accepts connections, and is removed again at the end.
+    The ready file is written atomically once every part accepts connections, and removed at the end.
 
     Raises:
         OSError: a port is taken.
-        ImportError: the model was asked for and is not installed.
+        ImportError: the model was requested and is not installed.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ async def serve(
     if world is not None and "search" in parts:
         apps["search"] = search.create_app(world)
     if "model" in parts:
-        # Late, because the model is no part of the world and most callers ask for the world alone.
+        # Imported late, because most callers do not need the model.
         from local.demo.model.app import create_app
 
         apps["model"] = create_app()
@@ -85,7 +85,7 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: several servers share one process, and `serve` listens for them."""
+    """A uvicorn server without signal handlers. `serve` handles signals for all servers of the process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -93,7 +93,7 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: Any) -> uvicorn.Config:
-    # h11 keeps the absolute URL of a proxy request as the path; httptools, where installed, would reject CONNECT.
+    # h11 passes on the absolute URL of a proxy request as the path. httptools would reject CONNECT.
     return uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=2
     )

@@ -1,7 +1,6 @@
-"""The gold table: what a perfect reader of the demo web would deliver, and why it would leave the rest out.
+"""The gold table: what a perfect reader of the demo web would deliver, and why it would drop the rest.
 
-This is the ruler of the benchmark. It is computed from the world's records, never from its pages, and nothing of the
-product is used to compute it.
+Benchmarks compare against it. It comes from the world's records, not from its pages, and uses no product code.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from collections import Counter
 
 from local.demo.entities import Company, CompanyType, Frozen, PmsStatus, SuppressionRow, UnitsBasis, World
 
-# Sites behind which a reader finds no company at all.
+# States of a site that shows no company.
 _DEAD = ("not_found", "silent", "empty", "parked")
 
 
 class GoldContact(Frozen):
-    """A named person of the company, decision-maker level 1-6. `email` is None unless published."""
+    """A person of the company with decision-maker level 1-6. `email` is None unless the site shows it."""
 
     full_name: str
     title: str
@@ -29,14 +28,14 @@ class GoldContact(Frozen):
 
 
 class GoldDecoy(Frozen):
-    """Somebody a page shows who is no contact of the company."""
+    """A person on a page who is not a contact of the company."""
 
     full_name: str
     why: str
 
 
 class GoldCompany(Frozen):
-    """One company as it should come out of the pipeline."""
+    """One company as the pipeline should report it."""
 
     name: str
     domain: str | None
@@ -69,16 +68,14 @@ class GoldCompany(Frozen):
 
 
 class GoldTable(Frozen):
-    """The gold of one world."""
-
     seed: int
     companies: list[GoldCompany]
 
 
 def not_deliverable_reason(company: Company) -> str | None:
-    """Why a company may never be delivered, whatever was asked for; None if it may.
+    """Return why a company may never be delivered under any criteria, or None.
 
-    The order is that of the pipeline: identity, life, suppression, profile, contacts.
+    Checks in the order of the pipeline: identity, site, suppression, profile, contacts.
     """
     if company.domain is None:
         return "no_own_domain"
@@ -96,22 +93,20 @@ def not_deliverable_reason(company: Company) -> str | None:
 
 
 def deliverable(company: Company) -> bool:
-    """Whether the company is alive, its own, wanted, and has a reachable decision maker of level 1-5."""
     return not_deliverable_reason(company) is None
 
 
 def gold_table(world: World) -> GoldTable:
-    """The gold of a world, companies in the world's order."""
     return GoldTable(seed=world.seed, companies=[_gold(c) for c in world.companies])
 
 
 def suppressions(world: World) -> list[SuppressionRow]:
-    """The customer's never-deliver list: an *input* of the product, loaded by the embedded stack."""
+    """Return the customer's suppression list. It is an *input* of the product."""
     return list(world.suppressions)
 
 
 def suppressions_csv(world: World) -> str:
-    """The list as CSV: `domain,name,state,reason`, LF, an empty domain where only name and state are known."""
+    """Return the list as CSV: `domain,name,state,reason`. The domain may be empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("domain", "name", "state", "reason"))
@@ -120,7 +115,7 @@ def suppressions_csv(world: World) -> str:
 
 
 def summary(world: World) -> str:
-    """A page of figures for a person."""
+    """Return a readable summary of the gold table."""
     gold = gold_table(world).companies
     lines = [f"demo world, seed {world.seed}: {len(gold)} fictional companies on {len(world.sites)} hosts", ""]
     lines.append(f"{'state':<6}{'all':>6}{'deliverable':>13}{'and Buildium':>14}")

@@ -1,6 +1,6 @@
-"""What a customer of each software vendor has on its own site: portal links and a listing widget.
+"""Portal links and listing widgets that customers of each software vendor have on their sites.
 
-The patterns are those of each vendor's public portals.
+The patterns are those of the vendors' public portals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ADD_ONS: dict[str, str] = {
 
 
 def open_portal(vendor: str, slug: str) -> Portal:
-    """The portal of account `slug` at `vendor`, with the links and widget a site embeds.
+    """Return the portal of account `slug` at `vendor`, with links and widget.
 
     Raises:
         KeyError: the vendor is unknown.
@@ -142,7 +142,7 @@ def _rentec(s: str) -> _Parts:
         ("Tenant Login", "https://secure.rentecdirect.com/tenants/login.php"),
         ("Owner Login", "https://secure.rentecdirect.com/owners/login.php"),
     ]
-    # The vendor's links carry no account, so there is no slug that a reader could find.
+    # The vendor's links contain no account, so a reader cannot find a slug.
     return "secure.rentecdirect.com", False, links, _frame("https://secure.rentecdirect.com/tenants/vacancies.php")
 
 

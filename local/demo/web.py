@@ -1,8 +1,7 @@
-"""The demo web as an HTTP forward proxy: `GET http://acme.example/about` is answered from the world, nothing else is.
+"""The demo web as an HTTP forward proxy: `GET http://acme.example/about` is answered from the world.
 
-An unknown name is 502 with a body that says so and the header of RFC 9209, CONNECT (https) is 501: the world has plain http
-sites only. Hosts that "never answer" hold the connection until the client gives up or the server closes. A plain ASGI
-application, because a router works on paths and a proxy request carries a whole URL.
+An unknown host is 502 with the header of RFC 9209. CONNECT (https) is 501. A silent host holds the connection until the
+client gives up or the server closes. This is plain ASGI, because a router cannot handle the full URL of a proxy request.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from starlette.types import Receive, Scope, Send
 from local.demo.entities import Site, World
 from local.demo.layouts import bare_document
 
-# The day the world was "written"; a fixed date keeps responses the same in every run.
+# The date of all pages. It is fixed, so that responses are the same in every run.
 EPOCH = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
 class DemoWeb:
-    """The proxy of one world (an ASGI application). Call `close` before stopping the server that runs it."""
+    """The proxy of one world (an ASGI application). Call `close` before you stop its server."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._closing = asyncio.Event()
 
     def close(self) -> None:
-        """Let go of the connections that are held open, so that a server can stop at once."""
+        """Release the connections of silent hosts, so that the server can stop."""
         self._closing.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one proxy request; anything that is not HTTP is ignored."""
+        """Answer one proxy request. Ignores anything but HTTP."""
         if scope["type"] != "http":
             return
         site = self._world.sites.get(_host(scope))
@@ -52,7 +51,7 @@ class DemoWeb:
             return _plain(501, f"pm-pipeline demo web: no CONNECT ({host}); the demo world speaks plain http:// only.")
         if site is None:
             unknown = _plain(502, f"pm-pipeline demo web: {host!r} is not in the demo world (seed {self._world.seed}).")
-            unknown.headers["Proxy-Status"] = "demo; error=dns_error"  # RFC 9209: no such name, and none in a minute
+            unknown.headers["Proxy-Status"] = "demo; error=dns_error"  # RFC 9209: no such host
             return unknown
         if method not in ("GET", "HEAD"):
             return Response("405 Method Not Allowed", 405, {"Allow": "GET, HEAD"}, "text/plain")
@@ -87,7 +86,6 @@ class DemoWeb:
         return _document(scope, site, page.html, "text/html")
 
     async def _hold(self, receive: Receive) -> None:
-        """Wait until the client hangs up or the server closes."""
         gone = asyncio.create_task(_disconnected(receive))
         closing = asyncio.create_task(self._closing.wait())
         try:
@@ -103,7 +101,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _host(scope: Scope) -> str:
-    """The host asked for: of the absolute URL, or of the Host header where the client sent only a path."""
+    """Return the requested host, from the absolute URL or the Host header."""
     if scope["method"] == "CONNECT":
         return str(scope["path"]).rsplit(":", 1)[0]
     named = urlsplit(scope["path"]).hostname if "://" in scope["path"][:8] else None
@@ -112,7 +110,7 @@ def _host(scope: Scope) -> str:
 
 
 def _target(scope: Scope) -> tuple[str, str]:
-    """Path and query of the page; uvicorn splits the query off an absolute URL too."""
+    """Return path and query. uvicorn splits the query off, even from an absolute URL."""
     path = urlsplit(scope["path"]).path if "://" in scope["path"][:8] else str(scope["path"])
     return path or "/", bytes(scope["query_string"]).decode("latin-1")
 
@@ -129,7 +127,7 @@ def _document(scope: Scope, site: Site, text: str, media_type: str) -> Response:
     known = Headers(scope=scope).get("if-none-match", "")
     if etag in known or known == "*":
         return Response(status_code=304, headers=headers)
-    # Starlette leaves the body in for HEAD; uvicorn drops it and keeps the length.
+    # Starlette sends a body for HEAD. uvicorn drops it and keeps the length.
     return Response(body, 200, headers, media_type)
 
 

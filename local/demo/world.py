@@ -1,4 +1,4 @@
-"""One seed, one world: companies, their sites, the directories that name them, and the noise around them."""
+"""Generates a world from a seed: companies, their sites, directories that list them, and noise."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ DEFAULT_SEED = 20261
 
 
 def seed_from_environment() -> int:
-    """`DEMO_SEED`, or the default seed.
+    """Return `DEMO_SEED` or the default seed.
 
     Raises:
-        ValueError: the variable is set to something that is not a whole number.
+        ValueError: the variable is not a whole number.
     """
     return int(os.environ.get("DEMO_SEED") or DEFAULT_SEED)
 
 
 def generate_world(seed: int) -> World:
-    """The whole demo world of a seed: the same bytes every time. Takes about a second.
-
-    The only source of chance is `random.Random(seed)`.
-    """
+    """Generate the demo world of a seed. Takes about a second. `Random(seed)` is the only source of chance."""
     rng = Random(seed)  # noqa: S311  # a reproducible world, not a secret
     companies = make_companies(rng)
     suppressed = make_suppressions(rng, companies)
@@ -53,7 +50,7 @@ def _sites_of(company: Company) -> list[Site]:
             return [Site(host=host, behaviour="parked", pages={"/": page}, searchable=False)]
         case "robots_blocked":
             site = company_site(company)
-            # A search engine that obeys robots.txt has not read the pages either.
+            # A search engine obeys robots.txt too, so it does not have these pages.
             return [Site(host, "pages", site.pages, "User-agent: *\nDisallow: /\n", searchable=False)]
         case _:
             site = company_site(company)

@@ -1,6 +1,6 @@
-"""The HTTP face of the scripted model: ``POST /v1/responses``, ``GET /v1/models``; errors in OpenAI's shape.
+"""The HTTP server of the scripted model: ``POST /v1/responses`` and ``GET /v1/models``. Errors look like OpenAI's.
 
-Routing, authorization and headers only; the protocol is in ``responses_api.py`` and the reading in the role modules.
+Only routing, authorization and headers. ``responses_api.py`` has the protocol, and the role modules read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROLES: dict[str, Callable[[Conversation], Step]] = {
 
 
 def create_app() -> Starlette:
-    """The ASGI application; serve it with uvicorn and give the ``openai`` client ``base_url=http://host:port/v1``."""
+    """Return the ASGI app. Clients use ``base_url=http://host:port/v1``."""
     return Starlette(
         routes=[
             Route("/v1/responses", _create_response, methods=["POST"]),
@@ -46,10 +46,10 @@ def create_app() -> Starlette:
 
 
 def answer(raw: bytes) -> JsonObject:
-    """One request body to one ``Response`` object.
+    """Answer one request body with a ``Response`` object.
 
     Raises:
-        ApiError: the request is malformed or asks for a schema this model does not know.
+        ApiError: the request is malformed or asks for an unknown schema.
     """
     request = read_request(raw)
     next_step = ROLES.get(request.schema_name)
@@ -119,5 +119,5 @@ def _headers() -> dict[str, str]:
 
 
 def _model_card(model_id: str) -> JsonObject:
-    # Any model name is accepted and echoed, so any name has a card.
+    # Any model name is accepted.
     return {"id": model_id, "object": "model", "created": 1767225600, "owned_by": "pm-pipeline-demo"}

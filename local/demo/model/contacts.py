@@ -1,8 +1,7 @@
-"""The contact research role: which pages to open for people, and who the decision makers are, each with a quote.
+"""The contact research role: chooses pages with people, and returns the decision makers, each with a quote.
 
-Names and titles are paired in ``people.py``; here each person gets the addresses of their own block, the pages are
-merged, and
-people of other firms and without say are left out.
+``people.py`` pairs names and titles. This module adds contact data, merges pages, and drops staff and people of other
+companies.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ from local.demo.model.text import (
 TURNS_MAX = 6
 CALLS_MAX = 10
 DECIDES_UP_TO_LEVEL = 5
-"""Owners to office and business development managers (the role's instructions); maintenance and staff decide
-nothing."""
+"""Levels from owner to office and business development manager, as in the role's instructions."""
 BLOCK_LINES_MAX = 8
-"""A person's block ends after this many lines at the latest: what follows is the page's footer."""
+"""The longest block of a person. The lines after it are the page's footer."""
 
 _WANTED = re.compile(
     r"team|about|staff|people|leadership|management-team|who-?we|our-?story|contact|touch|meet|founder|agents"
@@ -62,7 +60,7 @@ _PROFILE = re.compile(r"^https?://(?:[a-z]{2,3}\.)?linkedin\.com/in/[^/?#\s]+", 
 
 @dataclass(frozen=True)
 class _Contact:
-    """A person with what their block publishes; each part cites the page it stands on."""
+    """A person with the contact data near their name. Each part cites its page."""
 
     name: str
     title: str
@@ -75,7 +73,7 @@ class _Contact:
 
 
 def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
-    """The next tool calls, or the finished answer in the shape of the ``contact_research`` schema."""
+    """Return the next tool calls, or the answer in the ``contact_research`` schema."""
     company = read_company_task(conversation)
     if conversation.may("fetch_page", turns_max=TURNS_MAX, calls_max=CALLS_MAX):
         urls = pages_to_open(conversation, company, _WANTED, count=CALLS_MAX - len(conversation.calls))
@@ -115,7 +113,7 @@ def _find_contacts(pages: Sequence[PageResult], company: CompanyTask) -> list[_C
 def _contact(
     page: PageResult, lines: Sequence[Line], person: Person, own_sites: set[str], office_numbers: set[str]
 ) -> _Contact | None:
-    """The person with their block's addresses, or None when the block shows that they belong to another firm."""
+    """Return the person with contact data, or None if an address shows that they work elsewhere."""
     block = list(lines[person.first : min(person.end, person.last + BLOCK_LINES_MAX)])
     addresses = [address for line in block for address in emails(line)]
     if any(_is_foreign(address, own_sites) for address in addresses):
@@ -141,7 +139,7 @@ def _contact(
 
 
 def _merge(first: _Contact, second: _Contact) -> _Contact:
-    """One person on two pages: the first page that gives a thing counts."""
+    """Merge one person from two pages. The first page with a value wins."""
     better = second if title_level(second.title) < title_level(first.title) else first
     email_from = first if first.email else second
     return replace(
@@ -155,7 +153,7 @@ def _merge(first: _Contact, second: _Contact) -> _Contact:
 
 
 def _add_addresses(merged: dict[str, _Contact], page: PageResult, lines: Sequence[Line], own_sites: set[str]) -> None:
-    """A contact page may print "Jane Doe – jane@…" without the title: the address is hers all the same."""
+    """Add addresses that a page prints next to a name without the title, such as "Jane Doe – jane@…"."""
     for line, foreign in zip(lines, foreign_lines(lines), strict=True):
         addresses = [address for address in emails(line) if not _is_foreign(address, own_sites)]
         if foreign or not addresses:
@@ -171,7 +169,7 @@ def _add_addresses(merged: dict[str, _Contact], page: PageResult, lines: Sequenc
 
 
 def _own_address(name: str, addresses: Sequence[str]) -> str | None:
-    """The one address of a block that can be this person's; several that do not bear the name are nobody's."""
+    """Return the address that fits the name, or the only personal address in the block."""
     personal = [address for address in dict.fromkeys(addresses) if not _ROLE_MAILBOX.match(address.partition("@")[0])]
     fitting = [address for address in personal if name_fits_mailbox(name, address.partition("@")[0])]
     if fitting:
@@ -185,7 +183,7 @@ def _is_foreign(address: str, own_sites: set[str]) -> bool:
 
 
 def _office_numbers(read: Sequence[tuple[PageResult, Sequence[Line], Sequence[Person]]]) -> set[str]:
-    """Numbers printed more than once or outside every person's block: the office's."""
+    """Return the office's numbers: printed more than once, or outside all people's blocks."""
     counts: Counter[str] = Counter()
     for _, lines, people in read:
         inside = {index for person in people for index in range(person.first, person.end)}
@@ -205,13 +203,13 @@ def _cite(page: PageResult, raws: Sequence[str], *needles: str) -> JsonObject | 
 
 
 def _cite_address(page: PageResult, block: Sequence[Line], name: str, email: str) -> JsonObject | None:
-    """From the name to the address when that fits a quote, otherwise the address with the words around it."""
+    """Quote from the name to the address. If that is too long, quote only the words around the address."""
     position = next((index for index, line in enumerate(block) if email in line.raw), None)
     if position is None:
         return None
     together = "\n".join(line.raw for line in block[: position + 1])
     if name in together and len(together) > QUOTE_MAX:
-        # The same lines without what stands before the name and after the address.
+        # Too long: cut before the name and after the address.
         together = together[together.index(name) : together.rindex(email) + len(email)]
     quote = quote_around(together, [name, email]) if name in together else None
     if quote is None:
@@ -220,7 +218,7 @@ def _cite_address(page: PageResult, block: Sequence[Line], name: str, email: str
 
 
 def _note(page: PageResult, block: Sequence[Line], person: Person) -> JsonObject | None:
-    """One sentence of the person's own blurb that speaks of their work."""
+    """Return a sentence about the person from their block."""
     first_name = person.name.split()[0]
     for line in block:
         for sentence in sentences(line.raw):

@@ -1,8 +1,6 @@
-"""What one request tells the model: the task, the tool calls made so far and what they returned.
+"""Reads from a request: the task, the tool calls so far, and their results.
 
-The shapes of tool results are the contract with the agent loop; a result that does not fit it is a malformed
-request. No
-judgement here: which page to open and what a page says is decided in the role modules.
+A tool result in another format than the agent loop's is a malformed request. The role modules decide what pages say.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from local.demo.model.text import same_address
 
 @dataclass(frozen=True)
 class SearchHit:
-    """One search result: address, title and snippet as the engine gave them, and whether it is said to be known."""
+    """One search result. ``already_known`` is what the tool says."""
 
     url: str
     title: str
@@ -29,7 +27,7 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The hits of one search, to be cited by ``result_id``."""
+    """The hits of one search. Citations use ``result_id``."""
 
     result_id: str
     query: str
@@ -39,8 +37,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class PageResult:
-    """One page that was read. ``asked_url`` is what was asked for, ``url`` where it ended, ``text`` what may be
-    quoted."""
+    """One page that was read. ``asked_url`` was requested; ``url`` is the final address. Quotes come from ``text``."""
 
     result_id: str
     asked_url: str
@@ -54,13 +51,10 @@ class Conversation:
     """Everything the model knows.
 
     Attributes:
-        task: the task of the first user message.
-        tools: names of the tools that may be called now.
-        turns: model turns that called tools so far.
-        calls: every tool call made, in order.
+        tools: the tools that may be called now.
+        turns: model turns with tool calls so far.
         searches: the searches that found something.
-        pages: the pages that were read.
-        limit_reached: a tool said that a limit was reached; only answering is left.
+        limit_reached: a tool reported a limit, so the model must answer.
     """
 
     task: JsonObject
@@ -73,7 +67,6 @@ class Conversation:
 
     @property
     def task_name(self) -> str:
-        """``discovery``, ``company_research`` or ``contact_research``."""
         return str(self.task.get("task"))
 
     @cached_property
@@ -82,7 +75,7 @@ class Conversation:
         return frozenset(asked | {same_address(page.url) for page in self.pages})
 
     def unread(self, urls: Iterable[str]) -> list[str]:
-        """Those of the addresses that were not asked for yet, each once, in order."""
+        """Return the addresses that were not requested yet, each once, in order."""
         seen = set(self._asked)
         fresh: list[str] = []
         for url in urls:
@@ -93,22 +86,21 @@ class Conversation:
         return fresh
 
     def searched(self, query: str, page: int) -> bool:
-        """Whether this search was made already."""
         return any(
             call.name == "search_web" and call.arguments.get("query") == query and call.arguments.get("page") == page
             for call in self.calls
         )
 
     def may(self, tool: str, *, turns_max: int, calls_max: int) -> bool:
-        """Whether the tool may still be called within these limits of the model's own."""
+        """Whether the tool may be called within the request's and these own limits."""
         return tool in self.tools and not self.limit_reached and self.turns < turns_max and len(self.calls) < calls_max
 
 
 def read_conversation(items: Sequence[JsonObject], *, tools: frozenset[str]) -> Conversation:
-    """Read the input items of one request (already checked for pairing by ``responses_api``).
+    """Read the input items of a request. ``responses_api`` has checked that calls and outputs match.
 
     Raises:
-        ApiError: 400 when the first message is not a task, or call arguments or tool outputs are not the agreed JSON.
+        ApiError: 400 if the first message is not a task, or arguments or outputs are in an unknown format.
     """
     task = _task(items)
     calls: dict[str, ToolCall] = {}
@@ -155,7 +147,7 @@ def _task(items: Sequence[JsonObject]) -> JsonObject:
 
 def _object(value: object, param: str) -> JsonObject:
     text = value
-    if isinstance(value, list):  # content parts: the same text in OpenAI's long form
+    if isinstance(value, list):  # content parts, OpenAI's long form
         text = "".join(str(part.get("text", "")) for part in value if isinstance(part, dict))
     try:
         parsed = json.loads(str(text))
@@ -210,12 +202,12 @@ def _text(output: JsonObject, key: str, param: str) -> str:
 
 
 def _unfenced(text: str, result_id: str) -> str:
-    """What stands between the marks that tell a stranger's text from the rest of the conversation."""
+    """Remove the marks around untrusted text."""
     return text.removeprefix(f"<untrusted-{result_id}>\n").removesuffix(f"\n</untrusted-{result_id}>")
 
 
 def _once(pages: Iterable[PageResult]) -> tuple[PageResult, ...]:
-    """Two addresses may end on the same page; it is read once."""
+    """Drop repeated pages. Two addresses may lead to the same one."""
     unique: dict[str, PageResult] = {}
     for page in pages:
         unique.setdefault(same_address(page.url), page)

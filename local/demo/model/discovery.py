@@ -1,6 +1,6 @@
-"""The discovery role: search, open the pages that list companies, follow them to the end, and name who stands there.
+"""The discovery role: searches, opens directory pages, follows them to the end, and returns the companies.
 
-What a result is, is judged in ``hits.py``; who a page names, is read in ``listing.py``. Here the walk and the answer.
+``hits.py`` classifies search results; ``listing.py`` reads companies from pages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CALLS_MAX = 38
 LISTS_AT_ONCE = 6
 UNCLEAR_MAX = 6
 FULL_PAGE = 8
-"""A result page with this many hits is likely to be followed by another."""
+"""After a result page with this many hits, there is probably another."""
 SEARCH_PAGES = {"directory_pages": 2, "individual": 3}
 
 _KNOWN = re.compile(r"(.*?)(?: \(([^()]*)\))?", re.DOTALL)
@@ -32,10 +32,10 @@ _LISTING_PORTAL = re.compile(r"homes for rent in|apartments for rent|for sale|do
 
 
 def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
-    """The next tool calls, or the finished answer in the shape of the ``discovery`` schema.
+    """Return the next tool calls, or the answer in the ``discovery`` schema.
 
     Raises:
-        ApiError: 400 when the task has no query or an unknown kind.
+        ApiError: 400 if the task has no query or an unknown kind.
     """
     task = conversation.task
     query, kind = task.get("query"), task.get("kind")
@@ -58,7 +58,7 @@ def _place(task: JsonObject) -> Place:
 
 
 def _searches(conversation: Conversation, query: str, pages: int) -> Iterator[ToolCall]:
-    """The first page, and once it is known to be full the following ones together."""
+    """Yield the first result page. If it is full, yield the following pages."""
     if not conversation.searched(query, 1):
         yield ToolCall("search_web", {"query": query, "page": 1})
         return
@@ -86,7 +86,7 @@ def _pages(conversation: Conversation, kind: str, judged: list[JudgedHit], wante
 
 
 def _lists_linked(page: PageResult, wanted: Place) -> list[str]:
-    """Lists of the wanted place that an index page links on its own site."""
+    """Return the lists for the wanted place that a page links on its own site."""
     found = []
     for line in read_lines(page.text):
         for link in line.links:
@@ -109,7 +109,7 @@ def _answer(conversation: Conversation, judged: list[JudgedHit], wanted: Place) 
         key = _name_key(company["name"])
         city = slug(company["city"] or "")
         if key and not (key in known and (not city or known[key] & {city, ""})):
-            # The first source that links the company counts; a later one may add the link.
+            # The first source wins, unless only a later one has a link.
             place = f"{key} {city}"
             if place not in companies or (company["url"] and not companies[place]["url"]):
                 companies[place] = company
@@ -117,7 +117,7 @@ def _answer(conversation: Conversation, judged: list[JudgedHit], wanted: Place) 
 
 
 def _known_cities(known: Iterable[object]) -> dict[str, set[str]]:
-    """The cities of the companies that need not be named again, by name; an empty one where none was told."""
+    """Return the cities of the already known companies, by name. The city is empty if the task gives none."""
     cities: dict[str, set[str]] = {}
     for match in filter(None, (_KNOWN.fullmatch(str(each)) for each in known)):
         cities.setdefault(_name_key(match[1]), set()).add(slug(match[2] or ""))
@@ -132,7 +132,7 @@ def _from_list(page: PageResult) -> Iterator[JsonObject]:
 
 
 def _from_page(page: PageResult, kind: str, wanted: Place) -> Iterator[JsonObject]:
-    """A page opened because its search result did not say enough: one company, or none."""
+    """Yield the company of a page that was opened because its search result was unclear, if it is one."""
     lines = read_lines(page.text)
     if _LISTING_PORTAL.search(page.text) or not any(PHONE.search(line.plain) for line in lines):
         return
@@ -181,7 +181,7 @@ def _company(
 
 
 def _one_per_site(companies: Iterable[JsonObject]) -> list[JsonObject]:
-    """Several pages of one company's own site are one company; the one with the shallowest address is kept."""
+    """Keep one entry per site and name: the one with the shortest path."""
     kept: dict[str, JsonObject] = {}
     for company in companies:
         key = f"{host(company['url'] or '')} {_name_key(company['name'])}"

@@ -1,6 +1,6 @@
-"""Figures and names a company states about itself: units, listings, employees, places, associations, who made the site.
+"""Reads facts that a company states: units, listings, employees, places, associations, maker of the site.
 
-One sentence or line in, the value out; which page wins is decided in ``research.py``.
+Each function reads one sentence or line. ``research.py`` decides which page wins.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _NOT_A_PLACE = re.compile(
 
 
 def read_units(sentence: str) -> tuple[int, str] | None:
-    """Homes under management as a sentence states them: (count, the words to quote), or None.
+    """Return (homes under management, words to quote) from a sentence, or None.
 
     Counts of listings, years, reviews or one building do not count.
     """
@@ -116,18 +116,18 @@ def read_units(sentence: str) -> tuple[int, str] | None:
 
 
 def read_listings(sentence: str) -> tuple[int, str] | None:
-    """Homes on offer now as a sentence states them: (count, the words), or None."""
-    # "We manage 450 homes today" counts what is managed, not what is on offer.
+    """Return (homes on offer now, words to quote) from a sentence, or None."""
+    # "We manage 450 homes today" counts managed homes, not listings.
     return None if _MANAGED.search(sentence) else _first(_LISTINGS, sentence)
 
 
 def read_employees(sentence: str) -> tuple[int, str] | None:
-    """People who work at the company as a sentence states them: (count, the words), or None."""
+    """Return (number of employees, words to quote) from a sentence, or None."""
     return _first(_EMPLOYEES, sentence)
 
 
 def read_site_vendor(line: str) -> str | None:
-    """Who made the site, from the line that signs it ("Site by PMW"), or None."""
+    """Return the maker of the site from its credit line ("Site by PMW"), or None."""
     match = _SITE_BY.search(line)
     if match is None or not match["vendor"][0].isupper():
         return None
@@ -135,12 +135,12 @@ def read_site_vendor(line: str) -> str | None:
 
 
 def read_associations(line: str) -> list[str]:
-    """Trade associations that a line names in connection with membership."""
+    """Return the trade associations that a line names together with membership."""
     return list(dict.fromkeys(match[1] for match in _ASSOCIATIONS.finditer(line)))
 
 
 def read_places(sentence: str) -> list[str]:
-    """Places that a sentence says are served, in order."""
+    """Return the places that a sentence says are served, in order."""
     for pattern in _PLACES:
         match = pattern.search(sentence)
         if match is None:

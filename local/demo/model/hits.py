@@ -1,6 +1,6 @@
-"""Judging search results: a list page, one company, or neither; and a company's name from a page title.
+"""Classifies search results as list, company or neither, and finds the company's name in a page title.
 
-General knowledge only: words of the trade, names of software vendors, the usual words of news and reviews.
+Uses only general knowledge: trade words, software vendors, and words of news and reviews.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _TITLE_CUT = re.compile(r"\s+[|–—·•:-]\s+|\s*\|\s*|:\s+")
 
 @dataclass(frozen=True)
 class JudgedHit:
-    """A search result with what it is, and the company's name where the title gives it."""
+    """A search result with its kind and, if the title has it, the company's name."""
 
     hit: SearchHit
     kind: HitKind
@@ -82,7 +82,7 @@ class JudgedHit:
 
 
 def judge(hit: SearchHit, wanted: Place) -> JudgedHit:
-    """What a search result is, from title, snippet and address alone. ``unclear`` means: open it to know."""
+    """Classify a search result by title, snippet and address. ``unclear`` means that the page must be opened."""
     if hit.already_known or is_vendor(host(hit.url)):
         return JudgedHit(hit, "noise", "")
     if _PROFILE.search(hit.title):
@@ -100,7 +100,7 @@ def judge(hit: SearchHit, wanted: Place) -> JudgedHit:
 
 
 def company_name(title: str, on_host: str, wanted: Place) -> str:
-    """The part of a page title that names the company, verbatim; empty when no part does.
+    """Return the part of a page title that names the company, verbatim, or an empty string.
 
     ``Property Management in Austin, TX - Acme Homes`` on ``acmehomes.example`` → ``Acme Homes``.
     """
@@ -118,12 +118,12 @@ def company_name(title: str, on_host: str, wanted: Place) -> str:
 
 
 def is_trade_name(text: str) -> bool:
-    """Whether a short text reads like the name of a firm of the trade."""
+    """Whether a short text looks like the name of a property company."""
     return bool(_TRADE.search(text)) and bool(_distinctive(text, Place("", ""))) and len(text.split()) <= 8
 
 
 def is_vendor(name_or_host: str) -> bool:
-    """Whether a name or host is a software vendor's or a big directory's own (not an account on its portal)."""
+    """Whether a name or host is a software vendor or a big directory. A portal account is neither."""
     labels = name_or_host.lower().removeprefix("www.").split(".")
     if len(labels) > 1:
         return labels[-2] in _VENDORS and (len(labels) == 2 or labels[0] in ("www", "help", "support", "blog", "info"))
@@ -140,7 +140,7 @@ def is_vendor(name_or_host: str) -> bool:
 
 
 def _distinctive(words: str, wanted: Place) -> list[str]:
-    """Words that are no page label, trade word or place."""
+    """Return the words that are no page label, trade word or place."""
     place = {word.casefold() for word in f"{wanted.city} {STATES.get(wanted.state, wanted.state)}".split()}
     found = []
     for word in words.split():

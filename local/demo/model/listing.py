@@ -1,8 +1,6 @@
-"""Companies on a list page: which lines name one, with the link, place and phone printed next to it; and the way to
-the next page.
+"""Reads the companies on a list page with link, place and phone, and finds the next pages.
 
-Works on shape: list items, table rows, numbered or repeated headings, or link blocks. Which pages are lists is
-judged in ``hits.py``.
+Works by shape: list items, table rows, headings or blocks with links. ``hits.py`` decides which pages are lists.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ BLOCK_LINES_MAX = 6
 
 @dataclass(frozen=True)
 class Entry:
-    """One company as a page names it; fields that do not stand next to it are None. ``quote`` is verbatim."""
+    """One company on a list. A field without a value near the name is None. ``quote`` is verbatim."""
 
     name: str
     url: str | None
@@ -58,21 +56,21 @@ class Entry:
 
 
 def read_entries(text: str, page_url: str) -> list[Entry]:
-    """Every company that the page names in a list, in page order, each name once."""
+    """Return every company in the page's lists once, in page order."""
     lines = read_lines(text)
     found: dict[str, Entry] = {}
     for name, block in _blocks(lines, page_url):
         entry = _entry(name, block, page_url)
         if entry is not None:
             known = found.get(name.casefold())
-            # A name may stand in a table of contents first; the mention with a link of its own is the entry.
+            # A table of contents may name it first. Prefer the mention that links to its own site.
             if known is None or (_is_own_link(entry.url, page_url) and not _is_own_link(known.url, page_url)):
                 found[name.casefold()] = entry
     return list(found.values())
 
 
 def next_pages(text: str, page_url: str) -> list[str]:
-    """Addresses of the list's further pages: "Next" and numbered links on the same host."""
+    """Return the list's further pages: "Next" and numbered links on the same host."""
     urls = []
     for line in read_lines(text):
         for link in line.links:
@@ -84,7 +82,7 @@ def next_pages(text: str, page_url: str) -> list[str]:
 
 
 def _blocks(lines: Sequence[Line], page_url: str) -> Iterator[tuple[str, list[Line]]]:
-    """Each candidate name with the lines that belong to it."""
+    """Yield each possible name with its lines."""
     headings = [index for index, line in enumerate(lines) if line.kind == "heading"]
     for index, line in enumerate(lines):
         if line.kind == "heading":
@@ -93,7 +91,7 @@ def _blocks(lines: Sequence[Line], page_url: str) -> Iterator[tuple[str, list[Li
             name = _NUMBERING.sub("", line.plain).strip()
             own_links = [link for part in block for link in part.links if _is_own_link(link.url, page_url)]
             listed = sum(part.kind in ("item", "row") for part in block)
-            # A heading over a list of other companies is the list's title, not a company.
+            # A heading above a list of companies is the list's title.
             if name and not _LIST_TITLE.search(name) and listed < 3 and (own_links or _has_phone(block)):
                 yield name, block
         elif line.kind == "row":
@@ -124,7 +122,7 @@ def _row_name(line: Line) -> str:
 
 
 def _line_name(line: Line, page_url: str) -> str:
-    """The name a list item or a paragraph begins with: its first link, or the words before the first separator."""
+    """Return the name at the start of a line: its first link, or the words before the first separator."""
     text = _NUMBERING.sub("", line.plain)
     first = next((link for link in line.links if link.text), None)
     if first is not None and text.startswith(first.text) and not _GENERIC_LABEL.match(first.text):
@@ -133,7 +131,7 @@ def _line_name(line: Line, page_url: str) -> str:
             return ""
         alone = text == first.text
         own = _is_own_link(first.url, page_url)
-        # A bare link to the directory's own page is a menu entry unless it reads like a firm.
+        # A line with only a link is a menu entry, unless it links to another site and reads like a company.
         return name if (own and line.kind == "item") or not alone or (own and is_trade_name(name)) else ""
     if line.kind != "item":
         return ""
@@ -146,7 +144,7 @@ def _path_alone(url: str) -> str:
 
 
 def _block_above(lines: Sequence[Line], index: int) -> Iterator[tuple[str, list[Line]]]:
-    """A block that ends with "Visit website": its name is the highest line that reads like a firm."""
+    """Yield the block above "Visit website". Its name is the first line that looks like a company."""
     start = index
     while start > 0 and index - start < BLOCK_LINES_MAX:
         above = lines[start - 1]
@@ -199,7 +197,7 @@ def _is_own_link(url: str | None, page_url: str) -> bool:
 
 
 def _bare_city(after: str) -> str | None:
-    """``, Austin – (512) …`` and ``| Austin |``: the first short capitalised piece after the name."""
+    """Return the city in ``, Austin – (512) …`` or ``| Austin |``: the first short capitalised piece."""
     for piece in re.split(r"\s*[|–—•·]\s*|\s-\s|,\s*|\(", PHONE.sub("", after)):
         words = piece.strip(" .")
         if words and _CITY_ONLY.match(words) and not _GENERIC_LABEL.match(words):

@@ -1,6 +1,6 @@
-"""Telling a person's name and a job title from other words, by their shape.
+"""Recognises names of people and job titles by their shape.
 
-Pure recognisers for one short text. Where on a page they stand, and what belongs together, is judged in ``people.py``.
+Each function reads one short text. ``people.py`` decides what belongs together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CREDENTIALS = re.compile(
 )
 _IMAGE_WORDS = re.compile(r"^(?:photo|portrait|headshot|picture|image)(?: of|:)?\s+", re.IGNORECASE)
 
-# Words that stand capitalised on such pages but in no person's name.
+# Capitalised words that are never part of a name.
 _NOT_IN_NAMES = word_set(
     """
     a about account accounting address agent all american an and apartments apply are as assistant association
@@ -58,8 +58,7 @@ _NOT_IN_NAMES = word_set(
     """
 )
 _TOKEN = re.compile(r"[^\W\d_][\w'’ʼ`´.-]*$")
-# Scripts without capitals: Hebrew, Arabic, Indic, Thai, Korean, Chinese, Japanese. A Latin reading may follow in
-# brackets.
+# Scripts without capitals: Hebrew, Arabic, Indic, Thai, Korean, Chinese, Japanese. A Latin form may follow in brackets.
 _CASELESS = "\u0590-\u07ff\u0900-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _CASELESS_NAME = re.compile(rf"[{_CASELESS}]{{1,12}}(?:[ ·・][{_CASELESS}]{{1,12}}){{0,3}}")
 _LATIN_READING = re.compile(r"(?:\s*\([A-Z][\w'’.-]*(?: [A-Z][\w'’.-]*){1,3}\))?(?=\s*(?:$|[,|–—:(\-]|[A-Z\[]))")
@@ -93,7 +92,7 @@ _OUTSIDER = re.compile(
     r"|client|customer|guest|contractor|reviewer|local guide)\b",
     re.IGNORECASE,
 )
-# Best first; levels as sales people rank decision makers: 1 owner … 5 office and business development.
+# The first match wins. Levels of decision makers: 1 owner … 5 office and business development.
 _LEVELS: tuple[tuple[int, re.Pattern[str]], ...] = (
     (6, re.compile(r"\bmaintenance\b|\btechnician\b|\bhandyman\b|\bfacilit", re.IGNORECASE)),
     (9, re.compile(r"\b(?:assistant|coordinator|specialist|administrator|receptionist|clerk|intern)\b", re.IGNORECASE)),
@@ -142,14 +141,14 @@ STAFF_LEVEL = 9
 
 @dataclass(frozen=True)
 class NameMatch:
-    """A name and what followed it in the same text. ``name`` is a verbatim part of the text that was read."""
+    """A name, and the text after it. ``name`` is verbatim."""
 
     name: str
     rest: str
 
 
 def read_name(text: str) -> NameMatch | None:
-    """The person's name a text begins with, or None. Honorifics before and credentials after it are left out.
+    """Return the person's name at the start of a text, without honorifics and credentials, or None.
 
     ``"Dr. Jane O'Neil, CPM, Broker/Owner"`` → name ``Jane O'Neil``, rest ``Broker/Owner``.
     """
@@ -191,7 +190,7 @@ def is_name(text: str) -> bool:
 
 
 def is_title(text: str) -> bool:
-    """Whether the whole text is a job title (any level): only words of the trade, one of them a role."""
+    """Whether the whole text is a job title: only trade words, at least one of them a role."""
     words = _title_words(text)
     if not 1 <= len(words) <= 10 or len(text) > 80 or _OUTSIDER.search(text):
         return False
@@ -203,12 +202,12 @@ def is_title(text: str) -> bool:
 
 
 def names_role(text: str) -> bool:
-    """Whether any word of a text could be the role in a title: a quick look before the careful ones."""
+    """Whether any word could be the role in a title. A fast first check."""
     return not _ROLES.isdisjoint(re.split(r"[^a-z-]+", text.lower()))
 
 
 def leading_title(text: str) -> str:
-    """The longest title that a text begins with, verbatim; else empty."""
+    """Return the longest title at the start of a text, verbatim, or an empty string."""
     pieces = re.findall(r"\s*\S+", text)[:10]
     best = ""
     for count in range(1, len(pieces) + 1):
@@ -228,7 +227,7 @@ def leading_title(text: str) -> str:
 
 
 def trailing_title(text: str) -> str:
-    """The longest title that a text ends with, verbatim; else empty."""
+    """Return the longest title at the end of a text, verbatim, or an empty string."""
     pieces = re.findall(r"\S+\s*", text)[-10:]
     best = ""
     for count in range(1, len(pieces) + 1):
@@ -242,7 +241,7 @@ def trailing_title(text: str) -> str:
 
 
 def title_level(title: str) -> int:
-    """1 (owner) to 6 (maintenance); `STAFF_LEVEL` for titles that decide nothing."""
+    """Return the level from 1 (owner) to 6 (maintenance), or `STAFF_LEVEL` for all other titles."""
     for level, pattern in _LEVELS:
         if pattern.search(title):
             return level
@@ -250,13 +249,13 @@ def title_level(title: str) -> int:
 
 
 def name_key(name: str) -> str:
-    """The same for two spellings of one name."""
+    """Return a key that is the same for all spellings of a name."""
     words = [word.strip(".,\"“”()'‘’").lower() for word in name.split()]
     return " ".join(word for word in words if word and word not in _SUFFIXES)
 
 
 def name_fits_mailbox(name: str, mailbox: str) -> bool:
-    """Whether a mailbox could be this person's: it holds a part of the name or is made of the initials."""
+    """Whether a mailbox contains a part of the name or consists of the initials."""
     box = re.sub(r"[^a-z]", "", mailbox.lower())
     parts = [re.sub(r"[^a-z]", "", word) for word in name_key(_ascii(name)).split()]
     parts = [part for part in parts if part]

@@ -1,7 +1,6 @@
-"""Finding the people of a page: which name belongs to which title, in whatever layout, and where each person's block
-ends.
+"""Finds the people on a page: pairs names with titles in any layout, and finds the end of each person's block.
 
-Shape and position only; which mailbox is whose, merging across pages and ranking is in ``contacts.py``.
+Uses only shape and position. ``contacts.py`` assigns mailboxes and merges pages.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from local.demo.model.names import (
 from local.demo.model.text import EMAIL, PHONE, Line, sentences, slug, word_set
 
 PAIR_DISTANCE = 3
-"""A title stands at most this many lines from its name (an address or a photo caption may come between)."""
+"""The most lines from a name to its title. A photo caption may be between them."""
 
 _SEPARATOR = re.compile(r"\s+[|–—•·-]+\s+|\s*[|–—•·:()]\s*|,\s+")
 _FOREIGN_SECTION = re.compile(
@@ -33,7 +32,7 @@ _FOREIGN_SECTION = re.compile(
     r"|partners?\b|\bvendors?\b|\bsponsors?\b|trusted by|success stor|praise|happy ",
     re.IGNORECASE,
 )
-# Words that many firms of the trade share: "Acme Homes" and "Keller Homes" are two firms.
+# Words that many companies share: "Acme Homes" and "Keller Homes" are two companies.
 _TRADE_WORDS = word_set(
     "property properties management homes home realty rentals rental group co llc inc the services real estate pm"
 )
@@ -63,13 +62,12 @@ _JOINED = re.compile(
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody a page names with a title.
+    """A person with a title.
 
     Attributes:
-        name, title: verbatim as printed.
-        first: index of the first line of the pair of name and title.
-        last: index of its last line.
-        end: index of the first line that no longer belongs to this person.
+        name, title: verbatim.
+        first, last: indexes of the first and last line of the pair.
+        end: index of the first line after the person's block.
     """
 
     name: str
@@ -81,7 +79,7 @@ class Person:
 
 @dataclass(frozen=True)
 class _Mark:
-    """What a line is to the layout: complete pairs, a lone name, a lone title, or nothing of the kind."""
+    """The role of a line in the layout: complete pairs, only a name, only a title, or none."""
 
     pairs: tuple[tuple[str, str], ...] = ()
     name: str = ""
@@ -89,7 +87,7 @@ class _Mark:
 
 
 def find_people(lines: Sequence[Line], company_name: str) -> list[Person]:
-    """Everybody the lines name with a title, in page order; people of other firms and placeholders left out."""
+    """Return everyone with a title, in page order, except placeholders and people of other companies."""
     foreign = foreign_lines(lines)
     marks = [_Mark() if foreign[i] else _mark(line, company_name) for i, line in enumerate(lines)]
     found: list[tuple[str, str, int, int]] = []
@@ -116,7 +114,7 @@ def find_people(lines: Sequence[Line], company_name: str) -> list[Person]:
 
 
 def foreign_lines(lines: Sequence[Line]) -> list[bool]:
-    """Lines where other people speak: testimonial and partner sections, quotations and who signed them."""
+    """Mark the lines of other people: testimonials, partners, quotations and their signatures."""
     marks: list[bool] = []
     section = False
     signing = 0
@@ -133,7 +131,7 @@ def foreign_lines(lines: Sequence[Line]) -> list[bool]:
 
 @lru_cache(maxsize=4096)
 def _mark(line: Line, company_name: str) -> _Mark:
-    """What a line is. Remembered because menu and footer come again on every page of a site."""
+    """Classify a line. Cached, because menu and footer repeat on every page."""
     text = line.plain
     if not text or line.kind == "frame":
         return _Mark()
@@ -157,7 +155,7 @@ def _mark(line: Line, company_name: str) -> _Mark:
 
 
 def _printed_pairs(text: str, match: NameMatch | None, company_name: str) -> list[tuple[str, str]]:
-    """Pairs set side by side: ``Name, Title``, ``Name – Title``, ``Title: Name``, cells of a table row."""
+    """Read pairs such as ``Name, Title``, ``Name – Title`` or ``Title: Name``, or in the cells of a table row."""
     if match is not None:
         title = leading_title(match.rest)
         if title and not _is_company(match.name, company_name):
@@ -177,7 +175,7 @@ def _printed_pairs(text: str, match: NameMatch | None, company_name: str) -> lis
 
 
 def _closed_name(text: str) -> NameMatch | None:
-    """A name that fills its cell up to the next separator."""
+    """Return a name that ends at the end of the text or at a separator."""
     match = read_name(text)
     if match is None:
         return None
@@ -186,7 +184,7 @@ def _closed_name(text: str) -> NameMatch | None:
 
 
 def _told_pairs(text: str, company_name: str) -> list[tuple[str, str]]:
-    """Pairs told in a sentence: "founded by Jane Doe, Broker/Owner", "Jane Doe is our leasing manager"."""
+    """Read pairs in a sentence: "founded by Jane Doe, Broker/Owner", "Jane Doe is our leasing manager"."""
     pairs: list[tuple[str, str]] = []
     for sentence in sentences(text):
         for span in _NAME_SPAN.finditer(sentence):
@@ -197,7 +195,7 @@ def _told_pairs(text: str, company_name: str) -> list[tuple[str, str]]:
 
 
 def _told_pair(sentence: str, span: re.Match[str], company_name: str) -> tuple[str, str] | None:
-    # A capital before the name may be a title or the first word of the sentence: try later starts of the span too.
+    # A capitalised word before the name may be a title or start the sentence, so try later starts too.
     for start in _word_starts(span[0]):
         match = read_name(span[0][start:])
         if match is None or _is_company(match.name, company_name):
@@ -223,7 +221,7 @@ def _word_starts(text: str) -> list[int]:
 
 
 def _other_firm(after: str, company_name: str) -> bool:
-    """Whether what follows a title names a firm that is not this company: "Owner, Whitfield Roofing"."""
+    """Whether the text after a title names another company: "Owner, Whitfield Roofing"."""
     match = _AFFILIATION.match(after)
     if match is None:
         return False
@@ -240,7 +238,7 @@ def _other_firm(after: str, company_name: str) -> bool:
 
 
 def _placeholder_titles(lines: Sequence[Line], marks: Sequence[_Mark]) -> set[int]:
-    """Titles under a card behind which nobody stands: they belong to no other name."""
+    """Return the lines with titles of placeholder cards. They belong to nobody."""
     taken: set[int] = set()
     for index, line in enumerate(lines):
         if _PLACEHOLDER.search(line.plain) and len(line.plain) < 40:
@@ -251,7 +249,7 @@ def _placeholder_titles(lines: Sequence[Line], marks: Sequence[_Mark]) -> set[in
 
 
 def _partner(lines: Sequence[Line], marks: Sequence[_Mark], index: int, taken: set[int]) -> int | None:
-    """The line that completes a lone name or a lone title, looking down the page."""
+    """Return a later line that completes a lone name or title."""
     mark = marks[index]
     following = _next_mark(lines, marks, index)
     if following is None or following in taken:
@@ -271,7 +269,7 @@ def _next_mark(lines: Sequence[Line], marks: Sequence[_Mark], index: int) -> int
             return None
         if marks[position].name or marks[position].title:
             if name_key(marks[position].name) == name_key(marks[index].name) != "":
-                continue  # a photo's caption, or the name said again
+                continue  # a photo's caption, or the name repeated
             return position
         distance += not _only_reach(lines[position].plain)
         if distance >= PAIR_DISTANCE or lines[position].kind == "heading":
@@ -280,7 +278,7 @@ def _next_mark(lines: Sequence[Line], marks: Sequence[_Mark], index: int) -> int
 
 
 def _title_comes_first(lines: Sequence[Line], marks: Sequence[_Mark], index: int) -> bool:
-    """Title, name, title, name: an even run starts with its title; an odd one starts with a stray heading."""
+    """Whether names follow their titles. Titles and names that alternate have an even count then."""
     count = 1
     position: int | None = index
     while position is not None and count < 40:
@@ -295,7 +293,7 @@ def _title_comes_first(lines: Sequence[Line], marks: Sequence[_Mark], index: int
 
 
 def _only_reach(text: str) -> bool:
-    """Whether a text holds nothing but ways to reach somebody: addresses, numbers, link words."""
+    """Whether a text contains only contact data: addresses, numbers, link words."""
     rest = _SPELLED_OUT.sub("", PHONE.sub("", EMAIL.sub("", text)))
     rest = re.sub(
         r"\b(?:e-?mail|phone|direct|mobile|cell|office|call|text|linkedin|profile|contact|connect|on|with|me|at|tel"

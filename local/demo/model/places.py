@@ -1,4 +1,4 @@
-"""US states and what a text says about where something is. General knowledge only; no list of cities."""
+"""US states, and the place that a text names. There is no list of cities."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _TITLE_PLACE = re.compile(rf"\bin\s+{_CITY},\s*(?P<state>{'|'.join(STATES)})\b")
 
 @dataclass(frozen=True)
 class Place:
-    """A place as a task or a source gives it; absent parts are empty."""
+    """A place from a task or a source. Missing parts are empty."""
 
     city: str
     state: str
 
 
 def read_place(text: str) -> Place | None:
-    """The place printed in a text: ``Austin, TX`` or ``Based in Austin``; None when neither stands there."""
+    """Return the place in a text, such as ``Austin, TX`` or ``Based in Austin``, or None."""
     if match := _CITY_STATE.search(text):
         return Place(match["city"], match["state"])
     if match := _IN_CITY.search(text):
@@ -43,7 +43,7 @@ def read_place(text: str) -> Place | None:
 
 
 def is_elsewhere(title: str, wanted: Place) -> bool:
-    """Whether a title names another city or state than the wanted one, and not the wanted one too."""
+    """Whether a title names another city or state and not the wanted one."""
     name = STATES.get(wanted.state, wanted.state)
     if match := _TITLE_PLACE.search(title):
         same_city = not wanted.city or match["city"].casefold() == wanted.city.casefold()

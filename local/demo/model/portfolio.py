@@ -1,8 +1,7 @@
-"""What kind of property a company manages, and whether it manages for owners, judged sentence by sentence.
+"""Finds out what kind of property a company manages, and whether for owners. Reads one sentence at a time.
 
-A sentence counts when it speaks of the company's own work. What it denies ("no single-family homes") is cut away
-first, so that
-a denial never proves its opposite. Figures and names are read in ``facts.py``.
+Only sentences about the company's own work count. Denials ("no single-family homes") are removed first. ``facts.py`` reads
+figures and names.
 """
 
 from __future__ import annotations
@@ -65,20 +64,19 @@ _OWN_WORK = re.compile(r"\b(?:we|our|us)\b|\bmanages?\b|\bis a\b|\bhelps\b", re.
 _MINORITY = re.compile(r"\b(?:handful|few|the odd|occasional|some|several|couple of)\b", re.IGNORECASE)
 _SHARE = re.compile(r"\b(\d{2,3})\s*(?:%|percent)")
 MOSTLY_PERCENT = 80
-"""A stated share of single-family homes from which the rest no longer makes a portfolio mixed (this model's own
-reading)."""
+"""From this share of single-family homes, a portfolio is not mixed. The threshold is the demo model's own."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What one sentence claims. ``strength`` compares claims of one company; 0 is no claim."""
+    """The claim of one sentence. A higher ``strength`` wins."""
 
     company_type: str
     strength: int
 
 
 def read_claim(sentence: str, company_name: str) -> Claim | None:
-    """The kind of property that a sentence says the company manages, or None."""
+    """Return the kind of property that a sentence says the company manages, or None."""
     text = sentence.replace(company_name, " ") if company_name else sentence
     if not _OWN_WORK.search(text) and not _SCOPE.search(text):
         return None
@@ -99,18 +97,17 @@ def read_claim(sentence: str, company_name: str) -> Claim | None:
             )
         )
     )
-    # A help page about buying says nothing about managing: sales words alone are weak.
+    # Sales words alone are weak: a help page about buying says nothing about managing.
     return Claim(company_type, 1 if company_type == "brokerage" and "brokerage" not in text.lower() else strength)
 
 
 def names_sales(sentence: str) -> bool:
-    """Whether a sentence says that homes are sold here."""
+    """Whether a sentence says that the company sells homes."""
     return _KINDS["sales"].search(sentence) is not None
 
 
 def says_manages(sentence: str) -> bool | None:
-    """Whether a sentence says that the company manages property for owners (True), that it does not (False), or
-    neither."""
+    """Whether the company manages property for owners. None if the sentence does not say."""
     if _NO_MANAGEMENT.search(sentence):
         return False
     return True if _MANAGES.search(_DENIAL.sub(" ", sentence)) else None

@@ -1,6 +1,6 @@
-"""The company research role: which pages of a company's site to open, and the facts they state, each with its quote.
+"""The company research role: chooses pages of a company's site, and returns the facts they state, each with a quote.
 
-What a single sentence says is read in ``facts.py`` and ``portfolio.py``; here pages are chosen and sentences weighed.
+``facts.py`` and ``portfolio.py`` read single sentences. This module compares them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TRADE = re.compile(
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A verbatim piece of a line of a page, and the same without link addresses."""
+    """A sentence verbatim (``raw``) and without link addresses (``plain``)."""
 
     page: PageResult
     raw: str
@@ -44,7 +44,7 @@ class _Sentence:
 
 
 def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
-    """The next tool calls, or the finished answer in the shape of the ``company_research`` schema."""
+    """Return the next tool calls, or the answer in the ``company_research`` schema."""
     company = read_company_task(conversation)
     pages = own_pages(conversation, company)
     answer = _answer(pages, company)
@@ -62,8 +62,7 @@ def next_step(conversation: Conversation) -> list[ToolCall] | JsonObject:
 
 
 def _settles(answer: JsonObject) -> bool:
-    """Whether what the instructions ask for first is known: with the page about the company read, more would be for its
-    own sake."""
+    """Whether the main facts are known, so that no more pages are needed."""
     return bool(answer["company_type"] and answer["manages_for_owners"] and (answer["units"] or answer["listings"]))
 
 
@@ -72,7 +71,7 @@ def _answer(pages: Sequence[PageResult], company: CompanyTask) -> JsonObject:
     return {
         "company_type": _company_type(spoken, company),
         "manages_for_owners": _manages(spoken),
-        "closed": None,  # companies of the demo's world that are gone have no site to say so
+        "closed": None,  # in the demo world, closed companies have no site
         "units": _stated(spoken, facts.read_units),
         "listings": _stated(spoken, facts.read_listings),
         "employees": _stated(spoken, facts.read_employees),
@@ -102,7 +101,7 @@ def _company_type(spoken: Sequence[_Sentence], company: CompanyTask) -> JsonObje
     for sentence in spoken:
         claim = read_claim(sentence.plain, company.name)
         if claim is not None and claim.strength > strength and len(sentence.plain.split()) > 3:
-            # That nothing is managed does not yet say that homes are sold: those words are quoted then.
+            # "We do not manage" is no proof of sales, so quote a sentence about sales.
             selling = (each for each in spoken if names_sales(each.plain))
             told = next(selling, sentence) if claim.company_type == "brokerage" else sentence
             citation = _cited(told)
@@ -117,7 +116,7 @@ def _manages(spoken: Sequence[_Sentence]) -> JsonObject | None:
         says = says_manages(sentence.plain)
         if says is not None and says not in answers and (citation := _cited(sentence)) is not None:
             answers[says] = {"value": says, "citation": citation}
-    # A plain denial outweighs the words "property management" in a menu or a name.
+    # A denial outweighs the words "property management" in a menu or a name.
     return answers.get(False) or answers.get(True)
 
 

@@ -1,11 +1,7 @@
-"""The protocol: what OpenAI's Responses API accepts, how it answers, and how it says no.
+"""The protocol of OpenAI's Responses API: reads requests, builds responses and errors. Stateless.
 
-One request in (`read_request`), one full ``Response`` object out (`build_response`), every refusal an `ApiError` in
-OpenAI's error
-shape. What the scripted model thinks lives in the role modules; HTTP lives in ``app.py``. Nothing is remembered
-between requests.
-Source of shapes and wording: OpenAI API reference, "Create a model response", and the types of the ``openai`` 3.54
-client.
+Role modules decide the content, and ``app.py`` serves HTTP. Source: OpenAI API reference, "Create a model response", and
+the types of the ``openai`` 3.54 client.
 """
 
 from __future__ import annotations
@@ -33,12 +29,12 @@ _UNSUPPORTED = ("previous_response_id", "conversation", "background", "prompt")
 
 
 class ApiError(Exception):
-    """A refusal as the API words it.
+    """An error in the API's words.
 
     Attributes:
         status: HTTP status.
-        type: OpenAI's error class, for example ``invalid_request_error``.
-        param: the offending parameter, or None.
+        type: OpenAI's error class, such as ``invalid_request_error``.
+        param: the invalid parameter, or None.
         code: OpenAI's error code, or None.
     """
 
@@ -65,15 +61,15 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """One request that passed the checks.
+    """A valid request.
 
     Attributes:
-        model: name asked for; echoed.
-        schema_name: ``text.format.name``, which picks the role.
-        items: the input items, each with its ``type`` filled in.
-        tools: names of the function tools the model may call now (none when ``tool_choice`` is ``none``).
-        parallel: whether several calls may come in one turn.
-        body: the request as sent, for echoing.
+        model: the requested name, returned as it is.
+        schema_name: ``text.format.name``, which selects the role.
+        items: the input items, each with a ``type``.
+        tools: function tools that may be called now; none if ``tool_choice`` is ``none``.
+        parallel: whether a turn may have several calls.
+        body: the request as sent. The response repeats parts of it.
     """
 
     model: str
@@ -86,17 +82,17 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A tool the model wants run: ``arguments`` is the JSON object of its arguments."""
+    """A tool call. ``arguments`` is a JSON object."""
 
     name: str
     arguments: JsonObject
 
 
 def read_request(raw: bytes) -> ModelRequest:
-    """Parse and check one request body.
+    """Parse and check a request body.
 
     Raises:
-        ApiError: 400 for anything the API would refuse, with the parameter named.
+        ApiError: 400 for anything the API would refuse. It names the parameter.
     """
     body = _json_object(raw)
     model = body.get("model")
@@ -122,7 +118,7 @@ def read_request(raw: bytes) -> ModelRequest:
 
 
 def build_response(request: ModelRequest, output: Sequence[ToolCall] | JsonObject) -> JsonObject:
-    """The ``Response`` object for tool calls (a sequence) or for the final answer (a JSON object)."""
+    """Build the ``Response`` for tool calls (a sequence) or a final answer (a JSON object)."""
     items = [_message_item(output)] if isinstance(output, dict) else [_call_item(call) for call in output]
     body = request.body
     now_s = int(time.time())
@@ -163,7 +159,7 @@ def build_response(request: ModelRequest, output: Sequence[ToolCall] | JsonObjec
 def _json_object(raw: bytes) -> JsonObject:
     try:
         body = json.loads(raw)
-    except ValueError as error:  # covers bad JSON and bad UTF-8
+    except ValueError as error:  # bad JSON or bad UTF-8
         raise ApiError("We could not parse the JSON body of your request.") from error
     if not isinstance(body, dict):
         raise ApiError("Invalid body: expected a JSON object.", code="invalid_type")
@@ -271,7 +267,7 @@ def _input_item(item: JsonObject, param: str) -> JsonObject:
 
 
 def _check_call_pairs(items: Sequence[JsonObject]) -> None:
-    """Every output follows its call and every call has its output, as the real API demands."""
+    """Check that every output follows its call and every call has an output, like the real API."""
     open_calls: dict[str, None] = {}
     for item in items:
         if item["type"] == "function_call":
@@ -324,7 +320,7 @@ def _usage(request: ModelRequest, output: Sequence[JsonObject]) -> JsonObject:
 
 
 def _cached_tokens(request: ModelRequest, head: int, sizes: Sequence[int]) -> int:
-    """The prefix that the previous turn must have sent: everything before the model's last own items."""
+    """Count the prefix that the previous turn sent: everything before the model's last items."""
     position = len(sizes) - 1
     while position >= 0 and request.items[position]["type"] != "function_call":
         position -= 1

@@ -1,5 +1,4 @@
-"""A company's own site as the two research roles walk it: the task, which pages are the company's, what to open
-next."""
+"""A company's own site, for both research roles: the task, which pages are the company's, and what to open next."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ _BEHIND_A_DOOR = re.compile(
 
 @dataclass(frozen=True)
 class CompanyTask:
-    """The company a research task is about; absent fields are empty."""
+    """The company of a research task. Missing fields are empty."""
 
     name: str
     website: str
@@ -36,7 +35,7 @@ def read_company_task(conversation: Conversation) -> CompanyTask:
     """Read the task of a research conversation.
 
     Raises:
-        ApiError: 400 when it names no company.
+        ApiError: 400 if it names no company.
     """
     company = conversation.task.get("company")
     if not isinstance(company, dict) or not company.get("name"):
@@ -54,7 +53,7 @@ def read_company_task(conversation: Conversation) -> CompanyTask:
 
 
 def own_pages(conversation: Conversation, company: CompanyTask) -> list[PageResult]:
-    """The pages read so far that belong to the company: on its domain, or where its own address led."""
+    """Return the pages read so far on the company's domain, or where that redirected."""
     hosts = {site(company.domain)} | {
         site(page.url) for page in conversation.pages if site(page.asked_url) == site(company.domain)
     }
@@ -64,8 +63,10 @@ def own_pages(conversation: Conversation, company: CompanyTask) -> list[PageResu
 def pages_to_open(
     conversation: Conversation, company: CompanyTask, wanted: re.Pattern[str], *, count: int
 ) -> list[str]:
-    """Unread pages of the company's site that promise what is wanted, the best first: known ones and links of pages
-    read."""
+    """Return unread pages of the company's site that match ``wanted``, best first.
+
+    Candidates are the known pages and the links of pages already read.
+    """
     read = own_pages(conversation, company)
     hosts = {site(company.domain), *(site(page.url) for page in read)}
     links = [*company.known_pages]
@@ -82,7 +83,7 @@ def pages_to_open(
 def search_for_pages(
     conversation: Conversation, company: CompanyTask, topic: str, *, turns_max: int, calls_max: int
 ) -> list[ToolCall]:
-    """One search for the company and a topic, then the unread hits on its own site."""
+    """Return a search for the company and a topic. After that, return the unread hits on its site."""
     query = " ".join(word for word in (company.name, company.city, company.state, topic) if word)
     if not conversation.searched(query, 1):
         may = conversation.may("search_web", turns_max=turns_max, calls_max=calls_max)
@@ -115,6 +116,6 @@ def _promises(link: Link, wanted: re.Pattern[str]) -> bool:
 
 
 def _rank(link: Link, wanted: re.Pattern[str]) -> tuple[int, int]:
-    """Shallow pages whose address itself says what they are come first."""
+    """Rank pages whose address matches first, then shallow pages."""
     where = path(link.url)
     return (0 if wanted.search(where) else 1, where.count("/"))

@@ -1,7 +1,6 @@
-"""The rules that strict mode puts on a JSON schema; a schema that breaks one is refused, as the real API does.
+"""Refuses a JSON schema that breaks a rule of strict mode, as the real API does.
 
-Only the rules a generated schema tends to break are checked. Source: OpenAI guide, "Structured outputs", supported
-schemas.
+Checks only the rules that generated schemas often break. Source: OpenAI guide, "Structured outputs", supported schemas.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ _NOT_PERMITTED = ("default", "allOf", "oneOf", "not", "if", "then", "else", "pat
 
 
 class StrictSchemaError(ValueError):
-    """The schema breaks a rule of strict mode; the message names the place and the rule."""
+    """The schema breaks a rule of strict mode. The message names place and rule."""
 
 
 def check_strict(schema: object) -> None:
     """Check one schema.
 
     Raises:
-        StrictSchemaError: at the first rule broken, worded ``In context=('properties', 'x'), …``.
+        StrictSchemaError: for the first broken rule, worded ``In context=('properties', 'x'), …``.
     """
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise StrictSchemaError("schema must be a JSON Schema of 'type: \"object\"'.")

@@ -1,8 +1,6 @@
-"""How the model sees a page: lines with their links, sentences, addresses; and which lines it refuses to read.
+"""Splits a page into lines, links, sentences and addresses, and drops lines that give orders to the model.
 
-Shapes only (the contract of ``fetch_page``'s ``text``); what the lines mean is judged in ``people.py``, ``facts.py``
-and
-``listing.py``.
+Knows only the format of ``fetch_page``'s ``text``. ``people.py``, ``facts.py`` and ``listing.py`` read the content.
 """
 
 from __future__ import annotations
@@ -40,8 +38,6 @@ Kind = Literal["heading", "item", "row", "frame", "text"]
 
 @dataclass(frozen=True)
 class Link:
-    """A link in a line: its words and its address."""
-
     text: str
     url: str
 
@@ -51,10 +47,8 @@ class Line:
     """One line of a page.
 
     Attributes:
-        raw: the line as the tool gave it: what a quote is copied from.
-        plain: the same without marker and link addresses: what a person would read.
-        kind: heading, list item, table row, frame or plain text.
-        links: the links in it.
+        raw: the line as the tool returned it. Quotes come from it.
+        plain: the line without marker and link addresses.
     """
 
     raw: str
@@ -65,31 +59,26 @@ class Line:
 
 @lru_cache(maxsize=64)
 def read_lines(text: str) -> tuple[Line, ...]:
-    """Split a page's text into lines, leaving out blank ones and text that gives orders to its reader.
-
-    Remembered for the pages of the current turns: several steps of one answer read the same page.
-    """
+    """Split a page into lines. Drops blank ones and those that give orders. Cached for the steps of one answer."""
     return tuple(_line(raw.strip()) for raw in text.split("\n") if raw.strip() and not gives_orders(raw))
 
 
 def gives_orders(text: str) -> bool:
-    """Whether a text addresses the machine that reads it ("Ignore previous instructions …") and so is not about the
-    company."""
+    """Whether a text gives orders to the model, such as "Ignore previous instructions …"."""
     return _ORDERS.search(text) is not None
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text, for lists that are easier to read as prose."""
     return frozenset(text.split())
 
 
 def plain(text: str) -> str:
-    """The words without link addresses."""
+    """Remove link addresses."""
     return " ".join(LINK.sub(lambda match: f"{match[1]}", text).split())
 
 
 def emails(line: Line) -> list[str]:
-    """Addresses that stand in a line, mailto links included, each once, as printed."""
+    """Return the addresses in a line as printed, each once. Includes mailto links."""
     found: dict[str, str] = {}
     for match in EMAIL.finditer(line.raw):
         found.setdefault(match[0].lower(), match[0])
@@ -97,7 +86,7 @@ def emails(line: Line) -> list[str]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Cut a line into sentences; each is a verbatim part of it."""
+    """Split a line into verbatim sentences."""
     start = 0
     for match in _SENTENCE_END.finditer(text):
         piece = text[start : match.start()]
@@ -109,9 +98,9 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def quote_around(raw: str, needles: Iterable[str]) -> str | None:
-    """The shortest comfortable part of ``raw`` that holds all needles, or None when it would pass `QUOTE_MAX`.
+    """Return a part of ``raw`` that contains all needles, or None if it would exceed `QUOTE_MAX`.
 
-    A text within the limit is quoted whole; a longer one is cut at word boundaries around the needles.
+    A short text is returned whole. A longer one is cut at word boundaries.
     """
     wanted = [needle for needle in needles if needle]
     if any(needle not in raw for needle in wanted):
@@ -119,7 +108,7 @@ def quote_around(raw: str, needles: Iterable[str]) -> str | None:
     if len(raw) <= QUOTE_MAX:
         return raw
     start = min((raw.index(needle) for needle in wanted), default=0)
-    # The last needle may repeat before the first one; search from there so that the span is real.
+    # The last needle may also appear before the first one, so search from there.
     end = max((raw.find(needle, start) + len(needle) for needle in wanted), default=0)
     spare = QUOTE_MAX - (end - start)
     if spare < 0:
@@ -136,7 +125,7 @@ def quote_around(raw: str, needles: Iterable[str]) -> str | None:
 
 
 def same_address(url: str) -> str:
-    """A key that two spellings of one address share: no scheme, ``www.``, fragment or final slash."""
+    """Return a key for an address, without scheme, ``www.``, fragment and final slash."""
     parts = _split(url.strip())
     if parts is None:
         return url.strip()
@@ -146,25 +135,25 @@ def same_address(url: str) -> str:
 
 @lru_cache(maxsize=4096)
 def host(url: str) -> str:
-    """Lower-case host of an address without ``www.`` and port; else empty."""
+    """Return the lower-case host without ``www.`` and port, or an empty string."""
     parts = _split(url)
     return _host(parts.netloc) if parts else ""
 
 
 def site(url_or_host: str) -> str:
-    """The last two labels of the host: enough to tell one site of the demo from another."""
+    """Return the last two labels of the host. This suffices for the demo's sites."""
     name = host(url_or_host) if "://" in url_or_host else _host(url_or_host)
     return ".".join(name.split(".")[-2:])
 
 
 def path(url: str) -> str:
-    """Lower-case path with query of an address."""
+    """Return the lower-case path with query."""
     parts = _split(url)
     return f"{parts.path}{'?' if parts.query else ''}{parts.query}".lower() if parts else ""
 
 
 def slug(text: str) -> str:
-    """Lower-case letters and digits alone."""
+    """Keep only lower-case letters and digits."""
     return re.sub(r"[^a-z0-9]+", "", text.lower())
 
 
@@ -185,7 +174,7 @@ def _line(raw: str) -> Line:
 def _split(url: str) -> _Parts | None:
     try:
         parts = urlsplit(url)
-    except ValueError:  # "http://[" and the like: not an address at all
+    except ValueError:  # an invalid address, such as "http://["
         return None
     return _Parts(parts.netloc, parts.path, parts.query)
 
