@@ -54,7 +54,7 @@ async def accept_company(conn: Connection, run: RunRow, text: str, decided_by: s
         raise UserError("--decided-by is empty: say who overrules the criteria")
     match = await find_company(conn, run, text)
     async with conn.transaction():
-        run, company = await accepted.lock(conn, run.run_id, match.company_id)
+        run, company = await accepted.lock_run_and_company(conn, run.run_id, match.company_id)
         problem = _problem(run, company)
         if problem is not None:
             raise UserError(problem)

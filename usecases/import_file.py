@@ -19,7 +19,7 @@ from domain.imports.rows import RowError, Seed, SuppressionChange, customer_row,
 from domain.imports.table import BadRow, Row, Table, open_table
 from pms.accounts import find_account, is_account_host, portal_address
 from runtime.process import UserError
-from store.companies import seeds, suppressions
+from store.companies import suppressions, vendor_accounts
 from store.companies.imported import ImportCounts
 from store.database import Connection
 
@@ -198,8 +198,8 @@ async def _stage_and_merge(
             return await suppressions.merge_staging_table(conn, may_remove=not (skip_bad_rows and reading.bad))
         case ImportKind.SEEDS:
             accounts = partial(seed_row, find_account=find_account, portal_address=portal_address)
-            await seeds.fill_staging_table(conn, reading.parsed(accounts), source)
-            return await seeds.merge_staging_table(conn)
+            await vendor_accounts.fill_staging_table(conn, reading.parsed(accounts), source)
+            return await vendor_accounts.merge_staging_table(conn)
 
 
 def _is_delivered_file(table: Table) -> bool:

@@ -73,7 +73,7 @@ class RateLimit:
                 await self.sleep(wait_s)
                 waited_s += wait_s
                 async with self.database.transaction() as conn:
-                    wait_s = await rate_limits.start(conn, self.name, interval_s=interval_s)
+                    wait_s = await rate_limits.try_start(conn, self.name, interval_s=interval_s)
         except asyncio.CancelledError:
             await self._release()
             raise

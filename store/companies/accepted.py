@@ -9,7 +9,7 @@ from store.runs import audit
 from store.runs.runs import RunRow
 
 
-async def lock(conn: Connection, run_id: UUID, company_id: UUID) -> tuple[RunRow, CompanyRow]:
+async def lock_run_and_company(conn: Connection, run_id: UUID, company_id: UUID) -> tuple[RunRow, CompanyRow]:
     """A run and one of its companies. Neither changes until the end of the transaction.
 
     Raises:
@@ -26,7 +26,7 @@ async def lock(conn: Connection, run_id: UUID, company_id: UUID) -> tuple[RunRow
 
 
 async def accept(conn: Connection, company: CompanyRow, accepted_by: str, note: str) -> None:
-    """Reopen a company as accepted, and record who accepted it and why. The caller holds ``lock``.
+    """Reopen a company as accepted, and record who accepted it and why. The caller holds ``lock_run_and_company``.
 
     It gets a new sequence number, so that a run that has read past it finds it again.
     """

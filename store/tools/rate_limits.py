@@ -20,7 +20,7 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
         name: a registrable domain, or ``kind:service``.
 
     Returns:
-        0 if the request has started; otherwise seconds to wait before ``start``. None if that is more than ``wait_max_s``;
+        0 if the request has started; otherwise seconds to wait before ``try_start``. None if that is more than ``wait_max_s``;
         nothing is reserved then.
     """
     # clock_timestamp, because this statement may have waited for a row.
@@ -54,7 +54,7 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
     return None if wait_s is None else max(0.0, wait_s)
 
 
-async def start(conn: Connection, name: str, *, interval_s: float) -> float:
+async def try_start(conn: Connection, name: str, *, interval_s: float) -> float:
     """Start a request at its reserved time, unless the previous one started less than ``interval_s`` ago.
 
     If the service has asked for a pause meanwhile, this reserves a new start after it. Waiting requests keep their order and distance.

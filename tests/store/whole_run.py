@@ -25,7 +25,7 @@ from domain.imports.rows import Seed
 from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import SearchTask
-from store.companies import companies, contacts, research_cache, seeds
+from store.companies import companies, contacts, research_cache, vendor_accounts
 from store.companies.companies import Candidate, SitePageRef
 from store.database import Connection
 from store.delivery import export_rows
@@ -103,8 +103,8 @@ async def add_whole_run(conn: Connection, *, ended: bool = True) -> WholeRun:
     ids = {}
     for position, firm in enumerate((ACME, BIRCH)):
         ids[firm.name] = await _company(conn, run_id, ref.task_id, position, firm)
-    await seeds.fill_staging_table(conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv")
-    await seeds.merge_staging_table(conn)
+    await vendor_accounts.fill_staging_table(conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv")
+    await vendor_accounts.merge_staging_table(conn)
     await conn.execute(
         "INSERT INTO rate_limits (name, next_at, started_at) VALUES ('acme.example', now(), now()), ('birch.example', now(), now())"
     )

@@ -75,7 +75,7 @@ async def test_a_late_start_moves_another_workers_start(database: Database, othe
     waits = []
     for pool in (database, other_database):
         async with pool.transaction() as conn:
-            waits.append(round(await rate_limits.start(conn, NAME, interval_s=INTERVAL_S) / INTERVAL_S))
+            waits.append(round(await rate_limits.try_start(conn, NAME, interval_s=INTERVAL_S) / INTERVAL_S))
     assert waits == [0, 1]
 
 
@@ -108,7 +108,7 @@ async def test_requests_behind_a_cancelled_one_stay_apart(database: Database) ->
     assert await _reserved(database) == 2, "two wait for the same start now"
     await _pass(database, 2 * INTERVAL_S)
     async with database.transaction() as conn:
-        waits = [await rate_limits.start(conn, NAME, interval_s=INTERVAL_S) for _ in range(2)]
+        waits = [await rate_limits.try_start(conn, NAME, interval_s=INTERVAL_S) for _ in range(2)]
     assert [round(wait_s / INTERVAL_S) for wait_s in waits] == [0, 1]
 
 
@@ -119,7 +119,7 @@ async def test_a_pause_delays_waiting_and_new_requests(database: Database, other
     assert await _reserved(other_database) == 10
     await _pass(database, INTERVAL_S)
     async with database.transaction() as conn:
-        waits = [await rate_limits.start(conn, NAME, interval_s=INTERVAL_S) for _ in range(2)]
+        waits = [await rate_limits.try_start(conn, NAME, interval_s=INTERVAL_S) for _ in range(2)]
     assert [round(wait_s / INTERVAL_S) for wait_s in waits] == [10, 11], "behind the one that came meanwhile"
 
 

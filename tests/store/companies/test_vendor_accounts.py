@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.company.pms_vendors import PmsVendor
 from domain.imports.rows import Seed
-from store.companies import seeds
+from store.companies import vendor_accounts
 from store.companies.imported import ImportCounts
 from store.database import Database
 
@@ -17,8 +17,8 @@ def seed(slug: str, **hints: str) -> Seed:
 
 async def _import(database: Database, *given: Seed, source: str = "list.csv") -> ImportCounts:
     async with database.transaction() as conn:
-        assert await seeds.fill_staging_table(conn, given, source) == len(given)
-        return await seeds.merge_staging_table(conn)
+        assert await vendor_accounts.fill_staging_table(conn, given, source) == len(given)
+        return await vendor_accounts.merge_staging_table(conn)
 
 
 async def _rows(database: Database) -> list[dict[str, Any]]:
