@@ -103,7 +103,9 @@ async def add_whole_run(conn: Connection, *, ended: bool = True) -> WholeRun:
     ids = {}
     for position, firm in enumerate((ACME, BIRCH)):
         ids[firm.name] = await _company(conn, run_id, ref.task_id, position, firm)
-    await vendor_accounts.fill_staging_table(conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv")
+    await vendor_accounts.fill_staging_table(
+        conn, [_seed(firm) for firm in (ACME, BIRCH)], "accounts of Acme Homes.csv"
+    )
     await vendor_accounts.merge_staging_table(conn)
     await conn.execute(
         "INSERT INTO rate_limits (name, next_at, started_at) VALUES ('acme.example', now(), now()), ('birch.example', now(), now())"
