@@ -1,4 +1,4 @@
-"""Classifies search results as list, company or neither, and finds the company's name in a page title.
+"""Classifies search results as list, company, profile, noise or unclear, and finds the company's name in a page title.
 
 Uses only general knowledge: trade words, software vendors, and words of news and reviews.
 """
