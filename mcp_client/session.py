@@ -1,6 +1,6 @@
 """One session with one MCP server.
 
-Each session runs in its own task, because the task that enters the library's cancel scopes must leave them. An ended
+Each session runs in its own task, because a task that enters the library's cancel scopes must also leave them. An ended
 session is never reused; ``pool.py`` opens a new one.
 """
 
@@ -47,7 +47,7 @@ class McpLostError(Exception):
 
 class Session:
     def __init__(self, server: McpServer, settings: Settings) -> None:
-        """Start to open the session. ``opened`` waits for the result."""
+        """Start opening the session. ``opened`` waits for the result."""
         self._server = server
         self._settings = settings
         self._signs = Signs()

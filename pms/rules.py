@@ -98,7 +98,7 @@ class RuleTable:
         return None
 
     def owns(self, host: str) -> bool:
-        """Whether a host in normal form is on a domain of the rules. Vendors' marketing pages are too."""
+        """Whether a host in normal form is on a domain of the rules. This includes vendors' marketing pages."""
         return self._rules_of(host) is not None
 
     def _rules_for(self, url: str) -> Iterator[tuple[str, str, str, _Compiled]]:
@@ -220,7 +220,7 @@ def _compile(rule: PmsRule, reserved: tuple[str, ...]) -> _Compiled:
 
 
 def _path_pattern(path: str) -> re.Pattern[str]:
-    """Compile a path. It matches from the start to the end of a segment, or anywhere if it ends with a star."""
+    """Compile a path. A match must end at the end of a segment, unless the path ends with a star."""
     is_open = path.endswith("*") and not path.endswith("/*")
     body = re.escape(path.removesuffix("*") if is_open else path).replace("/", r"[/\\]")
     body = body.replace(r"\{slug\}", r"(?P<slug>[^/\\#;\s]+)").replace(r"\*", r"[^/\\#\s]+")

@@ -1,6 +1,6 @@
-"""Finds the PMS signals of one page: addresses that it links, loads, frames, posts to or shows, if a rule matches them. Pure.
+"""Finds the PMS signals of one page: addresses in its links, frames, scripts, forms and text that match a rule. Pure.
 
-A vendor's name in text, in a path or in another domain is no signal.
+A vendor's name in text, in a path or in another domain is not a signal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class PageReading:
 
     Attributes:
         signals: each product, kind, host and account once, in page order.
-        is_clean: the page has a link and is no bot check. An empty page or a script shell is not clean.
+        is_clean: the page has a link and is not a bot check. An empty page or a script shell is not clean.
         is_challenge: a bot check or block page.
         text: the visible text.
     """
@@ -39,7 +39,7 @@ class PageReading:
     def claims_a_pms(self) -> bool:
         """Whether the text says that the company uses a PMS ("rent is paid through Buildium").
 
-        Text names no account and may be wrong, so it is no signal. But it rules out ``none``.
+        Text names no account and may be wrong, so it is not a signal. But it rules out ``none``.
         """
         # The first check only saves time.
         return any(vendor.value in self.text for vendor in PmsVendor) and _CLAIM.search(self.text) is not None

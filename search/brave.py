@@ -1,6 +1,6 @@
 """Brave Search: ``GET /res/v1/web/search``, 20 results a page, ten pages.
 
-Brave reports a bad key with 422 or 404, and an exhausted plan with 429, so its error codes count, too.
+Brave reports a bad key with 422 or 404, and an exhausted plan with 429. So the error code in the body is checked too.
 """
 
 import html

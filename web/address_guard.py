@@ -1,7 +1,7 @@
 """Refuses addresses that are not on the public web, on every redirect too.
 
-The connection goes to a checked IP address, so a second DNS answer cannot differ. A proxy resolves host names itself; then
-only the URL is checked.
+The connection goes to a checked IP address, so a second DNS answer cannot differ. Behind a proxy, only the URL is checked,
+because the proxy resolves host names.
 """
 
 import asyncio

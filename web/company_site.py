@@ -179,6 +179,6 @@ def _root(url: str) -> str:
 
 
 def _office_phones(pages: Iterable[ToolResult]) -> tuple[str, ...]:
-    """Return the numbers that are on every page. Personal numbers are not."""
+    """Return the phone numbers that appear on every page. This excludes personal numbers."""
     first, *others = [phones_in(page.text) for page in pages]
     return tuple(phone for phone in first if all(phone in phones for phones in others))

@@ -69,8 +69,8 @@ class DirectoryPage:
 def read_directory_page(html: str, page_url: str) -> DirectoryPage:
     """Return the longest list of companies on a page.
 
-    Blocks with the same parent, tag and class are a list. They are companies if at least half of them link to their own sites,
-    or have a business word in the name and more text. Menus and lists of people or homes have neither.
+    Blocks with the same parent, tag and class are a list. It is a list of companies if at least half of its blocks link to
+    their own sites, or have a business word in the name and more text. Menus and lists of people or homes fail both tests.
     """
     tree = LexborHTMLParser(html)
     if tree.body is None:
@@ -84,7 +84,7 @@ def read_directory_page(html: str, page_url: str) -> DirectoryPage:
 
 
 def _similar_blocks(body: LexborNode) -> Iterator[list[list[LexborNode]]]:
-    """Yield each list of similar blocks. A heading's block has several nodes: all up to the next heading."""
+    """Yield each list of similar blocks. A heading's block contains all nodes up to the next heading."""
     similar: dict[tuple[int, str, str], list[LexborNode]] = {}
     for node in body.css(",".join((*_BLOCKS, *_HEADINGS))):
         parent = node.parent

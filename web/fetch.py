@@ -102,7 +102,7 @@ class WebClient:
         self._robots = Robots(self._fetch_robots, self._cache)
 
     async def close(self) -> None:
-        """Close all connections. Nothing may still be waiting for a page."""
+        """Close all connections. Call it when nobody is waiting for a page."""
         if self._cache is not None:
             await self._cache.close()
         await self._client.aclose()

@@ -51,7 +51,7 @@ class ToolGateway:
         self._cache = ResultCache(database)
 
     async def close(self) -> None:
-        """Stop once all activities have ended. Searches and MCP calls cost money, so they may finish within 5 s."""
+        """Stop once all activities have ended. Searches and MCP calls may cost money, so they get 5 s to finish."""
         await self._cache.close(_PAID_CALLS_S)
 
     @property
@@ -214,7 +214,7 @@ class ToolGateway:
             return await forgotten.is_site_forgotten(conn, url)
 
     async def _without_forgotten(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
-        """Drop hits on sites of forgotten companies. They are never stored or shown to a model."""
+        """Drop hits on sites of forgotten companies. Such hits are never stored or shown to a model."""
         sites = {
             hit.url: {name for name in (registrable_domain(hit.url), normalized_host(hit.url)) if name} for hit in hits
         }

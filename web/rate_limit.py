@@ -26,7 +26,7 @@ _SEND_DELAY_S = 0.05
 
 
 class RateLimitTimeoutError(Exception):
-    """The queue is too long, so no request was sent. It is free again in ``seconds_until_free``."""
+    """The queue is too long, so no request was sent. The next free start is ``seconds_until_free`` away."""
 
     def __init__(self, message: str, seconds_until_free: float = 0.0) -> None:
         super().__init__(message)

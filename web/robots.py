@@ -35,7 +35,7 @@ class Rules:
     crawl_delay_s: float | None = None
 
     def allow(self, url: str) -> bool:
-        """Whether a page may be read. If robots.txt gives a server error, nothing may."""
+        """Whether a page may be read. Always False if robots.txt gives a server error."""
         return not self.is_unreachable and (self.parsed is None or bool(self.parsed.can_fetch(url, USER_AGENT)))
 
 
@@ -71,7 +71,7 @@ class Robots:
 
 
 def parse_robots(status: int, text: str) -> Rules:
-    """Return the rules of an answer (RFC 9309, 2.3.1): 4xx allows everything, 5xx nothing."""
+    """Return the rules of an answer (RFC 9309, 2.3.1). 4xx allows everything; 5xx and 429 allow nothing."""
     if _is_unreachable(status):
         return Rules(None, is_unreachable=True)
     if not 200 <= status < 300:
