@@ -13,7 +13,7 @@ _PROVIDER_OVERHEAD_TOKENS = 500  # the provider's own system text and message ma
 
 
 class Tokens(BaseModel):
-    """Tokens of one call. ``input`` includes tokens read from and written to the provider's cache."""
+    """``input`` includes tokens read from and written to the provider's cache."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -71,7 +71,7 @@ def is_short_rate_limit(error: openai.APIError) -> bool:
 
 
 def queue_full(seconds_until_free: float) -> ApplicationError:
-    """Return the error for a rate-limit queue that is too long to wait for inside the activity."""
+    """Return the error for a rate-limit queue too long to wait for inside the activity."""
     return ApplicationError(
         f"too many calls wait for the model (MODEL_REQUESTS_PER_MINUTE): the next is free in {seconds_until_free:.0f} s",
         type=MODEL_RATE_LIMITED,

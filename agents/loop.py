@@ -63,7 +63,7 @@ class AgentAnswer:
     """The result of an agent call.
 
     Attributes:
-        output: instance of the role's output model, or None if there is no usable answer.
+        output: instance of the role's output model, or None.
         stop: why the call ended. ``cut_off`` means that the answer was too long twice.
         results: every tool result that the model saw, by id.
         spend: cost of the whole conversation, including earlier attempts.
@@ -192,7 +192,7 @@ class AgentRunner:
         return ended("limit")
 
     def question_hash(self, role: AgentRole, task: dict[str, Any]) -> str:
-        """Return a hash of everything that may change the answer: prompt, model, task, search back end and MCP tools."""
+        """Hash everything that may change the answer: prompt, model, task, search back end and MCP tools."""
         tools = sorted(tool.function for tool in self._mcp_tools.get(role.name, ()))
         return _hash([self._input_hash(role, task), self._gateway.search_backend, *tools])
 
@@ -210,7 +210,6 @@ def _user(text: str) -> dict[str, Any]:
 
 
 def _answer_text(output: list[dict[str, Any]]) -> str | None:
-    """Return the text of an answer, or None if the model refused."""
     parts = [part for item in output if item.get("type") == "message" for part in item.get("content", [])]
     if any(part.get("type") == "refusal" for part in parts):
         return None

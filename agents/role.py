@@ -29,21 +29,12 @@ class Cited(AgentOutput, Generic[ValueT]):
 
 @dataclass(frozen=True)
 class AgentRole:
-    """One agent role.
-
-    Attributes:
-        name: also names the output schema in each request.
-        tools: built-in tools that the model may call. The configuration can add MCP tools.
-        turns_max: model turns in one call.
-        tool_calls_max: tool calls in one call, not counting preloaded pages.
-    """
-
     name: RoleName
     instructions: str
     output: type[AgentOutput]
     tools: tuple[ToolName, ...]
     turns_max: int
-    tool_calls_max: int
+    tool_calls_max: int  # preloaded pages do not count
 
     @cached_property
     def prompt(self) -> str:
@@ -53,7 +44,7 @@ class AgentRole:
 
     @cached_property
     def output_schema(self) -> dict[str, object]:
-        """The output's JSON schema, in the strict form that structured outputs need."""
+        """The JSON schema in the strict form of structured outputs."""
         import openai  # takes half a second to import; most commands call no model
 
         return openai.pydantic_function_tool(self.output)["function"]["parameters"]

@@ -90,7 +90,6 @@ def _links_by_kind(
 
 
 def _kind(path: str, words: str, page_kinds: Sequence[str]) -> int | None:
-    """Return the index of the first kind that matches the path, or else the link text."""
     for text in (path, words):
         for number, pattern in enumerate(page_kinds):
             if re.search(rf"(?<![a-z])(?:{pattern})", text.lower()):
@@ -99,7 +98,7 @@ def _kind(path: str, words: str, page_kinds: Sequence[str]) -> int | None:
 
 
 def _page_key(url: str) -> tuple[str, str] | None:
-    """Return a page's identity (no scheme, ``www.``, query, fragment or final slash) and its path. None for an invalid URL."""
+    """Return a page's identity (no scheme, ``www.``, query or final slash) and its path. None for an invalid URL."""
     try:
         parts = urlsplit(normalised_url(url))
     except ValueError:  # "http://[", which pages do link to

@@ -66,7 +66,6 @@ _DEFINITIONS: dict[ToolName, FunctionToolParam] = {
 
 
 def tool_definitions(names: Iterable[ToolName], mcp_tools: Iterable[McpTool] = ()) -> list[FunctionToolParam]:
-    """Return the definitions of the tools that a role may call, including those of MCP servers."""
     foreign: list[FunctionToolParam] = [
         {
             "type": "function",
@@ -110,7 +109,7 @@ class ToolCalls:
         self.results: dict[str, ToolResult] = {}
 
     async def call(self, name: str, arguments: str) -> dict[str, Any]:
-        """Run one call and return its output. An invalid call returns an error for the model instead of raising."""
+        """Run one call. An invalid call returns an error for the model instead of raising."""
         mcp_tool = self._mcp_tools.get(name)
         if mcp_tool is None and name not in self._names:
             return _refusal("no_such_tool", f"tools: {', '.join((*self._names, *self._mcp_tools))}")
@@ -172,7 +171,6 @@ class ToolCalls:
 
 
 def links_in(text: str) -> set[str]:
-    """Return the http(s) links of a rendered page, normalised."""
     addresses = (piece.split(")", 1)[0] for piece in text.split("](")[1:])
     return {normalised_url(url) for url in addresses if url.startswith(("http://", "https://"))}
 

@@ -13,7 +13,7 @@ PRELOADED_CHARACTERS_MAX = 40_000  # about 10,000 tokens for all pages; a longer
 
 
 async def answer_calls(tools: ToolCalls, calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Run the calls of one turn in parallel and return their outputs in order. If one raises, the others are cancelled."""
+    """Run the calls of one turn in parallel and return their outputs in order."""
     tasks = [asyncio.create_task(tools.call(call["name"], call["arguments"])) for call in calls]
     try:
         outputs = await asyncio.gather(*tasks)
