@@ -31,7 +31,7 @@ _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Ft|Mt|Jr|Sr|Co|Corp|Inc|Ltd|Ave
 def proven_facts(
     known: CompanyFacts, output: ResearchOutput, results: Mapping[str, ToolResult], company_domains: frozenset[str]
 ) -> tuple[CompanyFacts, dict[str, int]]:
-    """Return the known facts with all proven claims added, and the number of dropped claims by ``field:reason``."""
+    """Add the proven claims to the known facts. Also return the number of dropped claims by ``field:reason``."""
     claims = _Claims(results, company_domains)
     company_type, manages = output.company_type, output.manages_for_owners
     if company_type is not None and company_type.value is CompanyType.UNKNOWN:
@@ -61,14 +61,12 @@ def proven_facts(
 
 
 class _Claims:
-    """Proves the claims of one answer."""
-
     def __init__(self, results: Mapping[str, ToolResult], company_domains: frozenset[str]) -> None:
         self.grounder = Grounder(results)
         self._domains = company_domains
 
     def statement(self, field: str, claim: Cited[T] | None, says: Callable[[str, T], bool]) -> Evidence | None:
-        """Return evidence that states the claimed value, if the claim holds."""
+        """Return the claim's evidence if the quote states the value."""
 
         def prove(claim: Cited[T]) -> Evidence:
             evidence = self.grounder.prove(claim.citation, company_domains=self._domains)
@@ -81,7 +79,7 @@ class _Claims:
     def number(
         self, field: str, claim: Cited[int] | None, maximum: int, counts: Callable[[str, int], bool]
     ) -> tuple[int, Evidence] | None:
-        """Return the number and its evidence if the quote uses the number to count the right thing."""
+        """Return the number and its evidence if the quote counts the right thing."""
 
         def prove(claim: Cited[int]) -> tuple[int, Evidence]:
             if not 0 < claim.value <= maximum or not holds_number(claim.citation.quote, claim.value):
@@ -94,7 +92,7 @@ class _Claims:
         return self.grounder.attempt(field, prove, claim) if claim else None
 
     def text(self, field: str, claim: Cited[str] | None, near: re.Pattern[str] | None = None) -> TextEvidence | None:
-        """Return the text if its quote contains it and, if ``near`` is given, a match for ``near``."""
+        """Return the text if the quote contains it and, if ``near`` is given, also matches ``near``."""
         return self.grounder.attempt(field, self._prove_text, claim, near) if claim else None
 
     def texts(self, field: str, claims: Iterable[Cited[str]]) -> tuple[TextEvidence, ...]:
@@ -108,8 +106,6 @@ class _Claims:
         return tuple(found.values())
 
     def description(self, claim: Cited[str] | None) -> TextEvidence | None:
-        """Return the company's own words, shortened for a cell."""
-
         def prove(claim: Cited[str]) -> TextEvidence:
             fact = self._prove_text(claim)
             return fact.model_copy(update={"value": _shortened(fact.value)})
@@ -127,7 +123,7 @@ class _Claims:
 
 
 def _shortened(text: str) -> str:
-    """Return the first one or two sentences that fit in a cell.
+    """Return the first one or two sentences, at most 300 characters.
 
     Raises:
         UnprovenError: the first sentence is too long.
@@ -143,7 +139,6 @@ def _shortened(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Remove control characters and direction marks, and collapse white space."""
     shown = (char for char in text if char.isspace() or unicodedata.category(char) not in {"Cc", "Cf"})
     return " ".join("".join(shown).split())
 

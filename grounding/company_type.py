@@ -94,7 +94,7 @@ def _runs_on(parts: list[str]) -> bool:
 
 
 def _without_denied(part: str, denied: re.Pattern[str], *, from_start: bool) -> tuple[str, bool]:
-    """Return what part of a sentence affirms, and whether it ends inside a negation."""
+    """Return the affirmed words of a part, and whether it ends inside a negation."""
     shown, at, is_denied = "", 0, from_start
     while True:
         if not is_denied:

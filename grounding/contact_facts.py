@@ -41,7 +41,7 @@ def proven_people(
 ) -> tuple[list[Person], dict[str, int]]:
     """Return the people whose name and title are on the company's own pages, and the number of dropped claims by reason.
 
-    Duplicates are merged. Call this in a thread: pages of several megabytes take seconds.
+    Call this in a thread: pages of several megabytes take seconds.
     """
     claims = _Claims(output, results, company_domains, office_phones, company_names)
     dropped = claims.grounder.dropped
@@ -62,7 +62,7 @@ def proven_people(
 
 @dataclass(frozen=True)
 class _NamePosition:
-    """The position of a name: page, form (0 without link markup, 1 with it) and offset."""
+    """A page, its form (0 without link markup, 1 with it) and the offset of a name."""
 
     result_id: str
     form: int
@@ -70,8 +70,6 @@ class _NamePosition:
 
 
 class _Claims:
-    """Proves the claims of one answer, and prepares each page only once."""
-
     def __init__(
         self,
         output: ContactsOutput,
@@ -119,10 +117,10 @@ class _Claims:
         return person, position
 
     def with_printed_emails(self, people: Mapping[str, tuple[Person, _NamePosition]]) -> list[Person]:
-        """Return the people. Add all email addresses on the company's pages to those whose own address may be inferred.
+        """Return the people. Those whose address may be inferred also get all addresses on the company's pages.
 
-        A person's address may be inferred under two conditions. No address was claimed for that person, and someone in the same
-        row of cards has an address at the company's domain.
+        An address may be inferred if none was claimed for the person, and someone in the same row of cards has an address at the
+        company's domain.
         """
         with_email = [
             position
@@ -206,10 +204,7 @@ class _Claims:
         return profile, person.model_copy(update={"quote": words})
 
     def _note(self, found: FoundPerson) -> tuple[str, Evidence] | None:
-        """Return a fact printed after the person's name and before anyone else's.
-
-        A note must not contain a contact address: such text speaks to the reader, not about the person.
-        """
+        """Return a fact printed after the person's name and before anyone else's. Text with a contact address is no such fact."""
         if found.note is None:
             return None
         value = _visible(found.note.value)
@@ -234,10 +229,7 @@ class _Claims:
         return phone
 
     def _page_cards(self, result_id: str) -> tuple[ContactCards, ...]:
-        """Return the page without link markup and then with it.
-
-        Markup can split a name, but an address may appear only inside a link.
-        """
+        """Return the page without link markup and then with it: markup can split a name, or contain the only address."""
         if result_id not in self._cards:
             text = self._results[result_id].text
             self._cards[result_id] = tuple(
@@ -247,7 +239,6 @@ class _Claims:
         return self._cards[result_id]
 
     def _words_to(self, result_id: str, name: str, address: str) -> str:
-        """Return the page's words from a name to that person's address."""
         for cards in self._page_cards(result_id):
             span = cards.span_to(normalized(name), normalized(address))
             if span is not None:
@@ -256,7 +247,6 @@ class _Claims:
         raise UnprovenError("not_next_to_name")
 
     def _printed_emails(self) -> tuple[str, ...]:
-        """Return all personal addresses at the company's domains on its own pages."""
         own = (
             result
             for result in self._results.values()
@@ -269,5 +259,4 @@ class _Claims:
 
 
 def _visible(text: str) -> str:
-    """Remove control characters and direction marks, and collapse white space."""
     return " ".join("".join(char for char in text if char.isspace() or unicodedata.category(char)[0] != "C").split())

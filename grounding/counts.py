@@ -33,8 +33,6 @@ _AFTER_LABEL = re.compile(
 
 @dataclass(frozen=True)
 class _Wording:
-    """Patterns for one kind of figure; see ``counts.toml``."""
-
     noun: re.Pattern[str]
     label: re.Pattern[str]
     not_after: re.Pattern[str]
@@ -88,9 +86,9 @@ def counts_employees(quote: str, value: int) -> bool:
 
 
 def _counts(text: str, value: int) -> Iterator[tuple[int, int]]:
-    """Yield each start and end where the number is a plain count.
+    """Yield start and end of each place where the number may be a count.
 
-    Amounts, percentages, ends of ranges, years, ZIP codes and parts of longer numbers do not qualify.
+    Excludes amounts, percentages, ends of ranges, years, ZIP codes and parts of longer numbers.
     """
     forms = "|".join(re.escape(form) for form in number_forms(value))
     number = rf"(?<![\w$€£#,.])(?<![$€£] )(?<!\d-)(?<!\d - )(?:{forms})(?!\w|[,.]\d|\s?%|/|\s?-\s?\d)"
@@ -110,7 +108,6 @@ def _is_year(before: str, after: str) -> bool:
 
 
 def _noun_end(text: str, start: int, end: int, wording: _Wording) -> int | None:
-    """Return the end of the noun or compound that the number counts, or None."""
     if wording.not_after.search(text, 0, start):
         return None
     at = end

@@ -20,8 +20,6 @@ _FIELDS_OF: dict[CriterionKey, tuple[str, ...]] = {"units": ("units", "listings"
 
 
 def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: frozenset[str]) -> FollowUpRule:
-    """Return the follow-up rule for one company."""
-
     def follow_up(answer: BaseModel, results: Mapping[str, ToolResult]) -> FollowUp | None:
         if not isinstance(answer, ResearchOutput):
             return None
@@ -40,7 +38,7 @@ def follow_up_rule(criteria: Criteria, known: CompanyFacts, company_domains: fro
 
 
 def missing_fields(criteria: Criteria, facts: CompanyFacts) -> tuple[str, ...]:
-    """Return the answer fields that could settle unknown criteria. Empty for a company that is already rejected."""
+    """Return the answer fields that could settle unknown criteria. Empty for a rejected company."""
     icp = grade_for_criteria(criteria, facts)
     verdicts = judge_criteria(criteria, facts, icp)
     # A low tier does not reject here, because missing facts may raise it.

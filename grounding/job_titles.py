@@ -19,8 +19,6 @@ from grounding.words import any_case, load_patterns, word_set
 
 
 class TitleProblem(StrEnum):
-    """Why a printed title is not the person's title in the company."""
-
     OF_ANOTHER = "title_of_another"
     IN_PART = "title_in_part"
     ELSEWHERE = "other_company"
@@ -88,7 +86,7 @@ def match_title(
 def _title_place(
     cards: ContactCards, name: NameSpan, title: str, quote_start: int, quote_end: int
 ) -> tuple[int, int] | TitleProblem | None:
-    """Return start and end of the person's title, a problem, or None if the quote does not contain it."""
+    """Return start and end of the person's title, a problem, or None if the quote lacks it."""
     places = [*_titles_after(cards, name, title, quote_end), *_titles_before(cards, name, title, quote_start)]
     whole = next((place for place in places if _is_whole(cards, place, title)), None)
     return whole or (TitleProblem.IN_PART if places else None)
@@ -169,7 +167,6 @@ def _is_in_testimonials(cards: ContactCards, place: int) -> bool:
 def _is_elsewhere(
     cards: ContactCards, place: tuple[int, int], title: str, company_names: Collection[str], domains: Collection[str]
 ) -> bool:
-    """Whether another firm is in the title or follows it."""
     lines, end = cards.page.lines, cards.page.line_of(place[1])[1]
     next_names = [name.start for name in cards.names_between(place[1], end)]
     rest = lines[place[1] : min([end, *next_names[:1]])]
@@ -192,7 +189,7 @@ def _is_elsewhere(
 
 
 def _is_own(words: list[str], company_names: Collection[str], domains: Collection[str]) -> bool:
-    """Whether a distinctive word of the firm's name occurs in the company's names or domains."""
+    """Whether a distinctive word of the firm's name is in the company's names or domains."""
     own = {word.strip(".,") for name in company_names for word in folded(name).split()}
     distinctive = [word for word in words if len(word) >= _DISTINCTIVE_LETTERS_MIN and word not in _GENERIC_WORDS]
     return any(word in own or any(word in domain for domain in domains) for word in distinctive)

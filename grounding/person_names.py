@@ -34,7 +34,7 @@ _CONTEXT_CHARS = 120  # before and after a name
 
 @dataclass(frozen=True)
 class NameSpan:
-    """The position of a name in ``NormalizedPage.lines``, and its words in lower case."""
+    """A name's position in ``NormalizedPage.lines`` and its words in lower case."""
 
     start: int
     end: int
@@ -83,7 +83,7 @@ class NormalizedPage:
             at = self.folded.find(words, at + len(words), last)
 
     def may_name_others(self, start: int, end: int, name: frozenset[str]) -> bool:
-        """Whether this part has capitalised words that may be another person's name, anywhere in a line."""
+        """Whether capitalised words in this part may be another person's name."""
         return any(
             not name_words(match[0][first:last]) <= name
             for match in _CAPITALISED.finditer(self.lines, start, max(start, end))
@@ -125,7 +125,7 @@ def name_words(name: str) -> frozenset[str]:
 
 
 def _name_parts(run: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each group of two to five words that may be a name. Other words separate the groups."""
+    """Yield start and end of each group of two to five words that may be a name."""
     part: list[re.Match[str]] = []
     for word in [*re.finditer(r"\S+", run), None]:
         if word is not None and word[0].strip(".()\"'").lower() not in _NOT_NAMES:

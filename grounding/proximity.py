@@ -36,7 +36,7 @@ _DISTINCTIVE_LETTERS_MIN = 3  # shorter words of a name occur in too many addres
 
 
 class ContactCards:
-    """A page and the names on it, in page order: the names asked about and the names found."""
+    """A page and its names in page order, including the names asked about."""
 
     def __init__(self, page: NormalizedPage, names: Collection[str]) -> None:
         self.page = page
@@ -87,7 +87,6 @@ class ContactCards:
         return False
 
     def names_between(self, start: int, end: int) -> list[NameSpan]:
-        """Return the names that begin in this part."""
         return self._names[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
     def names_in_line(self, place: int) -> list[NameSpan]:
@@ -159,12 +158,10 @@ def company_addresses(text: str, domains: Collection[str]) -> set[str]:
 
 
 def is_obfuscated(text: str) -> bool:
-    """Whether the text contains a spelled-out address, such as "jane at acme dot com"."""
     return _OBFUSCATED.search(text) is not None
 
 
 def _same_person(names: Sequence[NameSpan]) -> NameSpan | None:
-    """Return the first name if all names may be the same person, else None."""
     return names[0] if names and all(name.matches(names[0].words) for name in names) else None
 
 

@@ -31,12 +31,11 @@ def normalized(text: str) -> str:
 
 
 def strip_links(text: str) -> str:
-    """Replace ``[words](address)`` by its words."""
+    """Replace ``[words](address)`` by ``words``."""
     return _LINK.sub(r"\1", text)
 
 
 def contains(text: str, words: str) -> bool:
-    """Whether the text contains the words, with or without link markup."""
     return SearchableText(text).contains(words)
 
 
@@ -50,7 +49,7 @@ class SearchableText:
     def find(self, words: str) -> str | None:
         """Return the words if the text contains them, else None.
 
-        If they only match without link markup, they are returned without it, because the link's address is unproven.
+        If only the link markup differs, return them without it: the link's address is then unproven.
         """
         for form, source in ((words, self._with_links), (strip_links(words), self._without_links)):
             wanted = normalized(form)
@@ -65,7 +64,7 @@ class SearchableText:
         return words in self._without_links or words in self._with_links
 
     def original(self, words: str) -> str | None:
-        """Return normalized words as the text prints them, extended to whole tokens. None if the link markup differs."""
+        """Return the printed form of normalized words, extended to whole tokens. None if the link markup differs."""
         text, starts, tokens = self._tokens
         at = text.find(words) if words else -1
         if at < 0:
@@ -108,7 +107,7 @@ class Grounder:
         return self._texts[result.result_id]
 
     def attempt(self, field: str, prove: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Call ``prove`` and return its result. On ``UnprovenError``, count the claim as dropped and return None."""
+        """Call ``prove``. On ``UnprovenError``, count the claim as dropped and return None."""
         try:
             return prove(*args, **kwargs)
         except UnprovenError as error:
@@ -169,7 +168,6 @@ def holds_address(text: str, address: str) -> bool:
 
 
 def number_forms(value: int) -> tuple[str, ...]:
-    """Return the ways a page may print a number: ``1240`` and ``1,240``."""
     return (str(value), f"{value:,}")
 
 
