@@ -41,8 +41,6 @@ _HOST_BUSY_PAUSE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Stub(Generic[ParamsT, ResultT]):
-    """Calls one activity from a workflow: ``await stub(params)``."""
-
     name: str
     params_type: type[ParamsT]
     result_type: type[ResultT]

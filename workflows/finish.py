@@ -48,7 +48,6 @@ class RunFinisher:
         )
 
     async def cancel(self, decision: Decision) -> LeadListResult:
-        """End the run as cancelled and keep what was found."""
         finished = await self.finish(RunStatus.CANCELLED, f"cancelled by {decision.decided_by}; what was found is kept")
         await notify(self._state.request.run_id, RunStatus.CANCELLED.value)
         return LeadListResult(

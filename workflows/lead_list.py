@@ -313,7 +313,6 @@ class LeadListWorkflow:
         await activity_stubs.record_state(params)
 
     def _show(self) -> None:
-        """Update the search attributes and the details in the Web UI."""
         state, shown = self._state, workflow.info().typed_search_attributes
         if shown.get(STATUS) != state.status.value or shown.get(STAGE) != state.stage.value:
             workflow.upsert_search_attributes(

@@ -8,8 +8,6 @@ from workflows.state import RunState
 
 
 class LeadListInput(FrozenModel):
-    """The request. A run that continues as new also passes its state."""
-
     request: RunRequest
     state: RunState | None = None
 

@@ -91,7 +91,7 @@ class OpenWork:
     async def stop(self) -> None:
         """Cancel all open work, wait until it stops, and queue unfinished work again.
 
-        If the run is cancelled during a stop, the second call waits for the same work.
+        If the run is cancelled meanwhile, a second call waits for the same work.
         """
         open_work = [*self.companies.values(), *self.tasks.values()]
         if not self._stopping:

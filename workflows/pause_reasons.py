@@ -1,4 +1,4 @@
-"""Explains to a person why a run stopped to ask. Pure."""
+"""Explains to a person why a run can't continue by itself. Pure."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,6 @@ class PauseReason:
 
 
 def exhausted(state: RunState) -> PauseReason:
-    """Explain that no search is left and every company has ended."""
     have, searched = _complete(state), _searched(state)
     short_of_contacts = state.funnel.get("contacts_short", 0)
     if short_of_contacts >= max(1, state.target - state.ready):
@@ -33,7 +32,6 @@ def exhausted(state: RunState) -> PauseReason:
 
 
 def interrupted(interruption: Interruption, state: RunState, outages: tuple[Outage, ...] = ()) -> PauseReason:
-    """Explain that the budget is used up or which dependencies are down."""
     if interruption is Interruption.DEPENDENCY_DOWN:
         return PauseReason(DecisionReason.DEPENDENCY_DOWN, f"{_complete(state)}; {_what_is_down(outages)}.")
     limits = state.request.limits

@@ -50,7 +50,6 @@ class PendingDecision:
 
     @property
     def has_refused(self) -> bool:
-        """Whether refused answers are not recorded yet."""
         return bool(self._refused)
 
     def parse(self, raw: object) -> Decision:

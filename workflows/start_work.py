@@ -9,7 +9,7 @@ _TASKS_AT_ONCE = 20
 
 
 async def load_companies(state: RunState, open_work: OpenWork) -> None:
-    """Load newly stored companies until the queue is full. The rest stay in the store."""
+    """Load newly stored companies until the queue is full."""
     while (open_work.may_have_stored or state.unloaded_companies) and len(state.queue) < QUEUE_MAX:
         open_work.may_have_stored = False
         params = CompanyBatchInput(run_id=state.request.run_id, cursor=state.companies_cursor)

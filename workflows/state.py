@@ -92,7 +92,6 @@ class RunState(BaseModel):
 
     @property
     def contacts_ready(self) -> int:
-        """Number of contacts of the selected companies."""
         return sum(self.contacts_of[position] for position in self.complete[: self.target])
 
     @property
@@ -178,7 +177,6 @@ class RunState(BaseModel):
             self.contacts_of[ref.position] = outcome.contacts
 
     def withdraw(self, ref: WithdrawnCompany) -> None:
-        """Remove a company from the complete ones."""
         if ref.position in self.contacts_of:
             self.complete.remove(ref.position)
             del self.contacts_of[ref.position]
