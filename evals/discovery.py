@@ -44,7 +44,7 @@ async def measure(world: Measured) -> list[Figure]:
         right(
             "recall of deliverable companies",
             len(world.fitting),
-            [_lost(company, rows) for company in world.fitting if company not in delivered],
+            (_lost(company, rows) for company in world.fitting if company not in delivered),
             0.95,
         ),
         none_of(
@@ -55,9 +55,7 @@ async def measure(world: Measured) -> list[Figure]:
                 if company not in world.fitting
             ],
         ),
-        right(
-            "precision of `qualified`", len(qualified), [why for row in qualified if (why := _why_not(row, gold))], 1
-        ),
+        right("precision of `qualified`", len(qualified), (_why_not(row, gold) for row in qualified), 1),
         right(
             "software verdicts given that are right",
             len(given),

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,12 +32,13 @@ def all_of(name: str, right: int, whole: int) -> Figure:
     return Figure(name, f"{right} of {whole}", "all", right == whole)
 
 
-def right(name: str, whole: int, wrong: Sequence[str], at_least: float) -> Figure:
-    """The share that is right. Missed if nothing was there to measure."""
-    part = whole - len(wrong)
+def right(name: str, whole: int, wrong: Iterable[str | None], at_least: float) -> Figure:
+    """The share that is right; ``wrong`` may hold nothing for what is right. Missed if nothing was there to measure."""
+    rows = [row for row in wrong if row]
+    part = whole - len(rows)
     share = part / whole if whole else 0.0
     wanted = "1" if at_least == 1 else f"≥ {at_least:g}"
-    return Figure(name, f"{share:.3f} ({part:,}/{whole:,})", wanted, bool(whole) and share >= at_least, wrong)
+    return Figure(name, f"{share:.3f} ({part:,}/{whole:,})", wanted, bool(whole) and share >= at_least, rows)
 
 
 def wrong(name: str, part: int, whole: int, at_most: float, rows: Sequence[str] = ()) -> Figure:
