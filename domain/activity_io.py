@@ -1,6 +1,6 @@
-"""Inputs and results of activities. They hold ids, counts and reasons only: no personal data and no documents.
+"""Inputs and results of activities: ids, counts and reasons, but no personal data or documents.
 
-So workflow histories stay small. The data itself is in Postgres.
+This keeps workflow histories small. Postgres stores the data itself.
 """
 
 from uuid import UUID
@@ -13,7 +13,7 @@ from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import RunRequest
 from domain.request.search_plan import TaskKind
 
-POSITIONS_PER_TASK = 100_000  # far above the number of companies one search names
+POSITIONS_PER_TASK = 100_000  # far more companies than one search names
 
 
 class Spend(FrozenModel):
@@ -28,14 +28,12 @@ class Spend(FrozenModel):
 
 
 class RunInput(FrozenModel):
-    """Work on a whole run, as requested now: decisions may have amended criteria and limits."""
+    """Input for a whole run. The request includes all decisions so far."""
 
     request: RunRequest
 
 
 class RunStateInput(FrozenModel):
-    """Write the run's stage and status where people query them."""
-
     run_id: UUID
     stage: Stage
     status: RunStatus
@@ -43,11 +41,11 @@ class RunStateInput(FrozenModel):
 
 
 class FinishInput(FrozenModel):
-    """End a run with its first complete companies, in the order of the selection.
+    """End a run and deliver its first complete companies.
 
     Attributes:
-        passed_digest: digest of the selection that passed the last suppression check (``selection_digest``). If the
-            selection changed since, the run does not end. Empty: not compared.
+        passed_digest: ``selection_digest`` of the selection that passed the last suppression check. If the selection
+            changed since, the run does not end. Empty skips this comparison.
     """
 
     request: RunRequest
@@ -57,7 +55,7 @@ class FinishInput(FrozenModel):
 
 
 class FinishResult(FrozenModel):
-    """What a run ended with. With ``selection_changed`` it did not end."""
+    """What a run delivered. If ``selection_changed`` is true, the run has not ended."""
 
     companies: int
     contacts: int
@@ -73,15 +71,13 @@ class ExportResult(FrozenModel):
 
 
 class NotifyInput(FrozenModel):
-    """Notify the requester of a change of state. ``state_key`` names the change, so each is sent once."""
+    """A change of state to report to the requester. ``state_key`` identifies it, so it is sent once."""
 
     run_id: UUID
     state_key: str
 
 
 class DependencyCheckInput(FrozenModel):
-    """Check whether dependencies that were down answer again."""
-
     run_id: UUID
     dependencies: tuple[Dependency, ...]
 
@@ -90,8 +86,6 @@ class DependencyCheckInput(FrozenModel):
 
 
 class SearchTaskRef(FrozenModel):
-    """A search task to run; ``label`` is its query."""
-
     task_id: UUID
     ordinal: int
     label: str
@@ -99,8 +93,6 @@ class SearchTaskRef(FrozenModel):
 
 
 class SearchTaskBatchInput(FrozenModel):
-    """Load the next open search tasks, except of exhausted kinds."""
-
     run_id: UUID
     after_ordinal: int
     limit: int
@@ -108,7 +100,7 @@ class SearchTaskBatchInput(FrozenModel):
 
 
 class SearchTaskBatch(FrozenModel):
-    """Search tasks in plan order, and the kinds skipped so far (in this run or a recent identical one)."""
+    """``skipped`` lists kinds skipped in this run or a recent identical one."""
 
     tasks: tuple[SearchTaskRef, ...] = ()
     skipped: tuple[TaskKind, ...] = ()
@@ -121,7 +113,7 @@ class SearchTaskInput(FrozenModel):
 
 
 class SearchTaskOutcome(FrozenModel):
-    """How a search task ended: companies named with proof, and how many of them were new to the run."""
+    """Number of companies named with proof, and how many were new to the run."""
 
     named: int = 0
     new: int = 0
@@ -133,22 +125,20 @@ class SearchTaskOutcome(FrozenModel):
 
 
 class CompanyRef(FrozenModel):
-    """A found company. ``position`` orders the selection: task ordinal × 100,000 + place within the task."""
+    """``position`` orders the selection: task ordinal × 100,000 + place within the task."""
 
     company_id: UUID
     position: int
 
 
 class CompanyBatchInput(FrozenModel):
-    """Load companies stored after ``cursor`` (a sequence number of the store)."""
-
     run_id: UUID
     cursor: int
     limit: int = 200
 
 
 class CompanyBatch(FrozenModel):
-    """Found companies, the next ``cursor``, and how many companies remain behind it."""
+    """``cursor`` is the last sequence number read. ``remaining`` counts the companies after it."""
 
     companies: tuple[CompanyRef, ...]
     cursor: int
@@ -156,11 +146,9 @@ class CompanyBatch(FrozenModel):
 
 
 class CompanyInput(FrozenModel):
-    """Work on one company for a run.
-
-    Attributes:
-        retry_round: how often a person decided to retry. In a new round agents start over, without stored turns.
-        contacts_attempt: 1 reads the company's own pages; 2 may look beyond them.
+    """Attributes:
+    retry_round: how often a person chose to retry. In a new round, agents start over without stored turns.
+    contacts_attempt: 1 reads only the company's own pages. 2 may look beyond them.
     """
 
     request: RunRequest
@@ -170,11 +158,7 @@ class CompanyInput(FrozenModel):
 
 
 class CompanyOutcome(FrozenModel):
-    """Where an activity leaves a company: an end, an interruption, or neither (status ``found``: go on).
-
-    Attributes:
-        outage: what is down, if the interruption is ``dependency_down``.
-    """
+    """A company's state after an activity: ended, interrupted, or neither (status ``found``)."""
 
     status: CompanyStatus = CompanyStatus.FOUND
     reason: ReasonCode | None = None
@@ -185,7 +169,6 @@ class CompanyOutcome(FrozenModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether the company has ended or was interrupted."""
         return self.interruption is not None or self.status is not CompanyStatus.FOUND
 
 
@@ -193,19 +176,19 @@ class CompanyOutcome(FrozenModel):
 
 
 class SuppressionCheckInput(RunInput):
-    """Check suppression for a run's selection. ``check`` numbers the checks, so that a retried one names the same companies."""
+    """``check`` numbers the check, so a retry reports the same companies."""
 
     check: int = 0
 
 
 class WithdrawnCompany(CompanyRef):
-    """A complete company taken out of the selection, and why."""
+    """A complete company removed from the selection."""
 
     reason: ReasonCode = ReasonCode.SUPPRESSED
 
 
 class SuppressionCheckResult(FrozenModel):
-    """Withdrawn companies; without any, ``passed_digest`` stands for the selection that passed."""
+    """If no company was withdrawn, ``passed_digest`` identifies the selection that passed."""
 
     companies: tuple[WithdrawnCompany, ...] = ()
     passed_digest: str = ""
@@ -215,8 +198,6 @@ class SuppressionCheckResult(FrozenModel):
 
 
 class QuestionInput(FrozenModel):
-    """Store a question and work out what each option is expected to yield and cost."""
-
     request: RunRequest
     stage: Stage
     reason: DecisionReason
@@ -227,8 +208,6 @@ class QuestionInput(FrozenModel):
 
 
 class DecisionInput(FrozenModel):
-    """Store an answer and reopen the companies it may let in."""
-
     request: RunRequest
     decision: Decision
     question: DecisionRequest

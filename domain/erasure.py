@@ -1,4 +1,4 @@
-"""How somebody who asked to be forgotten is recognised in stored texts, and how texts and exported files are redacted."""
+"""Find a person or company that asked to be forgotten in stored texts and exported files, and redact both."""
 
 import csv
 import hashlib
@@ -17,38 +17,37 @@ from domain.company.hosts import host_and_parents, normalized_host
 from domain.company.identity import normalized_company_name
 
 MARK = "[forgotten]"
-"""Replaces a name or an address."""
-# Between two words of a name, in text, HTML, escaped JSON and URLs (jane-doe, jane%20doe).
+"""Replaces a forgotten name or address."""
+# Separators between words of a name in text, HTML, escaped JSON and URLs (jane-doe, jane%20doe).
 _GAP = r"(?:[\s+_.,\-\u2010-\u2015\u00a0]|%20|&nbsp;|&#160;|\\[nrt]|<[^<>]{0,200}>){1,8}"
 _AT = r"\s*(?:@|%40|&#64;|&commat;|\\u0040|[\[({]\s*at\s*[\])}]|\sat\s)\s*"
 _DOT = r"\s*(?:\.|%2e|[\[({]\s*dot\s*[\])}]|\sdot\s)\s*"
 _AND = r"(?:and|\+|&(?:amp;)?|\\u0026|%26)"
-# Possessive and bounded: pages contain megabytes of such characters (inline images).
+# Possessive and bounded, because inline images contain megabytes of such characters.
 _ADDRESS = re.compile(
     rf"(?<![\w.+-])(?P<local>[\w.+-]{{1,64}}+){_AT}(?P<domain>[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,8}})",
     re.IGNORECASE,
 )
 _DOT_BETWEEN = re.compile(_DOT, re.IGNORECASE)
-_KEPT_KEYS = frozenset({"suppress_domains"})  # a request's own list of companies that it must not deliver
+_KEPT_KEYS = frozenset({"suppress_domains"})  # domains that a request excludes; not redacted
 _PHONE_DIGITS = 10
 
 HashKind = Literal["email", "person", "domain"]
 
 
 def digest(kind: HashKind, *parts: str) -> str:
-    """The SHA-256 hash that stays of somebody: of an address, a domain, or a domain and a person key."""
+    """Return the SHA-256 hash to store for a forgotten address, domain, or person (domain and person key)."""
     return hashlib.sha256("\n".join((kind, *parts)).encode()).hexdigest()
 
 
 class Traces(BaseModel):
-    """Everything that identifies somebody.
+    """Everything that identifies a person or company. Names are as printed.
 
     Attributes:
         domains: a company's own domains and portal hosts.
-        profiles: profile URLs. ``phones`` are E.164 numbers.
-        names: people, as printed. ``company_names``: companies, as printed.
-        common_names: names of one word, or that somebody else has too. They count only beside another trace.
-        work_domains: where the people of ``names`` work.
+        phones: E.164 numbers.
+        common_names: names with only one word, or shared with others. They count only together with another trace.
+        work_domains: domains of the companies where ``names`` work.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,8 +63,6 @@ class Traces(BaseModel):
 
 
 class Redactor:
-    """Finds traces in texts and replaces them."""
-
     def __init__(self, traces: Traces) -> None:
         self._traces = traces
         names = [(name, _person(name)) for name in traces.names]
@@ -83,11 +80,14 @@ class Redactor:
         )
 
     def finds(self, value: Any) -> bool:
-        """Whether any text in a JSON value has a trace other than a common name."""
+        """Whether any text in a JSON value contains a trace other than a common name."""
         return any(self._sure.search(text) for text in _texts(value))
 
     def redact(self, value: Any, *, cited: bool = False) -> Any:
-        """Replace every trace in a JSON value; common names only if it is cited as evidence about them or has another trace."""
+        """Return a JSON value with every trace replaced.
+
+        A value with only common names is unchanged, unless it is ``cited`` as evidence about them.
+        """
         return self._replaced(value) if cited or self.finds(value) else value
 
     def _replaced(self, value: Any) -> Any:
@@ -103,7 +103,7 @@ class Redactor:
         return value
 
     def redact_csv(self, content: bytes) -> tuple[bytes, int]:
-        """An exported CSV file without their rows, and the number of rows left."""
+        """Remove rows about the forgotten person or company, and redact the others. Return the file and its number of rows."""
         reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
         rows = [self.redact(row) for row in reader if not self._is_about(row)]
         buffer = io.StringIO()
@@ -113,7 +113,7 @@ class Redactor:
         return buffer.getvalue().encode("utf-8"), len(rows)
 
     def redact_json_lines(self, content: bytes) -> bytes:
-        """An exported JSON Lines file without their lines."""
+        """Remove lines about the forgotten person or company, and redact the others."""
         lines = [json.loads(line) for line in content.decode("utf-8").split("\n") if line.strip()]
         kept = (self.redact(line) for line in lines if not self._is_about(line))
         dumped = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in kept)
@@ -133,9 +133,9 @@ class Redactor:
 
 
 def addresses_in(value: Any) -> set[str]:
-    """Email addresses in any text of a JSON value, in any spelling that ``Redactor`` knows.
+    """Return the email addresses in a JSON value, in every spelling that ``Redactor`` recognises.
 
-    Where the end of a domain is unclear (``acme.com. Call``), every possible reading is returned.
+    If the end of a domain is unclear (``acme.com. Call``), return every possible address.
     """
     found = set()
     for text in _texts(value):
@@ -147,13 +147,12 @@ def addresses_in(value: Any) -> set[str]:
 
 
 def is_within(host_or_url: str, domains: Collection[str]) -> bool:
-    """Whether a host or URL belongs to one of the domains or a subdomain."""
     host = normalized_host(host_or_url)
     return host is not None and any(name in domains for name in host_and_parents(host))
 
 
 def common_names(names: Iterable[str], names_of_others: Iterable[str], *, of_companies: bool) -> tuple[str, ...]:
-    """The names that have one word or are part of somebody else's name."""
+    """Return the names that have only one word or occur in somebody else's name."""
     others, pattern = list(names_of_others), _company if of_companies else _person
     return tuple(
         name
@@ -177,7 +176,7 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One pattern for all, the longest first (an address before its domain). Without any, it never matches."""
+    """Join patterns into one, longest first (an address before its domain). Without patterns, it matches nothing."""
     wanted = sorted({pattern for pattern in patterns if pattern}, key=lambda pattern: (-len(pattern), pattern))
     return re.compile("|".join(wanted) or r"(?!)", re.IGNORECASE)
 
@@ -188,7 +187,7 @@ def _email(address: str) -> str:
 
 
 def _host(domain: str) -> str:
-    # Includes subdomains and mailboxes, but not the end or the beginning of another name.
+    # Also matches subdomains and mailboxes, but no part of another domain.
     return rf"(?<![\w.-])(?:[\w.+-]{{1,64}}(?:@|%40|&#64;))?(?:[\w-]{{1,63}}\.){{0,8}}{re.escape(domain)}(?![\w-]|\.[a-z]{{2,}}\b)"
 
 
@@ -223,7 +222,7 @@ def _spellings(word: str) -> str:
 
 
 def _letter(char: str) -> str:
-    """A letter as it is, decomposed, without its accent, or escaped for HTML, JSON or a URL."""
+    """Match a letter as it is, decomposed, without accent, or escaped for HTML, JSON or a URL."""
     if char.isascii() and char.isalnum():
         return re.escape(char)
     if char in "'\u2019\u2018`\u00b4":

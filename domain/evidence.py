@@ -1,6 +1,6 @@
-"""Where a fact comes from: a citation is the model's claim, evidence is what code found in the stored text.
+"""Sources of facts. A citation is what the model claims. Evidence is what code found in the stored text.
 
-``grounding/quotes.py`` turns citations into evidence. A delivered fact always has evidence.
+``grounding/quotes.py`` turns citations into evidence.
 """
 
 from pydantic import ConfigDict, Field
@@ -18,12 +18,9 @@ class Citation(FrozenModel):
 
 
 class Evidence(FrozenModel):
-    """Words found in a stored tool result.
+    """Words found in a stored tool result. ``result_id`` is its row in ``tool_results``.
 
-    Attributes:
-        result_id: id of the row in ``tool_results``.
-        url: page that holds the words; of a search result, the address that it lists.
-        quote: the words as the source has them.
+    ``url`` is the page with the words. For a search result, it is the URL that the result lists.
     """
 
     result_id: str

@@ -1,6 +1,6 @@
-"""Failure types that workflows tell apart, and which of them mean that a dependency of the run is down.
+"""Failure types that workflows handle, and the dependency that is down for each.
 
-A failure's type is the name that crosses the process boundary.
+A type is the error name in the workflow history. Workflows do not see the Python class.
 """
 
 from enum import StrEnum
@@ -17,13 +17,12 @@ SEARCH_UNAVAILABLE = "SearchUnavailableError"
 HUBSPOT_UNAVAILABLE = "HubSpotUnavailableError"
 HUBSPOT_ACCESS_DENIED = "HubSpotAccessDeniedError"
 STILL_DOWN = "DependencyStillDown"
-# Neither is a failure of the activity itself, so workflows schedule it again:
-RESCHEDULE = "Reschedule"  # its worker is stopping, or its time is up
-HOST_BUSY = "HostBusyError"  # our own requests to a site are queued for too long
+# The activity itself did not fail, so workflows schedule it again:
+RESCHEDULE = "Reschedule"  # the worker is stopping, or half of the attempt's time is gone
+HOST_BUSY = "HostBusyError"  # our rate limit for a site left no time
 
-# psycopg's error names when Postgres is gone, starting or stopping, or out of connections, disk or memory.
-# Names and classes are from PostgreSQL's appendix A, "Error Codes". A statement that timed out or conflicted
-# (classes 40 and 55, 57014) is a failure of that statement.
+# psycopg errors that mean Postgres is unreachable, starting, stopping, or out of connections, disk or memory
+# (PostgreSQL, appendix A, "Error Codes"). Excludes failures of one statement (classes 40 and 55, 57014).
 _DATABASE_DOWN = {
     "no SQLSTATE": "OperationalError PoolTimeout TooManyRequests ConnectionTimeout",
     "08 connection": "ConnectionException ConnectionDoesNotExist ConnectionFailure"
@@ -38,7 +37,7 @@ _DATABASE_DOWN = {
 
 
 class Dependency(StrEnum):
-    """What a run needs to go on. Email is not a dependency."""
+    """A service that a run needs. Email is not one, because a run continues without it."""
 
     DATABASE = "database"
     MODEL = "model"
@@ -46,7 +45,7 @@ class Dependency(StrEnum):
     CRM = "CRM"
 
 
-# After these, every other company would fail the same way, so the run waits.
+# Every company would fail the same way, so the run waits.
 _DEPENDENCY_OF: dict[str, Dependency] = {
     MODEL_RATE_LIMITED: Dependency.MODEL,
     MODEL_UNREACHABLE: Dependency.MODEL,
@@ -65,8 +64,8 @@ class Outage(FrozenModel):
     """A dependency that failed on every attempt.
 
     Attributes:
-        needs_person: it denies us access (wrong key, quota exceeded), so waiting does not help.
-        advice: what a person has to fix. Our own words, nothing personal or secret.
+        needs_person: the dependency denies access (wrong key, quota exceeded), so waiting does not help.
+        advice: what a person has to fix. No personal or secret data.
     """
 
     dependency: Dependency
@@ -75,7 +74,7 @@ class Outage(FrozenModel):
 
 
 def outage_of(failure_type: str | None, message: str, *, non_retryable: bool) -> Outage | None:
-    """The outage behind an activity's last failure; None if the failure is the activity's own."""
+    """Return the outage behind an activity's last failure, or None if no dependency is down."""
     dependency = _DEPENDENCY_OF.get(failure_type or "")
     if dependency is None:
         return None

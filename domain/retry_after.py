@@ -1,11 +1,11 @@
-"""The ``Retry-After`` header: the pause that a server asks for."""
+"""Parse the ``Retry-After`` header."""
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """The pause in seconds, from a number or a date (RFC 9110). None without a usable value."""
+    """Return the pause in seconds, from a number or a date (RFC 9110). None unless it is valid and positive."""
     try:
         seconds = float(header or "")
     except ValueError:

@@ -1,10 +1,9 @@
-"""Text that Postgres can store: without NUL and lone surrogates, which pages, models and answers may contain."""
+"""Make text storable in Postgres, which rejects NUL and lone surrogates."""
 
 from typing import Any
 
 
 def storable(value: Any) -> Any:
-    """A JSON value whose texts, at any depth, fit Postgres's text and jsonb."""
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
     if isinstance(value, dict):

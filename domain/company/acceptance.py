@@ -1,7 +1,7 @@
 """Which rejected companies a person may accept (docs/domain.md, "Criteria").
 
-A person can override criteria and the ICP. Nobody can override suppression or duplicates, and a company
-without its own site or without contacts has nothing to deliver.
+A person can override criteria and the ICP, but not suppression or duplicates. A company without its own site or without
+contacts has nothing to deliver.
 """
 
 from domain.company.status import CompanyStatus, ReasonCode
@@ -19,7 +19,6 @@ _BLOCKING_STATUSES = {
 
 
 def why_not_acceptable(status: CompanyStatus, reason: ReasonCode | None) -> str | None:
-    """Why a person cannot accept a company that ended like this; None if they can."""
     if status in _BLOCKING_STATUSES:
         return _BLOCKING_STATUSES[status]
     if reason in OVERRIDABLE_REASONS:

@@ -1,4 +1,4 @@
-"""Does a company meet the criteria? One verdict per criterion, then one result (docs/domain.md, "Criteria").
+"""Check a company against the criteria: one verdict per criterion, then one result (docs/domain.md, "Criteria").
 
 If a hard criterion can't be confirmed, the company is kept as ``needs_review``. A person can accept it.
 """
@@ -15,8 +15,6 @@ from domain.request.criteria import Criteria, CriterionKey, Mode
 
 
 class VerdictValue(StrEnum):
-    """Whether a criterion is met."""
-
     MET = "met"
     NOT_MET = "not_met"
     UNKNOWN = "unknown"
@@ -26,8 +24,6 @@ MET, NOT_MET, UNKNOWN = VerdictValue
 
 
 class Verdict(FrozenModel):
-    """One criterion judged for one company; ``why`` is a sentence for a person."""
-
     criterion: CriterionKey
     mode: Mode
     value: VerdictValue
@@ -35,28 +31,28 @@ class Verdict(FrozenModel):
 
 
 class CriteriaResult(FrozenModel):
-    """The final status that the verdicts give a company, or ``found`` if it continues."""
+    """A company's final status after all verdicts, or ``found`` if it continues."""
 
     status: CompanyStatus
     reason: ReasonCode | None = None
     detail: str = ""
 
 
-# Code answers these from the company's pages, so research does not change them.
+# Code decides these from the company's pages. Research does not change them.
 SETTLED_BEFORE_RESEARCH = frozenset[CriterionKey]({"place", "pms", "pms_exclude"})
 
 
 def grade_for_criteria(criteria: Criteria, facts: CompanyFacts) -> IcpResult:
-    """The ICP grade for one request: every soft criterion that the company fails lowers the score.
+    """Grade a company for one request. Each soft criterion that it fails lowers the score.
 
-    An unknown one does not, and neither does ``icp_tier_min``, which depends on the grade.
+    Unknown criteria do not. ``icp_tier_min`` is ignored, because it depends on the grade.
     """
     soft = [key for key in criteria.asked() if criteria.mode_of(key) is Mode.SOFT and key != "icp_tier_min"]
     return grade_icp(facts, soft_not_met=sum(_JUDGES[key](criteria, facts, None)[0] is NOT_MET for key in soft))
 
 
 def judge_criteria(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | None) -> tuple[Verdict, ...]:
-    """A verdict for each requested criterion, in a fixed order. ``icp`` is None before research."""
+    """Return a verdict for each requested criterion. ``icp`` is None before research."""
     return tuple(
         Verdict(criterion=key, mode=criteria.mode_of(key), value=value, why=why)
         for key in criteria.asked()
@@ -67,10 +63,9 @@ def judge_criteria(criteria: Criteria, facts: CompanyFacts, icp: IcpResult | Non
 def combine_verdicts(
     criteria: Criteria, verdicts: tuple[Verdict, ...], icp: IcpResult | None, *, final: bool
 ) -> CriteriaResult:
-    """Reject for the first hard criterion that is not met; once research is done, review the first unknown one.
+    """Reject the company for the first hard criterion it fails. If ``final``, send it to review for an unknown one.
 
-    Args:
-        final: whether all evidence is in. Before that, an unknown criterion is no reason to stop.
+    ``final`` means that all evidence for these verdicts has been collected.
     """
     hard = [verdict for verdict in verdicts if verdict.mode is Mode.HARD]
     for verdict in hard:
@@ -94,7 +89,7 @@ def _rejected(reason: ReasonCode, detail: str) -> CriteriaResult:
 
 
 def _type_was_requested(criteria: Criteria, icp: IcpResult) -> bool:
-    """Whether the company is disqualified only by a type that the request asks for."""
+    """Whether the only disqualifier is a company type that the request asks for."""
     inactive = {"no_active_management", "defunct"}
     return icp.company_type in criteria.company_types and not inactive & set(icp.disqualifiers)
 

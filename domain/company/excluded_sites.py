@@ -1,6 +1,6 @@
 """Sites that are never a company's own: directories, vendors, social networks, free hosts and so on.
 
-The list is data in ``excluded_sites.toml``. It is read at import, because a workflow must not read files.
+The list is in ``excluded_sites.toml``. It is loaded at import, because workflows cannot read files.
 """
 
 import tomllib
@@ -11,8 +11,6 @@ from domain.company.hosts import host_and_parents, is_ip_address, normalized_hos
 
 
 class ExcludedSiteKind(StrEnum):
-    """Why a site is not a company's own (docs/domain.md, "Identity")."""
-
     VENDOR = "vendor"
     DIRECTORY = "directory"
     LISTING_SITE = "listing_site"
@@ -25,9 +23,9 @@ class ExcludedSiteKind(StrEnum):
 
 
 def excluded_site_kind(site: str) -> ExcludedSiteKind | None:
-    """Why a domain, host or URL cannot be a company's own site; None if it can.
+    """Return why a domain, host or URL cannot be a company's own site, or None if it can.
 
-    The most specific entry decides: ``sites.google.com`` is a free host, ``google.com`` a search engine.
+    The most specific entry wins: ``sites.google.com`` is a free host, ``google.com`` a search engine.
     """
     host = normalized_host(site)
     if host is None or is_ip_address(host):
@@ -41,7 +39,7 @@ def excluded_site_kind(site: str) -> ExcludedSiteKind | None:
 def is_company_domain(domain: str) -> bool:
     """Whether a registrable domain belongs to one company, unlike a shared host (``bit.ly``, ``weebly.com``).
 
-    A customer's name below a free host also counts (``acme.wixsite.com``).
+    A customer's name under a free host also counts (``acme.wixsite.com``).
     """
     kind = excluded_site_kind(domain)
     if kind is ExcludedSiteKind.FREE_HOST:

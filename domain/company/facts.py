@@ -1,4 +1,4 @@
-"""What a run knows about a company: its facts with their evidence, its type and its ICP grade.
+"""Facts about a company with their evidence, its type and its ICP grade.
 
 The rules are in ``criteria_verdicts.py`` and ``icp.py``.
 """
@@ -27,15 +27,13 @@ class CompanyType(StrEnum):
 
 
 class IcpFit(StrEnum):
-    """Whether a company fits the ideal customer profile."""
-
     YES = "yes"
     NO = "no"
     UNCERTAIN = "uncertain"
 
 
 class IcpTier(StrEnum):
-    """ICP grade. The members are ordered, best first."""
+    """ICP grade, best first."""
 
     A_PLUS = "A+"
     A = "A"
@@ -45,12 +43,11 @@ class IcpTier(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 is best."""
         return list(IcpTier).index(self)
 
 
 class UnitsEvidence(FrozenModel):
-    """Doors under management. ``estimated`` is 10 × current listings (docs/domain.md, "Ideal customer profile")."""
+    """Units under management. An ``estimated`` value is 10 × current listings (docs/domain.md, "Ideal customer profile")."""
 
     value: int
     basis: Literal["stated", "estimated"]
@@ -58,18 +55,15 @@ class UnitsEvidence(FrozenModel):
 
 
 class TextEvidence(FrozenModel):
-    """A short text with its evidence."""
-
     value: str
     evidence: Evidence
 
 
 class CompanyFacts(FrozenModel):
-    """What is proven about a company. Null or empty means unknown, never "no" (docs/domain.md, "Criteria").
+    """Proven facts about a company. None or empty means unknown, never "no" (docs/domain.md, "Criteria").
 
     Attributes:
         places: offices, from postal addresses on the company's own pages.
-        pms_status: PMS detection result for the company's own pages.
         closed_evidence: the company's own statement that it closed or was acquired.
     """
 

@@ -1,4 +1,4 @@
-"""Host names: normal form and registrable domain. Pure string rules; nothing is resolved or fetched."""
+"""Normalize host names and find registrable domains, without network access."""
 
 import ipaddress
 import re
@@ -15,12 +15,9 @@ _MAX_HOST_LENGTH = 253  # RFC 1035, section 2.3.4, without the trailing dot
 
 
 def normalized_host(host_or_url: str) -> str | None:
-    """The host of a name or an http(s) URL: lower case, ASCII (IDNA A-labels), no port, no user, no trailing dot.
+    """Return the host of a name or http(s) URL in lower-case ASCII (IDNA A-labels), or None if it is invalid.
 
-    ``www`` stays. An IP address is returned as such, IPv6 in brackets.
-
-    Returns:
-        None without a valid host: an empty text, another scheme, an e-mail address or a malformed name.
+    Port, user and trailing dot are removed. ``www`` stays. IPv6 addresses are in brackets. An email address has no host.
     """
     text = host_or_url.strip().replace("\\", "/")
     scheme, separator, _ = text.partition("://")
@@ -40,13 +37,13 @@ def normalized_host(host_or_url: str) -> str | None:
 
 @lru_cache(maxsize=65_536)
 def registrable_domain(host_or_url: str) -> str | None:
-    """The part of a host that somebody registered: ``https://www.acme.co.uk:443/x`` gives ``acme.co.uk``.
+    """Return the domain that was registered: ``https://www.acme.co.uk:443/x`` gives ``acme.co.uk``.
 
-    Uses the public suffix list with its private section, so ``acme.wixsite.com`` is a domain of its own. An
-    unlisted top-level domain counts as a suffix (``acme.example`` is registrable).
+    Private suffixes count as suffixes, so ``acme.wixsite.com`` is registrable. So is ``acme.example``, although its suffix is
+    not on the public suffix list.
 
     Returns:
-        None for an IP address, a bare suffix (``com``, ``co.uk``, ``wixsite.com``) or an invalid host.
+        None for an IP address, a suffix (``com``, ``co.uk``, ``wixsite.com``) or an invalid host.
     """
     host = normalized_host(host_or_url)
     if host is None or is_ip_address(host):
@@ -56,13 +53,12 @@ def registrable_domain(host_or_url: str) -> str | None:
 
 
 def same_registrable_domain(one: str, other: str) -> bool:
-    """Whether two hosts or URLs share a registrable domain; False if either has none."""
     domain = registrable_domain(one)
     return domain is not None and domain == registrable_domain(other)
 
 
 def host_and_parents(host: str) -> Iterator[str]:
-    """The host and its parents, longest first: ``a.b.com``, ``b.com``, ``com``."""
+    """Yield ``a.b.com``, ``b.com``, ``com``."""
     yield host
     while "." in host:
         host = host.partition(".")[2]
@@ -70,7 +66,6 @@ def host_and_parents(host: str) -> Iterator[str]:
 
 
 def is_ip_address(host: str) -> bool:
-    """Whether a host in normal form is an IP address."""
     return host.startswith("[") or host.rpartition(".")[2].isdecimal()
 
 
@@ -85,7 +80,7 @@ def _ascii_host(host: str) -> str | None:
     labels = host.lower().split(".")
     if len(host) > _MAX_HOST_LENGTH or not all(_LABEL.fullmatch(label) for label in labels):
         return None
-    if labels[-1].isdecimal():  # the URL standard: a last label of digits makes it an IPv4 address
+    if labels[-1].isdecimal():  # URL standard: a numeric last label means an IPv4 address
         return _ip_host(host)
     return ".".join(labels)
 

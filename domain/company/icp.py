@@ -1,4 +1,4 @@
-"""Ideal customer profile: fit, tier and confidence, computed from proven facts (docs/domain.md, "Ideal customer profile").
+"""Grade companies against the ideal customer profile (docs/domain.md, "Ideal customer profile").
 
 An unknown fact adds no points and lowers only the confidence.
 """
@@ -19,13 +19,13 @@ Disqualifier = Literal[
     "defunct",
 ]
 
-# docs/domain.md gives the order of the signals, strongest first. The points are ours; the best of each sum to 100.
+# docs/domain.md ranks the signals. The points are our choice, and the maximums sum to 100.
 _TYPE_POINTS = {CompanyType.SINGLE_FAMILY: 40, CompanyType.MIXED_RESIDENTIAL: 32}
-_UNITS_POINTS = ((150, 25), (50, 17), (0, 6))  # (from this many units, points)
+_UNITS_POINTS = ((150, 25), (50, 17), (0, 6))  # (minimum units, points)
 _COMPETITOR_POINTS, _RENTVINE_POINTS, _OTHER_PMS_POINTS = 20, 12, 8
 _EMPLOYEES_POINTS = ((40, 10), (20, 8), (5, 4), (0, 0))
 _TRADE_WEBSITE_POINTS = 5
-SOFT_NOT_MET_POINTS = 10  # half the step between two tiers, so two missed soft criteria always cost a tier
+SOFT_NOT_MET_POINTS = 10  # half a tier, so two failed soft criteria lower the tier
 _TIERS = ((85, IcpTier.A_PLUS), (65, IcpTier.A), (45, IcpTier.B), (0, IcpTier.C))
 
 _DISQUALIFIED_TYPES: dict[CompanyType, Disqualifier] = {
@@ -48,12 +48,7 @@ _TRADE_VENDORS = ("pmw", "property manager websites", "doorgrow", "fourandhalf",
 
 
 class IcpResult(FrozenModel):
-    """The grade of one company.
-
-    Attributes:
-        score: 0 to 100 points.
-        confidence: 0 to 1, the share of the points whose signal is known.
-    """
+    """Grade of one company. ``score`` is 0 to 100. ``confidence`` is 0 to 1, the known share of the points."""
 
     fit: IcpFit
     tier: IcpTier
@@ -64,11 +59,7 @@ class IcpResult(FrozenModel):
 
 
 def grade_icp(facts: CompanyFacts, *, soft_not_met: int = 0) -> IcpResult:
-    """Grade a company from its facts.
-
-    Args:
-        soft_not_met: how many soft criteria of the request the company fails (``grade_for_criteria`` counts them).
-    """
+    """Grade a company. ``soft_not_met`` counts the soft criteria of the request that it fails."""
     disqualifiers = _disqualifiers(facts)
     score = max(0, _points(facts) - soft_not_met * SOFT_NOT_MET_POINTS)
     if disqualifiers:
@@ -86,7 +77,7 @@ def grade_icp(facts: CompanyFacts, *, soft_not_met: int = 0) -> IcpResult:
 
 
 def tier_for(score: int) -> IcpTier:
-    """The tier of a company that nothing disqualifies."""
+    """Return the tier for a score, if nothing disqualifies the company."""
     return next(tier for minimum, tier in _TIERS if score >= minimum)
 
 
@@ -120,7 +111,7 @@ def _step(steps: tuple[tuple[int, int], ...], value: int) -> int:
 
 
 def _confidence(facts: CompanyFacts) -> float:
-    known = (  # (the best points of a signal, whether it is known)
+    known = (  # (maximum points, whether the signal is known)
         (40, facts.company_type is not CompanyType.UNKNOWN),
         (25, facts.units is not None),
         (20, facts.pms_status in {"detected", "none"}),

@@ -1,6 +1,6 @@
-"""When two companies are the same one (docs/domain.md, "Identity").
+"""Decide whether two companies are the same (docs/domain.md, "Identity").
 
-They share a registrable domain, a portal account or a phone number, or they have similar names in the same city.
+They are if they share a registrable domain, portal account or phone number, or have similar names in the same city.
 """
 
 import re
@@ -20,8 +20,6 @@ _PHONE = re.compile(r"(?<![\d(])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[
 
 
 class IdentityKeys(FrozenModel):
-    """What is known to identify a company."""
-
     domains: tuple[str, ...] = ()
     portal_accounts: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
@@ -30,7 +28,7 @@ class IdentityKeys(FrozenModel):
     state: str | None = None
 
     def claims(self) -> tuple[tuple[str, str], ...]:
-        """(kind, value) pairs. Only one company of a run may own each pair."""
+        """Return (kind, value) pairs. Only one company of a run may own each pair."""
         return (
             *(("domain", value) for value in self.domains),
             *(("portal", value) for value in self.portal_accounts),
@@ -39,7 +37,7 @@ class IdentityKeys(FrozenModel):
 
 
 def normalized_company_name(name: str) -> str:
-    """A company name without legal suffix, accents, punctuation and case."""
+    """Remove legal suffix, accents, punctuation and case."""
     folded = "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(char))
     return " ".join(re.sub(r"[^\w\s]", " ", _LEGAL_SUFFIXES.sub(" ", folded.replace("&", " and "))).split())
 
@@ -51,30 +49,29 @@ def same_name(first: str, second: str) -> bool:
 
 
 def name_key(name: str, city: str | None, state: str | None) -> str:
-    """A stable key for a company known only by name and place."""
     return f"{normalized_company_name(name)}|{normalized_city(city) if city else ''}|{state or ''}"
 
 
 def normalized_phone(text: str | None) -> str | None:
-    """A US phone number in E.164 form, or None if the text is not a complete number."""
+    """Return a US phone number in E.164 form, or None if it is incomplete."""
     if not text:
         return None
     try:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
         return None
-    # is_possible_number also accepts seven digits without area code, which many companies share.
+    # is_possible_number also accepts seven digits without an area code. Many companies share those.
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def first_phone(text: str) -> str | None:
-    """The first US phone number in a text, as printed."""
+    """Return the first US phone number in a text, as printed."""
     return next((match[0] for match in _PHONE.finditer(text) if normalized_phone(match[0])), None)
 
 
 def phones_in(text: str) -> tuple[str, ...]:
-    """The distinct US phone numbers in a text, in order and in E.164 form."""
+    """Return distinct US phone numbers in E.164 form, in order."""
     keys = (normalized_phone(match[0]) for match in _PHONE.finditer(text))
     return tuple(dict.fromkeys(key for key in keys if key))

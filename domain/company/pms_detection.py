@@ -1,6 +1,6 @@
-"""PMS detection: the signals that a site shows, and the rule that turns them into one result.
+"""Detect a company's PMS from the signals on its site (docs/domain.md, "Property management software").
 
-The rule is docs/domain.md, "Property management software". ``pms/`` finds the signals on pages.
+``pms/`` finds the signals.
 """
 
 import re
@@ -21,7 +21,7 @@ _CLEAN_PAGES_FOR_NONE = 2
 
 
 class SignalKind(StrEnum):
-    """How a page shows a product. The members are ordered, strongest first."""
+    """How a page shows a product, strongest kind first."""
 
     PORTAL_LINK = "portal_link"
     LISTING_WIDGET = "listing_widget"
@@ -31,12 +31,11 @@ class SignalKind(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the strongest kind."""
         return _RANKS[self]
 
     @property
     def can_prove(self) -> bool:
-        """Whether this kind can name the vendor. Assets and text can only confirm another signal."""
+        """Whether this kind can identify the vendor. Assets and text can only confirm another signal."""
         return self in _PROVING
 
 
@@ -45,14 +44,7 @@ _PROVING = frozenset({SignalKind.PORTAL_LINK, SignalKind.LISTING_WIDGET, SignalK
 
 
 class SitePage(FrozenModel):
-    """A stored page of the company's own site.
-
-    Attributes:
-        url: the requested address.
-        final_url: the address that answered.
-        html: the decoded response.
-        redirects: addresses passed on the way, in order; may include both ends.
-    """
+    """A stored page of the company's own site. It answered at ``final_url``."""
 
     url: str
     final_url: str
@@ -61,14 +53,13 @@ class SitePage(FrozenModel):
 
 
 class PmsSignal(FrozenModel):
-    """One product seen in one way on one page.
+    """One product shown in one way on one page.
 
     Attributes:
-        host: the host that revealed the product, in normal form.
-        slug: the company's account name at the vendor, if the address contains one.
-        page_url: the page that shows the product; of a redirect, the requested address.
-        evidence: the exact attribute value, address or script text, at most 500 characters.
-        confidence: of the matched rule, but low for assets and text; None for an add-on.
+        slug: the company's account name at the vendor.
+        page_url: page that shows the product. For a redirect, the requested URL.
+        evidence: exact attribute value, address or script text, at most 500 characters.
+        confidence: from the matched rule, but low for assets and text. None for an add-on.
     """
 
     vendor: Product
@@ -81,19 +72,16 @@ class PmsSignal(FrozenModel):
 
     @property
     def category(self) -> ProductCategory:
-        """The kind of product."""
         return category_of(self.vendor)
 
 
 class PmsDetection(FrozenModel):
-    """What a site says about the company's PMS.
+    """PMS of one site. ``vendor`` is set if the status is ``detected``, and ``reason`` if it is ``unknown``.
 
     Attributes:
-        vendor, confidence: set if, and only if, the status is ``detected``.
-        slug: the account at the detected vendor, if one stands out.
-        reason: set if, and only if, the status is ``unknown``.
+        slug: the account at the vendor. None if it is unclear.
         signals: PMS signals, strongest first.
-        negative: signals of HOA and short-term rental systems.
+        negative: signals of HOA and short-term rental software.
     """
 
     status: PmsStatus
@@ -113,18 +101,18 @@ def pms_verdict(
     site_problem: SiteProblem | None = None,
     claimed_in_words: bool = False,
 ) -> PmsDetection:
-    """The result for all signals of one site, in any order.
+    """Combine all signals of one site into one result. Their order does not matter.
 
-    - Portal links of two vendors: ``conflict``.
-    - Else the vendor of the strongest kind of signal is ``detected``, if that kind can prove it and a second page or a
-      second kind confirms it. Otherwise ``unknown`` with reason ``unconfirmed``.
-    - Without a PMS signal: ``none`` after two clean pages without a site problem, else ``unknown`` with its reason.
+    - Portal links of two vendors give ``conflict``.
+    - Otherwise the strongest kind of signal decides. Its vendor is ``detected`` if that kind can prove it, and a second page
+      or kind confirms it. If not, the result is ``unknown``.
+    - Without PMS signals, two clean pages and no site problem give ``none``. Anything else is ``unknown``.
 
     Args:
-        pages_read_cleanly: distinct pages of the company's own site that showed their content.
-        site_problem: why the site, or part of it, could not be read.
-        claimed_in_words: a page says that it uses a PMS ("rent is paid through Buildium") but shows no address of one.
-            That does not prove which one, but it rules out ``none``.
+        pages_read_cleanly: number of the company's own pages that showed their content.
+        site_problem: why all or part of the site could not be read.
+        claimed_in_words: a page mentions a PMS ("rent is paid through Buildium") without its address. This does not prove
+            the vendor, but it rules out ``none``.
     """
     ordered = sorted(set(signals), key=_order)
     pms = [(vendor, signal) for signal in ordered if isinstance(vendor := signal.vendor, PmsVendor)]
@@ -152,7 +140,7 @@ def pms_verdict(
 
 
 def page_key(url: str) -> str:
-    """One key per page: the address without scheme, ``www.``, fragment and trailing slash."""
+    """Return the URL without scheme, ``www.``, fragment and trailing slash."""
     bare = re.sub(r"^(?:https?:)?//(?:www\.)?", "", url.strip(), flags=re.IGNORECASE).partition("#")[0]
     host, slash, rest = bare.partition("/")
     return f"{host.lower()}{slash}{rest}".rstrip("/")
@@ -168,7 +156,7 @@ def _is_confirmed(signals: list[PmsSignal]) -> bool:
 
 
 def _slug(signals: list[PmsSignal]) -> str | None:
-    """The account seen on the most pages; None on a tie, because a wrong account would merge two companies."""
+    """Return the account seen on the most pages. None on a tie, because a wrong account would merge two companies."""
     pages = {(s.slug, page_key(s.page_url)) for s in signals if s.slug is not None and s.kind.can_prove}
     ranked = Counter(slug for slug, _ in sorted(pages)).most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):

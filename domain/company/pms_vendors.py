@@ -1,4 +1,4 @@
-"""Property management software: canonical vendor names, their aliases, and products that are not a PMS.
+"""Property management software: vendor names, aliases, and products that are not a PMS.
 
 Source: docs/domain.md, "Property management software".
 """
@@ -12,7 +12,7 @@ from domain.frozen_model import FrozenModel
 
 
 class PmsVendor(StrEnum):
-    """The canonical names: the only spelling that is stored, compared or exported."""
+    """Canonical names. Only this spelling is stored, compared or exported."""
 
     BUILDIUM = "Buildium"
     APPFOLIO = "AppFolio"
@@ -31,7 +31,7 @@ class PmsVendor(StrEnum):
 
 
 class HoaSystem(StrEnum):
-    """Software for homeowner associations. Never the PMS; speaks against the ideal customer."""
+    """Software for managers of homeowner associations, who are not ideal customers."""
 
     CINC = "CINC"
     TOWNSQ = "TownSq"
@@ -41,7 +41,7 @@ class HoaSystem(StrEnum):
 
 
 class ShortTermRentalSystem(StrEnum):
-    """Software for vacation rentals. Never the PMS; speaks against the ideal customer."""
+    """Software for managers of vacation rentals, who are not ideal customers."""
 
     GUESTY = "Guesty"
     OWNERREZ = "OwnerRez"
@@ -50,7 +50,7 @@ class ShortTermRentalSystem(StrEnum):
 
 
 class AddOn(StrEnum):
-    """Tools used next to any PMS."""
+    """Tools that companies use with any PMS."""
 
     PROPERTY_MELD = "Property Meld"
     LATCHEL = "Latchel"
@@ -70,7 +70,7 @@ _CATEGORIES: dict[type[Product], ProductCategory] = {
     AddOn: "add_on",
 }
 
-# Portal hosts and product names that people use for the vendor.
+# Portal hosts and product names that people use as the vendor's name.
 _ALIASES: dict[PmsVendor, tuple[str, ...]] = {
     PmsVendor.BUILDIUM: ("managebuilding", "manage building"),
     PmsVendor.APPFOLIO: ("appfolio property manager", "appfolio plus", "appf", "appf.io"),
@@ -90,27 +90,24 @@ _ALIASES: dict[PmsVendor, tuple[str, ...]] = {
 
 
 class PortalAccount(FrozenModel):
-    """A company's account at a vendor, read from a portal address."""
-
     vendor: PmsVendor
     slug: str
 
 
 def category_of(product: Product) -> ProductCategory:
-    """The kind of product that a name stands for."""
     return _CATEGORIES[type(product)]
 
 
 def canonical_vendor(text: str) -> PmsVendor | None:
-    """The vendor with exactly this name, alias or domain, or None.
+    """Return the vendor with exactly this name, alias or domain, or None.
 
-    Case, spaces and punctuation do not matter. Other words do: ``not Buildium`` is not a vendor.
+    Case, spaces and punctuation are ignored. Extra words are not: ``not Buildium`` matches no vendor.
     """
     return _BY_KEY.get(_key(text))
 
 
 def nearest_vendor(text: str) -> PmsVendor | None:
-    """The vendor whose name looks most like the text. Only for hints in error messages."""
+    """Return the vendor with the most similar name. Used only for hints in error messages."""
     near = get_close_matches(_key(text), list(_BY_KEY), n=1, cutoff=0.6)
     return _BY_KEY[near[0]] if near else None
 

@@ -1,10 +1,10 @@
-"""A company's status in a run, and the reason why it ended with it."""
+"""A company's status in a run, and why it ended."""
 
 from enum import StrEnum
 
 
 class CompanyStatus(StrEnum):
-    """Status of a company in a run. Every status except ``found`` is final."""
+    """Every status except ``found`` is final."""
 
     FOUND = "found"
     COMPLETE = "complete"
@@ -16,7 +16,7 @@ class CompanyStatus(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why a company ended. The database, the funnel and the exports share this vocabulary."""
+    """Why a company ended. The database, the funnel and the exports use these codes."""
 
     COMPLETE = "complete"
     NO_OWN_DOMAIN = "no_own_domain"
@@ -43,7 +43,7 @@ class ReasonCode(StrEnum):
 
 
 class Interruption(StrEnum):
-    """Why an activity stopped early through no fault of the company or search task, which is retried later."""
+    """Why an activity stopped early. The company or search task is not at fault, and is retried later."""
 
     BUDGET_REACHED = "budget_reached"
     RUN_WAITING = "run_waiting"

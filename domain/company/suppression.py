@@ -1,4 +1,4 @@
-"""An entry of the suppression list (docs/domain.md, "Suppression"). The list is stored by ``store/companies/suppressions.py``."""
+"""Entries of the suppression list (docs/domain.md, "Suppression"). ``store/companies/suppressions.py`` stores them."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,9 +12,7 @@ SuppressionReason = Literal["customer", "contacted", "do_not_contact"]
 class Suppression(FrozenModel):
     """A domain (or the host of one company's portal), a company name with its state, or both.
 
-    Attributes:
-        contacted_at: for the reason ``contacted``; an entry without it never expires.
-        source: origin of the entry, such as the name of the imported file.
+    An entry with the reason ``contacted`` but without ``contacted_at`` never expires.
     """
 
     domain: str | None = None
@@ -26,10 +24,9 @@ class Suppression(FrozenModel):
 
     @property
     def name_key(self) -> str | None:
-        """The name as the suppression check compares it."""
         return normalized_company_name(self.name) if self.name else None
 
     @property
     def entry_key(self) -> str:
-        """Unique per reason and company, so that a repeated import updates the same entry."""
+        """Unique per reason and company, so a repeated import updates the same entry."""
         return f"{self.reason}:{self.domain or f'{self.name_key}|{self.state}'}"

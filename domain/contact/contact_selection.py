@@ -1,4 +1,4 @@
-"""Which people of a company are delivered as contacts, and in which order (docs/domain.md, "Contact")."""
+"""Select and order the people to deliver as contacts (docs/domain.md, "Contact")."""
 
 from collections import Counter
 from enum import StrEnum
@@ -7,9 +7,9 @@ from domain.contact.email_address import EmailStatus
 from domain.contact.person import Person, is_named_person, person_key
 from domain.contact.title_levels import TitleLevel, rank_title
 
-CONTACT_ATTEMPTS_MAX = 2  # after this, another company takes its place
+CONTACT_ATTEMPTS_MAX = 2  # then the run tries another company instead
 
-# The points are ours: level up to 50, reach up to 35, evidence up to 15.
+# Our choice of points: level up to 50, reach up to 35, evidence up to 15.
 _LEVEL_POINTS = {
     TitleLevel.OWNER: 50,
     TitleLevel.DIRECTOR: 42,
@@ -25,8 +25,6 @@ _OWN_EVIDENCE_POINTS, _OTHER_EVIDENCE_POINTS = 15, 8
 
 
 class ContactDrop(StrEnum):
-    """Why a person is not delivered; counted per company."""
-
     NOT_NAMED = "not_named"
     NOT_A_DECISION_MAKER = "not_a_decision_maker"
     NOT_REACHABLE = "not_reachable"
@@ -34,9 +32,9 @@ class ContactDrop(StrEnum):
 
 
 def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Person], dict[ContactDrop, int]]:
-    """The people to deliver, and how many were dropped for which reason.
+    """Return the people to deliver, and how many were dropped per reason.
 
-    Ordered by level, then quality, then name, so the result does not depend on the order of ``people``.
+    They are sorted by level, quality and name, so the order of ``people`` does not matter.
     """
     drops: Counter[ContactDrop] = Counter()
     kept: dict[str, Person] = {}
@@ -57,17 +55,16 @@ def select_contacts(people: list[Person], contacts_max: int) -> tuple[list[Perso
 
 
 def better_proven(first: Person, second: Person) -> Person:
-    """Of two claims about one person, the one with the higher quality score; on a tie the second."""
+    """Return the claim with the higher quality score, or the second on a tie."""
     return first if quality_score(first) > quality_score(second) else second
 
 
 def quality_score(person: Person) -> int:
-    """0 to 100 points for level, reach and evidence."""
     points = _LEVEL_POINTS.get(rank_title(person.title).level, _OTHER_LEVEL_POINTS)
     if person.deliverable_email:
         points += _EMAIL_POINTS.get(person.email_status, _OTHER_EMAIL_POINTS)
     if person.linkedin_url:
         points += _LINKEDIN_POINTS
-    # An inferred address rests on the evidence of other people's addresses.
+    # The evidence for an inferred address is other people's addresses.
     has_own_address = person.email_evidence and person.deliverable_email and person.email_basis is None
     return points + (_OWN_EVIDENCE_POINTS if has_own_address or person.linkedin_evidence else _OTHER_EVIDENCE_POINTS)

@@ -1,4 +1,4 @@
-"""E-mail addresses: syntax, role mailboxes, free mail services, and how well an address is proven."""
+"""Email addresses: syntax, role mailboxes, free mail services and status."""
 
 import re
 from enum import StrEnum
@@ -35,7 +35,7 @@ FREE_MAIL_DOMAINS = frozenset(
 
 
 def clean_email(text: str | None) -> str | None:
-    """A normalized address, or None for invalid syntax (RFC 5321, checked by email-validator)."""
+    """Return a normalized address, or None for invalid syntax (RFC 5321)."""
     if text is None:
         return None
     try:
@@ -45,15 +45,14 @@ def clean_email(text: str | None) -> str | None:
 
 
 def email_domain(email: str) -> str:
-    """The part after the @."""
     return email.rpartition("@")[2].lower()
 
 
 def is_role_mailbox(email: str) -> bool:
-    """Whether an address is shared: its local part, or a part of it with three letters or more, names a role.
+    """Whether an address is shared: its local part, or a part of three or more letters, is a role name.
 
-    ``leasing-team@`` is shared; ``hr.smith@`` begins with initials. A free-mail address counts as a whole, so
-    ``lee.homes@gmail.com`` is personal.
+    ``leasing-team@`` is shared. ``hr.smith@`` is not, because it starts with initials. For free mail, only the whole local
+    part counts, so ``lee.homes@gmail.com`` is personal.
     """
     local, _, domain = email.lower().partition("@")
     local = local.partition("+")[0]  # info+austin@ is info@
@@ -64,9 +63,9 @@ def is_role_mailbox(email: str) -> bool:
 
 
 def email_belongs_to(email: str, company_domains: frozenset[str], *, published_by_company: bool) -> bool:
-    """Whether a person of a company may have this address.
+    """Whether a person at a company may have this address.
 
-    It must be in a domain of the company, or a free-mail address that the company's own site publishes.
+    It must be in one of the company's domains, or a free-mail address that the company's own site publishes.
     """
     domain = registrable_domain(email_domain(email))
     return domain in company_domains or (domain in FREE_MAIL_DOMAINS and published_by_company)

@@ -1,7 +1,6 @@
-"""How a company forms its people's e-mail addresses, inferred from the ones it publishes (docs/domain.md, "Contact").
+"""Infer a company's email address pattern from the addresses it publishes (docs/domain.md, "Contact").
 
-A wrong address costs more than a missing one, so any doubt about the pattern or about a name gives no address.
-``email_verification.py`` decides who gets an inferred address.
+A wrong address costs more than a missing one, so any doubt gives no address.
 """
 
 import re
@@ -15,7 +14,7 @@ from domain.frozen_model import FrozenModel
 
 
 class EmailPattern(StrEnum):
-    """The part before the @, made of first name, last name and their initials (f, l)."""
+    """The part before the @. ``f`` is the initial of the first name."""
 
     FIRST_DOT_LAST = "first.last"
     FIRST_LAST = "firstlast"
@@ -41,7 +40,7 @@ _TEMPLATES = {
     EmailPattern.FIRST_UNDERSCORE_LAST: "{first}_{last}",
     EmailPattern.FIRST_HYPHEN_LAST: "{first}-{last}",
 }
-# What an address of each pattern looks like, whatever the name.
+# The shape of each pattern, for any name.
 _SHAPES = {
     EmailPattern.FIRST_DOT_LAST: r"[a-z'-]{2,}\.[a-z'-]{2,}",
     EmailPattern.F_DOT_LAST: r"[a-z]\.[a-z'-]{2,}",
@@ -51,12 +50,12 @@ _SHAPES = {
 }
 _SHAPE_WITHOUT_SEPARATOR = r"[a-z'-]{2,}"
 
-# Suffixes may follow any name; after a comma also designations of NARPM, IREM, NAR and CAI ("Jane Doe, MPM").
+# Suffixes may follow any name. Designations of NARPM, IREM, NAR and CAI may follow a comma ("Jane Doe, MPM").
 _SUFFIXES = frozenset("jr sr ii iii iv esq phd".split())
 _DESIGNATIONS = _SUFFIXES | frozenset(
     "mpm rmp crmc css cpm arm acom abr abrm gri crs crb ccim cam cmca ams pcam cpa mba md jd realtor broker".split()
 )
-# Before one more word, these begin a last name as often as they are a first name ("Van Buren", "Van Nguyen").
+# With only one word after it, this may begin a last name or be a first name ("Van Buren", "Van Nguyen").
 _PARTICLES = frozenset("van von de del della der den la le el st du dos da di".split())
 _WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
 _NICKNAME = re.compile(r"""["(]\s*([a-z]+)\s*[")]|(?<!\S)'([a-z]+)'(?!\S)""")
@@ -64,26 +63,23 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "®": N
 
 
 class PublishedAddress(FrozenModel):
-    """An address that a page prints next to a name."""
-
     full_name: str
     email: str
 
     @property
     def local(self) -> str:
-        """The part before the @."""
         return _local(self.email)
 
 
 class InferredPattern(FrozenModel):
-    """The pattern of a domain, with two addresses of two people that prove it."""
+    """The pattern of a domain, and addresses of two people that prove it."""
 
     domain: str
     pattern: EmailPattern
     basis: tuple[PublishedAddress, PublishedAddress]
 
     def address_of(self, full_name: str) -> str | None:
-        """A person's address by this pattern; None for an ambiguous name."""
+        """Return a person's address, or None for an ambiguous name."""
         local = local_part(self.pattern, full_name)
         return clean_email(f"{local}@{self.domain}") if local else None
 
@@ -91,15 +87,15 @@ class InferredPattern(FrozenModel):
 def infer_pattern(
     domain: str, published: Iterable[PublishedAddress], unnamed: Iterable[str] = ()
 ) -> InferredPattern | None:
-    """The one pattern that explains every personal address published under a domain.
+    """Return the one pattern that fits every personal address published under a domain.
 
-    At least two addresses must follow it without doubt: addresses of two people whose names are unambiguous.
+    At least two people with unambiguous names must have addresses in this pattern.
 
     Args:
-        unnamed: further addresses on the company's pages whose owners are unknown. They must have the pattern's shape.
+        unnamed: other addresses on the company's pages, with unknown owners. They must have the pattern's shape.
 
     Returns:
-        None if no pattern or several patterns fit, or the domain is a free-mail provider's.
+        None if no pattern or several patterns fit, or for a free-mail domain.
     """
     personal = sorted(
         (one for one in published if email_domain(one.email) == domain and not is_role_mailbox(one.email)),
@@ -119,7 +115,7 @@ def infer_pattern(
 
 
 def local_part(pattern: EmailPattern, full_name: str) -> str | None:
-    """The part before the @ for a person, or None for an ambiguous name."""
+    """Return a person's part before the @, or None for an ambiguous name."""
     readings = _readings(full_name)
     if len(readings) != 1 or min(map(len, readings[0])) == 1:
         return None
@@ -135,7 +131,7 @@ def _may_follow(pattern: EmailPattern, one: PublishedAddress) -> bool:
 
 
 def _apply(pattern: EmailPattern, first: str, last: str) -> str | None:
-    """None if the pattern needs a whole name and only its initial is printed."""
+    """Return None if the pattern needs a full name and only its initial is printed."""
     template = _TEMPLATES[pattern]
     if ("{first}" in template and len(first) == 1) or ("{last}" in template and len(last) == 1):
         return None
@@ -143,7 +139,7 @@ def _apply(pattern: EmailPattern, first: str, last: str) -> str | None:
 
 
 def _readings(full_name: str) -> list[tuple[str, str]]:
-    """Every (first, last) that an address may be made of; empty for a text that is not a plain name."""
+    """Return every (first, last) pair that may form the address. Empty if the text is not a plain name."""
     head, _, after_comma = _folded(full_name).partition(",")
     if any(word.replace(".", "") not in _DESIGNATIONS for word in after_comma.replace(",", " ").split()):
         return []  # "Doe, Jane"
@@ -156,7 +152,7 @@ def _readings(full_name: str) -> list[tuple[str, str]]:
     if len(words) < 2 or not all(_WORD.fullmatch(word) for word in words):
         return []
     firsts, lasts = _spellings(words[0]), _spellings(words[-1])
-    if len(words) > 2:  # a second first name, a middle name, or the beginning of the last name
+    if len(words) > 2:  # the second word may be a first name, a middle name or part of the last name
         firsts += [*_spellings(words[0] + words[1]), *_spellings(f"{words[0]}-{words[1]}")]
         lasts += [*_spellings("".join(words[1:])), *_spellings("".join(words[-2:])), *_spellings("-".join(words[-2:]))]
     elif words[0] in _PARTICLES:
@@ -165,12 +161,12 @@ def _readings(full_name: str) -> list[tuple[str, str]]:
 
 
 def _spellings(word: str) -> list[str]:
-    """A word without apostrophes; a hyphenated one also without hyphen, and each of its parts."""
+    """Return a word without apostrophes. A hyphenated word also gives its joined form and its parts."""
     plain = word.replace("'", "")
     return [plain, plain.replace("-", ""), *plain.split("-")] if "-" in plain else [plain]
 
 
 def _folded(name: str) -> str:
-    """Lower case without accents. Other letters (ø, ł) stay, so the name is not plain."""
+    """Return a name in lower case without accents. Other letters (ø, ł) stay, so ``_readings`` rejects it."""
     decomposed = unicodedata.normalize("NFKD", name.translate(_QUOTES)).casefold()
     return "".join(char for char in decomposed if not unicodedata.combining(char))

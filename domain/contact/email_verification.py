@@ -1,7 +1,6 @@
-"""The status of every address of one company's people: published, refused or inferred (docs/domain.md, "Contact").
+"""Set the status of every address of a company's people: published, refused or inferred (docs/domain.md, "Contact").
 
-An address is inferred only for a person listed next to one with a printed address, and only if no address on the
-company's pages speaks against it. Verification is idempotent: it first removes what an earlier one inferred or refused.
+Verification first undoes earlier verification, so it is idempotent.
 """
 
 from collections import Counter
@@ -18,12 +17,7 @@ _NAME_LETTERS_MIN = 3  # two letters of a name occur in many addresses by chance
 
 
 class VerifiedEmails(FrozenModel):
-    """A company's people with the status of their addresses.
-
-    Attributes:
-        statuses: number of deliverable addresses by status.
-        refused: number of published addresses that are not delivered, by ``email:reason``.
-    """
+    """Counts of deliverable addresses per status, and of refused ones per ``email:reason``."""
 
     people: tuple[Person, ...]
     statuses: dict[str, int]
@@ -31,7 +25,7 @@ class VerifiedEmails(FrozenModel):
 
 
 def published_domains(people: Iterable[Person]) -> set[str]:
-    """The domains of the printed addresses: the ones to look up in DNS."""
+    """Return the domains to look up in DNS."""
     return {email_domain(person.email) for person in map(without_verification, people) if person.email}
 
 
@@ -39,9 +33,9 @@ def verify_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]
     """Set the status of every address of one company.
 
     - A published address is not delivered if its domain refuses mail.
-    - A decision maker without an address gets the one that the company's pattern gives, if the domain accepts mail,
-      exactly one domain of the company has a pattern, nobody else has that address, and no printed address with an
-      unknown owner contains the person's first or last name.
+    - A decision maker without an address gets one in the company's pattern. Exactly one domain that accepts mail must have a
+      pattern. Nobody else may have that address. No printed address with an unknown owner may contain the person's first
+      or last name.
 
     Args:
         people: everyone stored for the company.
@@ -60,7 +54,7 @@ def verify_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]
 
 
 def without_verification(person: Person) -> Person:
-    """The person before any verification: without an inferred address, with a refused one published again."""
+    """Undo verification: remove an inferred address, and mark a refused one as published."""
     if person.email_basis is not None:
         none = {"email": None, "email_status": EmailStatus.UNKNOWN, "email_evidence": None, "email_basis": None}
         return person.model_copy(update=none)
@@ -77,7 +71,6 @@ def _refuse(person: Person, domains: Mapping[str, MailDomain]) -> Person:
 
 
 def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[str, Person]:
-    """The people who get an inferred address, by name."""
     published = {(person.email, person.full_name): person for person in found if person.email}
     printed = {address for person in found for address in person.printed_emails or ()}
     unnamed = printed - {email for email, _ in published}
@@ -104,7 +97,7 @@ def _inferred(found: list[Person], domains: Mapping[str, MailDomain]) -> dict[st
 def _only_pattern(
     found: list[Person], domains: Mapping[str, MailDomain], unnamed: Iterable[str]
 ) -> InferredPattern | None:
-    """The pattern of the only domain that has one and accepts mail. With two, a person's domain would be a guess."""
+    """Return the pattern of the only domain that has one and accepts mail. With two, the choice would be a guess."""
     published = [
         PublishedAddress(full_name=person.full_name, email=person.email)
         for person in found
@@ -121,6 +114,6 @@ def _may_own_one(person: Person, unnamed: Iterable[str]) -> bool:
 
 
 def _basis_note(pattern: InferredPattern, basis: list[Person]) -> str:
-    """``first.last, as jane.doe@acme.com (Jane Doe, https://acme.com/team) and …``"""
+    """Return ``first.last, as jane.doe@acme.com (Jane Doe, https://acme.com/team) and …``"""
     shown = (f"{one.email} ({one.full_name}, {(one.email_evidence or one.evidence).url})" for one in basis)
     return f"{pattern.pattern}, as {' and '.join(shown)}"

@@ -1,4 +1,4 @@
-"""A person found on a company's pages, and how names and LinkedIn profiles are checked (docs/domain.md, "Contact")."""
+"""People found on a company's pages, and checks of names and LinkedIn profiles (docs/domain.md, "Contact")."""
 
 import re
 import unicodedata
@@ -20,14 +20,14 @@ _CJK_NAME = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3\u3040-\u30ff]{2,8}")  # wri
 
 
 class Person(FrozenModel):
-    """A person found on a company's pages. Unproven parts are None.
+    """A person found on a company's pages. Unproven fields are None.
 
     Attributes:
-        email_evidence: where the address is printed; for an inferred one, where the first address of its basis is.
+        email_evidence: where the address is printed. For an inferred one, where the first address of ``email_basis`` is.
         email_basis: for an inferred address, the pattern and the two published addresses that prove it.
-        email_problem: why mail to a published address cannot arrive. Such an address is kept but not delivered.
-        printed_emails: every personal address of the company's domains on its pages, whoever owns it. None if no
-            address may be inferred for this person.
+        email_problem: why mail to a published address cannot arrive. The address is stored but not delivered.
+        printed_emails: every personal address in the company's domains on its pages. None if the person may not get an
+            inferred address.
     """
 
     full_name: str
@@ -47,23 +47,22 @@ class Person(FrozenModel):
 
     @property
     def deliverable_email(self) -> str | None:
-        """The address, unless mail to it cannot arrive."""
         return self.email if self.email_problem is None else None
 
     @property
     def is_reachable(self) -> bool:
-        """Whether the contacts file has a way to reach the person (it has no phone column)."""
+        """Whether the person has a deliverable address or a profile. The contacts file has no phone column."""
         return bool(self.deliverable_email or self.linkedin_url)
 
 
 def clean_name(text: str) -> str:
-    """A person's name without honorific, control and direction marks, and surplus spaces."""
+    """Remove an honorific, control and direction marks, and extra spaces."""
     visible = "".join(char for char in text if unicodedata.category(char)[0] != "C" or char in "\t\n ")
     return _HONORIFICS.sub("", " ".join(visible.split()))
 
 
 def is_named_person(name: str) -> bool:
-    """Whether a text is a person's name: two to six words with letters, and no placeholder or digit."""
+    """Whether a text is a person's name: two to six words, without placeholders or digits."""
     if _CJK_NAME.fullmatch(name):
         return True
     words = name.replace(",", " ").split()
@@ -77,7 +76,7 @@ def is_named_person(name: str) -> bool:
 
 
 def person_key(name: str) -> str:
-    """Two printed names with the same key mean the same person of a company."""
+    """Return a key that is equal for two spellings of the same name."""
     folded = unicodedata.normalize("NFKD", name).casefold()
     return " ".join(
         "".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char)).split()
@@ -85,7 +84,7 @@ def person_key(name: str) -> str:
 
 
 def clean_linkedin(url: str | None) -> str | None:
-    """The address of a person's LinkedIn profile, or None for anything else (such as a company page)."""
+    """Return the URL of a person's LinkedIn profile, or None for other pages."""
     if url is None or not _LINKEDIN_PERSON.match(url.strip()):
         return None
     return url.strip()

@@ -1,4 +1,4 @@
-"""Job titles ranked: the level, seniority and department that a printed title stands for (docs/domain.md, "Contact").
+"""Rank job titles by level, seniority and department (docs/domain.md, "Contact").
 
 ``grounding/job_titles.py`` finds titles on pages.
 """
@@ -28,15 +28,13 @@ class TitleLevel(IntEnum):
 
 
 class TitleRank(FrozenModel):
-    """What a printed title says about a person."""
-
     level: TitleLevel
     seniority: Seniority
     department: Department
 
 
 _L = TitleLevel
-# The first pattern that matches decides.
+# The first matching pattern wins.
 # fmt: off
 _TITLES: tuple[tuple[str, TitleLevel, Seniority, Department], ...] = (
     (r"\b(assistant|coordinator|secretary|receptionist|intern)\b", _L.NONE, "staff", "other"),
@@ -68,5 +66,5 @@ _UNRANKED = TitleRank(level=TitleLevel.NONE, seniority="staff", department="othe
 
 
 def rank_title(title: str) -> TitleRank:
-    """Level, seniority and department of a printed job title. An unknown title is not a decision maker."""
+    """Return the rank of a printed job title. An unknown title is not a decision maker."""
     return next((rank for pattern, rank in _RANKS if pattern.search(title)), _UNRANKED)

@@ -1,7 +1,7 @@
-"""The columns of the companies and contacts files, in their order: what each holds and what it rests on.
+"""Columns of the companies and contacts files, in order, with the source of each.
 
-This table is the only place that lists them (docs/domain.md, "Delivery files"). Headers, the completeness report and
-the evidence of each cell follow from it.
+This table is the only list of them (docs/domain.md, "Delivery files"). Headers, the completeness report and cell evidence
+use it.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ FileKind = Literal["companies", "contacts"]
 
 
 class Basis(StrEnum):
-    """What a column's cells rest on. Only a fact needs proof."""
+    """Where a column's values come from. Only facts need proof."""
 
     FACT = "fact"
     REFERENCE = "reference"
@@ -23,13 +23,7 @@ class Basis(StrEnum):
 
 
 class Column(FrozenModel):
-    """One column of one file.
-
-    Attributes:
-        holds: what its cells contain.
-        source: for a fact, its proof; otherwise where the value comes from.
-        copied_from: for a copied column, the column of the companies file.
-    """
+    """One column. ``source`` is the required proof of a fact. For other columns, it says where the value comes from."""
 
     file: FileKind
     name: str
@@ -40,7 +34,6 @@ class Column(FrozenModel):
 
     @property
     def needs_proof(self) -> bool:
-        """Whether a filled cell without proof is a defect."""
         return self.basis is Basis.FACT
 
 

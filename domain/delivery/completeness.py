@@ -1,6 +1,6 @@
-"""Completeness of a delivery: how many cells of each column are filled and proven, what is missing and what it cost.
+"""Completeness of a delivery: filled, proven and missing cells per column, and the cost.
 
-``columns.py`` says which columns need proof.
+``columns.py`` defines which columns need proof.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,18 +13,16 @@ from domain.frozen_model import FrozenModel
 
 
 class FileRow(FrozenModel):
-    """A delivered row, and the fact columns that have proof."""
+    """A delivered row. ``proven`` names its fact columns that have proof."""
 
     cells: dict[str, Any]
     proven: frozenset[str]
 
 
 class ColumnCount(FrozenModel):
-    """One column counted over a file's rows.
+    """Counts for one column. ``proven`` is None if the column needs no proof.
 
-    Attributes:
-        proven: filled cells with proof; None if the column needs none.
-        escaped: cells that a spreadsheet would evaluate as a formula, delivered with an apostrophe in front.
+    ``escaped`` counts cells with an added apostrophe, because a spreadsheet would evaluate them.
     """
 
     file: FileKind
@@ -37,22 +35,16 @@ class ColumnCount(FrozenModel):
 
     @property
     def filled_pct(self) -> float | None:
-        """Filled share of the rows in percent; None without rows."""
         return percent(self.filled, self.rows)
 
     @property
     def proven_pct(self) -> float | None:
-        """Proven share of the filled cells in percent; None if there is nothing to prove."""
+        """Share of the filled cells. None if there is nothing to prove."""
         return None if self.proven is None else percent(self.proven, self.filled)
 
 
 class ModelUsage(FrozenModel):
-    """The model calls of a run.
-
-    Attributes:
-        cost_usd: of the calls with a known price.
-        unpriced_calls: calls without a known price; with any, the total cost is unknown.
-    """
+    """If any call has no known price, the total cost is unknown."""
 
     model_calls: int = 0
     input_tokens: int = 0
@@ -62,11 +54,9 @@ class ModelUsage(FrozenModel):
 
 
 class Completeness(FrozenModel):
-    """The report on one delivery.
-
-    Attributes:
-        unknown: companies kept out by an unknown hard criterion, by criterion.
-        dropped: rejected claims of all examined companies, by ``what:why``.
+    """Attributes:
+    unknown: companies not delivered because a hard criterion was unknown, per criterion.
+    dropped: rejected claims per ``what:why``, for all examined companies.
     """
 
     companies: int
@@ -78,13 +68,13 @@ class Completeness(FrozenModel):
 
     @property
     def unproven(self) -> dict[str, int]:
-        """Filled cells without proof, by column. Inferred addresses are expected here; anything else is a defect."""
+        """Filled cells without proof, per column. Only ``email`` may have any (inferred addresses)."""
         return largest_first(
             {count.column: count.filled - count.proven for count in self.columns if count.proven is not None}
         )
 
     def document(self) -> dict[str, Any]:
-        """The report as ``--json`` prints it. Shares are percent."""
+        """Return the report as ``--json`` prints it."""
         return {
             "companies": self.companies,
             "contacts": self.contacts,
@@ -101,7 +91,6 @@ class Completeness(FrozenModel):
 
 
 def count_columns(companies: Sequence[FileRow], contacts: Sequence[FileRow]) -> tuple[ColumnCount, ...]:
-    """Counts of every column of both files, in their order."""
     return (
         *(_count(column, companies) for column in COMPANIES),
         *(_count(column, contacts) for column in CONTACTS),
@@ -128,11 +117,7 @@ def _count(column: Column, rows: Sequence[FileRow]) -> ColumnCount:
 
 
 def proven_columns(evidence: Mapping[str, Evidence | None], stored: Collection[str]) -> frozenset[str]:
-    """The columns whose evidence quotes a stored result.
-
-    Args:
-        stored: ids of the results that exist.
-    """
+    """Return the columns whose evidence quotes a stored tool result. ``stored`` contains result ids."""
     return frozenset(
         column
         for column, proof in evidence.items()
@@ -141,23 +126,19 @@ def proven_columns(evidence: Mapping[str, Evidence | None], stored: Collection[s
 
 
 def unknown_by_criterion(funnel: Mapping[str, int]) -> dict[str, int]:
-    """Companies kept out by an unknown hard criterion, by criterion.
-
-    Args:
-        funnel: companies by reason code.
-    """
+    """``funnel`` counts companies per reason code."""
     return largest_first(
         {reason.removesuffix("_unknown"): count for reason, count in funnel.items() if reason.endswith("_unknown")}
     )
 
 
 def largest_first(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts above 0, the largest first, ties by name."""
+    """Return the counts above 0, largest first. Ties are sorted by name."""
     return dict(sorted(((name, n) for name, n in counts.items() if n), key=lambda item: (-item[1], item[0])))
 
 
 def per_company(usage: ModelUsage, companies: int) -> dict[str, float | None] | None:
-    """Calls, tokens and US dollars per delivered company; None before the first. An unknown cost is None."""
+    """Return averages per delivered company, or None if there is none. An unknown cost is None."""
     if companies == 0:
         return None
     return {
@@ -169,5 +150,5 @@ def per_company(usage: ModelUsage, companies: int) -> dict[str, float | None] | 
 
 
 def percent(part: int, whole: int) -> float | None:
-    """Percent rounded down to a tenth, so that 100 means all; None if ``whole`` is 0."""
+    """Return the percentage rounded down to a tenth, so that 100 means all. None if ``whole`` is 0."""
     return part * 1000 // whole / 10 if whole else None

@@ -1,6 +1,6 @@
-"""CSV files of a run: cells, bytes and names (docs/domain.md, "Delivery files").
+"""Render a run's CSV files (docs/domain.md, "Delivery files").
 
-UTF-8 without BOM, LF, minimal quoting, and no cell that a spreadsheet would evaluate as a formula.
+Files are UTF-8 without BOM, with LF line ends and minimal quoting. Cells that look like formulas are escaped.
 """
 
 import csv
@@ -13,12 +13,12 @@ from uuid import UUID
 from domain.delivery.columns import COMPANY_COLUMNS, CONTACT_COLUMNS
 from domain.frozen_model import FrozenModel
 
-# What Excel, LibreOffice and Google Sheets treat as the start of a formula (OWASP, "CSV Injection").
+# These start a formula in Excel, LibreOffice and Google Sheets (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class CsvFile(FrozenModel):
-    """A rendered file; ``rows`` does not count the header."""
+    """A rendered file. ``rows`` excludes the header."""
 
     name: str
     content: bytes
@@ -28,7 +28,7 @@ class CsvFile(FrozenModel):
 def render_files(
     run_id: UUID, at: datetime, companies: list[dict[str, Any]], contacts: list[dict[str, Any]]
 ) -> tuple[CsvFile, CsvFile]:
-    """Both files of a run. Their names contain the first 8 characters of the run id and the time in UTC.
+    """Render the companies and contacts files.
 
     Raises:
         ValueError: a row lacks a column, or a contact's company is not in the companies file.
@@ -45,11 +45,7 @@ def render_files(
 
 
 def render_csv(name: str, columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> CsvFile:
-    """One file with these columns. Other keys of a row are ignored.
-
-    Raises:
-        ValueError: a row lacks a column.
-    """
+    """Raises ``ValueError`` if a row lacks a column. Other keys of a row are ignored."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
@@ -62,7 +58,7 @@ def render_csv(name: str, columns: tuple[str, ...], rows: Sequence[Mapping[str, 
 
 
 def cell(value: Any) -> str:
-    """A value as text. None is empty, times are UTC in ISO 8601 with a Z, and only text is escaped."""
+    """Return a value as cell text: None is empty, times are UTC in ISO 8601 with a Z."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -77,10 +73,7 @@ def cell(value: Any) -> str:
 
 
 def escape_formula(text: str) -> str:
-    """A text on one line, with an apostrophe in front if a spreadsheet would evaluate it as a formula.
-
-    Control characters are dropped; line breaks, tabs and typographic spaces become spaces.
-    """
+    """Return a text on one line, with a leading apostrophe if a spreadsheet would evaluate it."""
     flat = " ".join(text.split()) if any(char.isspace() and char != " " for char in text) else text
     clean = "".join(char for char in flat if char.isprintable())
     return f"'{clean}" if clean.lstrip().startswith(_FORMULA_STARTS) else clean

@@ -1,6 +1,6 @@
-"""What every cell of the two files rests on: quoted words, a rule, or a record of the pipeline.
+"""Evidence for every cell of the two files: quoted words, a rule, or a pipeline record.
 
-The values are those that ``store/delivery/export_rows.py`` delivers. A fact without evidence is shown as such.
+Values are the same as in ``store/delivery/export_rows.py``.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,9 @@ class EvidenceCell(FrozenModel):
     """One cell of one file.
 
     Attributes:
-        person: the contact, in the contacts file.
-        value: the cell's text, exactly as in the file.
-        quote, url, result_id: the evidence, and its row in ``tool_results``.
+        result_id: id of the quoted row in ``tool_results``.
         basis: ``quoted`` from a page, ``computed`` from proven facts, or ``recorded`` by the pipeline.
-        rule: what computed or recorded it; for a quoted cell, how the value follows from the words.
+        rule: how the value was computed or recorded. For a quoted cell, how it follows from the quote.
     """
 
     file: FileKind
@@ -45,13 +43,10 @@ class EvidenceCell(FrozenModel):
 
     @property
     def is_unproven(self) -> bool:
-        """Whether this is a fact without evidence."""
         return self.basis == "quoted" and self.quote is None
 
 
 class ContactRecord(FrozenModel):
-    """A contact to deliver, with what was computed when it was stored."""
-
     person: Person
     department: Department
     seniority: Seniority
@@ -60,13 +55,7 @@ class ContactRecord(FrozenModel):
 
 
 class CompanyRecord(FrozenModel):
-    """A company as stored.
-
-    Attributes:
-        named_by: where a source named the company.
-        icp: None before research.
-        contacts: the contacts to deliver, best first.
-    """
+    """A stored company. ``icp`` is None before research. ``contacts`` are those to deliver, best first."""
 
     name: str
     domain: str | None
@@ -80,7 +69,7 @@ class CompanyRecord(FrozenModel):
 
 
 class _Source(FrozenModel):
-    """A cell's value and what it rests on. ``basis`` and ``rule`` override those of the column."""
+    """A cell's value and its evidence. ``basis`` and ``rule`` override the column's."""
 
     value: Any
     evidence: Evidence | None = None
@@ -94,9 +83,9 @@ _COMPANY_COLUMN = {column.name: column for column in COMPANIES}
 
 
 def evidence_cells(company: CompanyRecord) -> list[EvidenceCell]:
-    """Every cell that is not empty: the company's row in column order, then a row per contact, best first.
+    """Return every non-empty cell: the company's row in column order, then a row per contact, best first.
 
-    A contact's ``email`` is followed by an ``email_status``, which is not a column of the file.
+    After each ``email`` comes an ``email_status``, which is not a column of the file.
     """
     sources = _company_sources(company)
     cells = [_cell(company, column, sources[column.name]) for column in COMPANIES]

@@ -1,4 +1,4 @@
-"""The third file of a run: companies that are not delivered, and why."""
+"""The file of companies that a run did not deliver, and why."""
 
 from typing import Any
 
@@ -28,12 +28,6 @@ _SENTENCES = {
 
 
 class EndedCompany(FrozenModel):
-    """A company that ended without being delivered.
-
-    Attributes:
-        duplicate_of: name of the company that it duplicates.
-    """
-
     name: str
     website: str | None
     status: CompanyStatus
@@ -44,12 +38,11 @@ class EndedCompany(FrozenModel):
 
 
 def render_rejected(name: str, companies: list[EndedCompany]) -> CsvFile:
-    """The file, in the format of the delivered ones."""
     return render_csv(name, REJECTED_COLUMNS, [rejected_row(company) for company in companies])
 
 
 def rejected_row(company: EndedCompany) -> dict[str, Any]:
-    """A row by column. It never tells which suppression list or entry names a company."""
+    """Return a company's row by column. The row never shows which suppression list or entry matched."""
     criterion = failing_criterion(company.reason)
     evidence = _evidence_for(criterion, company)
     return {
@@ -66,7 +59,7 @@ def rejected_row(company: EndedCompany) -> dict[str, Any]:
 
 
 def failing_criterion(reason: ReasonCode | None) -> str | None:
-    """The criterion that a company failed: its key, ``icp``, or None for another reason."""
+    """Return the key of the failed criterion, or ``icp``. None for other reasons."""
     if reason is ReasonCode.ICP_DISQUALIFIED:
         return "icp"
     for ending in ("_not_met", "_unknown"):
@@ -85,7 +78,6 @@ def _why(company: EndedCompany) -> str:
 
 
 def _evidence_for(criterion: str | None, company: EndedCompany) -> Evidence | None:
-    """The words that decided a criterion; None if it was computed or unknown."""
     facts = company.facts
     match criterion:
         case "pms" | "pms_exclude":
@@ -103,7 +95,6 @@ def _evidence_for(criterion: str | None, company: EndedCompany) -> Evidence | No
 
 
 def _disqualifier_evidence(company: EndedCompany) -> Evidence | None:
-    """The words behind the first disqualifier; ``reason_detail`` lists the disqualifiers."""
     facts, first = company.facts, company.reason_detail.partition(",")[0]
     if first == "defunct":
         return facts.closed_evidence

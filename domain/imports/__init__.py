@@ -1,4 +1,4 @@
-"""CSV files that people import: suppression lists, customers and known portal accounts.
+"""Import CSV files: suppression lists, customers and known portal accounts.
 
-``table.py`` turns bytes into rows, ``columns.py`` matches headers to fields, ``rows.py`` turns a row into what is stored.
+``table.py`` parses bytes into rows, ``columns.py`` matches headers to fields, ``rows.py`` converts rows to models.
 """

@@ -1,4 +1,4 @@
-"""The columns of each kind of import file: their common names, and which of them a file needs."""
+"""Columns of each kind of import file: known header names and required fields."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,30 +9,25 @@ from domain.frozen_model import FrozenModel
 
 
 class ImportKind(StrEnum):
-    """What a file contains."""
-
     SUPPRESSIONS = "suppressions"
     CUSTOMERS = "customers"
     SEEDS = "seeds"
 
 
 class ImportFileError(ValueError):
-    """The file cannot be imported at all; the message says what was found, what was expected and what to do."""
+    """Raised if a whole file cannot be imported."""
 
 
 class Columns(FrozenModel):
-    """The fields of a kind of file.
+    """Fields with their known header names (in the form of ``header_key``), best first.
 
-    Attributes:
-        fields: field → common names of its column in the form of ``header_key``, best first.
-        needed: alternatives; a file needs all fields of one of them.
+    ``needed`` contains alternative sets of fields. A file needs all fields of one set.
     """
 
     fields: dict[str, tuple[str, ...]]
     needed: tuple[frozenset[str], ...]
 
     def check_mapping(self, given: Mapping[str, str]) -> None:
-        """Raise an ``ImportFileError`` if ``--map`` names an unknown field."""
         for field in given:
             if field not in self.fields:
                 near = get_close_matches(field, self.fields, n=1)
@@ -40,20 +35,17 @@ class Columns(FrozenModel):
                 raise ImportFileError(f"--map has unknown column {field!r}{hint} (known: {', '.join(self.fields)})")
 
     def recognised(self, header: Sequence[str], given: Mapping[str, str]) -> int:
-        """How many cells of a header are known names."""
+        """Count the header cells that are known names."""
         known = {header_key(name) for name in given.values()}
         known.update(name for names in self.fields.values() for name in names)
         return sum(header_key(cell) in known for cell in header)
 
     def positions(self, header: Sequence[str], given: Mapping[str, str], separator: str) -> dict[str, tuple[int, ...]]:
-        """Field → the indexes of its columns, the best name first.
+        """Return the column indexes of each field, best name first.
 
         Args:
-            given: field → header, from ``--map``. It replaces the common names of the field.
-            separator: a phrase about the delimiter, for the message.
-
-        Raises:
-            ImportFileError: the header lacks a mapped or needed column.
+            given: field → header, from ``--map``. Replaces the known names of the field.
+            separator: a phrase about the delimiter, for the error message.
         """
         keys = [header_key(cell) for cell in header]
         taken = {header_key(name) for name in given.values()}
@@ -87,16 +79,15 @@ class Columns(FrozenModel):
 
 
 def header_key(text: str) -> str:
-    """A header in comparable form: ``State/Region`` is ``state region``."""
+    """``State/Region`` becomes ``state region``."""
     return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
 def _named(**names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Every field also has its own name."""
     return {field: tuple(dict.fromkeys((header_key(field), *others))) for field, others in names.items()}
 
 
-# Common names: the headers of HubSpot, Salesforce and Pipedrive exports, and of our own files.
+# Headers of HubSpot, Salesforce and Pipedrive exports, and of our own files.
 # fmt: off
 _DOMAIN = ("company domain name", "company domain", "domain name", "root domain", "email domain", "website", "website url",
            "company website", "web site", "homepage", "url")

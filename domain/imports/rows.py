@@ -1,7 +1,7 @@
-"""What the rows of an imported file mean: suppression entries, customers, and accounts at a software vendor.
+"""Convert rows of an imported file to suppression entries, customers or portal accounts.
 
-A row that breaks a rule raises a ``RowError`` with the column, the value and what was expected. Imports prove
-nothing: they are matched against or examined, never delivered.
+An invalid row raises a ``RowError`` with the column, the value and what was expected. Imported values prove nothing, so
+they are never delivered.
 """
 
 from collections.abc import Callable
@@ -32,28 +32,24 @@ _SHOWN_CHARS_MAX = 80
 IsAccountHost = Callable[[str], bool]
 """Whether a host is the portal of one company (``pms/accounts.py``)."""
 FindAccount = Callable[[PmsVendor | None, str], PortalAccount | None]
-"""The account behind a slug or a portal address (``pms/accounts.py``)."""
+"""Finds the account for a slug or a portal address (``pms/accounts.py``)."""
 PortalAddress = Callable[[PortalAccount], str | None]
-"""The address of an account's portal (``pms/accounts.py``)."""
+"""Returns the address of an account's portal (``pms/accounts.py``)."""
 
 
 class RowError(ValueError):
-    """What is wrong with a row, for the person who has to fix it."""
+    """Raised for an invalid row. The message is for the person who fixes the file."""
 
 
 class SuppressionChange(FrozenModel):
-    """What a row does to the suppression list, with an entry per domain of the company.
-
-    Attributes:
-        is_listed: False removes the entries (a customer who has left).
-    """
+    """One entry per domain of the company. If ``is_listed`` is False, the entries are removed."""
 
     entries: tuple[Suppression, ...]
     is_listed: bool = True
 
 
 class Seed(FrozenModel):
-    """An account at a software vendor. The other fields are unproven hints."""
+    """A company's account at a software vendor. The other fields are unproven hints."""
 
     vendor: PmsVendor
     slug: str
@@ -68,15 +64,12 @@ class Seed(FrozenModel):
 def suppression_row(
     row: Row, source: str, is_account_host: IsAccountHost, default_reason: SuppressionReason = "do_not_contact"
 ) -> SuppressionChange | None:
-    """A row of a do-not-contact or contacted list; None if its "do not contact" column is not ticked.
+    """Convert a row of a do-not-contact or contacted list.
 
-    With several such columns one yes is enough; of several contact dates the latest counts.
+    One yes in any "do not contact" column is enough. The latest contact date counts.
 
-    Args:
-        default_reason: for a row that gives no reason.
-
-    Raises:
-        RowError: a value is invalid, or the row names no company.
+    Returns:
+        None if no "do not contact" column says yes and the row has neither reason nor contact date.
     """
     flags, stated = [header_key(flag) for flag in row.all("do_not_contact")], row.first("reason")
     contacted_at = max((_time("contacted_at", text) for text in row.all("contacted_at")), default=None)
@@ -94,11 +87,7 @@ def suppression_row(
 
 
 def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: datetime) -> SuppressionChange:
-    """A row of a customer list. A customer has left only if every given status and date says so.
-
-    Raises:
-        RowError: a value is invalid, or the row names no company.
-    """
+    """Convert a row of a customer list. A customer has left only if every given status and date says so."""
     has_left = [_time("churned_at", text) <= now for text in row.all("churned_at")]
     for status in row.all("status"):
         key = header_key(status)
@@ -110,11 +99,7 @@ def customer_row(row: Row, source: str, is_account_host: IsAccountHost, now: dat
 
 
 def seed_row(row: Row, find_account: FindAccount, portal_address: PortalAddress) -> Seed:
-    """A row of accounts: a vendor with an account slug, or a portal address, which contains both.
-
-    Raises:
-        RowError: a value is invalid, or the row names no account.
-    """
+    """Convert a row of portal accounts. It needs a vendor and an account slug, or a portal address."""
     vendor = _vendor(row.first("vendor"))
     address, slug = row.first("portal_url"), row.first("slug")
     if address is None and slug is not None and any(mark in slug for mark in "./"):
@@ -184,7 +169,7 @@ def _entries(
 
 
 def _own_domain(column: str, value: str, is_account_host: IsAccountHost) -> str:
-    """The registrable domain of a company's own site, or the whole host of its portal."""
+    """Return the registrable domain of a company's own site, or the whole host of its portal."""
     host = normalized_host(value)
     if host is not None and is_account_host(host):
         return host
@@ -204,7 +189,6 @@ def _own_domain(column: str, value: str, is_account_host: IsAccountHost) -> str:
 
 
 def _website(text: str) -> str:
-    """The address of a company's own site."""
     _own_domain("website", text, lambda _: False)
     return text if "://" in text else f"http://{text.lstrip('/')}"
 
@@ -234,7 +218,7 @@ def _reason(text: str) -> SuppressionReason:
 
 
 def _time(column: str, text: str) -> datetime:
-    """ISO 8601, or the date format of US spreadsheets. Without a zone it is UTC."""
+    """Parse ISO 8601 or the US spreadsheet date format. Without a zone, it is UTC."""
     for parse in (datetime.fromisoformat, _us_date):
         with suppress(ValueError):
             at = parse(text)

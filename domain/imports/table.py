@@ -1,6 +1,6 @@
-"""From a CSV file to rows of named cells, as a stream: encoding, delimiter, header, quotes and line numbers.
+"""Read a CSV file as a stream of rows with named cells. Detects encoding, delimiter and header.
 
-A problem of the whole file is an ``ImportFileError``; a problem of one row is a ``BadRow`` with its line.
+A problem with the whole file raises ``ImportFileError``. A problem with one row yields a ``BadRow``.
 """
 
 import codecs
@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from domain.imports.columns import Columns, ImportFileError
 
-CELL_CHARS_MAX = 10_000  # a longer cell means two files run together, or an unclosed quote
+CELL_CHARS_MAX = 10_000  # a longer cell means joined files or an unclosed quote
 _LINE_CHARS_MAX = 1_000_000
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 4096
@@ -23,26 +23,25 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx (a zip archive) and xl
 _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
-# "=…", or "+", "-" or "@" before a function call. "@home Realty" and "+1 512 555 0100" are values.
+# "=…", or "+", "-" or "@" before a function call. Not "@home Realty" or "+1 512 555 0100".
 _FORMULA = re.compile(r"=|[+\-@][A-Za-z][\w.]*\(")
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes are decoded. ``notice`` tells the person about a guess."""
+    """``notice`` tells the user that the encoding was guessed."""
 
     name: str
     notice: str | None = None
 
     @property
     def label(self) -> str:
-        """Its name for people."""
         return {"cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(self.name, "UTF-8")
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be imported. ``line`` is where it begins (the first line is 1)."""
+    """A row that cannot be imported. ``line`` is its first line, counted from 1."""
 
     line: int
     problem: str
@@ -50,29 +49,21 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Row:
-    """The values of each field that has a column, in the order of its columns, without empty ones."""
+    """Values per field, in column order, without empty ones."""
 
     line: int
     cells: Mapping[str, tuple[str, ...]]
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every value given for a field."""
         return self.cells.get(name, ())
 
     def first(self, name: str) -> str | None:
-        """The first value given for a field."""
         return next(iter(self.all(name)), None)
 
 
 @dataclass
 class Table:
-    """A file whose header is understood. Its rows can be read once.
-
-    Attributes:
-        columns: field → its headers, in order.
-        unused: headers that match no field.
-        delimiter: its name, for people.
-    """
+    """A file with a parsed header. Its rows can be read only once. ``unused`` headers match no field."""
 
     encoding: Encoding
     header: tuple[str, ...]
@@ -85,11 +76,7 @@ class Table:
     _positions: dict[str, tuple[int, ...]] = field(repr=False)
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """Every row that is not empty, in order.
-
-        Raises:
-            ImportFileError: a quote is never closed, so the rows after it cannot be told apart.
-        """
+        """Yield every non-empty row. Raises ``ImportFileError`` if a quote is never closed."""
         reader = csv.reader(self._lines, delimiter=self._mark, strict=True)
         while True:
             line = self._header_line + reader.line_num + 1
@@ -120,11 +107,11 @@ class Table:
 
 
 def open_table(file: BinaryIO, columns: Columns, given: Mapping[str, str]) -> Table:
-    """Find the encoding, the delimiter and the fields of a file. Its rows are left for ``Table.rows``.
+    """Detect a file's encoding and delimiter, and match its header to fields.
 
     Args:
-        file: seekable, because the whole file decides the encoding.
-        given: field → header, from ``--map``. It replaces the common names of the field.
+        file: seekable, because detecting the encoding reads the whole file.
+        given: field → header, from ``--map``. Replaces the known names of the field.
 
     Raises:
         ImportFileError: the file is empty or not text, or its header cannot be read or lacks a needed column.
@@ -143,7 +130,7 @@ def open_table(file: BinaryIO, columns: Columns, given: Mapping[str, str]) -> Ta
             continue
     if not headers:
         raise ImportFileError(f"the header (line {header_line}) cannot be read: a quote in it is never closed")
-    # On a tie the first one wins: comma.
+    # On a tie, the first delimiter wins (comma).
     mark, header = max(headers.items(), key=lambda item: (columns.recognised(item[1], given), len(item[1])))
     separator = f"separated by {_DELIMITERS[mark]}" if len(header) > 1 else "no comma, semicolon or tab separates it"
     positions = columns.positions(header, given, separator)
@@ -162,7 +149,7 @@ def open_table(file: BinaryIO, columns: Columns, given: Mapping[str, str]) -> Ta
 
 
 def _encoding_of(file: BinaryIO) -> Encoding:
-    """UTF-8 with or without BOM, UTF-16 with BOM, else Windows-1252. The file is left at its start."""
+    """Detect UTF-8 (with or without BOM) or UTF-16 (with BOM), else assume Windows-1252. Rewinds the file."""
     sample = file.read(_SAMPLE_BYTES)
     if not sample:
         raise ImportFileError("the file is empty: expected a header line and a row per company")
@@ -188,7 +175,6 @@ def _encoding_of(file: BinaryIO) -> Encoding:
 
 
 def _text_lines(file: BinaryIO, encoding: Encoding) -> Iterator[str]:
-    """The lines with their line breaks (LF, CR LF or CR), decoded as they are read."""
     text = io.TextIOWrapper(file, encoding.name, newline="")
     number = 0
     try:
@@ -223,6 +209,6 @@ def _problem(value: str) -> str | None:
 
 
 def _without_apostrophe(value: str) -> str:
-    """A value without the apostrophe that our own export puts before a formula."""
+    """Remove the apostrophe that our own export puts before a formula."""
     is_escaped = value.startswith("'") and value[1:].lstrip().startswith(("=", "+", "-", "@"))
     return value[1:].strip() if is_escaped else value

@@ -1,6 +1,6 @@
-"""What a requester asks for: one typed model, parsed once and passed everywhere.
+"""Criteria of a run: one typed model, parsed once and used everywhere.
 
-An unknown key or value is an error that says what was expected. Nothing is guessed or widened.
+Unknown keys and values are errors. Nothing is guessed.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -23,11 +23,11 @@ CRITERION_KEYS: tuple[CriterionKey, ...] = get_args(CriterionKey)
 
 
 class CriteriaError(ValueError):
-    """The criteria are not understood; the message says what was wrong and what was expected."""
+    """Raised for invalid criteria. The message says what was expected."""
 
 
 class Mode(StrEnum):
-    """Whether a company that fails a criterion is kept out (hard) or only scored lower (soft)."""
+    """A hard criterion rejects companies that fail it. A soft one only lowers their score."""
 
     HARD = "hard"
     SOFT = "soft"
@@ -37,11 +37,11 @@ _SOFT_BY_DEFAULT = frozenset({"company_types", "icp_tier_min"})
 
 
 class Criteria(BaseModel):
-    """The criteria of a run. Empty means "not asked".
+    """The criteria of a run. An empty field means "not asked".
 
     Attributes:
-        modes: modes that the request overrides; ``mode_of`` gives the one in force.
-        unknown_accepted: criteria for which a person decided that "unknown" does not keep a company out.
+        modes: modes set by the request. ``mode_of`` adds the defaults.
+        unknown_accepted: criteria that may be unknown, because a person decided so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class Criteria(BaseModel):
         return self.modes.get(key, Mode.SOFT if key in _SOFT_BY_DEFAULT else Mode.HARD)
 
     def asked(self) -> tuple[CriterionKey, ...]:
-        """The criteria that this request makes, in the order of the funnel."""
+        """Return the criteria that this request uses, in funnel order."""
         present: dict[CriterionKey, bool] = {
             "place": bool(self.states or self.cities or self.zip),
             "pms": bool(self.pms),
@@ -79,23 +79,17 @@ class Criteria(BaseModel):
         return tuple(key for key, is_asked in present.items() if is_asked)
 
     def described(self) -> dict[str, Any]:
-        """The criteria as JSON for people: only what is asked, and only modes that differ from the default."""
+        """Return the criteria that are set, as JSON."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class ParsedCriteria(FrozenModel):
-    """Criteria, and the target quantity if it was given among them."""
-
     criteria: Criteria
     quantity: int | None = None
 
 
 def parse_criteria(raw: object) -> ParsedCriteria:
-    """Understand a requester's criteria object.
-
-    Raises:
-        CriteriaError: not an object, an unknown key or mode, or a value that is not understood.
-    """
+    """Raises ``CriteriaError`` for an unknown key or mode, or an invalid value."""
     if not isinstance(raw, Mapping):
         raise CriteriaError(f'criteria must be a JSON object such as {{"state": "TX"}}, not {_kind(raw)}')
     values: dict[str, Any] = {}
@@ -123,13 +117,13 @@ def parse_criteria(raw: object) -> ParsedCriteria:
 
 
 def did_you_mean(given: object, known: Collection[str], otherwise: str, score_cutoff: float = 60) -> str:
-    """A hint for a word that is not known: the nearest known one, or ``otherwise``."""
+    """Return a hint with the most similar known word, or ``otherwise``."""
     match = process.extractOne(str(given), known, score_cutoff=score_cutoff) if given else None
     return f"did you mean {match[0]!r}?" if match else otherwise
 
 
 def _unknown_key(key: str) -> str:
-    # Compares whole words in any order. The default scorer rates 'stat' as near to 'states' as to 'state'.
+    # Compares whole words in any order. The default scorer finds 'stat' as similar to 'states' as to 'state'.
     match = process.extractOne(
         key.lower(), KNOWN_KEYS, scorer=fuzz.token_sort_ratio, processor=lambda k: k.replace("_", " "), score_cutoff=65
     )
@@ -186,7 +180,6 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 
 
 def _each(parse: Callable[[str, str], T]) -> Callable[[str, object], tuple[T, ...]]:
-    """A parser for a list, or one value, that parses each text and keeps each result once."""
     return lambda key, value: tuple(dict.fromkeys(parse(key, text) for text in _texts(key, value)))
 
 
@@ -220,7 +213,7 @@ def _domain(key: str, text: str) -> str:
     domain, host = registrable_domain(text), normalized_host(text)
     if domain is None or host is None:
         raise CriteriaError(f"{key!r}: {text!r} is not a domain name such as acme.com")
-    # A portal host names one customer of the vendor; the vendor's domain would name all of them.
+    # A portal host belongs to one customer of the vendor. The vendor's domain would match all customers.
     return host if excluded_site_kind(domain) is ExcludedSiteKind.VENDOR else domain
 
 

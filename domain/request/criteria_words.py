@@ -1,4 +1,4 @@
-"""Criteria as a person reads them: "on Buildium in Denver, CO, with at least 50 units"."""
+"""Describe criteria in words, such as "on Buildium in Denver, CO with at least 50 units"."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,11 @@ from domain.request.criteria import Criteria, CriterionKey, Mode
 
 
 def request_in_words(quantity: int, criteria: Criteria) -> str:
-    """A request in one line, such as "25 companies on Buildium in TX"."""
     noun = "company" if quantity == 1 else "companies"
     return f"{quantity:,} {noun} {criteria_in_words(criteria)}".rstrip()
 
 
 def criteria_in_words(criteria: Criteria) -> str:
-    """All criteria in one line. A soft criterion reads "preferably …"."""
     parts: list[tuple[CriterionKey, str]] = [
         ("pms", f"on {_either(criteria.pms)}" if criteria.pms else ""),
         ("pms_exclude", f"not on {_either(criteria.pms_exclude)}" if criteria.pms_exclude else ""),

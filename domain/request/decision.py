@@ -1,7 +1,7 @@
-"""The question a run asks a person, the answer, and what the answer changes. Pure.
+"""The question a run asks a person, and how the answer changes the run.
 
-Question and answer carry a ``decision_id``, so an early or late answer never answers another question. One parser
-serves the signal, the update and the command line.
+Question and answer share a ``decision_id``, so a late answer cannot answer a newer question. The signal, the update and
+the command line use the same parser.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,8 +28,6 @@ T = TypeVar("T")
 
 
 class DecisionReason(StrEnum):
-    """Why a run asks."""
-
     CANDIDATES_EXHAUSTED = "candidates_exhausted"
     LOW_MATCH_RATE = "low_match_rate"
     CONTACTS_SHORT = "contacts_short"
@@ -39,7 +37,7 @@ class DecisionReason(StrEnum):
 
 
 class DecisionAction(StrEnum):
-    """What a person can decide. The same run is amended and goes on, unless the action ends it."""
+    """What a person can decide. Actions in ``ENDING`` end the run. After the others it continues."""
 
     ACCEPT_PARTIAL = "accept_partial"
     EXPAND_LOCATION = "expand_location"
@@ -55,16 +53,16 @@ ENDING = frozenset({DecisionAction.ACCEPT_PARTIAL, DecisionAction.CANCEL})
 
 
 class DecisionError(ValueError):
-    """The answer makes no sense for the open question; the message says why and what would."""
+    """Raised if an answer does not fit the open question. The message says why."""
 
 
 class DecisionOption(FrozenModel):
-    """One way to go on, ready to send.
+    """One possible answer.
 
     Attributes:
         answer: the JSON object to send.
-        expected_companies: known companies that it reopens and that may become complete. None if nobody can tell.
-        expected_cost_usd: cost of the missing ones among them, at the cost of a complete company so far.
+        expected_companies: rejected companies that may become complete. None if unknown.
+        expected_cost_usd: estimated cost to complete them, but at most as many as the run still needs.
     """
 
     action: DecisionAction
@@ -75,21 +73,14 @@ class DecisionOption(FrozenModel):
 
     @property
     def expectation(self) -> str:
-        """What it may yield and cost, in words; empty if nobody can tell."""
         if not self.expected_companies:
             return ""
-        cost = f", about ${self.expected_cost_usd:.2f}" if self.expected_cost_usd else ""  # 0: no price is known
+        cost = f", about ${self.expected_cost_usd:.2f}" if self.expected_cost_usd else ""  # 0 means no known price
         return f"{self.expected_companies:,} found already may fit{cost}; searches may find more"
 
 
 class DecisionRequest(FrozenModel):
-    """An open question. While it is open, nothing is bought.
-
-    Attributes:
-        funnel: companies by the reason they ended, when the question was asked.
-        default: what is done without an answer by the deadline (UTC).
-        problem: why the last answer was refused.
-    """
+    """An open question, during which the run buys nothing. After the deadline (UTC), ``default`` is applied."""
 
     decision_id: str
     reason: DecisionReason
@@ -102,7 +93,7 @@ class DecisionRequest(FrozenModel):
 
 
 class Decision(BaseModel):
-    """A person's answer. ``decided_by`` is a name or role for the audit trail."""
+    """A person's answer. ``decided_by`` is a name or role."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -134,14 +125,13 @@ _OPTIONS_OF: dict[DecisionAction, tuple[str, ...]] = {
 def parse_decision(
     raw: object, pending: DecisionRequest | None, request: RunRequest, *, key_names: Mapping[str, str] | None = None
 ) -> Decision:
-    """Understand an answer and check it against the open question and the run.
+    """Parse an answer and check it against the open question and the run.
 
     Args:
-        key_names: what the sender calls the answer's keys, for messages (such as command-line flags).
+        key_names: the sender's names for the answer's keys, used in messages (such as command-line flags).
 
     Raises:
-        DecisionError: no question is open, it answers another one, the action is unknown, its options are missing, do
-            not belong to it, or would change nothing.
+        DecisionError: the answer is for another question, is invalid, or would change nothing.
     """
     if not isinstance(raw, Mapping):
         raise DecisionError('a decision is a JSON object such as {"decision_id": "…", "action": "accept_partial"}')
@@ -166,11 +156,7 @@ def parse_decision(
 
 
 def amend(request: RunRequest, decision: Decision) -> RunRequest:
-    """The run as the decision changes it.
-
-    Raises:
-        DecisionError: the decision would change nothing, or makes criteria that are not valid.
-    """
+    """Return the request with the decision applied. Raises ``DecisionError`` if that would change nothing."""
     match decision.action:
         case DecisionAction.EXPAND_LOCATION:
             criteria = _expand_location(request.criteria, decision)
@@ -219,7 +205,7 @@ def _expand_location(criteria: Criteria, decision: Decision) -> Criteria:
     states, cities = _merged(criteria.states, parsed.states), _merged(criteria.cities, parsed.cities)
     update: dict[str, Any] = {}
     if whole_state or parsed.states:
-        # A new state is meant as a whole. A city that stayed would keep out all of its companies.
+        # A new state means the whole state. The old cities would exclude its companies.
         if whole_state and not states:
             raise DecisionError("whole_state needs a state: give states as well")
         around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None

@@ -1,11 +1,11 @@
-"""Where companies were lost, step by step: found → new → … → software proven → complete. Pure."""
+"""Funnel of a run: how many companies passed each step, from found to complete."""
 
 from collections.abc import Mapping
 
 from domain.company.status import ReasonCode as R
 from domain.frozen_model import FrozenModel
 
-# Each step, in order, with the reasons of the companies it turned away. Companies with other reasons passed them all.
+# Steps in order, with the end reasons of the companies that did not pass. Companies with other reasons passed all.
 _STEPS: tuple[tuple[str, frozenset[R]], ...] = (
     ("alive", frozenset({R.SITE_DEAD, R.SITE_BLOCKED})),
     ("own domain", frozenset({R.NO_OWN_DOMAIN})),
@@ -17,19 +17,15 @@ _STEPS: tuple[tuple[str, frozenset[R]], ...] = (
 
 
 class FunnelStep(FrozenModel):
-    """How many companies passed a step, and why the others did not."""
-
     name: str
     companies: int
     lost: dict[str, int]
 
 
 def funnel_steps(named: int, by_reason: Mapping[str, int]) -> tuple[FunnelStep, ...]:
-    """The funnel of a run.
-
-    Args:
-        named: mentions of companies by all searches, including known companies.
-        by_reason: companies by the reason they ended; ``open`` for those without an end.
+    """Args:
+    named: company mentions in all searches, including known companies.
+    by_reason: number of companies per end reason. ``open`` counts those that have not ended.
     """
     ended = {reason: count for reason, count in by_reason.items() if reason not in {"found", "open"} and count}
     left, open_ = sum(ended.values()), by_reason.get("open", 0)

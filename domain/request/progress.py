@@ -1,4 +1,4 @@
-"""How far a run is: the answer to the workflow's ``progress`` query."""
+"""Progress of a run, as the workflow's ``progress`` query returns it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from domain.request.search_plan import TaskKind
 
 
 class Stage(StrEnum):
-    """The earliest stage with open work. A run moves back to discovery when too few companies survive."""
+    """The earliest stage with open work. A run returns to discovery if too few companies survive."""
 
     COMPANY_DISCOVERY = "company_discovery"
     COMPANY_RESEARCH = "company_research"
@@ -30,16 +30,13 @@ ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.ERROR})
 
 
 class RunProgress(FrozenModel):
-    """Counts of a run at a moment.
+    """Counts of a run at one moment.
 
     Attributes:
-        companies_ready: complete companies, at most the target.
-        contacts_ready: contacts of those companies.
-        funnel: companies by the reason they ended.
-        open_discovery, open_research, open_contacts: work in progress; ``queued`` companies wait to start.
-        exhausted_kinds: kinds of search that were skipped because they hardly find anything new.
-        named: mentions of companies by all searches, including known companies.
-        problem: why an answer was refused while no question was open. Reset by the next question.
+        funnel: number of companies per end reason.
+        exhausted_kinds: kinds of search that the run skips, because they find almost nothing new.
+        named: company mentions in all searches, including known companies.
+        problem: why an answer was refused when no question was open. The next question clears it.
     """
 
     run_id: UUID
@@ -65,5 +62,4 @@ class RunProgress(FrozenModel):
 
     @property
     def progress_pct(self) -> int:
-        """Percentage of the target that is complete, rounded down."""
         return self.companies_ready * 100 // self.target_quantity

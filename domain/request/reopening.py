@@ -1,4 +1,4 @@
-"""Which ended companies a decision may let in: they are judged again under the amended criteria. Pure."""
+"""Which ended companies a decision reopens. They are checked again under the amended criteria."""
 
 from domain.company.status import ReasonCode
 from domain.request.decision import Decision, DecisionAction

@@ -1,4 +1,4 @@
-"""A run as requested: criteria, quantity, limits, and how it works."""
+"""A run as requested: criteria, quantity, limits and settings."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -12,7 +12,7 @@ QUANTITY_MAX = 10_000
 
 
 class OnDecision(StrEnum):
-    """What to do when the run needs a decision: ``ask`` at the terminal, ``wait`` for an answer, or answer in advance."""
+    """What to do if the run needs a decision: ``ask`` at the terminal, ``wait``, or apply the named action."""
 
     ASK = "ask"
     WAIT = "wait"
@@ -21,7 +21,7 @@ class OnDecision(StrEnum):
 
 
 class Limits(FrozenModel):
-    """What a run may spend; None means no limit. ``stage_timeout_s`` applies to each stage."""
+    """What a run may spend. None means no limit. ``stage_timeout_s`` applies to each stage."""
 
     max_cost_usd: float | None = None
     max_model_calls: int | None = None
@@ -29,29 +29,24 @@ class Limits(FrozenModel):
 
 
 class Windows(FrozenModel):
-    """How many searches and companies are open at a time, and other settings of a run.
+    """How many searches and companies a run processes at once, and other settings.
 
-    Taken from the settings when the run starts, since a workflow reads no environment.
+    They are copied when the run starts, because a workflow cannot read the environment.
     """
 
     discovery: int = Field(default=2, ge=1)
     companies: int = Field(default=8, ge=1)
     decision_deadline_s: int = Field(default=7 * 24 * 3600, ge=1)
     outage_recheck_s: float = Field(
-        default=60, gt=0, description="How long after it failed a dependency is checked for the first time."
+        default=60, gt=0, description="Time from the failure of a dependency to its first check."
     )
     history_events_max: int | None = Field(
-        default=None, description="Continue as new at this history length instead of when the server suggests it."
+        default=None, description="Continue as new at this history length, not when the server suggests it."
     )
 
 
 class RunRequest(FrozenModel):
-    """Everything that defines a run, and nothing personal: the email address to notify is only in the database.
-
-    Attributes:
-        target_quantity: complete companies wanted.
-        contacts_min, contacts_max: contacts per company.
-    """
+    """Everything that defines a run. It has no personal data: only the database stores the notification address."""
 
     run_id: UUID
     criteria: Criteria

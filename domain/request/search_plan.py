@@ -1,8 +1,7 @@
-"""Where to look: a run's criteria expanded into disjoint search tasks, cheapest kind first. Pure.
+"""Plan where a run searches, by expanding its criteria into distinct search tasks.
 
-A task is one source asked about one place. No query repeats within a run, and none looks for what the ideal customer
-profile excludes. The plan is an upper bound: the run works through it until the target is filled, largest cities first,
-and skips exhausted kinds.
+A task queries one source about one place. No query repeats within a run, or looks for companies that the ideal customer
+profile excludes. The run works through the plan until its target is reached, and skips exhausted kinds.
 """
 
 import hashlib
@@ -21,17 +20,17 @@ from domain.company.places import (
 from domain.frozen_model import FrozenModel
 from domain.request.criteria import Criteria
 
-# Where companies come from, cheapest first: imported accounts, companies proven by earlier runs, pages that list many
-# companies, searches for a place's companies, and searches that name the software.
+# Cheapest first: imported accounts, companies proven by earlier runs, directory pages, searches for companies in a place,
+# and searches that name the software.
 TaskKind = Literal["seeds", "known_companies", "directory_pages", "individual", "software"]
 WITHOUT_MODEL: frozenset[TaskKind] = frozenset({"seeds", "known_companies"})
 
-# A kind of search is exhausted when its last 12 searches found fewer than 0.1 new companies each. At about $0.01 a search,
-# such a company costs 10 cents before anything is known about it, so a person should decide.
+# A kind of search is exhausted if its last 12 searches found fewer than 0.1 new companies each on average. At $0.01 a
+# search, a new company then costs over $0.10 before any research, so a person should decide.
 YIELD_WINDOW = 12
 MARGINAL_YIELD_MIN = 0.1
 
-# Cities beyond this many per state add few companies (the data set's smallest cities have 15,000 people).
+# Smaller cities add few companies. The smallest in the data set have 15,000 people.
 _CITIES_PER_STATE_MAX = 80
 _STATES_WITHOUT_PLACE = 10
 
@@ -45,24 +44,22 @@ _CITY_QUERY = "property management {city} {state}"
 
 
 def is_exhausted(new_per_search: Sequence[int]) -> bool:
-    """Whether a kind of search is exhausted, by the number of new companies of each search, latest last."""
+    """Whether a kind of search finds too little. Counts are new companies per search, latest last."""
     window = new_per_search[-YIELD_WINDOW:]
     return len(window) == YIELD_WINDOW and sum(window) < MARGINAL_YIELD_MIN * YIELD_WINDOW
 
 
 class StoredCandidates(FrozenModel):
-    """Number of stored companies that fit software and place, so need no search."""
+    """Number of stored companies that match the requested software and place."""
 
     seeds: int = 0
     known_companies: int = 0
 
 
 class SearchTask(FrozenModel):
-    """One query for one place. Without a model, ``query`` only describes what is looked up.
+    """One query for one place. For kinds without a model, ``query`` is only a description.
 
-    Attributes:
-        ordinal: position in the plan. The selection prefers companies of earlier tasks.
-        unique_hash: equal for equal queries.
+    Companies of tasks with a lower ``ordinal`` are selected first.
     """
 
     ordinal: int
@@ -74,10 +71,10 @@ class SearchTask(FrozenModel):
 
 
 def plan_search(criteria: Criteria, stored: StoredCandidates = StoredCandidates()) -> tuple[SearchTask, ...]:  # noqa: B008  # frozen
-    """All search tasks for the criteria, in order.
+    """Return all search tasks for the criteria, in order.
 
-    Stored candidates come first, then directory pages of whole states. Then, for each city, largest first: its directory
-    pages, its individual search and its search by software.
+    Stored candidates come first, then statewide searches. Then each city follows, largest first, with its directory pages,
+    an individual search and its software searches.
     """
     tasks: dict[str, SearchTask] = {}
     for kind, query, city, state in (*_stored(criteria, stored), *_queries(criteria)):
@@ -125,7 +122,7 @@ def _stored(criteria: Criteria, stored: StoredCandidates) -> Iterator[tuple[Task
 
 
 def _phrase(words: str) -> str:
-    return f'"{words}"' if " " in words else words  # a minus sign excludes one word, or one quoted phrase
+    return f'"{words}"' if " " in words else words  # a minus sign excludes one word or quoted phrase
 
 
 def _filled(template: str, place: Place) -> str:
