@@ -1,10 +1,10 @@
-"""Whether an activity that fails now is retried."""
+"""Retries of the running activity."""
 
 from temporalio import activity
 
 
 def is_last_attempt() -> bool:
-    """Whether no retry follows. Before that, an unreadable page is an error; in the last attempt it is left out."""
+    """Whether no retry follows. The last attempt skips unreadable pages. Earlier attempts fail on them."""
     if not activity.in_activity():
         return True
     info = activity.info()

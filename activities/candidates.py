@@ -1,4 +1,4 @@
-"""Turn a company that a source names into a candidate: unproven fields are left out, and excluded sites dropped."""
+"""Turn a company that a source names into a candidate. Unproven fields and excluded sites are dropped."""
 
 from agents.roles.discovery import FoundCompany
 from domain.company.excluded_sites import excluded_site_kind
@@ -12,10 +12,7 @@ from store.tools.tool_results import ToolResult
 
 
 def proven_candidate(company: FoundCompany, grounder: Grounder, results: dict[str, ToolResult]) -> Candidate | None:
-    """The candidate, or None if its name is unproven or its site is excluded.
-
-    Optional fields are kept only if the cited source holds them.
-    """
+    """Return the candidate, or None if its name is unproven or its site is excluded."""
     evidence = grounder.attempt("company", grounder.prove, company.citation, values=[company.name])
     if evidence is None:
         return None
@@ -32,7 +29,7 @@ def proven_candidate(company: FoundCompany, grounder: Grounder, results: dict[st
         return None
     source_url = source.final_url if source.tool == "fetch_page" else evidence.url
     if source.tool == "fetch_page" and domain is not None and domain == registrable_domain(source_url):
-        url, domain = None, None  # a profile page on the directory that names the company
+        url, domain = None, None  # the link is only a profile page on the directory
     state = state_code(company.state) if company.state else None
     words = grounder.searchable_text(source)
     city = company.city if company.city and words.contains(company.city) else None
@@ -49,7 +46,7 @@ def proven_candidate(company: FoundCompany, grounder: Grounder, results: dict[st
 
 
 def _candidate_key(name: str, city: str | None, state: str | None, url: str | None, domain: str | None) -> str:
-    """Mentions with the same portal account, domain, or name and place are one candidate."""
+    """Mentions with the same portal account, domain, or name and place have the same key."""
     account = portal_account(url) if url else None
     if account is not None:
         return f"portal:{account.vendor}:{account.slug}"

@@ -1,4 +1,4 @@
-"""What the activities on one company share: how an agent is asked about it, and how it ends."""
+"""Shared by activities on one company: ask an agent about it, and end it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,6 @@ FORGOTTEN = "forgotten"
 
 
 def own_domains(company: CompanyRow) -> frozenset[str]:
-    """Registrable domains of the company's own sites."""
     names = (company.domain, *company.aliases)
     return frozenset(domain for name in names if name and (domain := registrable_domain(name)))
 
@@ -44,16 +43,16 @@ async def ask_about_company(
     task: dict[str, Any],
     follow_up: FollowUpRule = lambda answer, results: None,
 ) -> AgentAnswer:
-    """Run or continue the call.
+    """Run or continue an agent's conversation about a company.
 
     Args:
-        pages: of the company's site, as read by code.
-        page_kinds: which pages of the site to open, as for ``choose_pages``.
-        task: what the role is told in addition.
+        pages: pages of the company's site that code has read.
+        page_kinds: kinds of pages to open, as for ``choose_pages``.
+        task: additional input for the role.
 
     Raises:
-        ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
-            company's site did not answer, and attempts are left.
+        ApplicationError: the model service failed (types in ``agents/errors.py``).
+        SiteUnavailableError: the company's site did not answer. Not raised in the last attempt.
     """
     urls = [page.url for page in pages]
     with heartbeating() as on_turn:
@@ -76,7 +75,7 @@ async def ask_about_company(
 
 
 def agent_call_subject(params: CompanyInput) -> str:
-    """The key under which the call's turns are stored. A new retry round asks again."""
+    """Return the key for storing the agent's turns. Each retry round has its own, so the agent starts over."""
     return f"company {params.company.company_id} round {params.retry_round}"
 
 
@@ -89,7 +88,7 @@ async def end_company(
     spend: Spend | None = None,
     audit_detail: dict[str, Any] | None = None,
 ) -> CompanyOutcome:
-    """Store a company's end with its audit event. Safe to run twice: the event's key is the company and the reason."""
+    """Store a company's end and its audit event. Safe to run twice: the event's key is the company and the reason."""
     status, reason = decided.status, decided.reason
     await companies.end_company(conn, company.company_id, status, reason, decided.detail, duplicate_of)
     await audit.record(
@@ -107,24 +106,22 @@ async def end_company(
 async def end_unless_found(
     conn: Connection, company: CompanyRow, decided: CriteriaResult, spend: Spend | None = None
 ) -> CompanyOutcome:
-    """Store the end that the criteria call for, unless a person has accepted the company despite them."""
+    """End the company if the criteria say so, unless a person accepted it."""
     if decided.status is CompanyStatus.FOUND or company.accepted_by is not None:
         return CompanyOutcome(spend=spend or Spend())
     return await end_company(conn, company, decided, spend=spend)
 
 
 async def end_forgotten_company(conn: Connection, company: CompanyRow, spend: Spend | None = None) -> CompanyOutcome:
-    """End a company that was forgotten and erase everything stored about it."""
+    """End a forgotten company and erase everything stored about it."""
     await empty_company(conn, company.company_id)
     return await end_company(conn, company, suppressed(FORGOTTEN), spend=spend)
 
 
 def suppressed(reason: str) -> CriteriaResult:
-    """The end of a company that the suppression check names, and on which list."""
     return CriteriaResult(status=CompanyStatus.SUPPRESSED, reason=ReasonCode.SUPPRESSED, detail=reason)
 
 
 def short_of_contacts(selected: int, wanted: int) -> CriteriaResult:
-    """The end of a company with fewer contacts than the request wants."""
     detail = f"{selected} of {wanted} contacts"
     return CriteriaResult(status=CompanyStatus.REJECTED, reason=ReasonCode.CONTACTS_SHORT, detail=detail)

@@ -37,8 +37,6 @@ log = structlog.get_logger()
 
 
 class ContactActivities:
-    """People of one company."""
-
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database = database
         self._gateway = gateway
@@ -47,22 +45,22 @@ class ContactActivities:
 
     @activity.defn
     async def find_contacts(self, params: CompanyInput) -> CompanyOutcome:
-        """Store the people whom an agent names with proof. ``contacts`` counts all stored for the company.
+        """Ask an agent for a company's people and store those with proof. ``contacts`` counts all stored people.
 
-        Fresh people of any run are reused in the first attempt if there are enough of them. Safe to run twice: the
-        agent's turns are stored as they arrive, and of two claims about a person the one that proves more is kept.
+        The first attempt reuses fresh people of any run if there are enough. Safe to run twice: agent turns are stored as they
+        arrive, and the better proven of two claims about a person is kept.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
-                company's site did not answer, and attempts are left; ``HostBusyError``: our rate limit left no time.
+            ApplicationError, SiteUnavailableError: as ``ask_about_company``.
+            HostBusyError: our rate limit left no time.
         """
         request = params.request
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, params.company.company_id)
-            if company.status is not CompanyStatus.FOUND:  # it has ended, perhaps it was forgotten: buy nothing
+            if company.status is not CompanyStatus.FOUND:  # it ended or was forgotten: buy nothing
                 return CompanyOutcome(status=company.status, reason=company.reason)
             research = await companies.get_research(conn, company.company_id)
-            # An earlier attempt may have begun to ask: then the cached people are those it has found itself.
+            # If an earlier attempt already asked, the cached people are its own results.
             role = contact_research.ROLE.name
             has_asked = (await runs.spend_on(conn, company.run_id, agent_call_subject(params), role)).model_calls > 0
             cached: list[CachedPerson] = []
@@ -71,7 +69,7 @@ class ContactActivities:
                     conn, company.website, version=CONTACTS_VERSION, days=self._settings.known_contacts_days
                 )
                 known = [each.person for each in cached]
-            else:  # too few could be delivered
+            else:  # the first attempt found too few
                 known = await contacts.list_people(conn, company.company_id)
         if cached and not has_asked:
             selected, _ = contact_selection.select_contacts(known, request.contacts_max)
@@ -99,14 +97,14 @@ class ContactActivities:
 
     @activity.defn
     async def select_contacts(self, params: CompanyInput) -> CompanyOutcome:
-        """Select who is delivered. ``contacts`` counts them.
+        """Select the contacts to deliver. ``contacts`` counts them.
 
-        The company is complete if there are enough. After the last attempt it ends short of contacts. Safe to run twice.
+        With enough contacts the company is complete. With too few in the last attempt it is rejected. Safe to run twice.
         """
         request, company_id = params.request, params.company.company_id
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, company_id)
-            if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten
+            if company.status is not CompanyStatus.FOUND:  # it ended or was forgotten
                 count = await export_rows.count_selected_contacts(conn, [company_id])
                 return CompanyOutcome(status=company.status, reason=company.reason, contacts=count)
             people = await contacts.list_people(conn, company_id)
@@ -127,7 +125,7 @@ class ContactActivities:
         return outcome.model_copy(update={"contacts": len(selected)})
 
     async def _reuse(self, company: CompanyRow, cached: Sequence[CachedPerson]) -> CompanyOutcome:
-        """Store cached people for the run. They keep their age, so that they are refreshed in time."""
+        """Store cached people for the run. Their age does not change, so they are refreshed in time."""
         oldest = min(each.found_at for each in cached).isoformat()
         async with self._database.transaction() as conn:
             people = await forgotten.without_forgotten_people(
@@ -146,7 +144,6 @@ class ContactActivities:
         return CompanyOutcome(contacts=len(cached))
 
     async def _prove(self, company: CompanyRow, answer: AgentAnswer) -> tuple[list[Person], dict[str, int]]:
-        """People with proof, and how many claims were dropped by reason."""
         if not isinstance(answer.output, ContactsOutput):
             return [], {}
         with heartbeating():
@@ -162,7 +159,7 @@ class ContactActivities:
 
 
 async def _store(conn: Connection, company: CompanyRow, known: Sequence[Person], found: Sequence[Person]) -> int:
-    """Store known and found people, except forgotten ones, and cache those found; returns how many are stored."""
+    """Store known and found people, except forgotten ones, and cache the found ones. Return how many are stored."""
     domains = own_domains(company)
     known = await forgotten.without_forgotten_people(conn, domains, known)
     found = await forgotten.without_forgotten_people(conn, domains, found)
@@ -171,7 +168,7 @@ async def _store(conn: Connection, company: CompanyRow, known: Sequence[Person],
         key = person_key(person.full_name)
         people[key] = better_proven(people[key], person) if key in people else person
     await contacts.save_people(conn, company.run_id, company.company_id, [*people.values()])
-    if not await forgotten.forgotten_domains(conn, domains):  # since this activity began
+    if not await forgotten.forgotten_domains(conn, domains):  # while this activity ran
         fresh = [without_verification(people[person_key(person.full_name)]) for person in found]
         await research_cache.cache_people(
             conn, company.company_id, fresh, version=CONTACTS_VERSION, found_at=datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The options of a decision: what can be done, what it may yield, and what that would cost."""
+"""Options of a decision: what each does, may yield and may cost."""
 
 from domain.company.places import zip_place
 from domain.request.criteria import CRITERION_KEYS
@@ -13,7 +13,7 @@ _RETRY_TEXT: dict[DecisionReason, str] = {
     DecisionReason.CANDIDATES_EXHAUSTED: _RETRY_SEARCH,
     DecisionReason.LOW_MATCH_RATE: _RETRY_SEARCH,
     DecisionReason.CONTACTS_SHORT: "look for contacts again at companies that are short of them",
-    DecisionReason.STAGE_TIMEOUT: "go on for another stage time-out",
+    DecisionReason.STAGE_TIMEOUT: "continue for another stage time-out",
     DecisionReason.DEPENDENCY_DOWN: "try again now",
     DecisionReason.BUDGET_REACHED: "try again now",
 }
@@ -22,10 +22,9 @@ _RETRY_TEXT: dict[DecisionReason, str] = {
 async def options_for(
     conn: Connection, request: RunRequest, reason: DecisionReason, decision_id: str, complete: int
 ) -> tuple[DecisionOption, ...]:
-    """The options that make sense for a run as it stands. Each carries the answer to send.
+    """Return the options that fit the run now. Each contains the answer to send.
 
-    Expected companies are those that were rejected for just this criterion. They may fail a later check, and further
-    searches may find more, so nothing else is promised.
+    Expected companies are those rejected only for the option's criterion. They may still fail a later check.
     """
     per_company = await option_estimates.cost_per_complete(conn, request.run_id)
     gap = request.target_quantity - complete
@@ -55,7 +54,7 @@ class _Options:
     def add(self, action: DecisionAction, description: str, expected: int | None = None, **params: object) -> None:
         cost = None
         if self._cost_per_company_usd is not None and expected:
-            # The run stops when its target is reached, so it pays for no more than are missing.
+            # The run stops at its target, so it pays only for the missing companies.
             cost = round(self._cost_per_company_usd * min(expected, self.gap), 2)
         self.added.append(
             DecisionOption(
@@ -71,7 +70,7 @@ class _Options:
 def _add_budget_options(request: RunRequest, options: _Options, missing: str) -> None:
     usd, calls = request.limits.max_cost_usd, request.limits.max_model_calls
     if usd is not None:
-        doubled = float(f"{usd * 2:.3g}")  # rounding to cents would leave a tiny limit at 0
+        doubled = float(f"{usd * 2:.3g}")  # rounding to cents could turn a tiny limit into 0
         text = f"raise the limit from ${usd:g} to ${doubled:g}{missing}"
         options.add(DecisionAction.RAISE_BUDGET, text, max_cost_usd=doubled)
     if calls is not None:
@@ -92,7 +91,7 @@ async def _add_place_options(conn: Connection, request: RunRequest, options: _Op
         text = f"take all of {', '.join(criteria.states)} instead of the cities"
         inside = sum(count for state, count in counts if state in criteria.states)
         options.add(action, text, inside or None, whole_state=True)
-    # A new state replaces cities or a ZIP: the option says so, and counts all states together.
+    # A new state replaces cities or a ZIP. The option says so, and counts companies in all its states.
     narrower = criteria.cities or ((f"ZIP {criteria.zip}",) if criteria.zip else ())
     around = zip_place(criteria.zip) if criteria.zip and not criteria.states else None
     elsewhere = [(state, count) for state, count in counts if state not in criteria.states]

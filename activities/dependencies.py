@@ -1,4 +1,4 @@
-"""Whether the services that a run depends on answer again after an outage. Nothing here is paid for."""
+"""Check whether dependencies answer again after an outage. The checks cost nothing."""
 
 from uuid import uuid4
 
@@ -20,8 +20,6 @@ _TIMEOUT_S = 10.0
 
 
 class DependencyActivities:
-    """Checks with the clients that the work itself uses."""
-
     def __init__(
         self,
         database: Database,
@@ -38,12 +36,12 @@ class DependencyActivities:
 
     @activity.defn
     async def check_dependencies(self, params: DependencyCheckInput) -> None:
-        """See that all of these answer. Stores nothing.
+        """Raise an error unless all dependencies answer. Stores nothing.
 
-        A 429 or 5xx is no answer, any other status is. The next call may still fail, so the run tries one company first.
+        A 429 or 5xx is no answer. The next call may still fail, so the run tries one company first.
 
         Raises:
-            ApplicationError: ``DependencyStillDown``, retryable: the message names those that do not answer.
+            ApplicationError: ``DependencyStillDown``, retryable. The message names the dependencies.
             psycopg.OperationalError: the database does not answer.
         """
         silent = [dependency.value for dependency in params.dependencies if not await self._answers(dependency)]
@@ -103,5 +101,4 @@ class DependencyActivities:
 
 
 def _is_healthy(status: int) -> bool:
-    """Whether a server with this status works. It may well lack the page that was asked for."""
     return status != httpx2.codes.TOO_MANY_REQUESTS and status < httpx2.codes.INTERNAL_SERVER_ERROR

@@ -1,7 +1,6 @@
-"""Complete what an agent has read from directory pages.
+"""Complete an agent's reading of directory pages.
 
-If the agent named too few of the companies on a page, code adds the rest from the same stored page. Code also reads the
-pages on which a directory goes on, if the agent has not.
+If the agent named too few companies of a page, code adds the others. Code also reads the directory's next pages.
 """
 
 from collections.abc import Iterable
@@ -24,8 +23,8 @@ from web.gateway import ToolGateway, may_succeed_later, normalised_url
 log = structlog.get_logger()
 
 COMPLETE_READ_SHARE = 0.5
-"""An agent that names this share of a page has read it; what it left out was its judgement."""
-_EXTRA_PAGES_MAX = 20  # of one directory; 20 pages of 25 are far more than a city or association has
+"""If an agent named this share of a page's companies, it left out the others on purpose."""
+_EXTRA_PAGES_MAX = 20  # per directory; no city or association fills 20 pages of 25 companies
 _QUOTE_MAX = 300
 
 Mention = tuple[str, str | None]
@@ -34,14 +33,12 @@ Mention = tuple[str, str | None]
 
 @dataclass
 class DirectoryReading:
-    """What the directory pages of one search task came to."""
-
     listed: int = 0  # companies on all pages
-    incomplete_reads: int = 0  # pages of which the agent named too few
-    extra_pages: int = 0  # pages that the agent had not read
-    companies: list[FoundCompany] = field(default_factory=list)  # the missing ones, in page order
-    results: dict[str, ToolResult] = field(default_factory=dict)  # the extra pages by result id
-    cut_short: bool = False  # a next page could not be read now, but may be readable later
+    incomplete_reads: int = 0  # pages where the agent named too few
+    extra_pages: int = 0  # pages that only code read
+    companies: list[FoundCompany] = field(default_factory=list)  # companies that the agent missed, in page order
+    results: dict[str, ToolResult] = field(default_factory=dict)  # extra pages by result id
+    cut_short: bool = False  # a next page failed, but may succeed later
 
 
 async def complete_directory_pages(
@@ -51,12 +48,12 @@ async def complete_directory_pages(
     state: str | None,
     claim_page: ClaimPage,
 ) -> DirectoryReading:
-    """Check every directory page among the results, and add what is missing.
+    """Find the companies that the agent missed on directory pages.
 
     Args:
-        mentions: companies that the agent has named, and those that the run had before.
-        state: of the search task; cities in the entries are looked up in it.
-        claim_page: whether a page is this task's to read, or another's.
+        mentions: companies that the agent named or the run already had.
+        state: the state in which to look up cities of the entries.
+        claim_page: claims a page for this task. Returns False if another task claimed it first.
     """
     reading, known = DirectoryReading(), _KnownCompanies(mentions)
     pages = [result for result in results if result.tool == "fetch_page" and result.status == "ok"]
@@ -93,9 +90,9 @@ async def complete_directory_pages(
 
 
 class _KnownCompanies:
-    """Companies that need not be named again: by site, or by name if one of the two has no link.
+    """Companies already named. They match by site, or by name if either has no link.
 
-    Two firms of one name with different sites are two companies.
+    Two companies with the same name and different sites are different.
     """
 
     def __init__(self, mentions: Iterable[Mention]) -> None:
@@ -124,7 +121,7 @@ def _site(url: str | None) -> str | None:
 
 
 def _property_managers(directory: DirectoryPage) -> tuple[DirectoryEntry, ...]:
-    """All entries of a directory of property managers; of another one (a chamber's members), those named like one."""
+    """Return the entries that are property managers. A directory of property managers has no others."""
     if directory.lists_property_managers:
         return directory.entries
     return tuple(entry for entry in directory.entries if entry.is_property_manager)
@@ -146,7 +143,7 @@ def _new_companies(
                 name=entry.name,
                 url=entry.url,
                 city=city_in(entry.text.replace(entry.name, " ").strip(), state) if state else None,
-                state=None,  # the task's state was asked for; the page does not say it
+                state=None,  # the page does not state it; the task's state is only what we searched
                 phone=entry.phone,
                 citation=Citation(result_id=page.result_id, quote=next(quotes, entry.name)),
             )

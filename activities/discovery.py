@@ -1,4 +1,4 @@
-"""Run one search task: use stored candidates, reuse a recent search, or ask an agent; prove and store what was found."""
+"""Run search tasks: use stored candidates, reuse a recent search, or ask an agent. Store the companies that are proven."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,12 +30,10 @@ from web.gateway import ToolGateway, may_succeed_later
 log = structlog.get_logger()
 
 _KNOWN_NAMES_MAX = 300
-_BATCH_SIZE = 100  # candidates a transaction; it holds the run's lock for a few tenths of a second
+_BATCH_SIZE = 100  # candidates per transaction, which locks the run for a few tenths of a second
 
 
 class DiscoveryActivities:
-    """Search tasks."""
-
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database = database
         self._gateway = gateway
@@ -46,10 +44,10 @@ class DiscoveryActivities:
     async def discover(self, params: SearchTaskInput) -> SearchTaskOutcome:
         """Run a search task and store the companies that it names with proof.
 
-        Safe to run twice: model turns are stored as they arrive, companies are keyed within the run.
+        Safe to run twice: model turns are stored as they arrive, and companies once per run.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``).
+            ApplicationError: the model service failed (types in ``agents/errors.py``).
         """
         async with self._database.transaction() as conn:
             task = await search_tasks.get_task(conn, params.task.task_id)
@@ -61,11 +59,11 @@ class DiscoveryActivities:
             question = _question(params, task, known)
             question_hash = self._runner.question_hash(discovery.ROLE, question)
             reusable = None
-            if params.retry_round == 0:  # in later rounds a person has asked to search again
+            if params.retry_round == 0:  # in later rounds, a person asked for a new search
                 reusable = await search_tasks.find_reusable_search(
                     conn, task, question_hash, self._settings.search_ttl_hours
                 )
-                # An earlier attempt may have begun to ask: then its answers are used, because they are paid for.
+                # If an earlier attempt already paid for answers, use them instead.
                 spent = await runs.spend_on(conn, task.run_id, _agent_call_subject(params), discovery.ROLE.name)
                 reusable = reusable if not spent.model_calls else None
         if reusable is not None:
@@ -74,7 +72,7 @@ class DiscoveryActivities:
 
     @activity.defn
     async def fail_search_task(self, params: SearchTaskInput) -> None:
-        """Mark a task whose activity failed for good. The run goes on without it, and ``retry`` opens it again."""
+        """Mark a task that failed permanently. The run continues, and a ``retry`` decision reopens the task."""
         async with self._database.transaction() as conn:
             await search_tasks.fail_task(conn, params.task.task_id)
 
@@ -86,7 +84,7 @@ class DiscoveryActivities:
         return await self._finish(task, TaskYield(named=len(found)))
 
     async def _reuse(self, task: SearchTaskRow, search: ReusableSearch) -> SearchTaskOutcome:
-        """Take over what a recent run with the same criteria found by the same search."""
+        """Copy what a recent run with the same criteria found with this search."""
         with heartbeating():
             async with self._database.transaction() as conn:
                 found = await companies.list_candidates(conn, search.task_id)
@@ -146,11 +144,10 @@ class DiscoveryActivities:
         return outcome
 
     async def _store(self, task: SearchTaskRow, found: Sequence[Candidate]) -> None:
-        """Store candidates, except forgotten companies."""
         for start in range(0, len(found), _BATCH_SIZE):
             batch = found[start : start + _BATCH_SIZE]
             async with self._database.transaction() as conn:
-                # Sequence numbers must become visible in order, or the run could read past a company.
+                # Without the lock, sequence numbers could commit out of order and the run could skip a company.
                 await companies.lock_run(conn, task.run_id)
                 position = await companies.next_position(conn, task.task_id, task.ordinal * POSITIONS_PER_TASK)
                 gone = await forgotten.forgotten_domains(conn, {host for each in batch for host in _hosts(each)})
@@ -169,7 +166,7 @@ class DiscoveryActivities:
 
 
 def is_conclusive(answer: AgentAnswer, reading: DirectoryReading) -> bool:
-    """Whether another run may reuse the answer: the agent finished, and no page is worth another try."""
+    """Whether another run may reuse the answer: the agent finished, and no failed page is worth a retry."""
     has_missed = reading.cut_short or any(may_succeed_later(result) for result in answer.results.values())
     return answer.stop == "answered" and not has_missed
 
@@ -179,7 +176,7 @@ def _named(answer: AgentAnswer) -> list[discovery.FoundCompany]:
 
 
 def _prove(answer: AgentAnswer, reading: DirectoryReading) -> tuple[list[Candidate], Counter[str]]:
-    """Each company with proof once, as first named, and how many claims were dropped by reason."""
+    """Return each proven company once, as first named, and the number of dropped claims per reason."""
     results = {**answer.results, **reading.results}
     grounder = Grounder(results)
     proven = [proven_candidate(company, grounder, results) for company in (*_named(answer), *reading.companies)]
@@ -188,7 +185,6 @@ def _prove(answer: AgentAnswer, reading: DirectoryReading) -> tuple[list[Candida
 
 
 def _hosts(candidate: Candidate) -> set[str]:
-    """The registrable domain of a candidate's link, and its host, which may be a portal's."""
     names = (registrable_domain(candidate.url), normalized_host(candidate.url)) if candidate.url else ()
     return {name for name in names if name}
 

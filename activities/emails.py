@@ -1,4 +1,4 @@
-"""Verify the email addresses of a company's people, and infer addresses that can be inferred."""
+"""Verify the email addresses of a company's people, and infer missing ones."""
 
 import structlog
 from temporalio import activity
@@ -18,21 +18,17 @@ log = structlog.get_logger()
 
 
 class EmailActivities:
-    """Addresses of one company's people."""
-
     def __init__(self, database: Database, mail_domains: MailDomains | None) -> None:
-        """``mail_domains`` None (``MAIL_DNS=false``): DNS is not asked, and no address is inferred."""
+        """If ``mail_domains`` is None (``MAIL_DNS=false``), DNS is not queried and no address is inferred."""
         self._database = database
         self._mail_domains = mail_domains
 
     @activity.defn
     async def verify_emails(self, params: CompanyInput) -> int:
-        """Store the status of every address, and inferred addresses with their scores.
+        """Store the status of every address, and inferred addresses. Return how many people have a deliverable one.
 
-        Safe to run twice: it depends only on published addresses and on DNS. If DNS does not answer, nothing changes.
-
-        Returns:
-            How many people have an address that mail can be sent to.
+        Safe to run twice: the result depends only on published addresses and DNS. Without an answer from DNS, no address is
+        inferred or refused.
         """
         company_id = params.company.company_id
         async with self._database.transaction() as conn:
@@ -45,7 +41,7 @@ class EmailActivities:
         verified = verify_addresses(people, domains)
         changed = [after for before, after in zip(people, verified.people, strict=True) if after != before]
         async with self._database.transaction() as conn:
-            # An inferred address may be a forgotten person's, and people may be forgotten while DNS is asked.
+            # An inferred address may belong to a forgotten person. People may also be forgotten during the DNS lookup.
             changed = await forgotten.without_forgotten_people(conn, own_domains(company), changed)
             await contacts.save_people(conn, params.request.run_id, company_id, changed)
             await completeness.save_contacts_dropped(conn, company_id, "verify", verified.refused)

@@ -1,4 +1,4 @@
-"""Render a run's two files. Nothing but the stored files changes."""
+"""Render a run's two files and store them in the database."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,16 +19,16 @@ log = structlog.get_logger()
 
 
 async def selected_companies(conn: Connection, run: RunRow) -> list[UUID]:
-    """The companies that a run delivers: those it ended with, or the first complete ones while it goes on."""
+    """Return the run's final selection, or the first complete companies while it is running."""
     if run.selected is not None:
         return list(run.selected)
     return await companies.complete_in_order(conn, run.run_id, run.target_quantity)
 
 
 async def render_run(conn: Connection, run: RunRow, at: datetime) -> tuple[CsvFile, CsvFile, bool]:
-    """Both files of a run as it stands, and whether they are partial: fewer than asked for, or still changing.
+    """Render both files of a run. The flag says whether they are partial: too few companies, or not completed.
 
-    The caller's transaction is ``REPEATABLE READ``, so that no contact appears without its company.
+    The transaction must be ``REPEATABLE READ``, so that no contact appears without its company.
 
     Raises:
         LookupError: a selected company has no research.
@@ -42,14 +42,12 @@ async def render_run(conn: Connection, run: RunRow, at: datetime) -> tuple[CsvFi
 
 
 class ExportActivities:
-    """The files are stored with their run, so that they can be written anywhere at any time."""
-
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn
     async def export_run(self, params: RunInput) -> ExportResult:
-        """Render and store both files, or neither. Safe to run twice: it gives the same rows."""
+        """Store both files in one transaction. A second run gives the same rows."""
         async with self._database.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             run = await runs.get_run(conn, params.request.run_id)

@@ -1,4 +1,4 @@
-"""Heartbeats for activities that wait long for others."""
+"""Heartbeats for long activities."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ def heartbeating() -> Iterator[Callable[[int], None]]:
     """Heartbeat every five seconds while the block runs, so that a dead worker is noticed soon.
 
     Yields:
-        A function to call with each turn's number before the turn begins. It raises ``RescheduleError`` if the worker is
-        stopping, because between turns nothing paid for is lost. It also does so after half of the attempt's time, except
-        before the first turn: a turn may queue for long, and one that times out would count as a failure.
+        A function to call before each turn with the turn's number. It raises ``RescheduleError`` if the worker is stopping.
+        Before a later turn it also does so once half of the attempt's time is gone, because that turn might time out.
+        Finished turns are stored, so nothing is paid twice.
     """
     turn, first = 0, None
     deadline_s = time.monotonic() + _attempt_limit_s() / 2

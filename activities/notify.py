@@ -1,4 +1,4 @@
-"""Email the requester when a run has ended or needs a decision, once per change of state."""
+"""Email the requester once when a run ends or needs a decision. Without ``SMTP_URL`` or an address, nothing is sent."""
 
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -20,21 +20,19 @@ log = structlog.get_logger()
 
 
 class NotifyActivities:
-    """Email by SMTP. Without ``SMTP_URL`` or the requester's address, nothing is sent."""
-
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
 
     @activity.defn
     async def notify_requester(self, params: NotifyInput) -> bool:
-        """Send the message for a change of state; returns whether one was sent now.
+        """Send the message for a change of state. Return whether it was sent now.
 
-        Concurrent attempts wait for each other. The change is marked as sent after the server has taken the message: a
-        crash in between can repeat a message under the same Message-ID, but never lose one.
+        Concurrent attempts wait for each other. The change is marked as sent after the server accepts the message. A crash in
+        between can repeat a message with the same Message-ID, but never lose one.
 
         Raises:
-            ApplicationError: ``MailDown``, retryable; ``MailRefused``, not retryable.
+            ApplicationError: ``MailDown`` (retryable) or ``MailRefused`` (not retryable).
         """
         async with self._database.transaction() as conn:
             await notifications.lock(conn, params.run_id, params.state_key)
@@ -97,4 +95,4 @@ async def _send(message: EmailMessage, smtp_url: str) -> None:
     ) as error:
         raise ApplicationError("the mail server refused the message", type="MailRefused", non_retryable=True) from error
     except aiosmtplib.SMTPException as error:
-        raise ApplicationError("the mail server did not take the message", type="MailDown") from error
+        raise ApplicationError("the mail server did not accept the message", type="MailDown") from error

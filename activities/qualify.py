@@ -1,4 +1,4 @@
-"""Qualify a company: everything that code can settle from its website before a model is paid."""
+"""Qualify a company with code only: find its website, check suppression and duplicates, and judge place and software."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -36,8 +36,6 @@ from web.gateway import ToolGateway
 
 
 class QualificationActivities:
-    """Find a company's website, check it for suppression and duplicates, and judge place and software."""
-
     def __init__(
         self, database: Database, gateway: ToolGateway, settings: Settings, hubspot: HubSpotCompanies | None = None
     ) -> None:
@@ -47,13 +45,12 @@ class QualificationActivities:
 
     @activity.defn
     async def qualify_company(self, params: CompanyInput) -> CompanyOutcome:
-        """Store the company's site, identity and first verdicts, or its end.
+        """Store the company's site, identity and first verdicts, or why it ended.
 
         Safe to run twice: pages come from the cache, identity keys are claimed once, and the end is overwritten.
 
         Raises:
-            ApplicationError: ``SiteUnavailableError``: a site did not answer, and attempts are left;
-                ``HostBusyError``: our rate limit left no time for the site.
+            SiteUnavailableError, HostBusyError: as ``find_website``.
         """
         async with self._database.transaction() as conn:
             company = await companies.get_company(conn, params.company.company_id)
@@ -68,12 +65,12 @@ class QualificationActivities:
             if reading is None or reading.domain is None or reading.problem is not None:
                 return await end_company(conn, company, _unusable(reading))
         site = _read_facts(reading)
-        judged = research if research is not None and research.researched else site  # an earlier round's research stays
+        judged = research if research is not None and research.researched else site  # keep an earlier round's research
         identifiers = identifiers_of(company, judged.facts, _site_hosts(reading))
         with heartbeating():
             await self._suppression.prefetch([identifiers])
         async with self._database.transaction() as conn:
-            # Facts are stored with the identity: a twin is recognised by its name and the city in its facts.
+            # Store facts and identity together, because duplicates are found by name and the city in the facts.
             await companies.lock_run(conn, company.run_id)
             reason = await self._suppression.reason(conn, identifiers, params.request.criteria.suppress_domains)
             if reason == FORGOTTEN:
@@ -134,13 +131,12 @@ def _unusable(reading: SiteReading | None) -> CriteriaResult:
 
 
 def _domains_read(company: CompanyRow, reading: SiteReading | None) -> set[str]:
-    """Domains of the company's link and of the site that it leads to."""
     link = registrable_domain(company.url) if company.url else None
     return {*identifiers_of(company, CompanyFacts(), (link or "",)).domains, *(_site_hosts(reading) if reading else ())}
 
 
 def _site_hosts(reading: SiteReading) -> tuple[str, ...]:
-    """Hosts that a site shows to be the company's: its own domains, and those of its software's portals."""
+    """Return the company's own domains and its portal hosts."""
     hosts = (signal.host for signal in reading.detection.signals)
     return (reading.domain or "", *reading.aliases, *hosts)
 

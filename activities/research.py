@@ -1,4 +1,4 @@
-"""Research a company: reuse what is known or ask an agent, prove its claims, judge the company and store the result."""
+"""Research a company: reuse known facts or ask an agent, prove the claims, and judge the company."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,8 +39,6 @@ log = structlog.get_logger()
 
 
 class ResearchActivities:
-    """What a company is and manages, from its pages."""
-
     def __init__(self, database: Database, gateway: ToolGateway, runner: AgentRunner, settings: Settings) -> None:
         self._database = database
         self._gateway = gateway
@@ -49,14 +47,13 @@ class ResearchActivities:
 
     @activity.defn
     async def research_company(self, params: CompanyInput) -> CompanyOutcome:
-        """Store facts, grade and verdicts of a company, and what the criteria make of it.
+        """Store a company's facts, grade and verdicts, and end it if the criteria reject it.
 
-        Fresh research of any run is reused, except places and software: those are always as just read. Safe to run
-        twice: the agent's turns are stored as they arrive, and the newest facts replace earlier ones.
+        Fresh research of any run is reused, except places and software, which were just read. Safe to run twice: agent turns are
+        stored as they arrive, and new facts replace earlier ones.
 
         Raises:
-            ApplicationError: the model's service failed (typed in ``agents/errors.py``); ``SiteUnavailableError``: the
-                company's site did not answer, and attempts are left.
+            ApplicationError, SiteUnavailableError: as ``ask_about_company``.
         """
         criteria = params.request.criteria
         async with self._database.transaction() as conn:
@@ -65,13 +62,13 @@ class ResearchActivities:
             cached = await find_fresh_research(
                 conn, company.website, version=RESEARCH_VERSION, days=self._settings.known_company_days
             )
-            # An earlier attempt may have bought an answer without telling the run.
+            # An earlier attempt may have paid for an answer without reporting it.
             subject, role = agent_call_subject(params), company_research.ROLE.name
             is_retry = activity.info().attempt > 1
             spent = await runs.spend_on(conn, company.run_id, subject, role) if is_retry else Spend()
         if research is None:
             raise LookupError(f"company {company.company_id} has not been qualified")
-        if company.status is not CompanyStatus.FOUND:  # an earlier attempt ended it, or it was forgotten: buy nothing
+        if company.status is not CompanyStatus.FOUND:  # it ended or was forgotten: buy nothing
             return CompanyOutcome(status=company.status, reason=company.reason, spend=spent)
         if research.researched:
             found = _Findings(research.facts, spent)
@@ -109,7 +106,7 @@ class ResearchActivities:
         icp = grade_for_criteria(criteria, found.facts)
         verdicts = judge_criteria(criteria, found.facts, icp)
         async with self._database.transaction() as conn:
-            if await forgotten.forgotten_domains(conn, own_domains(company)):  # since this activity began
+            if await forgotten.forgotten_domains(conn, own_domains(company)):  # while this activity ran
                 return await end_forgotten_company(conn, company, found.spend)
             await companies.save_research(
                 conn,
@@ -144,15 +141,13 @@ class ResearchActivities:
 
 @dataclass(frozen=True)
 class _Findings:
-    """A company's facts and where they come from."""
-
     facts: CompanyFacts
     spend: Spend = field(default_factory=Spend)
-    dropped: dict[str, int] | None = None  # unproven claims by field and reason; None if no agent was asked
+    dropped: dict[str, int] | None = None  # unproven claims per field and reason; None if no agent was asked
     reused: CachedResearch | None = None
-    is_new: bool = False  # an answer that proves nothing is not cached, so the next run asks again
+    is_new: bool = False  # an answer without proven facts is not cached
 
 
 def _has_new_questions(criteria: Criteria, cached: CachedResearch, site: CompanyFacts) -> bool:
-    """Whether the criteria need a fact that is unknown, and that no earlier request has asked the pages for."""
+    """Whether the criteria need an unknown fact that no earlier request looked for."""
     return not set(missing_fields(criteria, cached.with_site_facts(site))) <= set(cached.missing_fields)

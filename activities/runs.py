@@ -1,4 +1,4 @@
-"""Activities on a whole run: plan its search, hand out tasks and companies, ask and apply decisions, end it."""
+"""Activities on a whole run: plan searches, list tasks and companies, handle decisions, and finish."""
 
 from datetime import datetime
 
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class RunActivities:
-    """Runs as a whole. All writes are keyed, so every activity is safe to run twice."""
+    """Every activity is safe to run twice, because all writes have keys."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class RunActivities:
 
     @activity.defn
     async def plan_run_search(self, params: RunInput) -> int:
-        """Store the search tasks that the criteria call for and the run lacks; returns how many."""
+        """Store the search tasks that the run lacks, and return how many were added."""
         async with self._database.transaction() as conn:
             added = await self._plan(conn, params.request)
             await audit.record(conn, params.request.run_id, "run_started", "1")
@@ -56,7 +56,6 @@ class RunActivities:
 
     @activity.defn
     async def next_search_tasks(self, params: SearchTaskBatchInput) -> SearchTaskBatch:
-        """The next open search tasks in plan order. Tasks of exhausted kinds are skipped."""
         async with self._database.transaction() as conn:
             await search_tasks.skip_open_tasks(conn, params.run_id, params.exhausted_kinds)
             tasks = await search_tasks.next_open(conn, params.run_id, params.after_ordinal, params.limit)
@@ -65,7 +64,6 @@ class RunActivities:
 
     @activity.defn
     async def new_companies(self, params: CompanyBatchInput) -> CompanyBatch:
-        """Companies stored after the cursor."""
         async with self._database.transaction() as conn:
             refs, cursor = await companies.list_open_after(conn, params.run_id, params.cursor, params.limit)
             remaining = await companies.count_open_after(conn, params.run_id, cursor)
@@ -73,20 +71,18 @@ class RunActivities:
 
     @activity.defn
     async def fail_company(self, params: CompanyInput) -> None:
-        """End a company whose activity failed for good, so that the run goes on without it."""
+        """End a company whose activity failed permanently. The run continues without it."""
         decided = CriteriaResult(status=CompanyStatus.FAILED, reason=ReasonCode.STEP_FAILED)
         async with self._database.transaction() as conn:
             await end_company(conn, await companies.get_company(conn, params.company.company_id), decided)
 
     @activity.defn
     async def record_state(self, params: RunStateInput) -> None:
-        """Write stage and status where people query them."""
         async with self._database.transaction() as conn:
             await runs.set_state(conn, params.run_id, params.stage, params.status, params.note)
 
     @activity.defn
     async def store_question(self, params: QuestionInput) -> DecisionRequest:
-        """Store a question with its options. The run buys nothing until it is answered."""
         request, decision_id = params.request, params.decision_id
         async with self._database.transaction() as conn:
             await runs.set_state(conn, request.run_id, params.stage, RunStatus.NEEDS_USER_DECISION, "")
@@ -107,7 +103,7 @@ class RunActivities:
 
     @activity.defn
     async def apply_decision(self, params: DecisionInput) -> int:
-        """Store an answer, amend the run and reopen the companies that it may let in; returns how many."""
+        """Store an answer, amend the run and reopen companies. Return how many were reopened."""
         request, decision = params.request, params.decision
         reasons = reopened_reasons(decision)
         async with self._database.transaction() as conn:
@@ -120,7 +116,7 @@ class RunActivities:
                 detail=decision.model_dump(mode="json", exclude_defaults=True),
             )
             await runs.amend(conn, request)
-            await companies.lock_run(conn, request.run_id)  # new sequence numbers must become visible in order
+            await companies.lock_run(conn, request.run_id)  # or new sequence numbers could commit out of order
             reopened = await companies.reopen_by_reason(conn, request.run_id, reasons) if reasons else 0
             if decision.action not in ENDING:
                 await search_tasks.reopen(conn, request.run_id, "skipped")
@@ -133,7 +129,7 @@ class RunActivities:
 
     @activity.defn
     async def record_refused_decision(self, params: RefusedAnswerInput) -> None:
-        """Store a refused answer and why; an open question shows it."""
+        """Store a refused answer. An open question then shows the reason."""
         info = activity.info()
         key = f"{params.decision_id}/{info.workflow_run_id}/{info.activity_id}"
         detail = {"decision_id": params.decision_id, "problem": params.problem}
@@ -143,10 +139,10 @@ class RunActivities:
 
     @activity.defn
     async def finish_run(self, params: FinishInput) -> FinishResult:
-        """End a run with its first complete companies, which it delivers, counts and exports.
+        """End a run and deliver its first complete companies.
 
-        If the selection changed since the final suppression check, write nothing and continue. A stored end stays, because
-        an earlier attempt stored it. But a run that is cancelled while its end is being stored ends cancelled.
+        If the selection changed since the final suppression check, write nothing and continue. If an earlier attempt ended the
+        run, keep that end, unless the run was cancelled in the meantime.
         """
         request, status = params.request, params.status
         async with self._database.transaction() as conn:
@@ -177,14 +173,13 @@ class RunActivities:
 
 
 def _default(params: QuestionInput) -> DecisionAction:
-    """What happens without an answer: wait for the dependency, or deliver what is complete."""
     if params.reason is DecisionReason.DEPENDENCY_DOWN:
         return DecisionAction.RETRY
     return DecisionAction.ACCEPT_PARTIAL if params.complete else DecisionAction.CANCEL
 
 
 async def _spent(conn: Connection, params: QuestionInput) -> str:
-    """What has been spent, if the budget is reached. The workflow learns the costs of an activity only at its end."""
+    """Return a sentence about the spend if the budget is reached. The workflow does not know the cost of open activities."""
     if params.reason is not DecisionReason.BUDGET_REACHED:
         return ""
     spend = await runs.spend(conn, params.request.run_id)

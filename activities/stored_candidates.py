@@ -1,7 +1,4 @@
-"""Candidates that need no search: imported accounts and companies of earlier runs.
-
-Each is qualified on its own site like any other candidate.
-"""
+"""Candidates that need no search: imported accounts and companies from earlier runs."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -22,12 +19,11 @@ from store.tools import tool_results
 from store.tools.tool_results import ToolResult
 
 STORED_CANDIDATES_MAX = 10_000
-"""As many companies as a run may want."""
-_KEPT_S = 10 * 365 * 24 * 3600.0  # an import's record is evidence, not a cache
+"""The most companies that a run may request."""
+_KEPT_S = 10 * 365 * 24 * 3600.0  # the stored row is evidence, so it must not expire like a cache entry
 
 
 def wanted_candidates(criteria: Criteria) -> Wanted:
-    """Which stored candidates are worth trying for these criteria."""
     states: tuple[str, ...] = ()
     if criteria.mode_of("place") == "hard":
         states = criteria.states
@@ -44,7 +40,7 @@ def wanted_candidates(criteria: Criteria) -> Wanted:
 
 
 async def find_stored_candidates(conn: Connection, run_id: UUID, kind: TaskKind, criteria: Criteria) -> list[Candidate]:
-    """The candidates of a task of kind ``seeds`` or ``known_companies``, in a fixed order."""
+    """Return the candidates of a ``seeds`` or ``known_companies`` task, in a fixed order."""
     wanted = wanted_candidates(criteria)
     if kind == "known_companies":
         cached = await stored_candidates.known_companies(conn, run_id, wanted, STORED_CANDIDATES_MAX)
@@ -78,7 +74,7 @@ async def _from_seed(conn: Connection, seed: Seed) -> Candidate:
 
 
 async def _evidence(conn: Connection, seed: Seed) -> Evidence:
-    """Store the imported row as a tool result, so that evidence can be shown as for any other company."""
+    """Store the imported row as a tool result, and return it as evidence."""
     parts = (seed.company_name, seed.city, seed.state, seed.website, seed.portal_url, seed.phone)
     text = "\n".join(part for part in parts if part)
     args = {"vendor": seed.vendor, "slug": seed.slug}

@@ -1,7 +1,7 @@
-"""The suppression check: is a company on a list of those never to be delivered?
+"""Check whether a company is on a list of companies that must not be delivered.
 
-Lists are the request's own domains, forgotten companies, the stored list, and HubSpot if it is set. The check fails
-closed: if a list cannot be read, the error is raised and the company is held back. No model is involved.
+The lists are the request's domains, forgotten companies, the stored list, and HubSpot if configured. If a list cannot be
+read, the check raises an error and the company is not delivered. No model is involved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,18 +36,16 @@ _RETRY_DELAY_MAX_S = 300.0
 
 
 class SuppressionActivities:
-    """The last check before a delivery."""
-
     def __init__(self, database: Database, settings: Settings, hubspot: HubSpotCompanies | None = None) -> None:
         self._database = database
         self._check = SuppressionCheck(settings, hubspot)
 
     @activity.defn
     async def recheck_suppression(self, params: SuppressionCheckInput) -> SuppressionCheckResult:
-        """Withdraw selected companies that are suppressed now, or short of contacts since people were forgotten.
+        """Withdraw selected companies that are now suppressed, or short of contacts because people were forgotten.
 
-        Also names companies that were complete and have been forgotten since. Safe to run twice: all are withdrawn in one
-        transaction, and a retry names those again that an earlier attempt withdrew.
+        The result also contains complete companies that were forgotten. Safe to run twice: one transaction withdraws all, and a
+        retry reports them again.
         """
         request, check = params.request, f"suppression check {params.check}"
         async with self._database.transaction() as conn:
@@ -81,8 +79,6 @@ async def _load(conn: Connection, company_id: UUID) -> tuple[CompanyRow, "Compan
 
 
 class CompanyIdentifiers(BaseModel):
-    """Everything that the lists may name a company by."""
-
     model_config = ConfigDict(frozen=True)
 
     name: str
@@ -91,7 +87,7 @@ class CompanyIdentifiers(BaseModel):
 
 
 def identifiers_of(company: CompanyRow, facts: CompanyFacts, more_domains: Sequence[str] = ()) -> CompanyIdentifiers:
-    """A company's identifiers; ``more_domains`` were just read on its site and are not stored yet."""
+    """Return a company's identifiers. ``more_domains`` were just read on its site and are not stored yet."""
     link_host = normalized_host(company.url) if company.url else None
     quoted_host = normalized_host(facts.pms_evidence.quote) if facts.pms_evidence else None  # the portal's address
     domains = {company.domain, *company.aliases, *more_domains, link_host, quoted_host, _portal_host(facts)}
@@ -104,7 +100,7 @@ def identifiers_of(company: CompanyRow, facts: CompanyFacts, more_domains: Seque
 
 
 def _portal_host(facts: CompanyFacts) -> str | None:
-    """The host of the company's own portal; needed if the evidence is a script and not an address."""
+    """Return the host of the company's portal. Needed if the PMS evidence is a script, not an address."""
     if facts.pms is None or facts.pms_slug is None:
         return None
     address = portal_address(PortalAccount(vendor=facts.pms, slug=facts.pms_slug))
@@ -113,28 +109,27 @@ def _portal_host(facts: CompanyFacts) -> str | None:
 
 
 class SuppressionCheck:
-    """Made when a company is qualified, and again for every selected company just before the delivery."""
+    """Decides whether a company is suppressed. Runs when it is qualified, and again just before delivery."""
 
     def __init__(self, settings: Settings, hubspot: HubSpotCompanies | None = None) -> None:
         self._contacted_days = settings.suppression_contacted_days
         self._hubspot = hubspot
 
     async def prefetch(self, companies: Sequence[CompanyIdentifiers]) -> None:
-        """Ask HubSpot outside any transaction, so that ``reason`` finds its answer in memory. Raises as ``reason``."""
+        """Ask HubSpot before the transaction, so that ``reason`` finds the answer in memory. Raises the same errors."""
         if self._hubspot is not None:
             with _hubspot_failures():
                 await self._hubspot.look_up([domain for company in companies for domain in _asked_of_crm(company)])
 
     async def reason(self, conn: Connection, company: CompanyIdentifiers, requested: Sequence[str]) -> str | None:
-        """Why a company is suppressed: ``forgotten``, ``request``, ``customer``, ``contacted`` or ``do_not_contact``; or None.
+        """Return ``forgotten``, ``request``, ``customer``, ``contacted`` or ``do_not_contact``; None if not suppressed.
 
         Args:
             requested: domains that the request excludes.
 
         Raises:
             psycopg.Error: the stored list could not be read.
-            ApplicationError: HubSpot could not be read (``HubSpotUnavailableError``, retryable), or denies access
-                (``HubSpotAccessDeniedError``, not retryable).
+            ApplicationError: HubSpot could not be read (retryable) or denied access (not retryable).
         """
         if await forgotten.forgotten_domains(conn, company.domains):
             return FORGOTTEN
@@ -150,7 +145,7 @@ class SuppressionCheck:
 
 
 def _asked_of_crm(company: CompanyIdentifiers) -> list[str]:
-    """Domains of this company alone: a host that a vendor's customers share would suppress all of them."""
+    """Return domains of this company alone. A host that a vendor's customers share would suppress all of them."""
     names = (
         name if is_account_host(name) else registrable_domain(name)
         for name in company.domains

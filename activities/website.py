@@ -1,6 +1,6 @@
-"""Find a company's own website from what a source gives: a link, a portal, a directory profile, or only a name.
+"""Find a company's own website from a link, a portal, a directory profile, or only a name.
 
-A portal is evidence, never identity: the website found must itself show the same account, phone or name.
+A portal does not identify a site. The site itself must show the same account, phone or name.
 """
 
 from domain.company.excluded_sites import ExcludedSiteKind, excluded_site_kind
@@ -16,16 +16,14 @@ _HITS_TRIED_MAX = 4
 
 
 async def find_website(gateway: ToolGateway, company: CompanyRow, *, is_last_attempt: bool) -> SiteReading | None:
-    """The website as read, perhaps with a problem, or None if none can be found.
-
-    Args:
-        is_last_attempt: as for ``read_site``.
+    """Return the website as read, perhaps with a problem, or None if none is found.
 
     Raises:
-        HostBusyError, SiteUnavailableError: as ``read_site``, for any site that is tried.
+        SiteUnavailableError: a site did not answer. Not raised in the last attempt.
+        HostBusyError: our rate limit left no time for the site.
     """
     if company.url and portal_account(company.url) is None:
-        # A directory may link deep into a site, but portal links are on its home page.
+        # Start at the home page, which has the portal links. A directory may link to another page.
         is_free_host = excluded_site_kind(company.url) is ExcludedSiteKind.FREE_HOST
         start = company.url if is_free_host else _root(company.url)
         reading = await read_site(gateway, start, is_last_attempt=is_last_attempt)
@@ -70,7 +68,7 @@ def _is_site_of(company: CompanyRow, reading: SiteReading) -> bool:
         )
     if company.phone and any(company.phone in phones_in(page.text) for page in reading.pages):
         return True
-    # Directories name many companies in their text, but only the company itself in its title.
+    # A directory names many companies in its text, so only the title counts.
     title = normalized_company_name(str(reading.pages[0].payload["title"]))
     cities = {normalized_city(place.city) for place, _ in reading.places() if place.city}
     is_named = normalized_company_name(company.name) in title

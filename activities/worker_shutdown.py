@@ -1,7 +1,7 @@
-"""Rescheduling: an activity that this attempt cannot finish ends as ``RescheduleError``.
+"""Reschedule activities that an attempt cannot finish, by raising ``RescheduleError``.
 
-The workflows schedule it again at once (``workflows/activity_stubs.py``), on any worker. No attempt is counted, and no
-heartbeat time-out passes. Stored work is not repeated.
+Workflows schedule the activity again at once (``workflows/activity_stubs.py``), on any worker. No attempt is counted, and
+nothing waits for a heartbeat time-out. Stored work is not repeated.
 """
 
 import asyncio
@@ -18,18 +18,15 @@ log = structlog.get_logger()
 
 
 class RescheduleError(ApplicationError):
-    """The activity goes on in another attempt."""
-
     def __init__(self, why: str) -> None:
         log.info("activity_rescheduled", activity=activity.info().activity_type, why=why)
         super().__init__(f"rescheduled: {why}", type=RESCHEDULE, category=ApplicationErrorCategory.BENIGN)
 
 
 class RescheduleOnShutdown(Interceptor):
-    """Reschedules the activities that a worker cancels when its shutdown grace period is over."""
+    """Reschedules activities that a worker cancels at the end of its shutdown grace period."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """See ``Interceptor``."""
         return _RescheduleOnShutdown(next)
 
 
