@@ -114,9 +114,7 @@ class LocalStack:
                 self._ui_port = record.ui_port
                 for identity in sorted(record.children, key=_stop_rank):
                     if process := identity.find():
-                        await stop_leftover(
-                            process, signal.SIGINT, signal.SIGKILL
-                        )  # SIGINT is Postgres's "fast" shutdown
+                        await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # SIGINT is "fast" for Postgres
             self._write_record()
         except BaseException:
             self._directory.release()

@@ -64,9 +64,7 @@ class SiteReading:
                 key = (place.city, place.zip)
                 found.setdefault(key, (place, Evidence(result_id=page.result_id, url=page.final_url, quote=words)))
                 mentions[key] = mentions.get(key, 0) + 1
-        return [
-            found[key] for key in sorted(found, key=lambda key: -mentions[key])
-        ]  # the sort is stable: equal counts stay in page order
+        return [found[key] for key in sorted(found, key=lambda key: -mentions[key])]  # equal counts stay in page order
 
 
 class HostBusyError(ApplicationError):

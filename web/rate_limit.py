@@ -64,10 +64,7 @@ class RateLimit:
                 seconds_until_free = await rate_limits.seconds_until_free(conn, self.name)
         if wait_s is None:
             raise self._timeout(seconds_until_free)
-        waited_s, total_max_s = (
-            0.0,
-            self.wait_max_s + interval_s,
-        )  # one more interval in case another request took the start
+        waited_s, total_max_s = 0.0, self.wait_max_s + interval_s  # one extra interval if another took the start
         try:
             while wait_s > 0 and waited_s + wait_s <= total_max_s:
                 await self.sleep(wait_s)
