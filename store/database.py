@@ -1,4 +1,4 @@
-"""The connection to Postgres: a pool for workers, one connection for commands, and short helpers to read rows."""
+"""Database access: a connection pool for workers, single connections for commands, and helpers to read rows."""
 
 import asyncio
 import time
@@ -29,11 +29,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class DatabaseUnreachableError(Exception):
-    """Postgres does not answer; the message says what to do."""
+    """Postgres does not answer. The message says what to do."""
 
 
 class Database:
-    """A pool of connections with the search path ``pm_pipeline``."""
+    """A connection pool with the search path ``pm_pipeline``."""
 
     def __init__(self, url: str, pool_max: int = 10) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -42,7 +42,7 @@ class Database:
             max_size=pool_max,
             open=False,
             timeout=_CONNECT_TIMEOUT_S,
-            # A connection that Postgres has closed must not cost an activity an attempt.
+            # Otherwise a connection that Postgres has closed would fail an activity's attempt.
             check=AsyncConnectionPool.check_connection,
             kwargs={"row_factory": dict_row, "options": f"-c search_path={SCHEMA}"},
         )
@@ -60,27 +60,26 @@ class Database:
             raise DatabaseUnreachableError(unreachable_message()) from error
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._pool.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection for one transaction: committed at the end, rolled back on an error."""
+        """Yield a connection for one transaction. Commits at the end, or rolls back on an error."""
         async with self._pool.connection() as connection:
             yield connection
 
     async def write_with_retry(
         self, write: Callable[[Connection], Awaitable[ResultT]], what: str, retry_for_s: float
     ) -> ResultT:
-        """Store something that was paid for. Retries while the database is away, and five seconds after a cancellation.
+        """Store something that was paid for. Retries while the database is down, and for five seconds after a cancellation.
 
         Args:
-            write: must be idempotent: nobody knows whether a failed attempt was committed.
-            what: what is stored, for the log.
-            retry_for_s: the last attempt may take ten seconds more.
+            write: must be idempotent, because a failed attempt may have been committed.
+            what: name of the data, for the log.
+            retry_for_s: seconds in which attempts may start. The last one may take ten seconds more.
 
         Raises:
-            psycopg.Error: the database is still away, or refuses the statement.
+            psycopg.Error: the database is still down, or rejects the statement.
         """
         writing = asyncio.create_task(self._write(write, what, retry_for_s))
         try:
@@ -108,7 +107,7 @@ class Database:
 
 @asynccontextmanager
 async def one_connection(url: str) -> AsyncIterator[Connection]:
-    """A single connection for a short command, committed at the end.
+    """Yield a single connection for a short command. Commits at the end.
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
@@ -123,48 +122,46 @@ async def one_connection(url: str) -> AsyncIterator[Connection]:
 
 
 def unreachable_message() -> str:
-    """What to do when Postgres does not answer. Without the address, which may hold a password."""
+    """Say what to do when Postgres does not answer. The address is left out, because it may contain a password."""
     return (
-        "the database does not answer (DATABASE_URL, or the local stack's): "
-        "start the local stack with `python starter.py local`, or set DATABASE_URL to a running PostgreSQL"
+        "the database does not answer. Start the local stack with `python starter.py local`, "
+        "or set DATABASE_URL to a running PostgreSQL"
     )
 
 
 async def fetch_rows(conn: Connection, query: str, params: Params = ()) -> list[DictRow]:
-    """All rows of a query."""
     return await (await conn.execute(query, params)).fetchall()
 
 
 async def fetch_row(conn: Connection, query: str, params: Params = ()) -> DictRow | None:
-    """The first row of a query."""
+    """Return the first row, or None."""
     return await (await conn.execute(query, params)).fetchone()
 
 
 async def fetch_value(conn: Connection, query: str, params: Params = ()) -> Any:
-    """The first column of the first row, or None if there is no row."""
+    """Return the first column of the first row, or None if there is no row."""
     row = await fetch_row(conn, query, params)
     return next(iter(row.values())) if row else None
 
 
 async def fetch_column(conn: Connection, query: str, params: Params = ()) -> list[Any]:
-    """The first column of all rows."""
+    """Return the first column of all rows."""
     return [next(iter(row.values())) for row in await fetch_rows(conn, query, params)]
 
 
 async def fetch_models(conn: Connection, model: type[ModelT], query: str, params: Params = ()) -> list[ModelT]:
-    """All rows of a query, as models."""
     cursor = conn.cursor(row_factory=class_row(model))
     return await (await cursor.execute(query, params)).fetchall()
 
 
 async def fetch_model(conn: Connection, model: type[ModelT], query: str, params: Params = ()) -> ModelT | None:
-    """The first row of a query, as a model."""
+    """Return the first row as a model, or None."""
     cursor = conn.cursor(row_factory=class_row(model))
     return await (await cursor.execute(query, params)).fetchone()
 
 
 def as_json(value: BaseModel | Sequence[BaseModel] | None) -> Jsonb | None:
-    """Models for a JSON column."""
+    """Wrap models for a JSON column."""
     if value is None:
         return None
     if isinstance(value, BaseModel):

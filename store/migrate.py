@@ -17,13 +17,13 @@ _MIGRATIONS = resources.files("store") / "migrations"
 
 
 def apply_migrations(url: str) -> list[str]:
-    """Apply the missing migrations and return their ids. Safe to run again, and in several processes at once.
+    """Apply the pending migrations and return their ids. Idempotent, also in several processes at once.
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
     """
     with _connected(url) as conn:
-        # Two concurrent first starts can collide in spite of IF NOT EXISTS.
+        # Two concurrent first starts can collide despite IF NOT EXISTS.
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('pm_pipeline migrations', 0))")
         conn.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     import yoyo  # slow to import, and few commands apply migrations
@@ -35,7 +35,7 @@ def apply_migrations(url: str) -> list[str]:
 
 
 def pending_migrations(url: str) -> list[str]:
-    """The ids of the migrations that a database lacks.
+    """Return the ids of the migrations that the database does not have yet.
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
@@ -63,7 +63,7 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _backend(url: str) -> Iterator["yoyo.backends.DatabaseBackend"]:
-    """yoyo's own connection. Our schema is its search path, so its tables live there too."""
+    """Open yoyo's own connection. The search path puts its tables in our schema."""
     import yoyo
 
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""A person overrules the criteria for one company. The rules are in ``domain/company/acceptance.py``."""
+"""Accept a company that the criteria rejected. The rules are in ``domain/company/acceptance.py``."""
 
 from uuid import UUID
 
@@ -10,12 +10,12 @@ from store.runs.runs import RunRow
 
 
 async def lock_run_and_company(conn: Connection, run_id: UUID, company_id: UUID) -> tuple[RunRow, CompanyRow]:
-    """A run and one of its companies. Neither changes until the end of the transaction.
+    """Lock a run and one of its companies until the transaction ends, and return both.
 
     Raises:
-        LookupError: there is no such run, or no such company in it.
+        LookupError: the run has no such company, or does not exist.
     """
-    # The same order as an applied decision. The run cannot end meanwhile.
+    # Same lock order as an applied decision, to avoid a deadlock. The lock also keeps the run from ending.
     run = await fetch_model(conn, RunRow, "SELECT * FROM runs WHERE run_id = %s FOR SHARE", (run_id,))
     await companies.lock_run(conn, run_id)
     query = "SELECT * FROM company_candidates WHERE run_id = %s AND company_id = %s FOR UPDATE"
@@ -26,9 +26,9 @@ async def lock_run_and_company(conn: Connection, run_id: UUID, company_id: UUID)
 
 
 async def accept(conn: Connection, company: CompanyRow, accepted_by: str, note: str) -> None:
-    """Reopen a company as accepted, and record who accepted it and why. The caller holds ``lock_run_and_company``.
+    """Reopen a company as accepted, and record who accepted it and why. Requires ``lock_run_and_company``.
 
-    It gets a new sequence number, so that a run that has read past it finds it again.
+    The company gets a new sequence number, so that a run that has already passed it reads it again.
     """
     await conn.execute(
         """

@@ -27,7 +27,7 @@ from store.database import (
 
 
 class Candidate(BaseModel):
-    """A company as a source names it. Nothing else is proven yet."""
+    """A company as a source names it. Only the name is proven."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class Candidate(BaseModel):
 
 
 class CompanyRow(BaseModel):
-    """A stored company of a run. ``accepted_by``: who overruled the criteria for it."""
+    """A stored company of a run. ``accepted_by`` is the person who overruled the criteria for it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class CompanyRow(BaseModel):
 
 
 class SitePageRef(BaseModel):
-    """A page of a company's own site that was read."""
+    """A page that was read on a company's own site."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +75,7 @@ class SitePageRef(BaseModel):
 
 
 class ResearchRow(BaseModel):
-    """Facts about a company. ``researched``: an agent has read its pages, not only code."""
+    """Facts about a company. ``researched`` is False if only code has read its pages, not an agent."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,16 +87,16 @@ class ResearchRow(BaseModel):
 
 
 async def lock_run(conn: Connection, run_id: UUID) -> None:
-    """Serialize what must not interleave within a run, until the end of the transaction."""
+    """Let only one transaction at a time change a run's companies. The lock lasts until the transaction ends."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(run_id),))
 
 
 async def insert_candidate(
     conn: Connection, run_id: UUID, task_id: UUID | None, position: int, candidate: Candidate
 ) -> bool:
-    """Store a candidate; one that the run already has is unchanged. Returns whether it is new.
+    """Store a candidate unless the run has it already. Returns whether it is new.
 
-    The caller holds ``lock_run``, so that sequence numbers become visible in order.
+    Requires ``lock_run``, so that sequence numbers are committed in order.
     """
     cursor = await conn.execute(
         """
@@ -113,13 +113,13 @@ async def insert_candidate(
 
 
 async def next_position(conn: Connection, task_id: UUID, first: int) -> int:
-    """The position for a search task's next company, starting with ``first``. The caller holds ``lock_run``."""
+    """Return the position of a search task's next company, or ``first`` for its first one. Requires ``lock_run``."""
     query = "SELECT coalesce(max(position) + 1, %s) FROM company_candidates WHERE search_task_id = %s"
     return int(await fetch_value(conn, query, (first, task_id)))
 
 
 async def list_candidates(conn: Connection, task_id: UUID) -> list[Candidate]:
-    """The companies that a search task found first, in order, without forgotten ones."""
+    """Return the companies that this search task was the first to find, in order, without forgotten ones."""
     return await fetch_models(
         conn,
         Candidate,
@@ -132,7 +132,7 @@ async def list_candidates(conn: Connection, task_id: UUID) -> list[Candidate]:
 
 
 async def list_open_after(conn: Connection, run_id: UUID, after_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
-    """Open companies stored after a sequence number, and the sequence number to continue from."""
+    """Return the open companies after a sequence number, and the number to continue from."""
     rows = await fetch_rows(
         conn,
         """
@@ -147,17 +147,12 @@ async def list_open_after(conn: Connection, run_id: UUID, after_seq: int, limit:
 
 
 async def count_open_after(conn: Connection, run_id: UUID, after_seq: int) -> int:
-    """The number of open companies stored after a sequence number."""
     query = "SELECT count(*) FROM company_candidates WHERE run_id = %s AND seq > %s AND status = 'found'"
     return int(await fetch_value(conn, query, (run_id, after_seq)))
 
 
 async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
-    """A company by its id.
-
-    Raises:
-        LookupError: there is no such company.
-    """
+    """Return a company. Raises LookupError if it does not exist."""
     company = await fetch_model(
         conn, CompanyRow, "SELECT * FROM company_candidates WHERE company_id = %s", (company_id,)
     )
@@ -167,7 +162,10 @@ async def get_company(conn: Connection, company_id: UUID) -> CompanyRow:
 
 
 async def list_names(conn: Connection, run_id: UUID, state: str | None, limit: int) -> list[str]:
-    """Companies found in a state (or anywhere), newest first, as ``Acme Homes (Austin)``."""
+    """Return names of a run's companies, newest first, as ``Acme Homes (Austin)``.
+
+    A ``state`` leaves out companies in other states.
+    """
     return await fetch_column(
         conn,
         """
@@ -180,7 +178,7 @@ async def list_names(conn: Connection, run_id: UUID, state: str | None, limit: i
 
 
 async def list_mentions(conn: Connection, run_id: UUID, but_of: UUID | None = None) -> list[tuple[str, str | None]]:
-    """Name and link of every company of a run, except those of one search task."""
+    """Return name and link of every company of a run, except those that search task ``but_of`` found."""
     rows = await fetch_rows(
         conn,
         """
@@ -193,7 +191,7 @@ async def list_mentions(conn: Connection, run_id: UUID, but_of: UUID | None = No
 
 
 async def set_own_site(conn: Connection, company_id: UUID, domain: str, website: str, aliases: Sequence[str]) -> None:
-    """Store the proven own domain; aliases are added to the stored ones."""
+    """Store a company's proven domain and website, and add the aliases to the stored ones."""
     await conn.execute(
         f"""
         UPDATE company_candidates SET domain = %s, website = %s, updated_at = now(), {_ADD_ALIASES}
@@ -204,10 +202,10 @@ async def set_own_site(conn: Connection, company_id: UUID, domain: str, website:
 
 
 async def claim_identity(conn: Connection, run_id: UUID, company_id: UUID, keys: IdentityKeys) -> UUID | None:
-    """Claim the keys that identify a company in this run. The first to claim a key owns it.
+    """Claim the keys that identify a company in its run. The first company to claim a key owns it.
 
     Returns:
-        None if this company owns all keys. Otherwise the company that it duplicates, which gets the aliases.
+        The company that this one duplicates, or None. The aliases are added to the duplicated company.
     """
     await lock_run(conn, run_id)
     owner = await _owner_by_key(conn, run_id, company_id, keys) or await _owner_by_name(conn, run_id, company_id, keys)
@@ -280,7 +278,7 @@ async def end_company(
     detail: str = "",
     duplicate_of: UUID | None = None,
 ) -> None:
-    """Write how a company ended, or that it is open again. A forgotten company is unchanged."""
+    """Set how a company ended, or reopen it. A forgotten company stays unchanged."""
     await conn.execute(
         """
         UPDATE company_candidates
@@ -292,9 +290,9 @@ async def end_company(
 
 
 async def reopen_by_reason(conn: Connection, run_id: UUID, reasons: Sequence[ReasonCode]) -> int:
-    """Reopen companies that ended for one of the reasons; returns how many.
+    """Reopen the companies that ended for one of the reasons. Returns how many.
 
-    They get new sequence numbers, so that a run that has read past them finds them again.
+    They get new sequence numbers, so that a run that has already passed them reads them again.
     """
     cursor = await conn.execute(
         """
@@ -319,10 +317,10 @@ async def save_research(
     dropped: dict[str, int] | None,
     researched: bool,
 ) -> None:
-    """Store facts, verdicts and grade of a company. The last write wins.
+    """Store a company's facts, verdicts and grade. The last write wins.
 
     Args:
-        dropped: number of claims without proof, by reason; None keeps the stored one.
+        dropped: number of claims without proof, by reason. None leaves the stored numbers unchanged.
     """
     await conn.execute(
         """
@@ -348,12 +346,11 @@ async def save_research(
 
 
 async def get_research(conn: Connection, company_id: UUID) -> ResearchRow | None:
-    """The stored facts of a company."""
     return await fetch_model(conn, ResearchRow, "SELECT * FROM company_research WHERE company_id = %s", (company_id,))
 
 
 async def funnel(conn: Connection, run_id: UUID) -> dict[str, int]:
-    """The number of companies by reason code (``found``: all, ``open``: not ended)."""
+    """Count a run's companies by reason code. ``found`` counts all of them, ``open`` those that have not ended."""
     rows = await fetch_rows(
         conn, "SELECT ended_as, companies FROM v_funnel WHERE run_id = %s ORDER BY ended_as", (run_id,)
     )
@@ -362,7 +359,7 @@ async def funnel(conn: Connection, run_id: UUID) -> dict[str, int]:
 
 
 async def complete_in_order(conn: Connection, run_id: UUID, limit: int) -> list[UUID]:
-    """Complete companies in the order of the selection."""
+    """Return the complete companies in selection order."""
     query = """
         SELECT company_id FROM company_candidates WHERE run_id = %s AND status = 'complete'
         ORDER BY position, company_id LIMIT %s

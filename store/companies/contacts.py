@@ -1,4 +1,4 @@
-"""People of a run's companies. Table ``contact_candidates``."""
+"""People at a run's companies. Table ``contact_candidates``."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from store.database import Connection, as_json, fetch_column
 
 
 async def save_people(conn: Connection, run_id: UUID, company_id: UUID, people: Sequence[Person]) -> None:
-    """Store or update people of a company. Column ``email`` holds what can be delivered."""
+    """Insert or update a company's people. Column ``email`` is empty if mail to the address cannot arrive."""
     await conn.cursor().executemany(
         """
         INSERT INTO contact_candidates
@@ -46,13 +46,13 @@ def _row(run_id: UUID, company_id: UUID, person: Person) -> dict[str, object]:
 
 
 async def list_people(conn: Connection, company_id: UUID) -> list[Person]:
-    """All people stored for a company, best level first."""
+    """Return everyone stored for a company, best level first."""
     query = "SELECT person FROM contact_candidates WHERE company_id = %s ORDER BY level, quality_score DESC, full_name"
     return [Person.model_validate(person) for person in await fetch_column(conn, query, (company_id,))]
 
 
 async def set_selection(conn: Connection, company_id: UUID, selected: Sequence[Person]) -> None:
-    """Mark the people to deliver, in order, and unmark everyone else of the company."""
+    """Select these people for delivery, in order, and deselect the company's other people."""
     keys = [person_key(person.full_name) for person in selected]
     await conn.execute(
         "UPDATE contact_candidates SET rank = array_position(%s::text[], person_key) WHERE company_id = %s",

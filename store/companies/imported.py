@@ -1,10 +1,10 @@
-"""What an import changed."""
+"""The counts that an import reports."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class ImportCounts(BaseModel):
-    """Number of seeds, or of companies for suppressions. An entry given twice counts once."""
+    """Counts of seeds or of suppressed companies. A duplicate entry counts once."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,9 +1,9 @@
-"""Research cache: everything ever researched, for any run. Tables ``known_companies`` (by domain) and ``known_contacts``.
+"""Research that later runs reuse. Tables ``known_companies`` (by domain) and ``known_contacts``.
 
 A run writes here in the transaction that stores its own research. An older result never overwrites a newer one.
-``settings.py`` limits the age of research that is reused; ``stored_candidates.py`` selects cached companies for a search.
+``settings.py`` limits the age of reused research. ``stored_candidates.py`` selects cached companies for a search.
 
-Facts have two ages: code reads places and software from the site, an agent proves the rest.
+Facts have two ages, because code reads places and software from the site, and an agent proves the rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from store.database import Connection, as_json, fetch_model, fetch_models, fetch
 
 _SOFTWARE = ("pms_status", "pms", "pms_slug", "pms_evidence", "pms_reason")
 _SITE_FACTS = frozenset({"places", "place_evidence", *_SOFTWARE})  # an agent proves all other facts
-# Each fact with its evidence, if that is a field of its own.
+# Each fact, and the field of its evidence if it has one.
 _RESEARCHED_FACTS = (
     ("company_type", "company_type_evidence"),
     ("manages_for_owners", "manages_evidence"),
@@ -38,7 +38,7 @@ _RESEARCHED_FACTS = (
 
 
 def lacks_researched_facts(facts: CompanyFacts) -> bool:
-    """Whether nothing is proven but what code read from the site."""
+    """Whether the facts hold only what code read from the site."""
     return not any(_has(facts, names[0]) for names in _RESEARCHED_FACTS)
 
 
@@ -47,7 +47,11 @@ def _has(facts: CompanyFacts, name: str) -> bool:
 
 
 class CachedResearch(BaseModel):
-    """What an agent proved about a company. ``missing_fields``: what its request asked for and no page gives."""
+    """What an agent proved about a company.
+
+    Attributes:
+        missing_fields: fields that the request asked for and no page gives.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,17 +60,17 @@ class CachedResearch(BaseModel):
     missing_fields: tuple[str, ...] = ()
 
     def with_site_facts(self, site: CompanyFacts) -> CompanyFacts:
-        """These facts with the places and software of a reading of the site."""
+        """Return these facts with places and software replaced by those of ``site``."""
         return self.facts.model_copy(update={name: getattr(site, name) for name in _SITE_FACTS})
 
     def fill_gaps_of(self, newer: CompanyFacts) -> CompanyFacts:
-        """Newer facts, completed with these: an answer that leaves a fact out does not disprove it."""
+        """Return ``newer``, with these facts where it has none. An answer that omits a fact does not disprove it."""
         gaps = [names for names in _RESEARCHED_FACTS if not _has(newer, names[0]) and _has(self.facts, names[0])]
         return newer.model_copy(update={name: getattr(self.facts, name) for names in gaps for name in names})
 
 
 class CachedPerson(BaseModel):
-    """A person whom an agent proved."""
+    """A person whom an agent found, with proof."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,10 +81,10 @@ class CachedPerson(BaseModel):
 async def cache_site(
     conn: Connection, company_id: UUID, facts: CompanyFacts, pages: Sequence[SitePageRef], read_at: datetime
 ) -> None:
-    """Cache places and software, and the pages they were read from.
+    """Cache places and software, and the pages that show them.
 
     Raises:
-        LookupError: the company has no domain of its own yet.
+        LookupError: the company has no domain yet.
     """
     domain = await _lock_domain(conn, company_id)
     await conn.execute(
@@ -112,14 +116,14 @@ async def cache_research(
     researched_at: datetime,
     missing_fields: Sequence[str] = (),
 ) -> None:
-    """Cache what an agent proved and the grade.
+    """Cache the facts that an agent proved, and the grade.
 
     Args:
-        version: ``RESEARCH_VERSION`` of the rules it was researched under.
+        version: ``RESEARCH_VERSION`` of the research rules.
         missing_fields: see ``CachedResearch``.
 
     Raises:
-        LookupError: the company has no domain of its own yet.
+        LookupError: the company has no domain yet.
     """
     domain = await _lock_domain(conn, company_id)
     await conn.execute(
@@ -143,12 +147,15 @@ async def cache_research(
 async def cache_people(
     conn: Connection, company_id: UUID, people: Sequence[Person], *, version: int, found_at: datetime
 ) -> None:
-    """Cache people whom an agent proved. ``version``: ``CONTACTS_VERSION`` of the rules they were found under.
+    """Cache people whom an agent found.
+
+    Args:
+        version: ``CONTACTS_VERSION`` of the contact rules.
 
     Raises:
-        LookupError: the company has no domain of its own yet.
+        LookupError: the company has no domain yet.
     """
-    domain = await _lock_domain(conn, company_id)  # so the order of the people cannot cause a deadlock
+    domain = await _lock_domain(conn, company_id)  # otherwise two runs could deadlock on the same people
     distinct = {person_key(person.full_name): person for person in people}
     await conn.cursor().executemany(
         """
@@ -163,7 +170,7 @@ async def cache_people(
 
 
 async def update_cached_software(conn: Connection, company_id: UUID, facts: CompanyFacts) -> None:
-    """Update the software after a new detection, if the cached reading of the site is this company's."""
+    """Update the cached software after a new detection. Does nothing if the site was last read for another company."""
     await conn.execute(
         """
         UPDATE known_companies k SET facts = k.facts || %s
@@ -177,9 +184,10 @@ async def update_cached_software(conn: Connection, company_id: UUID, facts: Comp
 async def find_fresh_research(
     conn: Connection, website: str | None, *, version: int, days: int
 ) -> CachedResearch | None:
-    """Research of the last ``days`` days, by the rules of this version.
+    """Return research of this version from the last ``days`` days.
 
-    None if any evidence is no longer stored (the gap would look like an unknown fact), or is on another site of the domain.
+    Returns None if any evidence is no longer stored, because its fact would look unknown. Also returns None if any evidence
+    is on another host of the company's domain.
     """
     cached = await fetch_model(
         conn,
@@ -196,7 +204,7 @@ async def find_fresh_research(
 
 
 async def find_fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[CachedPerson]:
-    """People found in the last ``days`` days, with the same conditions as ``find_fresh_research``."""
+    """Return the cached people who meet the conditions of ``find_fresh_research``."""
     people = await fetch_models(
         conn,
         CachedPerson,
@@ -216,7 +224,7 @@ def _domain_of(website: str | None) -> str | None:
 
 
 def _is_of_site(document: Any, website: str | None) -> bool:
-    # Another host of the same domain may be a branch or a tenant, which is another company.
+    # Another host of the same domain may belong to another company, such as a branch or a tenant.
     domain, host = _domain_of(website), _site_host(website or "")
     return all(_site_host(url) == host for url in _cited_urls(document) if registrable_domain(url) == domain)
 
@@ -244,7 +252,7 @@ def _evidence_is_stored(document: str) -> str:
 
 
 async def _lock_domain(conn: Connection, company_id: UUID) -> str:
-    """Create or lock the row of the company's domain, and add its names and sources. Returns the domain."""
+    """Create or lock the cache row of the company's domain, and add aliases and source to it. Returns the domain."""
     domain: str | None = await fetch_value(
         conn,
         """

@@ -1,4 +1,4 @@
-"""Stored candidates: imported accounts, and companies that earlier runs researched."""
+"""Stored candidates: imported accounts, and companies from earlier runs."""
 
 from uuid import UUID
 
@@ -10,12 +10,12 @@ from store.database import Connection, fetch_models, fetch_value
 
 
 class Wanted(BaseModel):
-    """What a stored candidate has to fit, as far as it is known. Empty means any.
+    """What a stored candidate must match. An empty field matches everything.
 
     Attributes:
-        vendors: property management software by canonical name.
-        cities: in any case.
-        company_types: wanted although they normally disqualify a company (``domain/company/icp.py``).
+        vendors: property management software, by canonical name.
+        cities: case does not matter.
+        company_types: types to include although they normally disqualify a company (``domain/company/icp.py``).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class Wanted(BaseModel):
 
 
 class Seed(BaseModel):
-    """An imported account of a vendor."""
+    """An imported account at a software vendor."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +43,7 @@ class Seed(BaseModel):
 
 
 class CachedCompany(BaseModel):
-    """A company as an earlier run found it."""
+    """A company that an earlier run found."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,7 +57,6 @@ class CachedCompany(BaseModel):
 
 
 async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted) -> StoredCandidates:
-    """How many stored candidates fit."""
     values = _values(run_id, wanted)
     return StoredCandidates(
         seeds=await fetch_value(conn, f"SELECT count(*) {_SEEDS}", values),
@@ -66,13 +65,13 @@ async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted
 
 
 async def seeds(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[Seed]:
-    """Imported accounts that fit, in a fixed order."""
+    """Return the imported accounts that match, in a fixed order."""
     query = f"SELECT * {_SEEDS} ORDER BY state, company_name, slug LIMIT %(limit)s"
     return await fetch_models(conn, Seed, query, _values(run_id, wanted) | {"limit": limit})
 
 
 async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[CachedCompany]:
-    """Researched companies that fit, in a fixed order: first those with known people, then those with full research."""
+    """Return the cached companies that match: first those with known people, then those with full research."""
     query = f"""
         SELECT k.name, k.domain, k.website, k.city, k.state, k.discovery_source, k.evidence
         {_cached(wanted)}
@@ -82,7 +81,7 @@ async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit:
     return await fetch_models(conn, CachedCompany, query, _values(run_id, wanted) | {"limit": limit})
 
 
-# Without companies that this run has read, proven misfits, and domains that are suppressed for good.
+# Leaves out companies that this run has read, proven misfits, and permanently suppressed domains.
 _CACHED = """
     FROM known_companies k
     WHERE NOT EXISTS (SELECT 1 FROM company_candidates c WHERE c.company_id = k.site_company_id AND c.run_id = %(run_id)s)
@@ -90,7 +89,7 @@ _CACHED = """
            OR (k.icp->>'company_type' = ANY(%(company_types)s) AND NOT k.icp->'disqualifiers' ?| %(gone)s))
       AND NOT EXISTS (SELECT 1 FROM suppression_domains s WHERE s.domain = k.domain AND s.reason <> 'contacted')
 """
-# A seed without a place may be anywhere, so it is tried.
+# A seed without a place matches every place.
 _SEEDS = """
     FROM pms_subdomains
     WHERE company_name IS NOT NULL
@@ -101,7 +100,7 @@ _SEEDS = """
 
 
 def _cached(wanted: Wanted) -> str:
-    # Only the conditions that are asked for: an optional condition uses no index.
+    # Add only the conditions that are needed, because Postgres uses no index for an optional condition.
     asked = {
         "k.facts->>'pms' = ANY(%(vendors)s)": wanted.vendors,
         "k.state = ANY(%(states)s)": wanted.states,

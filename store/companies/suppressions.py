@@ -1,7 +1,7 @@
 """Companies that must not be delivered. Table ``suppression_domains``.
 
-Entries are staged in a temporary table and merged from there, whether a few or a million. The caller's transaction holds both steps,
-so a suppression check sees the list before an import or after it, never half of it.
+Entries are copied to a temporary table and merged from there. The caller does both in one transaction, so a suppression
+check never sees half of an import.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,16 @@ from store.database import Connection, fetch_row, fetch_value
 
 
 async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
-    """Add or update entries; returns how many were given. Needs an open transaction."""
+    """Insert or update entries. Returns how many were given. Requires an open transaction."""
     count = await fill_staging_table(conn, [SuppressionChange(entries=(entry,)) for entry in entries])
     await merge_staging_table(conn)
     return count
 
 
 async def fill_staging_table(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
-    """Stream entries into a temporary table that lasts until the end of the transaction; returns how many.
+    """Copy entries into a temporary table that exists until the transaction ends. Returns how many.
 
-    A listed name with state becomes an entry of its own beside its domain: two rows of one domain keep both names.
+    A listed entry with domain, name and state becomes two rows, so that one domain can have several names.
     """
     await conn.execute("DROP TABLE IF EXISTS pg_temp.staged_suppressions")
     await conn.execute(
@@ -49,15 +49,15 @@ async def fill_staging_table(conn: Connection, rows: Iterable[SuppressionChange]
 
 
 async def merge_staging_table(conn: Connection, *, may_remove: bool = True) -> ImportCounts:
-    """Upsert the staged entries and count the companies (a domain, or a name with state) that this changed.
+    """Insert or update the staged entries. Returns how many companies changed (a domain, or a name with state).
 
-    Reason and company identify an entry. ``contacted_at`` only moves forward; an entry without it always counts and stays so.
-    A row that is not listed removes its company's ``customer`` entries, unless another row of the same file lists it.
+    Company and reason identify an entry. ``contacted_at`` only moves forward. An entry imported without it never expires.
+    A row that is not listed removes its company's ``customer`` entries, unless another row of the file lists the company.
 
     Args:
-        may_remove: False for a file that was not read whole: a missing row might say that a company is still a customer.
+        may_remove: False if some rows could not be read. Such a row might list the company as a customer.
     """
-    # Concurrent imports must not count each other's changes. Suppression checks are not blocked.
+    # Without this lock, concurrent imports would count each other's changes. It does not block suppression checks.
     await conn.execute("LOCK TABLE suppression_domains IN SHARE ROW EXCLUSIVE MODE")
     await conn.execute("ANALYZE pg_temp.staged_suppressions")
     removed = await _remove_former_customers(conn) if may_remove else 0
@@ -75,7 +75,7 @@ async def merge_staging_table(conn: Connection, *, may_remove: bool = True) -> I
             SELECT given.company_key, entry_key, given.domain, given.name_key, given.state, given.reason, given.source,
                    listed.suppression_id IS NULL AS is_new, listed.contacted_at AS listed_contacted_at,
                    CASE WHEN listed.suppression_id IS NULL THEN given.contacted_at
-                        WHEN given.contacted_at IS NOT NULL AND listed.contacted_at IS NOT NULL  -- null means always
+                        WHEN given.contacted_at IS NOT NULL AND listed.contacted_at IS NOT NULL  -- null never expires
                         THEN greatest(given.contacted_at, listed.contacted_at) END AS contacted_at
             FROM given LEFT JOIN suppression_domains AS listed USING (entry_key)
         ), planned AS (
@@ -100,7 +100,10 @@ async def merge_staging_table(conn: Connection, *, may_remove: bool = True) -> I
 
 
 async def _remove_former_customers(conn: Connection) -> int:
-    """Delete all entries of a domain, and a name that was listed alone. Returns the number of companies."""
+    """Delete the ``customer`` entries of companies that are no longer listed. Returns the number of companies.
+
+    A row matches entries by domain, or by name and state if the entry has no domain.
+    """
     return int(
         await fetch_value(
             conn,
@@ -134,12 +137,12 @@ async def _remove_former_customers(conn: Connection) -> int:
 async def find_match(
     conn: Connection, domains: Sequence[str], name: str, states: Sequence[str], contacted_days: int
 ) -> str | None:
-    """The reason why a company is suppressed, or None.
+    """Return the reason why a company is suppressed, or None.
 
     Args:
         domains: own registrable domain, aliases and portal hosts.
-        name: compared together with the state.
-        contacted_days: an entry with reason ``contacted`` that is older does not count.
+        name: matches only together with one of the states.
+        contacted_days: an older entry with reason ``contacted`` does not count.
     """
     reason: str | None = await fetch_value(
         conn,

@@ -1,6 +1,6 @@
-"""Imported accounts at software vendors. Table ``pms_subdomains``. A seed says where to look and proves nothing.
+"""Imported accounts at software vendors, called seeds. Table ``pms_subdomains``.
 
-``stored_candidates.py`` selects the seeds that fit a request.
+A seed tells a search where to look. It proves nothing. ``stored_candidates.py`` selects the seeds for a request.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from store.database import Connection, fetch_row
 
 
 async def fill_staging_table(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
-    """Stream seeds into a temporary table that lasts until the end of the transaction; returns how many."""
+    """Copy seeds into a temporary table that exists until the transaction ends. Returns how many."""
     await conn.execute("DROP TABLE IF EXISTS pg_temp.staged_seeds")
     await conn.execute(
         "CREATE TEMPORARY TABLE staged_seeds (ordinal bigint, LIKE pms_subdomains INCLUDING DEFAULTS) ON COMMIT DROP"
@@ -26,11 +26,12 @@ async def fill_staging_table(conn: Connection, seeds: Iterable[Seed], source: st
 
 
 async def merge_staging_table(conn: Connection) -> ImportCounts:
-    """Upsert the staged seeds.
+    """Insert or update the staged seeds.
 
-    The first row of an account counts. Fields that a list leaves out, and the portal URL, keep their earlier values.
+    If a list has an account twice, the first row counts. A field that the list leaves out keeps its stored value. A stored
+    portal URL never changes.
     """
-    # Concurrent imports must not count each other's changes. Readers are not blocked.
+    # Without this lock, concurrent imports would count each other's changes. It does not block readers.
     await conn.execute("LOCK TABLE pms_subdomains IN SHARE ROW EXCLUSIVE MODE")
     await conn.execute("ANALYZE pg_temp.staged_seeds")
     row = await fetch_row(

@@ -1,6 +1,6 @@
-"""Companies that a run counts as complete and may not deliver after all. Table ``audit_events``.
+"""Complete companies that a run may not deliver after all. Table ``audit_events``.
 
-Each is told to its run once, by the suppression check that withdrew it or found it forgotten, even if that check is retried.
+A suppression check reports each withdrawn or forgotten company to its run once, even if the check is retried.
 """
 
 from uuid import UUID
@@ -12,26 +12,30 @@ from store.runs import audit
 
 
 async def record(conn: Connection, run_id: UUID, company_id: UUID, check: str) -> None:
-    """Record that a check withdrew a company, in the transaction that ends it. ``check`` is the same for a retry."""
+    """Record that a check withdrew a company. Call it in the transaction that ends the company.
+
+    Args:
+        check: id of the check. A retry uses the same id.
+    """
     key, detail = f"{company_id}/{check}", {"check": check}
     await audit.record(conn, run_id, "company_withdrawn", key, company_id=company_id, detail=detail)
 
 
 async def list_forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
-    """Companies that were complete when they were forgotten, and whose run has not been told."""
+    """Return companies that were complete when they were forgotten and that no check has reported yet."""
     query = """
         SELECT company_id FROM audit_events f
         WHERE run_id = %s AND event = 'company_forgotten' AND detail->>'was' = 'complete'
           AND NOT EXISTS (SELECT 1 FROM audit_events w
                           WHERE w.run_id = f.run_id AND w.company_id = f.company_id AND w.event = 'company_withdrawn'
-                            AND w.event_id > f.event_id)  -- it may have been withdrawn and completed before
+                            AND w.event_id > f.event_id)  -- ignore a withdrawal before the company was completed again
         ORDER BY event_id
     """
     return await fetch_column(conn, query, (run_id,))
 
 
 async def list_withdrawn(conn: Connection, run_id: UUID, check: str) -> list[WithdrawnCompany]:
-    """The companies that a check withdrew, in the order of the selection."""
+    """Return the companies that a check withdrew, in selection order."""
     query = """
         SELECT c.company_id, c.position, coalesce(c.reason, %s) AS reason
         FROM audit_events w JOIN company_candidates c USING (company_id)

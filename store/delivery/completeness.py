@@ -1,4 +1,4 @@
-"""What the completeness report counts: the delivered rows with their evidence, and what was dropped on the way.
+"""Data for the completeness report: delivered rows with their evidence, and counts of what was dropped.
 
 The rules are in ``domain/delivery/completeness.py``.
 """
@@ -18,7 +18,7 @@ from store.delivery import export_rows
 
 
 class UnpricedCalls(BaseModel):
-    """Calls of one model that used tokens and cost nothing: the price was unknown or 0."""
+    """Calls of one model that used tokens but cost nothing, because the price was unknown or 0."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,9 +29,9 @@ class UnpricedCalls(BaseModel):
 
 
 async def delivered_rows(conn: Connection, company_ids: list[UUID]) -> tuple[list[FileRow], list[FileRow]]:
-    """The rows of both files, with the columns that have proof.
+    """Return the rows of both files, with the columns that have proof.
 
-    The caller's transaction is a snapshot (``REPEATABLE READ``), so that rows and evidence match.
+    The caller's transaction must be ``REPEATABLE READ``, so that rows and evidence match.
 
     Raises:
         LookupError: a company is not stored, or has no research.
@@ -71,7 +71,7 @@ def _site_columns(row: Mapping[str, Any], urls: list[str]) -> frozenset[str]:
 
 
 async def dropped_claims(conn: Connection, run_id: UUID) -> dict[str, int]:
-    """What was dropped from a run's companies and contacts, by ``what:why``, most first."""
+    """Count the claims that a run dropped, by ``what:why``, largest count first."""
     rows = await fetch_rows(
         conn,
         """
@@ -89,7 +89,7 @@ async def dropped_claims(conn: Connection, run_id: UUID) -> dict[str, int]:
 
 
 async def unpriced_calls(conn: Connection, run_id: UUID) -> list[UnpricedCalls]:
-    """A run's calls without a price, by model."""
+    """Return a run's calls without a price, by model."""
     query = """
         SELECT model, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
         FROM agent_turns
@@ -100,7 +100,7 @@ async def unpriced_calls(conn: Connection, run_id: UUID) -> list[UnpricedCalls]:
 
 
 async def save_contacts_dropped(conn: Connection, company_id: UUID, step: str, dropped: Mapping[str, int]) -> None:
-    """Store what an activity dropped from a company's contacts, by ``what:why``. A retry replaces its counts."""
+    """Store how many contact claims an activity dropped, by ``what:why``. A retry replaces the activity's counts."""
     await conn.execute(
         "UPDATE company_research SET contacts_dropped = contacts_dropped || jsonb_build_object(%s::text, %s::jsonb)"
         " WHERE company_id = %s",
@@ -119,7 +119,7 @@ _COMPANY_EVIDENCE = """
 """
 _CONTACT_EVIDENCE = """
     SELECT person->'evidence' AS full_name, person->'evidence' AS title,
-           -- An inferred address rests on other people's addresses.
+           -- The evidence of an inferred address is other people's addresses.
            CASE WHEN person->>'email_basis' IS NULL THEN person->'email_evidence' END AS email,
            person->'linkedin_evidence' AS linkedin_url, person->'note_evidence' AS personalization_notes
     FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (company_id, place)

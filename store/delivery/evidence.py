@@ -1,6 +1,6 @@
-"""The evidence of a run's cells, and the companies that are in none of its files. Reads only.
+"""The evidence for a run's cells, and the companies that are in none of its files. Read-only.
 
-``domain/delivery/evidence_cells.py`` works out the evidence of each cell.
+``domain/delivery/evidence_cells.py`` finds the evidence for each cell.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _ID_PREFIX_MIN = 8
 
 
 class CompanyEvidence(BaseModel):
-    """A company of a run with the evidence of its cells. ``accepted_by``: who overruled the criteria for it."""
+    """A company of a run with the evidence for its cells. ``accepted_by`` is the person who overruled the criteria for it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ class CompanyEvidence(BaseModel):
 
 
 class CompanyMatch(BaseModel):
-    """A company that a person may mean."""
+    """A company that matches what a person typed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,11 +44,7 @@ class CompanyMatch(BaseModel):
 
 
 async def load_evidence(conn: Connection, company_ids: Sequence[UUID]) -> list[CompanyEvidence]:
-    """Companies of any status, in the order of the ids.
-
-    Raises:
-        LookupError: one of them is not stored.
-    """
+    """Return companies of any status, in the order of the ids. Raises LookupError if one is not stored."""
     ids = list(company_ids)
     contacts: dict[UUID, list[ContactRecord]] = {}
     for row in await fetch_rows(conn, _CONTACTS, (ids,)):
@@ -69,7 +65,7 @@ def _company(row: dict[str, Any], contacts: list[ContactRecord]) -> CompanyEvide
 
 
 async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompany]:
-    """Companies of a run that ended without being delivered, in the order of discovery."""
+    """Return the companies that ended without delivery, in order of discovery."""
     query = """
         SELECT c.name, c.website, c.status, c.reason, c.reason_detail, owner.name AS duplicate_of,
                coalesce(r.facts, '{}') AS facts
@@ -83,9 +79,9 @@ async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompan
 
 
 async def find_companies(conn: Connection, run_id: UUID, text: str) -> list[CompanyMatch]:
-    """Companies of a run that a text names: by id (or its first 8 characters), own domain, exact name, or alias.
+    """Return the companies that match by id (or 8 or more characters of it), own domain, exact name, or alias.
 
-    Only the best of these kinds counts. A duplicate is left out if the company that it duplicates also matches.
+    Returns only matches of the first of these kinds that has any. Returns duplicates only if nothing else matches.
     """
     wanted = text.strip()
     rows = await fetch_rows(

@@ -1,4 +1,4 @@
-"""The rows of the two files, read from structured fields, and the stored files. Table ``run_artifacts`` and others."""
+"""The rows of the two exported files, and the stored files. Table ``run_artifacts`` and others."""
 
 from typing import Any
 from uuid import UUID
@@ -8,10 +8,10 @@ from store.database import Connection, fetch_row, fetch_rows, fetch_value
 
 
 async def company_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[str, Any]]:
-    """Rows of the companies file, in the order of the ids.
+    """Return the rows of the companies file, in the order of the ids.
 
     Raises:
-        LookupError: a company is not stored, or has no research. It must not become an empty row.
+        LookupError: a company is not stored, or has no research.
     """
     rows = await fetch_rows(
         conn,
@@ -36,7 +36,7 @@ async def company_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[s
 
 
 async def contact_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[str, Any]]:
-    """Rows of the contacts file: the selected people of the companies, in the order of the ids, best first."""
+    """Return the rows of the contacts file: the selected people of each company, best first."""
     return await fetch_rows(
         conn,
         """
@@ -68,7 +68,7 @@ async def save_artifact(conn: Connection, run_id: UUID, kind: str, file: CsvFile
 
 
 async def load_artifact(conn: Connection, run_id: UUID, kind: str) -> tuple[CsvFile, bool] | None:
-    """A stored file of a run, and whether it is partial."""
+    """Return a stored file of a run, and whether it is partial."""
     query = "SELECT name, content, rows, partial FROM run_artifacts WHERE run_id = %s AND kind = %s"
     row = await fetch_row(conn, query, (run_id, kind))
     if row is None:
@@ -77,13 +77,12 @@ async def load_artifact(conn: Connection, run_id: UUID, kind: str) -> tuple[CsvF
 
 
 async def count_selected_contacts(conn: Connection, company_ids: list[UUID]) -> int:
-    """The number of selected people of the companies."""
     query = "SELECT count(*) FROM contact_candidates WHERE company_id = ANY(%s) AND rank IS NOT NULL"
     return int(await fetch_value(conn, query, (company_ids,)))
 
 
 async def count_with_contacts(conn: Connection, company_ids: list[UUID], contacts_min: int) -> int:
-    """How many of the companies have enough selected people."""
+    """Count the companies that have at least ``contacts_min`` selected people."""
     query = """
         SELECT count(*) FROM unnest(%s::uuid[]) AS wanted (company_id)
         WHERE (SELECT count(*) FROM contact_candidates p WHERE p.company_id = wanted.company_id AND p.rank IS NOT NULL) >= %s

@@ -1,15 +1,15 @@
-"""Where the database may name somebody. A test compares both lists with the schema, so that a new column has to be added here."""
+"""Columns that may name a person or company. A test compares both lists with the schema, so a new column must be in one of them."""
 
 from typing import NamedTuple
 
 
 class TextTable(NamedTuple):
-    """A table that may name somebody in rows that are not theirs.
+    """A table whose rows may mention a person or company.
 
     Attributes:
         key: primary key.
-        columns: text that is redacted.
-        is_deleted: a row that names them is deleted instead.
+        columns: text columns to redact.
+        is_deleted: delete a row that mentions the subject, instead of redacting it.
     """
 
     key: tuple[str, ...]
@@ -46,7 +46,7 @@ REDACTED = {
     "pages": TextTable(("content_hash",), ("body",)),
 }
 _ID, _CODE, _PLACE = "an id or hash", "one of a few fixed words, or numbers", "a place"
-_OWN, _KEEPS_OUT = "identifies the row's own company or person; such rows are erased by key", "keeps them out"
+_OWN, _KEEPS_OUT = "identifies the row's own company or person; such rows are erased by key", "blocks the subject"
 NOT_REDACTED = {
     "agent_turns": {"subject": _ID, "role": _CODE, "input_hash": _ID, "model": _CODE, "status": _CODE},
     "audit_events": {"event_key": _ID, "event": _CODE},

@@ -1,9 +1,9 @@
 # ruff: noqa: S608  # statements are built from constants of this module
 """Erase a person or company from the database.
 
-Their own rows are deleted by key. Companies of runs and model turns stay as empty rows, because counts and costs rest on them.
-Texts in other rows are redacted (``columns.py``): the rest of a text must stay provable. The database is searched without locks,
-so that runs go on; only the changes are in a transaction.
+The subject's own rows are deleted. Companies of runs and model turns stay as empty rows, so that counts and costs stay
+correct. Other rows that mention the subject are redacted (``columns.py``), so that the rest of their text stays evidence.
+The search takes no locks, so runs continue. Only the changes happen in a transaction.
 """
 
 import zlib
@@ -33,8 +33,8 @@ Keys = dict[str, list[DictRow]]
 
 
 async def suppress(conn: Connection, subject: str) -> Target:
-    """Keep a subject from being stored or delivered from now on, and find what to erase. Commit before the rest."""
-    await forgotten.lock(conn)  # first, so that everything stored before the suppression is found
+    """Block a subject from being stored or delivered, and return what to erase. Commit before ``search``."""
+    await forgotten.lock(conn)  # first, so that find_target sees everything that was stored before
     target = await find_target(conn, subject)
     await forgotten.add(conn, target.digests())
     entries = [Suppression(domain=name, reason="do_not_contact", source=SOURCE) for name in target.traces.domains]
@@ -43,7 +43,7 @@ async def suppress(conn: Connection, subject: str) -> Target:
 
 
 async def search(conn: Connection, target: Target) -> Keys:
-    """The rows of all tables that name the target, read without locks."""
+    """Return the keys of all rows that mention the target. Takes no locks."""
     redactor = Redactor(target.traces)
     found: Keys = {}
     for table, (key, _, _) in REDACTED.items():
@@ -56,7 +56,7 @@ async def search(conn: Connection, target: Target) -> Keys:
 
 
 async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
-    """Erase the target's rows, redact those that were found, and tell the runs. Returns the number of changes by table."""
+    """Erase the target's own rows, redact the rows that ``search`` found, and tell the runs. Returns changes by table."""
     values = {
         "ids": list(target.company_ids),
         "domains": list(target.traces.domains),
@@ -68,7 +68,7 @@ async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
         "runs": [run.run_id for run in target.runs],
         "results": [row["result_id"] for row in found["tool_results"]],
     }
-    # A run that ended now would deliver what is being erased. Runs are locked before model turns, as in reserve_turn.
+    # Lock the runs: one that ended now would deliver what is erased here. reserve_turn also locks the run before its turns.
     await conn.execute("SELECT 1 FROM runs WHERE run_id = ANY(%(runs)s) ORDER BY run_id FOR NO KEY UPDATE", values)
     await conn.execute(_TELL_RUNS, values)
     changes: Counter[str] = Counter()
@@ -85,7 +85,7 @@ async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
 
 
 async def empty_company(conn: Connection, company_id: UUID) -> None:
-    """Remove everything from a run's company except that there was one, and that it is suppressed."""
+    """Remove the content of a company's row in a run, and mark the row as suppressed."""
     statement = f"{_EMPTY_COMPANY} AND company_id = %(company_id)s"
     await conn.execute(statement.encode(), {"company_id": company_id, "mark": MARK})
 
@@ -100,7 +100,7 @@ async def _read(conn: Connection, table: str) -> AsyncIterator[DictRow]:
 
 async def _redact_row(conn: Connection, table: str, key: DictRow, redactor: Redactor, target: Target) -> int:
     where = sql.SQL(" WHERE {}").format(_equal(key, " AND "))
-    # Read again with a lock: it may be erased already, or a run has changed it.
+    # Read the row again with a lock, because it may have changed since the search.
     row = await (await conn.execute(_select(table) + where + sql.SQL(" FOR UPDATE"), key)).fetchone()
     changes = _changes(table, row, redactor, target) if row else None
     if changes is None:
@@ -122,7 +122,7 @@ def _equal(columns: Iterable[str], separator: str) -> sql.Composed:
 
 
 def _changes(table: str, row: Mapping[str, Any], redactor: Redactor, target: Target) -> dict[str, Any] | None:
-    """New values for the columns that name the target, or None if no column does."""
+    """Return new values for the columns that name the target, or None if no column does."""
     if table == "pages":
         body = zlib.decompress(row["body"]).decode()
         redacted = redactor.redact(body, cited=row["content_hash"] in target.cited)
@@ -137,12 +137,12 @@ def _changes(table: str, row: Mapping[str, Any], redactor: Redactor, target: Tar
         for name, value in after.items()
         if value != before[name]
     }
-    if "candidate_key" in changes:  # it is unique within a run
+    if "candidate_key" in changes:  # must stay unique within a run
         changes["candidate_key"] += f" {row['company_id']}"
     return changes or None
 
 
-# A run counts its complete companies until its last suppression check.
+# The run's next suppression check reads these events and takes the companies out of its count.
 _TELL_RUNS = """
     INSERT INTO audit_events (event_key, run_id, company_id, event, actor, detail)
     SELECT run_id || '/company_forgotten/' || company_id, run_id, company_id, 'company_forgotten', 'command line',
@@ -150,7 +150,7 @@ _TELL_RUNS = """
     FROM company_candidates WHERE company_id = ANY(%(ids)s::uuid[])
     ON CONFLICT (event_key) DO NOTHING
 """
-# Also companies that were forgotten earlier: an activity may have stored something below the empty row since.
+# Includes companies forgotten earlier, because an activity may have stored new data for the empty row.
 _COMPANIES = """
     SELECT company_id FROM company_candidates
     WHERE company_id = ANY(%(ids)s::uuid[]) OR candidate_key = 'forgotten:' || company_id
@@ -164,13 +164,13 @@ _EMPTY_COMPANY = """
     WHERE (name, candidate_key, domain, status, reason_detail)
           IS DISTINCT FROM (%(mark)s, 'forgotten:' || company_id, NULL, 'suppressed', 'forgotten')
 """
-# Under another subject no retry continues the conversation, and a late answer is not stored.
+# With a new subject, no retry continues the conversation. With status 'lost', a late answer is not stored.
 _EMPTY_TURNS = """
     UPDATE agent_turns
     SET subject = 'forgotten ' || gen_random_uuid(), task = NULL, output = NULL,
         status = CASE WHEN status = 'reserved' THEN 'lost' ELSE status END
 """
-# All its turns: later ones repeat what earlier ones were told.
+# Empty all turns of the conversation, because later turns repeat earlier ones.
 _EMPTY_CONVERSATION = f"""{_EMPTY_TURNS}
     WHERE (run_id, subject, role, input_hash) = (%(run_id)s, %(subject)s, %(role)s, %(input_hash)s)"""
 _OWN_ROWS = (
@@ -211,7 +211,7 @@ _OWN_ROWS = (
     ("pms_subdomains", "DELETE FROM pms_subdomains WHERE vendor || ':' || slug = ANY(%(accounts)s)"),
     ("company_candidates", f"{_EMPTY_COMPANY} AND company_id IN ({_COMPANIES})"),
 )
-# What was read on their own site. Such a result names their domain, so it was found.
+# Results that were read on the subject's own site. They contain its domain, so the search found them.
 _OWN_SITE = (
     (
         "tool_results",

@@ -1,4 +1,4 @@
-"""Find everything that identifies a person or company whom somebody asked to forget. Reads only."""
+"""Find everything that identifies a person or company who asked to be forgotten. Read-only."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from store.database import Connection
 
 
 class TouchedRun(BaseModel):
-    """A run whose files name the subject, or may do so."""
+    """A run whose files may name the subject."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,11 +28,11 @@ class Target(BaseModel):
     """What to erase.
 
     Attributes:
-        subject: a person's email address, or a company's domain or portal host; normalized.
-        company_ids: companies of runs. Empty for a person, whose company stays.
-        accounts: software accounts as ``vendor:slug``.
-        person_keys: domain and person key.
-        cited: ids of tool results, and hashes of pages, that are evidence about the subject.
+        subject: a person's email address, or a company's domain or portal host, normalized.
+        company_ids: the company's rows in all runs. Empty for a person, whose company stays.
+        accounts: software accounts, as ``vendor:slug``.
+        person_keys: pairs of domain and person key.
+        cited: ids of tool results and hashes of pages that are evidence about the subject.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,7 @@ class Target(BaseModel):
     cited: frozenset[str]
 
     def digests(self) -> set[tuple[HashKind, str]]:
-        """The hashes to remember, with their kind."""
+        """Return the hashes to remember, with their kinds."""
         kind: HashKind = "email" if "@" in self.subject else "domain"
         return {
             (kind, digest(kind, self.subject)),
@@ -56,13 +56,13 @@ class Target(BaseModel):
 
 
 def hosts_pattern(domains: Iterable[str]) -> str:
-    """A Postgres pattern for hosts and URLs within the domains."""
+    """Return a Postgres regex that matches hosts and URLs within the domains."""
     names = "|".join(re.escape(name) for name in sorted(domains))
     return rf"^(https?://)?([^/?#]*@)?([^/?#@]+\.)?({names})\.?(:\d+)?([/?#]|$)"
 
 
 async def find_target(conn: Connection, subject: str) -> Target:
-    """Look up what is stored about a subject."""
+    """Find what is stored about a subject."""
     return await (_find_person if "@" in subject else _find_company)(conn, subject)
 
 
@@ -81,7 +81,7 @@ async def _find_company(conn: Connection, subject: str) -> Target:
     cached = await _rows(conn, _CACHED, values)
     hosts = {normalized_host(row["url"]) for row in [*rows, *seeds] if row["url"]} - {None}
     slugs = {account.rpartition(":")[2] for account in accounts}
-    domains |= {host for host in hosts if host and host.partition(".")[0] in slugs}  # portals with the account's name
+    domains |= {host for host in hosts if host and host.partition(".")[0] in slugs}  # portal hosts named after an account
     names = {row["name"] for row in [*rows, *cached, *seeds]} - {None, MARK}
     ids = {row["company_id"] for row in rows} | await _same_name(conn, names, {row["state"] for row in [*rows, *seeds]})
     people = await _rows(conn, _PEOPLE, {"ids": list(ids), "domains": list(domains)})
@@ -130,7 +130,7 @@ async def _with_common_names(conn: Connection, traces: Traces, company_ids: set[
 
 
 async def _same_name(conn: Connection, names: set[str], states: set[str | None]) -> set[UUID]:
-    """Candidates whose site is not known yet, with one of the names and no other state."""
+    """Return candidates without a known site whose name matches and whose state does not contradict."""
     same = {normalized_company_name(name) for name in names}
     return {
         row["company_id"]

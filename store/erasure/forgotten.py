@@ -1,7 +1,7 @@
-"""Who asked to be forgotten, as hashes. Table ``forgotten``.
+"""People and companies who asked to be forgotten, stored as hashes. Table ``forgotten``.
 
-An activity asks here in the transaction in which it stores a person or company. ``lock`` waits for such transactions to end, so
-nothing is stored about somebody once they were added.
+An activity checks this table in the transaction that stores a person or company. ``lock`` waits for such transactions, so
+nothing about a subject is stored after ``add``.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,12 +16,12 @@ _LOCK = "hashtextextended('pm_pipeline forgotten', 0)"
 
 
 async def lock(conn: Connection) -> None:
-    """Wait until no transaction is storing somebody; nobody starts to until the end of this transaction."""
+    """Wait for transactions that are storing people or companies, and block new ones until this transaction ends."""
     await conn.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
 async def add(conn: Connection, digests: Iterable[tuple[HashKind, str]]) -> None:
-    """Remember hashes and their kinds."""
+    """Store hashes and their kinds."""
     await lock(conn)
     await conn.cursor().executemany(
         "INSERT INTO forgotten (kind, digest) VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(digests)
@@ -29,13 +29,12 @@ async def add(conn: Connection, digests: Iterable[tuple[HashKind, str]]) -> None
 
 
 async def forgotten_domains(conn: Connection, domains: Collection[str]) -> set[str]:
-    """Those of the domains and portal hosts that belong to forgotten companies."""
+    """Return the domains and portal hosts that belong to forgotten companies."""
     by_digest = {digest("domain", domain): domain for domain in domains}
     return {by_digest[value] for value in await _known(conn, by_digest)}
 
 
 async def is_site_forgotten(conn: Connection, url: str) -> bool:
-    """Whether a URL is on the site of a forgotten company."""
     return bool(
         await forgotten_domains(conn, {name for name in (registrable_domain(url), normalized_host(url)) if name})
     )
@@ -44,10 +43,10 @@ async def is_site_forgotten(conn: Connection, url: str) -> bool:
 async def without_forgotten_people(
     conn: Connection, domains: Collection[str], people: Sequence[Person]
 ) -> list[Person]:
-    """The people of a company who may be stored; nobody if the company itself is forgotten.
+    """Return the people of a company who may be stored. Empty if the company itself is forgotten.
 
     Args:
-        domains: the company's own domains. A person is known by domain and name, or by address.
+        domains: the company's own domains. A forgotten person is recognized by domain and name, or by email address.
     """
     if await forgotten_domains(conn, domains):
         return []
@@ -59,7 +58,7 @@ async def without_forgotten_people(
 async def without_forgotten_addresses(
     conn: Connection, result: ToolResult, body: str | None
 ) -> tuple[ToolResult, str | None]:
-    """A tool result and its page body with the addresses of forgotten people redacted."""
+    """Return a tool result and its page body with forgotten people's email addresses redacted."""
     by_digest = {digest("email", address): address for address in addresses_in([result.model_dump(), body])}
     found = await _known(conn, by_digest) if by_digest else set()
     redactor = Redactor(Traces(emails=tuple(sorted(by_digest[value] for value in found))))

@@ -1,12 +1,12 @@
 -- The schema of a new installation. store/migrate.py creates the schema pm_pipeline and sets the search path.
--- A later change is a new file beside this one; an applied file is never edited.
+-- Put a later change into a new file in this folder. Never edit an applied file.
 
--- Runs: what was requested, where each run stands, what it bought and delivered.
+-- Runs: the request, the state, the purchases and the result.
 
 CREATE TABLE runs (
     run_id          uuid PRIMARY KEY,
     workflow_id     text NOT NULL UNIQUE,
-    criteria        jsonb NOT NULL,               -- in force now; decisions amend it
+    criteria        jsonb NOT NULL,               -- current criteria; a decision can change them
     criteria_asked  jsonb NOT NULL,               -- as requested
     target_quantity integer NOT NULL CHECK (target_quantity BETWEEN 1 AND 10000),
     contacts_min    integer NOT NULL CHECK (contacts_min >= 1),
@@ -38,11 +38,11 @@ CREATE TABLE search_tasks (
     status           text NOT NULL DEFAULT 'open'
                      CHECK (status IN ('open', 'running', 'done', 'failed', 'skipped')),
     named            integer NOT NULL DEFAULT 0,      -- companies that the agent named with proof
-    new              integer NOT NULL DEFAULT 0,      -- those of them that were new to the run
-    listed           integer NOT NULL DEFAULT 0,      -- companies on the directory pages that were read
-    incomplete_reads integer NOT NULL DEFAULT 0,      -- directory pages where the agent named too few of them
+    new              integer NOT NULL DEFAULT 0,      -- named companies that the run did not have yet
+    listed           integer NOT NULL DEFAULT 0,      -- companies on the directory pages that the agent read
+    incomplete_reads integer NOT NULL DEFAULT 0,      -- directory pages where the agent named too few companies
     cost_usd         numeric(12, 6) NOT NULL DEFAULT 0,
-    question_hash    text,                            -- what the agent was asked; null if it was not asked
+    question_hash    text,                            -- hash of what the agent was asked, if it was asked
     searched_at      timestamptz,
     started_at       timestamptz,
     finished_at      timestamptz,
@@ -51,15 +51,15 @@ CREATE TABLE search_tasks (
 );
 CREATE INDEX search_tasks_question_hash ON search_tasks (question_hash, searched_at);
 
--- Which search task of a run reads a page, so that two tasks do not name the companies of one page twice.
+-- The search task that reads a page, so that two tasks of a run do not read the same page.
 CREATE TABLE search_task_pages (
     run_id  uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    url     text NOT NULL,                        -- as in the cache key
+    url     text NOT NULL,                        -- normalized as in the cache key
     task_id uuid NOT NULL REFERENCES search_tasks ON DELETE CASCADE,
     PRIMARY KEY (run_id, url)
 );
 
--- One row per model call: reserved before the call, stored when the answer arrives, lost if none arrives in time.
+-- One row per model call. It is reserved before the call, stored with its answer, and lost if no answer arrives.
 CREATE TABLE agent_turns (
     run_id        uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     subject       text NOT NULL,                  -- search task or company
@@ -73,14 +73,14 @@ CREATE TABLE agent_turns (
     output        jsonb,
     input_tokens  integer NOT NULL DEFAULT 0,
     output_tokens integer NOT NULL DEFAULT 0,
-    cost_usd      numeric(20, 12) NOT NULL,       -- stored: the price; otherwise the most it can cost
+    cost_usd      numeric(20, 12) NOT NULL,       -- the price, or the highest possible price without an answer
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (run_id, subject, role, input_hash, turn)
 );
 
 CREATE TABLE audit_events (
     event_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_key  text NOT NULL UNIQUE,              -- the same event written twice is stored once
+    event_key  text NOT NULL UNIQUE,              -- so that a retry stores an event only once
     run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     company_id uuid,
     event      text NOT NULL,
@@ -92,7 +92,7 @@ CREATE INDEX ON audit_events (run_id, event_id);
 
 CREATE TABLE notifications (
     run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
-    state_key  text NOT NULL,                     -- one state change of the run
+    state_key  text NOT NULL,                     -- identifies one state change of the run
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (run_id, state_key)
 );
@@ -115,16 +115,16 @@ CREATE TABLE company_candidates (
     run_id           uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     seq              bigint GENERATED ALWAYS AS IDENTITY,
     position         bigint NOT NULL,             -- order of the selection: task ordinal, then place within the task
-    candidate_key    text NOT NULL,               -- identifies a candidate before its own site is known
+    candidate_key    text NOT NULL,               -- identifies a candidate until its own site is known
     name             text NOT NULL,
     url              text,                        -- link that the source gives
-    city             text,                        -- as the source prints it; not proof
+    city             text,                        -- as printed by the source, not proven
     state            text,
     phone            text,
     discovery_source text NOT NULL,               -- page that named the company
     evidence         jsonb NOT NULL,
     search_task_id   uuid REFERENCES search_tasks ON DELETE SET NULL,
-    domain           text,                        -- own registrable domain, once proven
+    domain           text,                        -- proven registrable domain of its site
     website          text,
     aliases          text[] NOT NULL DEFAULT '{}',
     status           text NOT NULL DEFAULT 'found'
@@ -132,7 +132,7 @@ CREATE TABLE company_candidates (
     reason           text,
     reason_detail    text NOT NULL DEFAULT '',
     duplicate_of     uuid REFERENCES company_candidates ON DELETE SET NULL,
-    accepted_by      text,                        -- who overruled the criteria; why is in audit_events (company_accepted)
+    accepted_by      text,                        -- who overruled the criteria; audit_events says why
     accepted_at      timestamptz,
     created_at       timestamptz NOT NULL DEFAULT now(),
     updated_at       timestamptz NOT NULL DEFAULT now(),
@@ -142,7 +142,7 @@ CREATE INDEX ON company_candidates (run_id, seq);
 CREATE INDEX ON company_candidates (run_id, status);
 CREATE INDEX company_candidates_of_task ON company_candidates (search_task_id, position);
 
--- Within a run each key belongs to one company. The primary key decides between concurrent claims.
+-- Within a run, each key belongs to one company. The primary key decides between concurrent claims.
 CREATE TABLE company_identities (
     run_id     uuid NOT NULL REFERENCES runs ON DELETE CASCADE,
     kind       text NOT NULL CHECK (kind IN ('domain', 'portal', 'phone')),
@@ -158,7 +158,7 @@ CREATE TABLE company_research (
     verdicts         jsonb NOT NULL DEFAULT '[]',
     icp              jsonb,
     dropped          jsonb NOT NULL DEFAULT '{}', -- number of claims without proof, by field
-    contacts_dropped jsonb NOT NULL DEFAULT '{}', -- {"step": {"what:why": count}}; a step that runs again counts once
+    contacts_dropped jsonb NOT NULL DEFAULT '{}', -- {"activity": {"what:why": count}}; a retry replaces its counts
     pages            jsonb NOT NULL DEFAULT '[]',
     researched       boolean NOT NULL DEFAULT false,
     updated_at       timestamptz NOT NULL DEFAULT now()
@@ -187,8 +187,8 @@ CREATE TABLE contact_candidates (
 );
 CREATE INDEX ON contact_candidates (run_id);
 
--- Research cache: everything ever researched. Rows belong to no run and outlive all of them.
--- Code reads places and software each time it qualifies a company (read_at); an agent proves the rest (researched_at).
+-- Research cache. Its rows belong to no run and stay when runs are deleted.
+-- Each qualification reads places and software from the site (read_at). An agent proves the rest (researched_at).
 
 CREATE TABLE known_companies (
     domain            text PRIMARY KEY,             -- registrable domain of the company's own site
@@ -198,16 +198,16 @@ CREATE TABLE known_companies (
     city              text GENERATED ALWAYS AS (facts->'places'->0->>'city') STORED,   -- of the first office
     state             text GENERATED ALWAYS AS (facts->'places'->0->>'state') STORED,
     facts             jsonb NOT NULL DEFAULT '{}',
-    pages             jsonb NOT NULL DEFAULT '[]',  -- of the site, as last read
+    pages             jsonb NOT NULL DEFAULT '[]',  -- of the last reading of the site
     icp               jsonb,
-    discovery_source  text NOT NULL,                -- page that named it last
+    discovery_source  text NOT NULL,                -- last page that named it
     evidence          jsonb NOT NULL,
     sources           text[] NOT NULL DEFAULT '{}', -- every page that named it
     read_at           timestamptz,
-    site_company_id   uuid,                         -- candidate whose run read the site; may be deleted
+    site_company_id   uuid,                         -- candidate for whom the site was read; may be deleted
     research_complete boolean GENERATED ALWAYS AS (researched_at IS NOT NULL) STORED,
     research_version  integer,                      -- RESEARCH_VERSION in agents/roles/company_research.py
-    missing_fields    text[] NOT NULL DEFAULT '{}', -- fields that the request wanted and no page gives
+    missing_fields    text[] NOT NULL DEFAULT '{}', -- fields that the request asked for and no page gives
     researched_at     timestamptz
 );
 CREATE INDEX known_companies_of_software ON known_companies ((facts->>'pms'), state);
@@ -222,7 +222,7 @@ CREATE TABLE known_contacts (
     PRIMARY KEY (domain, person_key)
 );
 
--- Imports: whom not to deliver, and accounts at software vendors (where to look, never proof).
+-- Imports: companies that must not be delivered, and accounts at software vendors (where to look, not proof).
 
 CREATE TABLE suppression_domains (
     suppression_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -246,15 +246,15 @@ CREATE TABLE pms_subdomains (
     company_name text,
     city         text,
     state        text,                            -- two-letter code
-    website      text,                            -- own site according to the list
+    website      text,                            -- as given by the list
     phone        text,                            -- E.164
     source       text NOT NULL,                   -- name of the file
-    imported_at  timestamptz NOT NULL DEFAULT now(),   -- first listed, or last changed
+    imported_at  timestamptz NOT NULL DEFAULT now(),   -- first import or last change
     PRIMARY KEY (vendor, slug)
 );
 CREATE INDEX ON pms_subdomains (vendor, state);
 
--- Tools: stored results (evidence and cache), and the limits that hold across workers.
+-- Tools: stored results (evidence and cache), and limits that all workers share.
 
 CREATE TABLE pages (
     content_hash text PRIMARY KEY,                -- sha256 of the body
@@ -277,13 +277,13 @@ CREATE TABLE tool_results (
 );
 CREATE INDEX ON tool_results (tool, args_hash, fetched_at DESC);
 CREATE INDEX tool_results_page_hash ON tool_results (page_hash);
--- A hash index, because an address may be longer than a B-tree entry.
+-- A hash index, because a URL may be too long for a B-tree.
 CREATE INDEX tool_results_read_at ON tool_results USING hash ((payload->>'final_url'))
     WHERE tool = 'fetch_page' AND status = 'ok';
 
--- Unlogged: both tables are written for every call and are worth nothing after a crash of the server.
+-- Unlogged, because every call writes to these tables and they are worthless after a server crash.
 
--- Tool calls that a worker is making right now. The claim is renewed during the call and expires if the worker dies.
+-- Tool calls that a worker is making right now. The worker renews its claim. If the worker dies, the claim expires.
 CREATE UNLOGGED TABLE tool_calls_in_flight (
     tool       text NOT NULL,
     args_hash  text NOT NULL,
@@ -294,15 +294,15 @@ CREATE UNLOGGED TABLE tool_calls_in_flight (
 
 CREATE UNLOGGED TABLE rate_limits (
     name         text PRIMARY KEY,                -- registrable domain, or 'model:…', 'search:…', 'mcp:…'
-    next_at      timestamptz NOT NULL,            -- first start that nobody has reserved
+    next_at      timestamptz NOT NULL,            -- first start time that nobody has reserved
     started_at   timestamptz NOT NULL,            -- start of the last request
     paused_until timestamptz NOT NULL DEFAULT '-infinity'  -- pause that the service asked for
 );
 
--- Who asked to be forgotten.
+-- People and companies who asked to be forgotten.
 
 CREATE TABLE forgotten (
-    digest     text PRIMARY KEY,                  -- hash only (domain/forgetting.py)
+    digest     text PRIMARY KEY,                  -- hash only (domain/erasure.py)
     kind       text NOT NULL CHECK (kind IN ('email', 'person', 'domain')),
     created_at timestamptz NOT NULL DEFAULT now()
 );
@@ -334,7 +334,7 @@ GROUP BY run_id;
 CREATE VIEW v_blocked_domains AS
 SELECT DISTINCT domain, reason FROM suppression_domains WHERE domain IS NOT NULL;
 
--- Where the companies of a run ended.
+-- How the companies of a run ended.
 CREATE VIEW v_funnel AS
 SELECT run_id, CASE WHEN status = 'found' THEN 'open' ELSE coalesce(reason, status) END AS ended_as, count(*) AS companies
 FROM company_candidates GROUP BY 1, 2;

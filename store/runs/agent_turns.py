@@ -1,8 +1,10 @@
-"""Model turns: reserved before the call, stored before anything depends on the answer. Table ``agent_turns``.
+"""Model calls and what they cost. Table ``agent_turns``.
 
-Every model call is a row, and all rows count against a run's limits: an answered call at its price, a reserved one at the most that it
-can cost. A call without an answer (its worker died, it timed out) may have been charged, so as ``lost`` it keeps that cost while
-the turn is bought again. A late answer corrects the price.
+A call is reserved before it is sent, and stored when its answer arrives. All rows count against the run's limits.
+A stored call counts at its price, a reserved call at the highest price that it can have.
+
+A call without an answer, because its worker died or it timed out, becomes ``lost``. The provider may still charge for it,
+so it keeps its reserved cost. The turn is bought again. A late answer corrects the price.
 """
 
 from decimal import Decimal
@@ -18,7 +20,7 @@ from store.database import Connection, fetch_models, fetch_row, fetch_value
 
 
 class TurnKey(BaseModel):
-    """Identifies a conversation: the same input for the same role and subject continues it."""
+    """Identifies a conversation. The same input for the same role and subject continues it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,7 +31,7 @@ class TurnKey(BaseModel):
 
 
 class StoredTurn(BaseModel):
-    """An answered turn. ``task`` is the input of the conversation, on its first turn."""
+    """An answered turn. ``task`` is the input of the conversation, and only its first turn has it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,8 +41,6 @@ class StoredTurn(BaseModel):
 
 
 class Reservation(BaseModel):
-    """Money reserved for one call."""
-
     model_config = ConfigDict(frozen=True)
 
     call_id: UUID
@@ -52,7 +52,7 @@ _IS_OF_CONVERSATION = (
 
 
 async def load_turns(conn: Connection, key: TurnKey) -> list[StoredTurn]:
-    """The stored turns of a conversation, in order."""
+    """Return the answered turns of a conversation, in order."""
     query = f"SELECT * FROM agent_turns WHERE {_IS_OF_CONVERSATION} AND status = 'stored' ORDER BY turn"  # noqa: S608
     return await fetch_models(conn, StoredTurn, query, key.model_dump())
 
@@ -62,17 +62,17 @@ async def reserve_turn(
 ) -> Reservation | StoredTurn | Interruption:
     """Reserve money for one model call.
 
-    The run's row is locked, so two reservations cannot both take the last of a budget. An earlier call of the same turn without
-    an answer is marked as lost.
+    Locks the run's row, so that two reservations cannot both use the last of a budget. Marks an unanswered earlier call of
+    the same turn as lost.
 
     Returns:
-        The reservation; the answer, if another worker has stored it; or why the run may not buy now.
+        The reservation; the answer, if another worker has stored it; or the reason why the run may not buy now.
     """
     run = await fetch_row(conn, "SELECT status, limits FROM runs WHERE run_id = %s FOR UPDATE", (key.run_id,))
     if run is None or run["status"] != "active":
         return Interruption.RUN_WAITING
     values = {**key.model_dump(), "turn": turn}
-    # Locked, because its answer may be arriving right now.
+    # Lock the row, because its answer may be arriving right now.
     query = f"SELECT * FROM agent_turns WHERE {_IS_OF_CONVERSATION} AND turn = %(turn)s FOR UPDATE"  # noqa: S608
     earlier = await fetch_row(conn, query, values)
     if earlier is not None and earlier["status"] == "stored":
@@ -107,13 +107,13 @@ async def complete_turn(
     output_tokens: int,
     cost_usd: float | None,
 ) -> bool:
-    """Store an answer, and its price instead of the reserved amount.
+    """Store an answer, and replace the reserved amount with its price.
 
     Args:
-        cost_usd: None if the price is unknown: the reserved amount stays.
+        cost_usd: None if the price is unknown. The reserved amount then stays.
 
     Returns:
-        False if the call was marked as lost: only its price is stored, and another answer continues the conversation.
+        False if the call was marked as lost. Then only its price is stored, because the turn is bought again.
     """
     is_stored = await fetch_value(
         conn,
@@ -137,8 +137,8 @@ async def complete_turn(
 
 
 async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
-    """Give up a call whose result is unknown. Its cost stays."""
-    # Under another hash it leaves the conversation, so the turn can be bought again.
+    """Mark a call without an answer as lost. Its reserved cost stays."""
+    # A new hash removes the call from its conversation, so the turn can be bought again.
     await conn.execute(
         """
         UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' lost ' || call_id
@@ -149,7 +149,7 @@ async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
 
 
 async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
-    """Give up the open calls of a run that ends. A late answer still corrects the price."""
+    """Mark the open calls of a run that ends as lost. A late answer still corrects the price."""
     await conn.execute(
         """
         UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' ended ' || call_id
@@ -160,7 +160,7 @@ async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
 
 
 async def release_turn(conn: Connection, reservation: Reservation) -> None:
-    """Delete the reservation of a call that was not charged: it was refused, or never sent."""
+    """Delete the reservation of a call that was refused or never sent. Such a call costs nothing."""
     await conn.execute("DELETE FROM agent_turns WHERE call_id = %s AND status <> 'stored'", (reservation.call_id,))
 
 
@@ -178,5 +178,5 @@ async def _is_budget_reached(
 
 
 def _exact(usd: float) -> Decimal:
-    # As stored: a sum of binary fractions could miss a limit by its last digit.
+    # Decimal, like the column: a sum of floats could differ from a limit in the last digit.
     return Decimal(str(usd)).quantize(Decimal("1e-12"))

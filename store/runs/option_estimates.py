@@ -1,4 +1,4 @@
-"""What each option of a decision may yield, counted from the companies that were rejected."""
+"""Estimates for the options of a decision, counted from the rejected companies."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,7 +7,7 @@ from store.database import Connection, fetch_column, fetch_rows, fetch_value
 
 
 async def count_by_reason(conn: Connection, run_id: UUID) -> dict[str, int]:
-    """The number of ended companies of a run by reason code."""
+    """Count a run's ended companies by reason code."""
     query = """
         SELECT reason, count(*) AS companies FROM company_candidates
         WHERE run_id = %s AND reason IS NOT NULL GROUP BY 1
@@ -16,21 +16,21 @@ async def count_by_reason(conn: Connection, run_id: UUID) -> dict[str, int]:
 
 
 async def states_elsewhere(conn: Connection, run_id: UUID, pms: Sequence[str]) -> list[tuple[str, int]]:
-    """States of the companies rejected for their place, most companies first.
+    """Count the companies rejected for their place, by state, largest count first.
 
     Args:
-        pms: counts only companies with one of these; empty counts all.
+        pms: count only companies with this software. Empty counts all.
     """
     return await _count_values(conn, "r.facts->'places'->0->>'state'", run_id, "place_not_met", pms)
 
 
 async def other_vendors(conn: Connection, run_id: UUID) -> list[tuple[str, int]]:
-    """Software of the companies rejected for it, most companies first."""
+    """Count the companies rejected for their software, by software, largest count first."""
     return await _count_values(conn, "r.facts->>'pms'", run_id, "pms_not_met", ())
 
 
 async def units_below(conn: Connection, run_id: UUID) -> list[int]:
-    """Units of the companies rejected for having too few or too many, largest first."""
+    """Return the units of every company that was rejected for its units, largest first."""
     query = """
         SELECT (r.facts->'units'->>'value')::int FROM company_candidates c JOIN company_research r USING (company_id)
         WHERE c.run_id = %s AND c.reason = 'units_not_met' AND r.facts->'units'->>'value' IS NOT NULL
@@ -40,7 +40,7 @@ async def units_below(conn: Connection, run_id: UUID) -> list[int]:
 
 
 async def cost_per_complete(conn: Connection, run_id: UUID) -> float | None:
-    """What one complete company has cost so far, in US dollars; None before the first."""
+    """Return the model cost per complete company so far, in US dollars. None if no company is complete."""
     query = """
         SELECT (SELECT coalesce(sum(cost_usd), 0) FROM agent_turns WHERE run_id = %(run_id)s)::float8
                / nullif((SELECT count(*) FROM company_candidates WHERE run_id = %(run_id)s AND status = 'complete'), 0)

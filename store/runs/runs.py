@@ -1,4 +1,4 @@
-"""Runs: what was requested, where each run stands and how it ended. Table ``runs``."""
+"""Runs: the request, the current state and the result. Table ``runs``."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from store.database import Connection, as_json, fetch_model, fetch_models, fetch
 
 
 class RunRow(BaseModel):
-    """A stored run. ``criteria`` are in force now, ``criteria_asked`` as requested."""
+    """A stored run. Decisions change ``criteria``, while ``criteria_asked`` stays as requested."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,18 +40,18 @@ class RunRow(BaseModel):
 
     @property
     def short_id(self) -> str:
-        """The first 8 characters of the run id, as commands show and take it."""
+        """The first 8 characters of the run id. Commands print and accept it."""
         return str(self.run_id)[:8]
 
 
 class ListedRun(RunRow):
-    """A run in a list. ``complete`` may be more than its target."""
+    """A run in a list. ``complete`` counts its complete companies and may exceed the target."""
 
     complete: int
 
     @property
     def companies_ready(self) -> int:
-        """Companies that it has delivered, or would deliver if it ended now."""
+        """The number of companies that the run has delivered, or would deliver if it ended now."""
         return len(self.selected) if self.selected is not None else min(self.complete, self.target_quantity)
 
 
@@ -63,7 +63,7 @@ class RunResult(NamedTuple):
 
 
 async def insert_run(conn: Connection, request: RunRequest, workflow_id: str, notify_email: str | None) -> bool:
-    """Store a new run. Returns False if the run id exists."""
+    """Store a new run. Returns False if the run id exists already."""
     cursor = await conn.execute(
         """
         INSERT INTO runs (run_id, workflow_id, criteria, criteria_asked, target_quantity, contacts_min, contacts_max,
@@ -80,21 +80,15 @@ async def insert_run(conn: Connection, request: RunRequest, workflow_id: str, no
 
 
 async def delete_unstarted_run(conn: Connection, run_id: UUID) -> None:
-    """Delete a run whose workflow could not be started."""
     await conn.execute("DELETE FROM runs WHERE run_id = %s", (run_id,))
 
 
 async def find_run(conn: Connection, run_id: UUID) -> RunRow | None:
-    """A run by its id."""
     return await fetch_model(conn, RunRow, "SELECT * FROM runs WHERE run_id = %s", (run_id,))
 
 
 async def get_run(conn: Connection, run_id: UUID) -> RunRow:
-    """A run by its id.
-
-    Raises:
-        LookupError: there is no such run.
-    """
+    """Return a run. Raises LookupError if it does not exist."""
     run = await find_run(conn, run_id)
     if run is None:
         raise LookupError(f"no run {run_id}")
@@ -102,13 +96,13 @@ async def get_run(conn: Connection, run_id: UUID) -> RunRow:
 
 
 async def find_runs_by_prefix(conn: Connection, prefix: str) -> list[RunRow]:
-    """Runs whose id starts with a prefix (lower-case hex and dashes), newest first."""
+    """Return up to 10 runs whose id starts with a prefix (lower-case hex and dashes), newest first."""
     query = "SELECT * FROM runs WHERE starts_with(run_id::text, %s) ORDER BY created_at DESC, run_id LIMIT 10"
     return await fetch_models(conn, RunRow, query, (prefix,))
 
 
 async def list_runs(conn: Connection, limit: int) -> list[ListedRun]:
-    """The newest runs."""
+    """Return the newest runs."""
     query = """
         SELECT r.*, (SELECT count(*) FROM company_candidates c WHERE c.run_id = r.run_id AND c.status = 'complete') AS complete
         FROM (SELECT * FROM runs ORDER BY created_at DESC, run_id LIMIT %s) AS r
@@ -118,7 +112,10 @@ async def list_runs(conn: Connection, limit: int) -> list[ListedRun]:
 
 
 async def set_state(conn: Connection, run_id: UUID, stage: Stage, status: RunStatus, note: str) -> None:
-    """Write where a run stands. Clears the question unless the run waits for it. A finished run is unchanged."""
+    """Set a run's stage and status, unless it is completed or cancelled.
+
+    Clears the question if the run no longer waits for a decision. An empty note keeps the stored one.
+    """
     await conn.execute(
         """
         UPDATE runs
@@ -143,7 +140,7 @@ async def set_question(conn: Connection, run_id: UUID, question: DecisionRequest
 
 
 async def set_problem(conn: Connection, run_id: UUID, problem: str) -> None:
-    """Add to the open question why the last answer was refused."""
+    """Add to the open question why the run refused the last answer."""
     await conn.execute(
         """
         UPDATE runs SET decision = jsonb_set(decision, '{problem}', to_jsonb(%s::text)), updated_at = now()
@@ -154,7 +151,7 @@ async def set_problem(conn: Connection, run_id: UUID, problem: str) -> None:
 
 
 async def amend(conn: Connection, request: RunRequest) -> None:
-    """Write criteria and limits as a decision changed them. The run is active again."""
+    """Store the criteria and limits that a decision changed, and make the run active again."""
     await conn.execute(
         """
         UPDATE runs SET criteria = %s, limits = %s, status = 'active', decision = NULL, updated_at = now()
@@ -165,7 +162,10 @@ async def amend(conn: Connection, request: RunRequest) -> None:
 
 
 async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
-    """How a run ended, or None if it has not. Until the end of the transaction nobody ends it, or erases a company of it."""
+    """Lock a run until the transaction ends, and return how it ended, or None if it is open.
+
+    Meanwhile, no other transaction can end the run or erase one of its companies.
+    """
     query = "SELECT status, selected, finished_at FROM runs WHERE run_id = %s FOR NO KEY UPDATE"
     row = await fetch_row(conn, query, (run_id,))
     if row is None or row["finished_at"] is None:
@@ -174,7 +174,7 @@ async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
 
 
 async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: list[UUID], note: str) -> None:
-    """End a run with its selected companies, in order. Idempotent."""
+    """End a run, and store its selected companies in order. Idempotent."""
     await conn.execute(
         """
         UPDATE runs
@@ -189,9 +189,9 @@ async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: li
 
 
 async def spend(conn: Connection, run_id: UUID) -> dict[str, Any]:
-    """What a run has bought: ``cost_usd``, ``model_calls``, ``input_tokens``, ``output_tokens``.
+    """Return what a run has bought: ``cost_usd``, ``model_calls``, ``input_tokens``, ``output_tokens``.
 
-    Without open calls. Calls without an answer count with the most that they can have cost.
+    Open calls are not included. A lost call counts at its reserved cost.
     """
     query = """
         SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS model_calls,
@@ -202,7 +202,10 @@ async def spend(conn: Connection, run_id: UUID) -> dict[str, Any]:
 
 
 async def spend_on(conn: Connection, run_id: UUID, subject: str, role: str) -> Spend:
-    """What a run has bought of one role for one subject (search task or company, and round)."""
+    """Return the cost and number of answered calls of one role for one subject.
+
+    A subject is a search task or company, with its round.
+    """
     query = """
         SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS model_calls
         FROM agent_turns WHERE run_id = %s AND subject = %s AND role = %s AND status = 'stored'

@@ -1,4 +1,4 @@
-"""Search tasks of a run, and the pages that each reads. Tables ``search_tasks`` and ``search_task_pages``."""
+"""Search tasks of a run, and the pages that each task reads. Tables ``search_tasks`` and ``search_task_pages``."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +13,6 @@ from store.database import Connection, fetch_column, fetch_model, fetch_models, 
 
 
 class SearchTaskRow(BaseModel):
-    """A stored search task."""
-
     model_config = ConfigDict(frozen=True)
 
     task_id: UUID
@@ -31,9 +29,9 @@ class TaskYield(BaseModel):
     """What a search task found.
 
     Attributes:
-        named: companies named with proof.
-        listed: companies on the directory pages that it read.
-        incomplete_reads: directory pages where the agent named too few of them.
+        named: companies that the agent named with proof.
+        listed: companies on the directory pages that the agent read.
+        incomplete_reads: directory pages where the agent named too few of the listed companies.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +43,7 @@ class TaskYield(BaseModel):
 
 
 class ReusableSearch(BaseModel):
-    """A search of another run whose result can be reused. ``searched_at``: when its agent was asked."""
+    """A search of another run that this run can reuse. ``searched_at`` is when its agent was asked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,7 +56,7 @@ class ReusableSearch(BaseModel):
 class SourceYield(BaseModel):
     """What one kind of search found in a run.
 
-    ``skipped`` tasks were not run because their kind finds hardly anything new, in this run or in a recent one with the same criteria.
+    ``skipped`` tasks were not run. Their kind found hardly anything new, in this run or in a recent run with the same criteria.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,10 +77,10 @@ class SourceYield(BaseModel):
 async def insert_tasks(
     conn: Connection, run_id: UUID, tasks: Sequence[SearchTask], *, skipped: Mapping[str, datetime] | None = None
 ) -> int:
-    """Append planned tasks to those that a run has; returns how many are new.
+    """Append the planned tasks that a run does not have yet. Returns how many.
 
     Args:
-        skipped: tasks that are not to be run, by hash (``skipped_before``).
+        skipped: tasks to store as skipped, by hash (from ``skipped_before``).
     """
     await conn.execute("SELECT 1 FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
     rows = await fetch_rows(conn, "SELECT unique_hash, ordinal FROM search_tasks WHERE run_id = %s", (run_id,))
@@ -110,7 +108,6 @@ async def insert_tasks(
 
 
 async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKind]) -> None:
-    """Skip the open tasks of exhausted kinds."""
     await conn.execute(
         """
         UPDATE search_tasks SET status = 'skipped', finished_at = now()
@@ -121,9 +118,10 @@ async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKi
 
 
 async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
-    """When recent runs with the same criteria skipped a task, by its hash, if none of them has run it.
+    """Return the tasks that recent runs with the same criteria skipped: the hash, and when the last run skipped it.
 
-    The cache answers what those runs did. To go further than they did would find hardly anything.
+    Leaves out tasks that any of those runs did not skip. The cache holds what those runs found, and going further would find
+    hardly anything new.
     """
     rows = await fetch_rows(
         conn,
@@ -140,13 +138,12 @@ async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) ->
 
 
 async def skipped_kinds(conn: Connection, run_id: UUID) -> list[TaskKind]:
-    """Kinds with skipped tasks."""
     query = "SELECT kind FROM search_tasks WHERE run_id = %s AND status = 'skipped' GROUP BY 1 ORDER BY 1"
     return await fetch_column(conn, query, (run_id,))
 
 
 async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: int) -> list[SearchTaskRef]:
-    """The next tasks of a run in plan order."""
+    """Return the next unfinished tasks of a run, in plan order."""
     query = """
         SELECT task_id, ordinal, query AS label, kind FROM search_tasks
         WHERE run_id = %s AND ordinal > %s AND status IN ('open', 'running')
@@ -156,11 +153,7 @@ async def next_open(conn: Connection, run_id: UUID, after_ordinal: int, limit: i
 
 
 async def get_task(conn: Connection, task_id: UUID) -> SearchTaskRow:
-    """A task by its id.
-
-    Raises:
-        LookupError: there is no such task.
-    """
+    """Return a task. Raises LookupError if it does not exist."""
     task = await fetch_model(conn, SearchTaskRow, "SELECT * FROM search_tasks WHERE task_id = %s", (task_id,))
     if task is None:
         raise LookupError(f"no search task {task_id}")
@@ -168,7 +161,6 @@ async def get_task(conn: Connection, task_id: UUID) -> SearchTaskRow:
 
 
 async def start_task(conn: Connection, task_id: UUID) -> None:
-    """Mark a task as running."""
     await conn.execute(
         """
         UPDATE search_tasks SET status = 'running', started_at = coalesce(started_at, now())
@@ -179,7 +171,7 @@ async def start_task(conn: Connection, task_id: UUID) -> None:
 
 
 async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) -> bool:
-    """Whether this task may read a page. The first task of a run to claim it keeps it, unless that task fails."""
+    """Claim a page for a task. Returns False if another task of the run has claimed it and has not failed."""
     cursor = await conn.execute(
         """
         INSERT INTO search_task_pages (run_id, url, task_id) VALUES (%(run_id)s, %(url)s, %(task_id)s)
@@ -193,7 +185,7 @@ async def claim_page(conn: Connection, run_id: UUID, task_id: UUID, url: str) ->
 
 
 async def sites_found_by_other_tasks(conn: Connection, run_id: UUID, task_id: UUID, sites: Collection[str]) -> set[str]:
-    """Those of the registrable domains whose companies other tasks of the run have found."""
+    """Return those registrable domains whose companies other tasks of the run have found."""
     query = """
         SELECT substr(candidate_key, length('domain:') + 1) FROM company_candidates
         WHERE run_id = %s AND candidate_key = ANY(%s) AND search_task_id IS DISTINCT FROM %s
@@ -202,15 +194,15 @@ async def sites_found_by_other_tasks(conn: Connection, run_id: UUID, task_id: UU
 
 
 async def fail_task(conn: Connection, task_id: UUID) -> None:
-    """End a task whose activity failed for good; ``reopen`` opens it again."""
+    """End a task whose activity failed permanently. ``reopen`` opens it again."""
     await conn.execute("UPDATE search_tasks SET status = 'failed', finished_at = now() WHERE task_id = %s", (task_id,))
 
 
 async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, question_hash: str | None = None) -> int:
-    """End a task; returns the number of companies that it found first.
+    """End a task. Returns how many companies it was the first to find.
 
     Args:
-        question_hash: what the agent was asked; None if an earlier result was reused.
+        question_hash: hash of what the agent was asked. None if the task reused an earlier result.
     """
     return int(
         await fetch_value(
@@ -232,9 +224,10 @@ async def finish_task(conn: Connection, task_id: UUID, found: TaskYield, questio
 async def find_reusable_search(
     conn: Connection, task: SearchTaskRow, question_hash: str, within_hours: float
 ) -> ReusableSearch | None:
-    """The latest search of another run that asked the same.
+    """Return the latest search of another run that asked the same question.
 
-    Its criteria must be the same and never amended: other searches of the same plan found the companies that it left out.
+    The other run must have the same criteria, and no decision may have changed them. Only then do other searches of this run
+    find the companies that the reused search left to others.
     """
     return await fetch_model(
         conn,
@@ -258,7 +251,7 @@ async def find_reusable_search(
 
 
 async def copy_page_claims(conn: Connection, run_id: UUID, task_id: UUID, reused: UUID) -> None:
-    """Claim the pages of a reused search for this task."""
+    """Claim for a task the pages that the reused search read."""
     await conn.execute(
         """
         INSERT INTO search_task_pages (run_id, url, task_id)
@@ -270,13 +263,13 @@ async def copy_page_claims(conn: Connection, run_id: UUID, task_id: UUID, reused
 
 
 async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "skipped"]) -> int:
-    """Open failed or skipped tasks again; returns how many."""
+    """Reopen failed or skipped tasks. Returns how many."""
     query = "UPDATE search_tasks SET status = 'open', finished_at = NULL WHERE run_id = %s AND status = ANY(%s)"
     return (await conn.execute(query, (run_id, list(statuses)))).rowcount
 
 
 async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
-    """What each kind of search found in a run, in plan order."""
+    """Return what each kind of search found in a run, in plan order."""
     query = """
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
                count(*) FILTER (WHERE status = 'failed') AS failed,

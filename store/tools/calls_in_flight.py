@@ -1,4 +1,4 @@
-"""Tool calls that some worker is making right now. Table ``tool_calls_in_flight``."""
+"""Claims on tool calls that a worker is making right now. Table ``tool_calls_in_flight``."""
 
 from uuid import UUID
 
@@ -6,8 +6,8 @@ from store.database import Connection
 
 
 async def claim(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lease_s: float) -> bool:
-    """Claim a call for ``lease_s`` seconds; False while another claim is valid."""
-    # clock_timestamp, because this statement may have waited for a row.
+    """Claim a call for ``lease_s`` seconds. Returns False while another claim is valid."""
+    # clock_timestamp() instead of now(), because this statement may have waited for a row lock.
     cursor = await conn.execute(
         """
         INSERT INTO tool_calls_in_flight AS held (tool, args_hash, claim_id, expires_at)
@@ -21,7 +21,7 @@ async def claim(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lea
 
 
 async def renew(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lease_s: float) -> None:
-    """Extend the claim to ``lease_s`` seconds from now, unless another worker has taken it over."""
+    """Extend the claim to ``lease_s`` seconds from now. Does nothing if another worker has taken it over."""
     await conn.execute(
         """
         UPDATE tool_calls_in_flight SET expires_at = clock_timestamp() + make_interval(secs => %s)
@@ -32,7 +32,6 @@ async def renew(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lea
 
 
 async def release(conn: Connection, tool: str, args_hash: str, claim_id: UUID) -> None:
-    """Release the claim."""
     await conn.execute(
         "DELETE FROM tool_calls_in_flight WHERE tool = %s AND args_hash = %s AND claim_id = %s",
         (tool, args_hash, claim_id),

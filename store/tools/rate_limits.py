@@ -1,29 +1,28 @@
-"""When a site or service may be requested next, across all workers. Table ``rate_limits``.
+"""Rate limits of sites and services, shared by all workers. Table ``rate_limits``.
 
-A request reserves a start, which is its place in the queue, and starts when that time has come. Only the start keeps two requests
-apart, because a busy worker wakes up late. Releasing a reservation shortens the queue. If two requests then wait for the same
-start, one of them waits another interval.
+A request first reserves a start time and waits for it. Then it calls ``try_start``, because a busy worker may wake up late.
+After ``release``, two waiting requests can have the same start time. One of them then waits another interval.
 """
 
 from store.database import Connection, fetch_value
 
-_AFTER_PAUSE_S = 0.2  # keeps requests apart after a pause even without a limit, or they would cause the next pause
-_RETRY_S = 0.01  # another request started at the same moment; the next attempt knows how long to wait
+_AFTER_PAUSE_S = 0.2  # shortest interval after a pause, because a burst would cause the next pause
+_RETRY_S = 0.01  # shortest wait before the next attempt
 
 
 async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_max_s: float) -> float | None:
-    """Reserve the next start of a request, or start it if it is free now.
+    """Reserve the next start time, or start at once if nobody else has it.
 
-    One statement on the database's clock, so that two workers never get the same start.
+    One statement on the database's clock, so that two workers never get the same start time.
 
     Args:
         name: a registrable domain, or ``kind:service``.
 
     Returns:
-        0 if the request has started; otherwise seconds to wait before ``try_start``. None if that is more than ``wait_max_s``;
-        nothing is reserved then.
+        0 if the request has started. Otherwise the seconds to wait before ``try_start``. None if that exceeds ``wait_max_s``:
+        then nothing is reserved.
     """
-    # clock_timestamp, because this statement may have waited for a row.
+    # clock_timestamp() instead of now(), because this statement may have waited for a row lock.
     wait_s = await fetch_value(
         conn,
         """
@@ -57,10 +56,11 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
 async def try_start(conn: Connection, name: str, *, interval_s: float) -> float:
     """Start a request at its reserved time, unless the previous one started less than ``interval_s`` ago.
 
-    If the service has asked for a pause meanwhile, this reserves a new start after it. Waiting requests keep their order and distance.
+    If the service asked for a pause while the request waited, this reserves a new start time after the pause. Waiting requests
+    keep their order and distance.
 
     Returns:
-        0 if the request has started; otherwise seconds to wait before the next attempt.
+        0 if the request has started. Otherwise the seconds to wait before the next attempt.
     """
     wait_s = await fetch_value(
         conn,
@@ -86,14 +86,14 @@ async def try_start(conn: Connection, name: str, *, interval_s: float) -> float:
 
 
 async def release(conn: Connection, name: str, *, interval_s: float) -> None:
-    """Release a reservation: the next request waits one interval less."""
+    """Give up a reservation. The next request then waits one interval less."""
     await conn.execute(
         "UPDATE rate_limits SET next_at = next_at - make_interval(secs => %s) WHERE name = %s", (interval_s, name)
     )
 
 
 async def pause(conn: Connection, name: str, *, for_s: float) -> None:
-    """Let no worker start a request for this long. A longer pause stays."""
+    """Stop all workers' requests for ``for_s`` seconds. A longer pause stays in force."""
     await conn.execute(
         """
         INSERT INTO rate_limits AS r (name, next_at, started_at, paused_until)
@@ -105,7 +105,7 @@ async def pause(conn: Connection, name: str, *, for_s: float) -> None:
 
 
 async def seconds_until_free(conn: Connection, name: str) -> float:
-    """Seconds until the first start that nobody has reserved."""
+    """Return the seconds until the first start time that nobody has reserved."""
     query = """
         SELECT extract(epoch FROM greatest(next_at, paused_until) - clock_timestamp())::float8
         FROM rate_limits WHERE name = %s

@@ -1,6 +1,6 @@
 """Tool results, stored as evidence and as a cache. Tables ``tool_results`` and ``pages``.
 
-A result never changes, because evidence refers to it. A refresh stores a new one.
+A stored result never changes, because evidence refers to it. A refresh stores a new result.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ ResultStatus = Literal["ok", "empty", "blocked", "error"]
 
 
 class ToolResult(BaseModel):
-    """One stored result.
+    """A stored result.
 
     Attributes:
-        payload: for a search ``results``; for a page ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``;
-            after a temporary failure ``attempts``, ``retry_in_s`` (``web/page_retry.py``).
-        text: the words that can be quoted.
-        page_hash: key of the stored page body, if any.
+        payload: ``results`` for a search. For a page: ``url``, ``final_url``, ``http_status``, ``redirects``, ``headers``, ``title``.
+            After a temporary failure: ``attempts``, ``retry_in_s`` (``web/page_retry.py``).
+        text: words that can be quoted.
+        page_hash: key of the page body in table ``pages``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,19 +40,19 @@ class ToolResult(BaseModel):
 
     @property
     def final_url(self) -> str:
-        """Where a page was read, after redirects."""
+        """The URL where a page was read, after redirects."""
         return str(self.payload.get("final_url") or self.args.get("url") or "")
 
 
 async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
-    """The newest result for these arguments that has not expired."""
+    """Return the newest result for these arguments that has not expired."""
     return await _newest(conn, "tool = %s AND args_hash = %s AND expires_at > now()", tool, args_hash)
 
 
 async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float) -> ToolResult | None:
-    """The newest result for these arguments from the last ``within_s`` seconds, even if it has expired.
+    """Return the newest result for these arguments from the last ``within_s`` seconds, even if it has expired.
 
-    Without requests that our own rate limit prevented.
+    Ignores requests that our own rate limit prevented.
     """
     where = """
         tool = %s AND args_hash = %s AND fetched_at > now() - make_interval(secs => %s)
@@ -62,13 +62,16 @@ async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float
 
 
 async def find_page_read_at(conn: Connection, url: str) -> ToolResult | None:
-    """The newest page that has not expired and was read at this URL, perhaps after redirects."""
+    """Return the newest unexpired page that was read at this URL, directly or after redirects."""
     where = "payload->>'final_url' = %s AND tool = 'fetch_page' AND status = 'ok' AND expires_at > now()"
     return await _newest(conn, where, url)
 
 
 async def find_changeable_page(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
-    """The newest page for these arguments, of any age, that can be requested conditionally (ETag or Last-Modified)."""
+    """Return the newest page for these arguments that allows a conditional request (ETag or Last-Modified).
+
+    The page may be of any age.
+    """
     where = """
         tool = %s AND args_hash = %s AND status = 'ok' AND page_hash IS NOT NULL
         AND payload -> 'headers' ?| ARRAY['etag', 'last-modified']
@@ -82,13 +85,13 @@ async def _newest(conn: Connection, where: str, *params: object) -> ToolResult |
 
 
 async def get_results(conn: Connection, result_ids: list[str]) -> dict[str, ToolResult]:
-    """Results by id, without unknown ids."""
+    """Return results by id. Unknown ids are left out."""
     query = "SELECT * FROM tool_results WHERE result_id = ANY(%s)"
     return {result.result_id: result for result in await fetch_models(conn, ToolResult, query, (result_ids,))}
 
 
 async def save_result(conn: Connection, result: ToolResult, args_hash: str, ttl_s: float, body: str | None) -> None:
-    """Store a result and, for a page, its body (once per content)."""
+    """Store a result and its page body, if any. Equal bodies are stored once."""
     if body is not None:
         await conn.execute(
             "INSERT INTO pages (content_hash, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
@@ -108,11 +111,7 @@ async def save_result(conn: Connection, result: ToolResult, args_hash: str, ttl_
 
 
 async def load_body(conn: Connection, page_hash: str) -> str:
-    """A stored page body.
-
-    Raises:
-        LookupError: there is no such page.
-    """
+    """Return a stored page body. Raises LookupError if it does not exist."""
     body = await fetch_value(conn, "SELECT body FROM pages WHERE content_hash = %s", (page_hash,))
     if body is None:
         raise LookupError(f"no stored page {page_hash}")
@@ -120,5 +119,4 @@ async def load_body(conn: Connection, page_hash: str) -> str:
 
 
 def content_hash(body: str) -> str:
-    """Key of a page body."""
     return hashlib.sha256(body.encode()).hexdigest()
