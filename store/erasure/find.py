@@ -81,7 +81,9 @@ async def _find_company(conn: Connection, subject: str) -> Target:
     cached = await _rows(conn, _CACHED, values)
     hosts = {normalized_host(row["url"]) for row in [*rows, *seeds] if row["url"]} - {None}
     slugs = {account.rpartition(":")[2] for account in accounts}
-    domains |= {host for host in hosts if host and host.partition(".")[0] in slugs}  # portal hosts named after an account
+    domains |= {
+        host for host in hosts if host and host.partition(".")[0] in slugs
+    }  # portal hosts named after an account
     names = {row["name"] for row in [*rows, *cached, *seeds]} - {None, MARK}
     ids = {row["company_id"] for row in rows} | await _same_name(conn, names, {row["state"] for row in [*rows, *seeds]})
     people = await _rows(conn, _PEOPLE, {"ids": list(ids), "domains": list(domains)})
