@@ -1,4 +1,4 @@
-# Every target installs what it needs, and is fast if nothing has changed.
+# Every target first installs what it needs, unless it is installed already.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,7 +29,7 @@ format: $(STAMP)
 clean:
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 
-# Pin the newest versions that pyproject.toml allows. Use the oldest Python 3.11 you have (PYTHON=…).
+# Pin the newest versions that pyproject.toml allows. Run it with Python 3.11 (PYTHON=python3.11).
 constraints:
 	$(PYTHON) -m venv $(VENV)-pin
 	$(VENV)-pin/bin/pip install -q '.[local,dev]'

@@ -1,7 +1,7 @@
-"""Every setting, from the environment or a ``.env`` file. Nothing else reads the environment.
+"""All settings, read from the environment or a ``.env`` file.
 
-Only Temporal's own settings (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``,
-profiles) are read by ``runtime/connection.py``, as Temporal's command line reads them.
+Only ``runtime/connection.py`` also reads the environment. It reads Temporal's own settings (``TEMPORAL_ADDRESS``,
+``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``, profiles) in the same way as Temporal's command line.
 """
 
 import os
@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 STOP_MARGIN_S = 30.0
-"""Seconds that a worker needs at most after ``WORKER_DRAIN_S``, with every server away: 5 to store an answer, 10 for an
-activity to give up on the database, 5 for open searches, 3 for their claims, 5 for MCP servers, and a reserve."""
+"""The longest time that a worker needs after ``WORKER_DRAIN_S``, with every server down: 5 s to store an answer, 10 s for an
+activity to give up on the database, 5 s for open searches, 3 s for their claims, 5 s for MCP servers, and a reserve."""
 
 SearchBackendName = Literal["searxng", "serper", "tavily", "brave", "openai"]
 
@@ -31,11 +31,11 @@ _SETTING_OF_SEARCH: dict[SearchBackendName, str] = {
 
 
 class Settings(BaseSettings):
-    """Settings of all processes. The environment variable of a field is its name in upper case."""
+    """Settings of all processes. A field's environment variable is its name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    temporal_address: str | None = Field(default=None, description="Unset: the local stack's, else Temporal's profile.")
+    temporal_address: str | None = Field(default=None, description="Unset: the local stack, or Temporal's profile.")
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL connection string.")
     database_pool_max: int = 10
 
@@ -43,9 +43,9 @@ class Settings(BaseSettings):
     openai_base_url: str | None = None
     openai_model: str = "gpt-5-mini"
     model_timeout_s: float = Field(default=120.0, gt=0)
-    model_output_tokens_max: int = Field(default=8000, gt=0, description="Upper bound of one answer.")
+    model_output_tokens_max: int = Field(default=8000, gt=0, description="Longest answer of the model.")
     model_requests_per_minute: PerMinute = Field(default=0.0, description="Shared by all workers; 0: no limit.")
-    model_price_input_usd_per_mtok: float | None = Field(default=None, ge=0, description="For models without a price.")
+    model_price_input_usd_per_mtok: float | None = Field(default=None, ge=0, description="For models of unknown price.")
     model_price_output_usd_per_mtok: float | None = Field(default=None, ge=0)
 
     searxng_url: str | None = None
@@ -63,10 +63,10 @@ class Settings(BaseSettings):
     web_proxy: str | None = None
     page_timeout_s: float = Field(default=15.0, gt=0)
     host_request_interval_s: FiniteSeconds = Field(
-        default=1.0, description="Least time between two requests to one site, by all workers; 0: no limit."
+        default=1.0, description="Shortest time between two requests to a site, for all workers together; 0: no limit."
     )
-    crawl_delay_max_s: FiniteSeconds = Field(default=10.0, description="Upper bound of a site's Crawl-delay.")
-    rate_limit_wait_max_s: float = Field(default=120.0, ge=0, le=240, description="Longest wait for a site's turn.")
+    crawl_delay_max_s: FiniteSeconds = Field(default=10.0, description="Longest Crawl-delay that is respected.")
+    rate_limit_wait_max_s: float = Field(default=120.0, ge=0, le=240, description="Longest wait for a site or service.")
     page_bytes_max: int = Field(default=3_000_000, gt=0)
     page_ttl_hours: float = Field(default=24 * 7, ge=0)
     search_ttl_hours: float = Field(default=24, ge=0)
@@ -74,14 +74,14 @@ class Settings(BaseSettings):
 
     mcp_config: Path | None = Field(default=None, description="An mcpServers JSON file (docs/mcp.md).")
     mcp_ttl_hours: float = Field(default=24, ge=0)
-    mcp_start_timeout_s: float = Field(default=60.0, gt=0, description="npx and the like may download first.")
+    mcp_start_timeout_s: float = Field(default=60.0, gt=0, description="Allows npx to download a server first.")
     mcp_call_timeout_s: float = Field(default=60.0, gt=0)
     mcp_calls_max: int = Field(default=4, ge=1, description="Concurrent calls per server and worker.")
     mcp_restarts_per_minute_max: int = Field(default=3, ge=0, description="Per server and worker.")
 
-    mail_dns: bool = Field(default=True, description="Check by DNS that an email's domain accepts mail.")
+    mail_dns: bool = Field(default=True, description="Check by DNS that email domains accept mail.")
     suppression_contacted_days: int = Field(
-        default=90, ge=0, description="A company contacted within this time is not delivered."
+        default=90, ge=0, description="Companies contacted within this time are not delivered."
     )
     hubspot_token: SecretStr | None = Field(
         default=None, description="Also ask HubSpot before a company is delivered (docs/imports.md)."
@@ -93,24 +93,30 @@ class Settings(BaseSettings):
     known_company_days: int = Field(
         default=180, ge=0, description="How long other runs reuse the research on a company; 0: never."
     )
-    known_contacts_days: int = Field(default=90, ge=0, description="The same for a company's people.")
+    known_contacts_days: int = Field(
+        default=90, ge=0, description="How long other runs reuse a company's contacts; 0: never."
+    )
 
     decision_deadline_days: float = Field(default=7, ge=0.001, le=365)
-    outage_recheck_s: float = Field(default=60, gt=0, description="First wait before a failed dependency is rechecked.")
-    discovery_window: int = Field(default=2, ge=1, description="Search tasks that a run has open.")
-    company_window: int = Field(default=8, ge=1, description="Companies that a run has open.")
+    outage_recheck_s: float = Field(
+        default=60, gt=0, description="First wait before a failed dependency is checked again."
+    )
+    discovery_window: int = Field(default=2, ge=1, description="Open search tasks per run.")
+    company_window: int = Field(default=8, ge=1, description="Open companies per run.")
     agent_slots: int = Field(default=8, ge=1, description="Concurrent agent calls per worker.")
 
     worker_drain_s: float = Field(
         default=60.0,
         ge=0,
-        description="How long a stopping worker may finish its activities; kill it no earlier than 30 s later.",
+        description="How long a stopping worker may finish its activities; wait 30 s more before you kill it.",
     )
     worker_versioning: Literal["off", "on"] = Field(
-        default="off", description="on: work goes to the build that Temporal has as current (docs/upgrades.md)."
+        default="off", description="on: work goes to the build that is current in Temporal (docs/upgrades.md)."
     )
-    worker_build_id: str | None = Field(default=None, min_length=1, max_length=100, description="Such as a commit.")
-    worker_ready_file: Path | None = Field(default=None, description="Written when the worker polls.")
+    worker_build_id: str | None = Field(
+        default=None, min_length=1, max_length=100, description="For example the commit."
+    )
+    worker_ready_file: Path | None = Field(default=None, description="Written when the worker takes work.")
     worker_health_port: int | None = Field(default=None, ge=0, le=65_535)
 
     smtp_url: SecretStr | None = Field(default=None, description="smtp://[user:password@]host:port, or smtps://")
@@ -130,7 +136,7 @@ class Settings(BaseSettings):
     def _search_backend_has_its_key(
         cls, name: SearchBackendName | None, info: ValidationInfo
     ) -> SearchBackendName | None:
-        # info.data holds the fields declared above this one, if they are valid.
+        # info.data holds the valid fields that are declared above this one.
         setting = _SETTING_OF_SEARCH[name] if name else None
         if setting in info.data and info.data[setting] is None:
             raise PydanticCustomError("search_setting_missing", "it needs {setting}", {"setting": setting.upper()})
@@ -138,9 +144,9 @@ class Settings(BaseSettings):
 
     @property
     def chosen_search(self) -> SearchBackendName | None:
-        """The search back end: ``SEARCH_BACKEND``, else the first whose URL or key is set.
+        """The search back end: ``SEARCH_BACKEND``, or the first one whose URL or key is set.
 
-        OpenAI's is chosen only by name: its key is set for the model and does not permit paid searches.
+        OpenAI's search must be chosen by name. Its key is set for the model, and that does not permit paid searches.
         """
         if self.search_backend is not None:
             return self.search_backend
@@ -154,7 +160,7 @@ class Settings(BaseSettings):
 
 
 def environment_variables() -> dict[str, str]:
-    """What ``${NAME}`` in a configuration file may mean: this process's variables, then those of ``.env``."""
+    """Return the variables that ``${NAME}`` in a configuration file can name: the process's own and those of ``.env``."""
     from_file = DotEnvSettingsSource(
         Settings, env_file=Settings.model_config.get("env_file"), case_sensitive=True
     ).env_vars

@@ -1,8 +1,7 @@
-"""The command line: start and follow runs, answer their questions, export, and run the local stack.
+"""The command line: start and follow runs, answer their questions, export files, and run the local stack.
 
-Exit codes: 0 completed, 1 something is missing (doctor) or failed (detect), 2 bad input, 3 waiting for a decision,
-4 failed, 5 cancelled, 130 interrupted. With ``--json`` a command prints one JSON document on standard output and
-nothing else.
+Exit codes: 0 success, 1 something is missing (doctor) or failed (detect), 2 bad input, 3 waiting for a decision,
+4 failed, 5 cancelled, 130 interrupted. With ``--json``, a command prints only one JSON document on standard output.
 """
 
 import asyncio
@@ -12,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
-import runtime.packages  # noqa: F401  # first: it explains missing packages
+import runtime.packages  # noqa: F401  # first, because it explains missing packages
 
 # isort: split
-import tomllib  # not in every Python that may run the check above
+import tomllib  # after the check, because old Pythons lack it
 
 import typer
 
@@ -103,14 +102,14 @@ def options(
 
 
 def main() -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     try:
         result = app(standalone_mode=False)
     except UserError as error:
         _print_error(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        if message := error.format_message():  # empty if the help was printed instead
+        if message := error.format_message():  # empty if typer has printed the help
             _print_error(message)
         return error.exit_code
     except Detached as left:
@@ -131,6 +130,6 @@ def _print_error(message: str) -> None:
 
 if __name__ == "__main__":
     code = 0
-    with contextlib.suppress(BrokenPipeError):  # the reader of a pipe may leave early, as `head` does
+    with contextlib.suppress(BrokenPipeError):  # the reader of a pipe may close it early, as `head` does
         code = main()
     leave(code)

@@ -1,8 +1,8 @@
-"""A worker process: ``python worker.py``. Start as many as there is work for."""
+"""Run a worker: ``python worker.py``. Start more workers for more throughput."""
 
 import sys
 
-import runtime.packages  # noqa: F401  # first: it explains missing packages
+import runtime.packages  # noqa: F401  # first, because it explains missing packages
 
 # isort: split
 from runtime.process import leave

@@ -19,7 +19,7 @@ async def accept(
     note: NoteOption = "",
     as_json: JsonOption = False,
 ) -> int:
-    """Overrule the criteria for one company that a run has turned down."""
+    """Accept one company although a criterion rejected it."""
     out = Output(as_json)
     async with open_database(load_settings()) as conn:
         done = await accept_company(conn, await find_run(conn, run), company, decided_by, note)

@@ -1,4 +1,4 @@
-"""``starter.py cancel``: stop a run."""
+"""``starter.py cancel``: cancel a run."""
 
 from cli.common import JsonOption, Output, RunArgument, async_command
 from runtime.process import load_settings
@@ -9,7 +9,7 @@ from usecases.find import find_run
 
 @async_command
 async def cancel(run: RunArgument, as_json: JsonOption = False) -> int:
-    """Cancel a run. What it found is kept and can be exported."""
+    """Cancel a run. Its results stay and can be exported."""
     out = Output(as_json)
     async with open_services(load_settings()) as services:
         row = await find_run(services.conn, run)

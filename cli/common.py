@@ -1,4 +1,4 @@
-"""What the commands share: arguments, output, and how a command runs and ends."""
+"""Shared by the commands: arguments, output, and a wrapper that runs a coroutine as a command."""
 
 import asyncio
 import functools
@@ -13,7 +13,7 @@ from rich.console import Console
 
 CommandP = ParamSpec("CommandP")
 
-LOG_WIDTH = 160  # output that is not a terminal: wide enough for a table to stay readable
+LOG_WIDTH = 160  # characters per line if the output is not a terminal
 DEFAULT_OUTPUT_DIR = Path("./exports")
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, its first 8 characters, or the workflow id.")]
@@ -25,7 +25,7 @@ NoteOption = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 
 
 def async_command(function: Callable[CommandP, Coroutine[Any, Any, int]]) -> Callable[CommandP, None]:
-    """Make a typer command of a coroutine function that returns the exit code."""
+    """Turn a coroutine function that returns the exit code into a typer command."""
 
     @functools.wraps(function)
     def command(*args: CommandP.args, **kwargs: CommandP.kwargs) -> None:
@@ -35,17 +35,17 @@ def async_command(function: Callable[CommandP, Coroutine[Any, Any, int]]) -> Cal
 
 
 class Output(Console):
-    """Standard output: text for people, or with ``--json`` one document."""
+    """Standard output: text for people, or one document with ``--json``."""
 
     def __init__(self, as_json: bool = False, **options: Any) -> None:
         super().__init__(**{"quiet": as_json, "width": None if sys.stdout.isatty() else LOG_WIDTH} | options)
 
     def say(self, text: str, style: str = "") -> None:
-        """Print text as it is, without markup, highlighting or line breaks."""
+        """Print text without markup, highlighting or line breaks."""
         self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def document(self, document: dict[str, Any]) -> None:
-        """Print the document if ``--json`` was given."""
+        """Print the document, but only with ``--json``."""
         if self.quiet:
             print_json(document)
 

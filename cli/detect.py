@@ -1,6 +1,6 @@
-"""``starter.py detect``: the property management software of any list of sites. Needs no stack.
+"""``starter.py detect``: detect the property management software of any sites. Needs no stack.
 
-Exit codes: 0 every site was judged, 1 an unexpected error prevented one, 2 bad input (before anything is fetched).
+Exit codes: 0 all sites were judged, 1 an unexpected error on a site, 2 bad input (nothing was fetched).
 """
 
 import sys
@@ -31,7 +31,7 @@ async def detect(
 ) -> int:
     """Detect the property management software of companies from their websites.
 
-    Reads each home page and up to three likely pages, as robots.txt allows.
+    Reads the home page and up to three other pages of each site, if robots.txt allows it.
     """
     out = Output(as_json)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -48,7 +48,7 @@ async def detect(
 
 
 def verdicts_table(verdicts: Sequence[SiteVerdict]) -> Table:
-    """Verdicts as a table. Text from pages is shown without markup or control characters."""
+    """Return the verdicts as a table. Text from pages is shown without markup or control characters."""
     table = Table()
     for name in ("site", "status", "PMS", "account", "confidence", "why", "evidence", "pages"):
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""``starter.py doctor``: what is missing."""
+"""``starter.py doctor``: check the setup."""
 
 from cli.common import JsonOption, Output, async_command
 from runtime.process import load_settings
@@ -7,7 +7,7 @@ from usecases.doctor import examine
 
 @async_command
 async def doctor(as_json: JsonOption = False) -> int:
-    """Check what is reachable, what is missing and what to do about it. Exits with 1 if something is missing."""
+    """Check what works, what is missing and how to fix it. Exits with 1 if something is missing."""
     out = Output(as_json)
     findings = await examine(load_settings())
     out.document({"findings": [finding.model_dump() for finding in findings]})

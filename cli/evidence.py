@@ -1,6 +1,6 @@
-"""``starter.py evidence``: the words and the page behind each delivered cell.
+"""``starter.py evidence``: the quote and page behind each delivered cell.
 
-Quotes come from other people's pages, so they are printed without markup and control characters.
+Quotes come from other people's pages, so they are printed without markup or control characters.
 """
 
 from datetime import UTC
@@ -31,7 +31,7 @@ async def evidence(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show the words and the page that each delivered cell rests on."""
+    """Show the quote and page behind each delivered cell."""
     out = Output(as_json)
     async with open_database(load_settings()) as conn:
         row = await find_run(conn, run)
@@ -45,7 +45,7 @@ async def evidence(
 
 
 def print_evidence(out: Console, company: CompanyEvidence) -> None:
-    """Print a company's cells: a line for the value, one for the words or the rule, one for the page."""
+    """Print a company's cells: a line for the value, one for the quote or the rule, one for the page."""
     standing = company.status.value
     if company.status not in {CompanyStatus.COMPLETE, CompanyStatus.FOUND} and company.reason is not None:
         standing += f", {company.reason.value}"
@@ -65,7 +65,7 @@ def print_evidence(out: Console, company: CompanyEvidence) -> None:
 
 
 def plain(text: str) -> str:
-    """Text on one line, without control, direction or other invisible characters."""
+    """Return the text on one line, without control characters, direction marks or other invisible characters."""
     return "".join(char if char.isprintable() else " " * char.isspace() for char in text)
 
 

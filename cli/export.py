@@ -1,4 +1,4 @@
-"""``starter.py export``: write a run's files at any time."""
+"""``starter.py export``: write a run's files."""
 
 from typing import Annotated
 
@@ -17,14 +17,14 @@ async def export(
     run: RunArgument,
     output_dir: OutputDirOption = DEFAULT_OUTPUT_DIR,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="Also a JSONL file with the words and the page behind each cell.")
+        bool, typer.Option("--evidence", help="Also write a JSONL file with the quote and page behind each cell.")
     ] = False,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="Also a CSV file of the companies that are not delivered, and why.")
+        bool, typer.Option("--rejected", help="Also write a CSV file of the companies that are not delivered, and why.")
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Write a run's two files. Until the run is completed they are partial."""
+    """Write a run's two files. They are partial until the run is completed."""
     out = Output(as_json)
     check_output_dir(output_dir)
     async with open_database(load_settings()) as conn:

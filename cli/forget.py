@@ -30,8 +30,10 @@ async def forget(
         if not dry_run and not yes:
             _print(out, await forget_subject(conn, subject, output_dir, dry_run=True))
             if as_json or not sys.stdin.isatty():
-                raise UserError("nothing was erased: add --yes to erase without a question, or --dry-run to look")
-            if not typer.confirm("Erase this for good?"):
+                raise UserError(
+                    "nothing was erased: add --yes to erase without confirmation, or --dry-run to only look"
+                )
+            if not typer.confirm("Erase this permanently?"):
                 out.print("Nothing was erased.")
                 return 0
         done = await forget_subject(conn, subject, output_dir, dry_run=dry_run)
@@ -43,7 +45,7 @@ async def forget(
 def _print(out: Output, done: Forgetting) -> None:
     would = "would be " if done.dry_run else ""
     if not done.rows and not done.files:
-        out.say(f"Nothing is stored about {done.subject}. It {would or 'is '}suppressed from now on.")
+        out.say(f"Nothing is stored about {done.subject}. It {would or 'is '}suppressed.")
         return
     out.say(f"{done.subject}: {would}erased and suppressed. Rows deleted or changed:")
     for table, rows in done.rows.items():
@@ -53,8 +55,8 @@ def _print(out: Output, done: Forgetting) -> None:
     if done.runs:
         shorts = ", ".join(str(run.run_id)[:8] for run in done.runs)
         out.say(
-            f"Other copies are not known here. Look for companies_, contacts_, evidence_ and rejected_ files of run {shorts}, "
-            "also in mail that was sent, in backups and in your CRM."
+            f"Other copies must be deleted by hand: look for companies_, contacts_, evidence_ and rejected_ files of run "
+            f"{shorts}, also in sent emails, backups and your CRM."
         )
     if still_open := ", ".join(str(run.run_id)[:8] for run in done.runs if run.is_open):
-        out.say(f"Still open: {still_open}. It may yet store a page or a model turn. Run this again when it has ended.")
+        out.say(f"Still open: {still_open}. An open run may store more. Repeat this command when it has ended.")

@@ -1,4 +1,4 @@
-"""``starter.py import``: import a file of suppressions, customers or seeds."""
+"""``starter.py import``: import a file of suppressions, customers or seeds (known accounts)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ async def import_(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Import suppressions, customers or known accounts. If one row is bad, nothing is imported."""
+    """Import suppressions, customers or known accounts. One bad row stops the whole import."""
     headers = _headers_by_column(columns or [])
     async with open_database(load_settings()) as conn:
         report = await import_file(conn, kind, file, headers, dry_run=dry_run, skip_bad_rows=skip_bad_rows)

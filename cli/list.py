@@ -1,4 +1,4 @@
-"""``starter.py list``: the newest runs."""
+"""``starter.py list``: list the newest runs."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from store.runs.runs import ListedRun
 
 @async_command
 async def list_runs(
-    as_json: JsonOption = False, limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50
+    as_json: JsonOption = False, limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many runs.")] = 50
 ) -> int:
     """List the newest runs."""
     out = Output(as_json)
@@ -27,7 +27,6 @@ async def list_runs(
 
 
 def run_document(run: ListedRun) -> dict[str, Any]:
-    """A run as JSON."""
     return {
         "run_id": str(run.run_id),
         "workflow_id": run.workflow_id,
@@ -44,7 +43,7 @@ def run_document(run: ListedRun) -> dict[str, Any]:
 
 
 def runs_table(rows: list[ListedRun]) -> Table:
-    """Runs as a table for 80 columns or more: only the criteria wrap."""
+    """Return the runs as a table that fits 80 columns. Only the criteria wrap."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("run", "status", "stage", "ready", "UTC"):
         table.add_column(name, no_wrap=True)

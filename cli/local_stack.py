@@ -1,4 +1,4 @@
-"""Running the local stack in the foreground, for ``starter.py local`` and ``start --local``."""
+"""Runs the local stack in the foreground, for ``starter.py local`` and ``start --local``."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ async def run_local_stack(options: StackOptions, out: Output) -> int:
             try:
                 raise UserError(await stack.wait_until_broken())
             except asyncio.CancelledError:
-                out.print("\nStopping: the workers finish or reschedule their activities (up to half a minute) …")
+                out.print("\nStopping: the workers finish or reschedule their activities (up to 30 seconds) …")
                 raise
     except asyncio.CancelledError:
         out.print("Stopped.")
@@ -34,7 +34,7 @@ async def run_local_stack(options: StackOptions, out: Output) -> int:
 
 @asynccontextmanager
 async def services_of_local_stack(settings: Settings, out: Output) -> AsyncIterator[tuple[Services, bool]]:
-    """Connections to the stack in ``LOCAL_DIR``. If none runs, one is started for the block (True)."""
+    """Yield connections to the stack in ``LOCAL_DIR``, and whether this command started it and stops it."""
     running = running_stack(settings.local_dir)
     if running is not None:
         async with open_services(settings, endpoints_of(running)) as services:
@@ -51,9 +51,9 @@ async def services_of_local_stack(settings: Settings, out: Output) -> AsyncItera
 
 @asynccontextmanager
 async def cancelled_by_signals() -> AsyncIterator[None]:
-    """Ctrl-C and SIGTERM cancel the current task, so that everything it started is stopped in order."""
+    """Cancel the current task on Ctrl-C or SIGTERM, so that everything it started stops in order."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101  # inside a coroutine there is one
+    assert task is not None  # noqa: S101  # a coroutine always runs in a task
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, task.cancel)

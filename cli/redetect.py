@@ -16,13 +16,13 @@ async def redetect(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="Run id, its first 8 characters, or the workflow id.")
     ] = None,
-    every_run: Annotated[bool, typer.Option("--all", help="The companies of every run.")] = False,
+    every_run: Annotated[bool, typer.Option("--all", help="Check the companies of every run.")] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Detect the software of stored companies again, from their stored pages. Delivered rows stay as they are."""
+    """Detect the software of stored companies again, from their stored pages. Delivered rows do not change."""
     if (run is None) is not every_run:
-        raise UserError("name one run, or give --all for the companies of every run")
+        raise UserError("name one run, or use --all for every run")
     out = Output(as_json)
     counts = {"checked": 0, "as_before": 0, "changed": 0, "without_pages": 0}
     found: list[Redetection] = []
@@ -38,7 +38,7 @@ async def redetect(
             out.say(outcome.line())
     out.document({"dry_run": dry_run, **counts, "companies": [item.model_dump(mode="json") for item in found]})
     out.say(
-        f"{counts['checked']} companies: {counts['as_before']} as before, {counts['changed']} changed, "
-        f"{counts['without_pages']} without their pages.{' Nothing was written (--dry-run).' if dry_run else ''}",
+        f"{counts['checked']} companies: {counts['as_before']} unchanged, {counts['changed']} changed, "
+        f"{counts['without_pages']} without stored pages.{' Nothing was written (--dry-run).' if dry_run else ''}",
     )
     return 0

@@ -28,7 +28,7 @@ _CRITERION_OF = {
 
 
 def criteria_table(request: RunRequest) -> Table:
-    """The request as understood, with the mode of each criterion."""
+    """Return the request as a table, with the mode of each criterion."""
     table = Table("criterion", "value", "mode", title="The request as understood", title_justify="left")
     described: dict[str, Any] = request.criteria.described()
     described.pop("modes", None)
@@ -47,7 +47,6 @@ def criteria_table(request: RunRequest) -> Table:
 
 
 def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
-    """A run's progress."""
     run = view.run
     stages = Text(" → ", style="dim").join(
         Text(stage.value, style="bold cyan" if stage is view.stage else "dim") for stage in Stage
@@ -66,7 +65,8 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
         parts.append(Text("funnel: " + funnel_line(view.funnel), style="dim"))
     if view.surplus:
         parts.append(Text(surplus_line(view)))
-    if view.refused and (view.decision is None or view.decision.problem is None):  # an open question shows it itself
+    # An open question shows its own problem.
+    if view.refused and (view.decision is None or view.decision.problem is None):
         last = view.refused[0]
         to = f" to {last.decision_id}" if last.decision_id else ""
         parts.append(Text(f"An answer{to} was refused on {last.at:%Y-%m-%d %H:%M} UTC: {last.problem}", style="yellow"))
@@ -78,13 +78,12 @@ def progress_panel(view: RunView, *, is_demo: bool) -> RenderableType:
 
 
 def progress_line(view: RunView) -> str:
-    """A run's progress in one line."""
     ready = f"{view.companies_ready}/{view.run.target_quantity} {_percent_ready(view)} %"
     return f"{view.stage.value}: companies {ready} · {counts_line(view)}"
 
 
 def counts_line(view: RunView) -> str:
-    """Contacts, what is open and the cost in one line."""
+    """Return contacts, open work and cost in one line."""
     run, live = view.run, view.live
     gap = max(0, run.target_quantity - view.companies_ready)
     text = f"contacts {view.contacts_ready} · gap {gap} · status {run.status.value}"
@@ -97,7 +96,7 @@ def counts_line(view: RunView) -> str:
 
 
 def cost_text(usage: ModelUsage) -> str:
-    """The cost in US dollars. An unknown price is never shown as $0."""
+    """Return the cost in US dollars, or "unknown" if the price of a call is unknown."""
     if not usage.unpriced_calls:
         return f"${usage.cost_usd:.4f}"
     some = usage.unpriced_calls < usage.model_calls
@@ -108,22 +107,22 @@ def cost_text(usage: ModelUsage) -> str:
 
 
 def funnel_line(funnel: dict[str, int]) -> str:
-    """Companies by how they ended, most frequent first."""
+    """Return the number of companies by how they ended, largest number first."""
     ends = sorted(((name, count) for name, count in funnel.items() if name != "found"), key=lambda item: -item[1])
     return f"{funnel.get('found', 0)} found: " + ", ".join(f"{count} {name}" for name, count in ends)
 
 
 def surplus_line(view: RunView) -> str:
-    """Why the funnel counts more complete companies than the files hold."""
+    """Say why the funnel counts more complete companies than the files contain."""
     are = "company is" if view.surplus == 1 else "companies are"
     return (
-        f"{view.surplus:,} more {are} complete than the {view.companies_ready:,} delivered: not in the files, "
-        "kept for later runs."
+        f"{view.surplus:,} more {are} complete than the {view.companies_ready:,} delivered. Later runs can use "
+        f"{'it' if view.surplus == 1 else 'them'}."
     )
 
 
 def print_question(out: Output, run: RunRow, question: DecisionRequest, link: str | None) -> None:
-    """The open question with its options and the command for each."""
+    """Print the open question, its options, and the command for each option."""
     out.print(f"\n[bold yellow]NEEDS USER DECISION[/] {question.decision_id} ({question.reason.value})")
     out.say(question.message)
     out.say(funnel_line(question.funnel), "dim")
@@ -132,7 +131,7 @@ def print_question(out: Output, run: RunRow, question: DecisionRequest, link: st
         out.say(f"  {number}  {option.description}{expected}")
         out.say(f"     {signal_command(run, option)}", "cyan")
     until = f"{question.deadline:%Y-%m-%d %H:%M} UTC"
-    out.say(f"Without an answer by {until}: {question.default.value}. While the run waits, nothing is bought.")
+    out.say(f"If nobody answers by {until}: {question.default.value}. The run buys nothing while it waits.")
     if question.problem:
         out.say(f"The last answer was refused: {question.problem}", "red")
     if link:

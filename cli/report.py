@@ -1,4 +1,4 @@
-"""What a run came to, in tables: searches, funnel, and how complete the delivery is (docs/completeness.md)."""
+"""A run's result in tables: searches, funnel and completeness of the delivery (docs/completeness.md)."""
 
 from itertools import zip_longest
 
@@ -16,7 +16,7 @@ _REASONS_SHOWN_MAX = 12  # the JSON document has the rest
 
 
 def print_report(out: Output, view: RunView) -> None:
-    """Print every table that has something to count."""
+    """Print every table that is not empty."""
     if view.sources:
         out.print(_sources_table(view))
     if view.funnel.get("found"):
@@ -26,7 +26,7 @@ def print_report(out: Output, view: RunView) -> None:
 
 
 def print_completeness(out: Output, report: Completeness) -> None:
-    """Print how complete a delivery is, and what is missing from it."""
+    """Print how complete a delivery is, and what it lacks."""
     if report.companies:
         out.print(_completeness_table(report))
     for line in _completeness_lines(report):
@@ -34,7 +34,7 @@ def print_completeness(out: Output, report: Completeness) -> None:
 
 
 def _completeness_table(report: Completeness) -> Table:
-    """Per column: the share of cells filled, and the share of filled cells proven; both files side by side."""
+    """Return a table of both files side by side, with the share of filled and of proven cells in each column."""
     files = ([c for c in report.columns if c.file == "companies"], [c for c in report.columns if c.file == "contacts"])
     title = f"Completeness of {report.companies:,} companies and {report.contacts:,} contacts"
     table = Table(title=title, title_justify="left")
@@ -51,7 +51,7 @@ def _completeness_lines(report: Completeness) -> list[str]:
         lines.append(f"Filled without a quote: {_counts(report.unproven)}.")
     escaped = sum(count.escaped for count in report.columns)
     if escaped:
-        lines.append(f"{escaped:,} cells would be formulas in a spreadsheet: they start with an apostrophe now.")
+        lines.append(f"{escaped:,} cells looked like spreadsheet formulas, so they now start with an apostrophe.")
     if report.unknown:
         lines.append(f"Not delivered because a hard criterion is unknown: {_counts(report.unknown)} (check them).")
     if report.dropped:

@@ -1,4 +1,4 @@
-"""``starter.py setup``: prepare the servers."""
+"""``starter.py setup``: prepare the database and Temporal."""
 
 from cli.common import JsonOption, Output, async_command
 from runtime.process import load_settings

@@ -19,18 +19,22 @@ async def signal(
     states: Annotated[list[str] | None, typer.Option("--state", help="expand_location: a state to add.")] = None,
     cities: Annotated[list[str] | None, typer.Option("--city", help="expand_location: a city to add.")] = None,
     radius_miles: Annotated[float | None, typer.Option(help="expand_location: the new radius.")] = None,
-    whole_state: Annotated[bool, typer.Option("--whole-state", help="expand_location: drop the cities.")] = False,
-    pms: Annotated[list[str] | None, typer.Option(help="loosen_pms: software to accept as well.")] = None,
-    pms_soft: Annotated[bool, typer.Option("--pms-soft", help="loosen_pms: make the software soft.")] = False,
+    whole_state: Annotated[
+        bool, typer.Option("--whole-state", help="expand_location: search the whole state, not only the cities.")
+    ] = False,
+    pms: Annotated[list[str] | None, typer.Option(help="loosen_pms: additional software to accept.")] = None,
+    pms_soft: Annotated[bool, typer.Option("--pms-soft", help="loosen_pms: make the software criterion soft.")] = False,
     units_min: Annotated[int | None, typer.Option(help="lower_units: the new minimum.")] = None,
-    criterion: Annotated[list[str] | None, typer.Option(help="accept_unknown: what may be unknown.")] = None,
+    criterion: Annotated[
+        list[str] | None, typer.Option(help="accept_unknown: a criterion that may be unknown.")
+    ] = None,
     max_cost_usd: Annotated[float | None, typer.Option(help="raise_budget: the new limit.")] = None,
     max_model_calls: Annotated[int | None, typer.Option(help="raise_budget: the new limit.")] = None,
     decided_by: DecidedByOption = "command line",
     note: NoteOption = "",
     as_json: JsonOption = False,
 ) -> int:
-    """Answer the question that a run waits with."""
+    """Answer the question that a run is waiting for."""
     out = Output(as_json)
     given: dict[str, Any] = {
         "states": states,

@@ -22,19 +22,23 @@ from usecases.start import StartOptions, build_request, check_output_dir, checke
 async def start(
     criteria: Annotated[str, typer.Option(help='JSON, such as \'{"pms": "Buildium", "state": "TX"}\'.')],
     quantity: Annotated[str | None, typer.Option(help="Complete companies wanted, 1 to 10,000.")] = None,
-    contacts_min: Annotated[int, typer.Option(help="Contacts per company, at least.")] = 1,
-    contacts_max: Annotated[int, typer.Option(help="Contacts per company, at most.")] = 3,
+    contacts_min: Annotated[int, typer.Option(help="Minimum contacts per company.")] = 1,
+    contacts_max: Annotated[int, typer.Option(help="Maximum contacts per company.")] = 3,
     output_dir: OutputDirOption = DEFAULT_OUTPUT_DIR,
     stage_timeout_s: Annotated[
-        int, typer.Option("--timeout", help="Seconds a stage may take before the run asks.")
+        int, typer.Option("--timeout", help="Seconds a stage may take before the run asks what to do.")
     ] = 3600,
-    notify_email: Annotated[str | None, typer.Option(help="Gets a mail when the run ends or asks.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="The run asks before it spends more.")] = None,
-    max_model_calls: Annotated[int | None, typer.Option(help="The run asks before it makes more model calls.")] = None,
-    run_id: Annotated[str | None, typer.Option(help="Your own UUID; starting it twice starts one run.")] = None,
+    notify_email: Annotated[str | None, typer.Option(help="Email address to notify when the run ends or asks.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="The run asks before it spends more than this.")] = None,
+    max_model_calls: Annotated[
+        int | None, typer.Option(help="The run asks before it makes more model calls than this.")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option(help="Your own UUID. Using it twice starts only one run.")] = None,
     on_decision: Annotated[OnDecision, typer.Option(help="What to do when the run needs a decision.")] = OnDecision.ASK,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the run and return at once.")] = False,
-    local: Annotated[bool, typer.Option("--local", help="Run the local stack just for this run.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the run and return immediately.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Start the local stack for this run, unless it is running.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Start a run and follow it to its end."""
@@ -52,7 +56,7 @@ async def start(
         on_decision=on_decision,
     )
     if local and detach:
-        raise UserError("--local and --detach exclude each other: the local stack stops when this command ends")
+        raise UserError("--local and --detach cannot be combined: the local stack stops when this command ends")
     request = build_request(options, settings)
     check_output_dir(output_dir)
     out = Output(as_json)
@@ -64,7 +68,7 @@ async def start(
         run = await runs.get_run(services.conn, request.run_id)
         out.say(f"Run {run.run_id} {'started' if started else 'was started before'}")
         if run.limits != request.limits:
-            out.say("This run already exists: its current limits stay, not the ones given now.")
+            out.say("This run already exists. It keeps its current limits, and the limits given now are ignored.")
         if detach:
             out.document({"run_id": str(run.run_id), "workflow_id": run.workflow_id, "status": run.status.value})
             out.say(f"Follow it with: python starter.py watch {run.short_id}")
@@ -74,12 +78,12 @@ async def start(
 
 @asynccontextmanager
 async def _services(settings: Settings, *, local: bool, out: Output) -> AsyncIterator[tuple[Services, bool]]:
-    """Connections, and whether they lead to a local stack that stops with this command."""
+    """Yield connections, and whether the local stack stops with this command."""
     if not local:
         async with open_services(settings) as services:
             yield services, False
         return
-    from cli.local_stack import services_of_local_stack  # the local stack is an extra that servers do not install
+    from cli.local_stack import services_of_local_stack  # an optional extra
 
     configure_logging(settings.model_copy(update={"log_level": "warning"}))
     async with services_of_local_stack(settings, out) as (services, owns_stack):

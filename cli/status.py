@@ -1,4 +1,4 @@
-"""``starter.py status``: where a run stands."""
+"""``starter.py status``: show the state of a run."""
 
 from cli.common import JsonOption, Output, RunArgument, async_command
 from cli.render import print_question, progress_panel
@@ -11,7 +11,7 @@ from usecases.status import view_run
 
 @async_command
 async def status(run: RunArgument, as_json: JsonOption = False) -> int:
-    """Show where a run stands."""
+    """Show the state of a run."""
     out = Output(as_json)
     async with open_services(load_settings()) as services:
         view = await view_run(services, await find_run(services.conn, run), report=True)

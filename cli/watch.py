@@ -37,14 +37,19 @@ _START_AGAIN = "start it again with `python starter.py local`"
 
 
 class Detached(BaseException):
-    """The person left with Ctrl-C and the run continues. Not an ``Exception``: only the command line handles it."""
+    """A person pressed Ctrl-C while following a run. The run continues.
+
+    Derives from ``BaseException``, so that only the command line catches it.
+    """
 
     def __init__(self, run: RunRow, *, owns_stack: bool) -> None:
         back = f"python starter.py watch {run.short_id}"
         if owns_stack:
             super().__init__(f"Detached. The local stack has stopped: {_START_AGAIN}, then `{back}`.")
         else:
-            super().__init__(f"Detached. Run {run.short_id} continues while a worker runs. Come back with: {back}")
+            super().__init__(
+                f"Detached. Run {run.short_id} continues while a worker runs. Follow it again with: {back}"
+            )
 
 
 @async_command
@@ -65,10 +70,10 @@ async def follow_to_end(
     on_decision: OnDecision = OnDecision.ASK,
     owns_stack: bool = False,
 ) -> int:
-    """Follow a run until it has ended, or waits for a decision that nobody at this terminal takes.
+    """Follow a run until it ends, or until it waits for a decision that nobody makes at this terminal.
 
     Args:
-        owns_stack: the local stack stops with this command, so the person must start it again for other commands.
+        owns_stack: whether the local stack stops with this command. Messages then say how to start it again.
 
     Returns:
         The exit code.
@@ -98,23 +103,26 @@ async def follow_to_end(
                 answer = await _filled_in(options[number - 1].answer)
                 await send_decision(services, view.run, {**answer, "decided_by": "terminal"})
                 answered = view.decision.decision_id
-            except UserError as error:  # ask again, unless somebody else has answered in the meantime
+            except UserError as error:  # ask again, unless somebody else has answered meanwhile
                 out.say(str(error))
     except asyncio.CancelledError:
         raise Detached(run, owns_stack=owns_stack) from None
 
 
 async def ask_for_option(options: int, out: Output) -> int:
-    """The number of the option that the person chooses; 0 leaves the question open."""
+    """Ask for the number of an option. 0 leaves the question open."""
     while True:
-        number = await _prompt(f"Which option (1 to {options}, 0 to leave it waiting)", int)
+        number = await _prompt(f"Which option (1 to {options}, 0 to decide later)", int)
         if 0 <= number <= options:
             return number
-        out.print(f"There is no option {number}: enter a number from 1 to {options}, or 0 to leave it waiting.")
+        out.print(f"There is no option {number}: enter a number from 1 to {options}, or 0 to decide later.")
 
 
 async def _display(services: Services, run: RunRow, out: Output, answered: str | None) -> RunView:
-    """Follow with a live display on a terminal, or with a line per change elsewhere; returns the last view."""
+    """Show progress until the run ends or asks, and return the last view.
+
+    A terminal gets a live display. Other output gets a line per change.
+    """
     live = Live(console=out, refresh_per_second=4) if out.is_terminal and not out.quiet else None
     last = None
     with live or contextlib.nullcontext():
@@ -130,7 +138,7 @@ async def _display(services: Services, run: RunRow, out: Output, answered: str |
 
 
 async def _filled_in(answer: dict[str, Any]) -> dict[str, Any]:
-    """An option's answer, with typed text in place of a placeholder such as ``<two-letter code>``."""
+    """Return an option's answer. Ask the person for any value that is a placeholder, such as ``<two-letter code>``."""
     filled = dict(answer)
     for name, value in answer.items():
         if isinstance(value, list) and [str(item)[:1] for item in value] == ["<"]:
@@ -164,7 +172,7 @@ async def _finish(services: Services, view: RunView, output_dir: Path, out: Outp
     run, document = view.run, view.document()
     if run.status is RunStatus.COMPLETED:
         files = await export_files(services.conn, run, output_dir)
-        document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # the document counts them already
+        document |= files.model_dump(mode="json", exclude={"companies", "contacts"})  # already in the document
         out.say(funnel_line(view.funnel), "dim")
         if view.surplus:
             out.say(surplus_line(view))

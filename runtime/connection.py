@@ -1,4 +1,4 @@
-"""Where Temporal and Postgres are, and how to connect to Temporal."""
+"""Find the Temporal and Postgres servers, and connect to Temporal."""
 
 import asyncio
 from pathlib import Path
@@ -18,14 +18,14 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class ServerUnreachableError(UserError):
-    """Temporal does not answer. The message says where it was expected and how to start it."""
+    """Temporal does not answer. The message names the address and says how to start a server."""
 
 
 class Endpoints(BaseModel):
-    """Where this process finds the servers.
+    """The addresses of the servers.
 
     Attributes:
-        temporal_address: None leaves it to Temporal's own configuration (profile or default).
+        temporal_address: None if Temporal's own configuration decides (profile or default).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,21 +36,21 @@ class Endpoints(BaseModel):
     is_demo: bool = False
 
     def database(self) -> str:
-        """The connection string of Postgres.
+        """Return the connection string of Postgres.
 
         Raises:
-            UserError: none is configured and no local stack runs.
+            UserError: no database is configured, and no local stack is running.
         """
         if self.database_url is None:
             raise UserError(
-                "no database is known: start the local stack with `python starter.py local`, "
+                "no database is configured: start the local stack with `python starter.py local`, "
                 "or set DATABASE_URL (and TEMPORAL_ADDRESS)"
             )
         return self.database_url.get_secret_value()
 
 
 def find_endpoints(settings: Settings) -> Endpoints:
-    """What the environment sets; what it does not set comes from the local stack in ``LOCAL_DIR``, if one runs."""
+    """Read the addresses from the environment. Missing ones come from the local stack in ``LOCAL_DIR``, if it runs."""
     address, database, ui_url = settings.temporal_address, settings.database_url, settings.temporal_ui_url
     is_demo = False
     if address is None or database is None:
@@ -64,9 +64,9 @@ def find_endpoints(settings: Settings) -> Endpoints:
 
 
 def with_local_stack(settings: Settings) -> Settings:
-    """Settings completed from the local stack in ``LOCAL_DIR``, so that a worker started beside it works for it.
+    """Fill in missing settings from the local stack in ``LOCAL_DIR``, so that a worker can join it.
 
-    What the environment sets stays: your own model or search replaces the demo's.
+    A model or search set in the environment replaces the demo's.
     """
     stack = running_local_stack(settings)
     if stack is None:
@@ -80,7 +80,7 @@ def with_local_stack(settings: Settings) -> Settings:
 
 
 def running_local_stack(settings: Settings) -> Any:
-    """The local stack (``StackAddresses``) that these settings lead to; None if none runs or they name other servers."""
+    """Return the local stack (``StackAddresses``), or None if none runs or the settings name other servers."""
     if settings.temporal_address is not None or settings.database_url is not None:
         return None
     return _stack_in(settings.local_dir)
@@ -88,14 +88,14 @@ def running_local_stack(settings: Settings) -> Any:
 
 def _stack_in(directory: Path) -> Any:
     try:
-        from local.stack_state import running_stack  # an extra that servers do not install
+        from local.stack_state import running_stack  # an optional extra
     except ImportError:
         return None
     try:
         return running_stack(directory)
     except PermissionError as error:
         raise UserError(
-            f"{error.filename} belongs to another user, so you cannot use the stack there. Set TEMPORAL_ADDRESS and "
+            f"{error.filename} belongs to another user, so you cannot use that local stack. Set TEMPORAL_ADDRESS and "
             "DATABASE_URL, or LOCAL_DIR to your own directory"
         ) from error
 

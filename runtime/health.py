@@ -1,6 +1,6 @@
 """A worker's health endpoint: ``GET /healthz`` (its event loop runs) and ``GET /readyz`` (it can work).
 
-Answers 200, or 503 with a line per reason.
+Answers 200, or 503 with one reason per line.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ Check = Callable[[], Awaitable[None]]
 
 @dataclass
 class Health:
-    """What a worker knows about itself. The endpoint's threads ask its event loop.
+    """The health of a worker. The endpoint's threads ask the worker's event loop.
 
     Attributes:
-        state: why it takes no work now, such as ``starting`` or ``draining``; empty while it does.
+        state: why the worker takes no work now, such as ``starting`` or ``draining``. Empty if it does.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -37,7 +37,7 @@ class Health:
 
     @classmethod
     def of_worker(cls, client: Client, database_url: str) -> "Health":
-        """The health of a worker on the running event loop that uses this server and this database."""
+        """Check this Temporal client and this database from the running event loop."""
 
         async def temporal() -> None:
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -49,7 +49,7 @@ class Health:
         return cls(asyncio.get_running_loop(), {"temporal": temporal, "database": database})
 
     def problems(self, *, readiness: bool) -> list[str]:
-        """Why it is not alive, or not ready. Call it from another thread than the loop's."""
+        """Return why the worker is not alive, or not ready. Call it from a thread other than the event loop's."""
         checks = self.checks if readiness else {}
         try:
             failed = asyncio.run_coroutine_threadsafe(self._failed(checks), self.loop).result(2 * self.timeout_s)
@@ -63,7 +63,7 @@ class Health:
                 async with asyncio.timeout(self.timeout_s):
                     await check()
             except (RPCError, psycopg.Error, DatabaseUnreachableError, OSError, TimeoutError) as error:
-                return f"{part} does not answer ({type(error).__name__})"  # the message may hold an address
+                return f"{part} does not answer ({type(error).__name__})"  # the message may contain an address
             return None
 
         found = await asyncio.gather(*(failure(part, check) for part, check in checks.items()))
@@ -72,10 +72,10 @@ class Health:
 
 @contextmanager
 def serve_health(port: int, health: Health) -> Iterator[int]:
-    """Serve the endpoint while the block runs; yields the port (0 takes a free one).
+    """Serve the endpoint while the block runs. Yields the port (0 takes a free one).
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is in use.
     """
 
     class Handler(BaseHTTPRequestHandler):

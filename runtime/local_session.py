@@ -1,4 +1,4 @@
-"""The local stack as the commands use it: servers, migrations, search attributes, the demo's suppression list, workers."""
+"""The local stack for the commands: servers, migrations, search attributes, the demo's suppression list, and workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from store.migrate import apply_migrations
 def stack_options(
     settings: Settings, *, directory: Path | None = None, workers: int | None = None, **ports: int | None
 ) -> StackOptions:
-    """What to start: everything that the environment does not name.
+    """Return what to start: every part that the environment does not name.
 
     Raises:
         UserError: no worker would start with these settings.
@@ -48,7 +48,7 @@ def stack_options(
 
 @asynccontextmanager
 async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack, StackAddresses]]:
-    """The whole stack, ready for runs, while the block runs.
+    """Run the whole stack while the block runs. It is ready for runs when the block starts.
 
     Raises:
         UserError: a part could not be started.

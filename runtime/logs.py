@@ -1,6 +1,6 @@
-"""Logging of every process, as JSON or for a console. Events carry the run and the activity they belong to.
+"""Logging for every process, as JSON or for a console. Events name their run and activity.
 
-Never log personal data or secrets: name companies by id.
+Never log personal data or secrets. Refer to companies by id.
 """
 
 import logging
@@ -15,7 +15,7 @@ from settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send all logging of this process and its libraries to standard error."""
+    """Send all log output of this process and its libraries to standard error."""
     shared: list[Processor] = [
         _without_replays,
         structlog.stdlib.add_log_level,
@@ -47,7 +47,7 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "yoyo"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # These would add the whole workflow or activity info to each message; _with_run adds what is needed.
+    # Otherwise each message would contain the whole workflow or activity info. _with_run adds what is needed.
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False
 

@@ -1,4 +1,4 @@
-"""Check the configured MCP servers, before any is started or by starting each one."""
+"""Check the configured MCP servers, with or without starting them."""
 
 import asyncio
 import shutil
@@ -12,10 +12,10 @@ from settings import Settings, environment_variables
 
 
 def check_config(config: Path) -> None:
-    """Check the file and its commands without starting a server.
+    """Check the configuration file and its commands, without starting a server.
 
     Raises:
-        UserError: the first problem, and what to do about it.
+        UserError: the first problem and how to fix it.
     """
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
@@ -24,12 +24,15 @@ def check_config(config: Path) -> None:
     for server in servers:
         if isinstance(server, StdioServer) and not shutil.which(server.command, path=server.env.get("PATH")):
             raise UserError(
-                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found: install it, or give its full path"
+                f"MCP_CONFIG {config}: server {server.name!r}: its command was not found. Install it, or give its full path"
             )
 
 
 async def answering_servers(settings: Settings, config: Path) -> list[tuple[str, bool, str]]:
-    """Start each server once; returns name (empty if the file itself is wrong), whether it answers, and details."""
+    """Start each server once. Returns its name, whether it answers, and details.
+
+    The name is empty if the configuration file itself is wrong.
+    """
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
     except McpSetupError as error:

@@ -1,4 +1,4 @@
-"""Import this first: if the project's packages are missing, it says how to run the program, and exits with 2."""
+"""Explains how to run the program if packages are missing, and exits with 2. Import this module before any package."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""Register the search attributes that the workflows write. Without them every workflow task would fail."""
+"""Register the search attributes that workflows write. Without them, every workflow task would fail."""
 
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -8,7 +8,7 @@ from workflows.names import SEARCH_ATTRIBUTES
 
 
 async def missing_search_attributes(client: Client) -> list[str]:
-    """Names that the namespace lacks, or has with another type."""
+    """Return the names that the namespace does not have, or has with another type."""
     answer = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
@@ -18,7 +18,7 @@ async def missing_search_attributes(client: Client) -> list[str]:
 
 
 async def register_search_attributes(client: Client) -> list[str]:
-    """Register what is missing, and return it. Several processes may do this at once."""
+    """Register the missing search attributes and return them. Safe in several processes at once."""
     missing = await missing_search_attributes(client)
     if missing:
         wanted = {key.name: int(key.indexed_value_type) for key in SEARCH_ATTRIBUTES if key.name in missing}

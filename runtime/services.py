@@ -1,4 +1,4 @@
-"""The connections of one command: Temporal's client and a database connection."""
+"""The connections of one command: a Temporal client and a database connection."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,14 +15,14 @@ from store.database import Connection, DatabaseUnreachableError, one_connection
 from store.migrate import pending_migrations
 
 _RUNS_CONTINUE = (
-    "Open runs continue when it is back (the local stack: `python starter.py local`). `python starter.py list` shows "
-    "them, `python starter.py watch RUN` follows one"
+    "Open runs continue when it is back (for the local stack: `python starter.py local`). `python starter.py list` shows "
+    "them, and `python starter.py watch RUN` follows one"
 )
 
 
 @dataclass(frozen=True)
 class Services:
-    """Connections of one command. ``conn`` is in autocommit."""
+    """The connections of one command. ``conn`` is in autocommit."""
 
     settings: Settings
     endpoints: Endpoints
@@ -30,7 +30,7 @@ class Services:
     conn: Connection
 
     def link(self, workflow_id: str) -> str | None:
-        """The workflow's address in the Web UI, if that is known."""
+        """Return the workflow's address in the Web UI, or None if the Web UI's address is unknown."""
         base = self.endpoints.temporal_ui_url
         return f"{base.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}" if base else None
 
@@ -40,7 +40,7 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to both servers.
 
     Raises:
-        UserError: a server does not answer, or stops answering while the block runs, or the database lacks migrations.
+        UserError: a server does not answer, stops answering while the block runs, or the database needs migrations.
     """
     endpoints = endpoints or find_endpoints(settings)
     async with open_database(settings, endpoints) as conn:
@@ -55,10 +55,10 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
 
 @asynccontextmanager
 async def open_database(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Connection]:
-    """Connect only to the database.
+    """Connect to the database only.
 
     Raises:
-        UserError: it does not answer, or stops answering while the block runs, or lacks migrations.
+        UserError: it does not answer, stops answering while the block runs, or needs migrations.
     """
     url = (endpoints or find_endpoints(settings)).database()
     try:

@@ -1,7 +1,7 @@
 """A worker: runs workflows and activities until it is told to stop.
 
-It does not start if a setting, a migration or a search attribute is missing. On SIGTERM its activities may finish for
-``WORKER_DRAIN_S`` seconds; the rest are rescheduled and continue elsewhere from their stored turns.
+It does not start if a setting, migration or search attribute is missing. After SIGTERM, its activities have
+``WORKER_DRAIN_S`` seconds to finish. The rest are rescheduled, and other workers continue them from their stored turns.
 """
 
 import asyncio
@@ -60,17 +60,17 @@ log = structlog.get_logger()
 ACTIVITY_POLLS = 1
 """Open activity polls per task queue and worker.
 
-When a worker stops, the server ends its polls. The SDK (temporalio 1.35) drops all polls of a queue as soon as one
-returns empty, and an activity that arrives with another is lost until its heartbeat timeout: 18 in 108 stops under load
-with five polls, none in 209 with one (``bench/drains.py``). The price: a worker starts at most one activity of a queue
-per round trip to the server.
+When a worker stops, the server ends its polls. As soon as one poll returns empty, the SDK (temporalio 1.35) drops the
+queue's other polls. An activity that arrives on a dropped poll is lost until its heartbeat timeout. This happened in 18
+of 108 stops under load with five polls, and in none of 209 with one (``bench/drains.py``). With one poll, a worker
+starts at most one activity per queue and round trip to the server.
 """
 _SEARCH_TIMEOUT_S = 20.0
-_NO_KEY = "not-set"  # the client insists on a key, even if the server needs none
+_NO_KEY = "not-set"  # the client requires a key, even if the server does not
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox for workflow code. Our pure packages are loaded once instead of once per run."""
+    """Return the sandbox for workflow code. Our pure packages are loaded once, instead of once per run."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
@@ -79,10 +79,10 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 async def open_activities(
     settings: Settings, database_url: str
 ) -> AsyncIterator[tuple[list[Callable[..., Any]], list[Callable[..., Any]]]]:
-    """The activities with their clients, as (all but agent calls, agent calls). The clients are closed at the end.
+    """Yield two lists of activities with their clients: all except agent calls, and agent calls. Closes the clients.
 
     Raises:
-        UserError: the database does not answer or lacks migrations, or an MCP server cannot be used.
+        UserError: the database does not answer or needs migrations, or an MCP server cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -103,7 +103,7 @@ async def open_activities(
                 api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else _NO_KEY,
                 base_url=settings.openai_base_url,
                 timeout=settings.model_timeout_s,
-                max_retries=0,  # Temporal retries, so that every attempt shows in the history
+                max_retries=0,  # Temporal retries, so that the history shows every attempt
             )
         )
         mcp = await _opened_mcp(stack, settings)
@@ -143,7 +143,7 @@ async def open_activities(
 
 
 async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "McpPool | None":
-    # Without its tools a worker would silently find less, so it does not start.
+    # A worker without its tools would silently find less, so it does not start.
     if settings.mcp_config is None:
         return None
     # The MCP library takes more than a second to import, and few workers need it.
@@ -160,14 +160,17 @@ async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "
 def build_workers(
     client: Client, settings: Settings, activities: list[Callable[..., Any]], agent_calls: list[Callable[..., Any]]
 ) -> tuple[Worker, Worker]:
-    """The two workers of a process: one for workflows and cheap activities, one for a limited number of agent calls."""
+    """Return the two workers of a process.
+
+    One runs workflows and cheap activities, the other a limited number of agent calls.
+    """
 
     def worker(**options: Any) -> Worker:
         return Worker(
             client,
             max_concurrent_activity_task_polls=ACTIVITY_POLLS,
             graceful_shutdown_timeout=timedelta(seconds=settings.worker_drain_s),
-            # By default the SDK sends a heartbeat only after 80 % of the timeout, which leaves 3 of 15 s.
+            # By default, the SDK sends a heartbeat only after 80 % of the timeout, 3 s before it ends.
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             interceptors=[RescheduleOnShutdown()],
             deployment_config=deployment_config(settings),
@@ -199,7 +202,7 @@ def check_settings(settings: Settings) -> None:
 
 
 async def work_until_stopped(settings: Settings) -> None:
-    """Connect, work, and drain on SIGTERM or SIGINT.
+    """Connect and work until SIGTERM or SIGINT, then drain.
 
     Raises:
         UserError: something that the worker needs is missing or does not answer.
@@ -233,17 +236,15 @@ async def work_until_stopped(settings: Settings) -> None:
         await stop.wait()
         health.state = "draining"
         log.info("worker_draining", seconds=settings.worker_drain_s)
-        # At the same time, or the second would take new work until the first has stopped.
+        # Shut both down together. Otherwise the second would take new work until the first has stopped.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
     log.info("worker_stopped")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run a worker; returns the exit code. A worker takes no arguments."""
+    """Run a worker and return the exit code. It takes no arguments."""
     if arguments:
-        sys.stderr.write(
-            "usage: python worker.py (no arguments; its settings are environment variables: settings.py)\n"
-        )
+        sys.stderr.write("usage: python worker.py (no arguments; settings.py lists its environment variables)\n")
         return 0 if arguments[0] in {"-h", "--help"} else 2
     try:
         settings = with_local_stack(load_settings())

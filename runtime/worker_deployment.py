@@ -1,4 +1,4 @@
-"""Workers as the Temporal server sees them."""
+"""Running workers and Worker Versioning, as the Temporal server sees them."""
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -20,7 +20,7 @@ _QUEUES = (
 
 
 async def has_workers(client: Client) -> bool:
-    """Whether workers have polled both task queues within the last minutes."""
+    """Whether workers polled both task queues in the last few minutes."""
     for queue, kind in _QUEUES:
         answer = await client.workflow_service.describe_task_queue(
             DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
@@ -31,10 +31,10 @@ async def has_workers(client: Client) -> bool:
 
 
 def deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
-    """Worker Versioning for a worker, or None if it is off (docs/upgrades.md).
+    """Return the Worker Versioning configuration, or None if it is off (docs/upgrades.md).
 
-    Runs move to the current build (``AUTO_UPGRADE``): a run may wait a week for a person, and pinned runs would need
-    their old build for as long.
+    Runs move to the current build (``AUTO_UPGRADE``). A pinned run would need its old build for as long as it waits for a
+    person, which can be a week.
 
     Raises:
         UserError: versioning is on and the build has no id.

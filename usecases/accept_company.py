@@ -1,6 +1,6 @@
-"""Overrule the criteria for one company that a run has turned down. Needs only the database.
+"""Accept one company although a criterion rejected it. Needs only the database.
 
-Suppression and duplicates are still checked, as for any other company.
+The run still checks suppression and duplicates, as for any other company.
 """
 
 from pydantic import BaseModel, ConfigDict
@@ -25,8 +25,8 @@ class Acceptance(BaseModel):
 
     Attributes:
         company: its name.
-        reason: why the run had turned it down.
-        next: when the run continues with it, and what to do for that.
+        reason: why the run had rejected it.
+        next: when the run continues with it, and what the person must do.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,15 +39,14 @@ class Acceptance(BaseModel):
 
 
 async def accept_company(conn: Connection, run: RunRow, text: str, decided_by: str, note: str) -> Acceptance:
-    """Overrule the criteria for a company, and record who did so and why.
+    """Accept a company, and record who did so and why.
 
     Args:
-        conn: in autocommit; the change is its own transaction.
+        conn: in autocommit. The change is its own transaction.
         text: the company's domain, name or id.
 
     Raises:
-        UserError: no single company matches, it was not turned down by a criterion, or the run has ended. Nothing
-            has changed.
+        UserError: no single company matches, no criterion rejected it, or the run has ended. Nothing has changed.
     """
     by = storable(decided_by).strip()
     if not by:
@@ -69,9 +68,9 @@ async def accept_company(conn: Connection, run: RunRow, text: str, decided_by: s
 
 
 def _problem(run: RunRow, company: CompanyRow) -> str | None:
-    """Why the company cannot be accepted, and what to do instead."""
+    """Return why the company cannot be accepted and what to do instead, or None."""
     if company.accepted_by is not None and company.status is CompanyStatus.FOUND:
-        return f"{company.name} was already accepted by {company.accepted_by}. {_next(run)}"
+        return f"{company.accepted_by} has already accepted {company.name}. {_next(run)}"
     why_not = why_not_acceptable(company.status, company.reason)
     if why_not is not None:
         return f"{company.name} cannot be accepted: {why_not}"
@@ -80,8 +79,8 @@ def _problem(run: RunRow, company: CompanyRow) -> str | None:
     criterion = failing_criterion(company.reason)
     soft = "" if criterion in {None, "icp"} else f" (make {criterion} soft, or widen it)"
     return (
-        f"run {run.short_id} has ended (it is {run.status.value}): start a new run whose criteria let "
-        f"{company.name} in{soft}"
+        f"run {run.short_id} has ended (it is {run.status.value}): start a new run with criteria that include "
+        f"{company.name}{soft}"
     )
 
 
@@ -97,6 +96,6 @@ def _next(run: RunRow) -> str:
     answers = [signal_command(run, option) for option in (retry or continuing)[:1]]
     how = answers[0] if answers else f"python starter.py status {short}"
     return (
-        f"Run {short} waits for an answer to {run.decision.decision_id} and continues with this company after: {how}. "
+        f"Run {short} waits for an answer to {run.decision.decision_id}. To continue with this company: {how}. "
         "accept_partial ends the run without it."
     )

@@ -1,7 +1,7 @@
-"""The pipeline for programs. Importing this starts nothing.
+"""The pipeline as a Python API. Importing it starts nothing.
 
-Each function connects, does its work and disconnects. They raise ``UserError`` for bad input and unreachable servers,
-and cannot be called from a running event loop.
+Each function connects, works and disconnects. All raise ``UserError`` for bad input or an unreachable server. They cannot
+be called from a running event loop.
 """
 
 import time
@@ -28,11 +28,11 @@ _STAGES = list(Stage)
 
 
 class PipelineError(Exception):
-    """The run failed, was cancelled, or needs a decision that the request did not answer. It stays resumable."""
+    """The run failed, was cancelled, or needs a decision that the request did not answer in advance."""
 
 
 class PipelineTimeoutError(PipelineError):
-    """A stage ran out of time. The run itself continues, or waits for a decision."""
+    """A stage took too long. The run continues, or waits for a decision."""
 
 
 def execute_full_pipeline(
@@ -44,13 +44,13 @@ def execute_full_pipeline(
     timeout_per_stage: int = 3600,
     notify_email: str | None = None,
 ) -> tuple[str, str, str]:
-    """Run a request to its end and write its files.
+    """Start a run, wait until it ends, and write its files.
 
     Returns:
         Run id, path of the companies CSV, path of the contacts CSV.
 
     Raises:
-        UserError: the request is not valid, or a server does not answer. Nothing has been started.
+        UserError: the request is not valid, or a server does not answer. No run was started.
         PipelineTimeoutError: a stage took more than ``timeout_per_stage`` seconds.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
@@ -77,11 +77,11 @@ def execute_full_pipeline(
 
 
 def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) -> None:
-    """Wait until a run has passed a stage (``done``: until it is completed).
+    """Wait until a run has passed a stage. For ``done``, wait until the run is completed.
 
     Raises:
-        UserError: no such run or stage.
-        PipelineTimeoutError: not within ``timeout`` seconds.
+        UserError: there is no such run or stage.
+        PipelineTimeoutError: the run did not pass the stage within ``timeout`` seconds.
         PipelineError: the run failed, was cancelled or needs a decision.
     """
     if expected_stage not in _STAGES:
@@ -98,7 +98,7 @@ def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) 
 
 
 def get_run_progress(run_id: str) -> dict[str, Any]:
-    """Where a run stands. ``companies`` and ``contacts`` each hold ``ready``, ``gap`` and ``progress_pct``."""
+    """Return the state of a run. ``companies`` and ``contacts`` each contain ``ready``, ``gap`` and ``progress_pct``."""
 
     async def work(services: Services) -> dict[str, Any]:
         view = await view_run(services, await find_run(services.conn, run_id))
@@ -118,17 +118,17 @@ def get_run_progress(run_id: str) -> dict[str, Any]:
 
 
 def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write only a run's companies file; returns its path."""
+    """Write a run's companies file and return its path."""
     return _export_one(run_id, output_dir, 0)
 
 
 def export_contacts_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write only a run's contacts file; returns its path."""
+    """Write a run's contacts file and return its path."""
     return _export_one(run_id, output_dir, 1)
 
 
 def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
-    """Write both files of a run, or neither; returns the paths of companies and contacts."""
+    """Write both files of a run, or none on an error. Returns the paths of companies and contacts."""
 
     async def work(services: Services) -> tuple[str, str]:
         files = await export_files(services.conn, await find_run(services.conn, run_id), Path(output_dir))
@@ -160,7 +160,7 @@ async def _wait(
     passed: Callable[[RunView], bool] = lambda _: False,
     timeout_s: float = float("inf"),
 ) -> None:
-    """Wait until a view of the run has passed, or the run is completed and its files are stored."""
+    """Wait until ``passed`` is true for a view of the run, or the run is completed and its files are stored."""
     name, deadline = f"run {run.run_id}", time.monotonic() + timeout_s
     async for view in follow_run(services, run):
         if passed(view):

@@ -38,10 +38,10 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
     """Answer a run's open question.
 
     Args:
-        answer: action and its options. The ``decision_id`` of the open question is added if it is missing.
+        answer: action and its options. A missing ``decision_id`` is set to that of the open question.
 
     Raises:
-        UserError: no question is open, or the answer makes no sense for it. Nothing has changed.
+        UserError: no question is open, or the question does not allow this answer. Nothing has changed.
     """
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
         raise UserError(
@@ -49,7 +49,7 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
         )
     answer = {"decision_id": run.decision.decision_id, **answer}
     try:
-        # The workflow applies the same rules. Checked here first, a bad answer needs no worker.
+        # The workflow applies the same rules. Checking here first rejects a bad answer even if no worker runs.
         parse_decision(answer, run.decision, _request_of(run), key_names=_ANSWER_FLAGS)
     except DecisionError as error:
         raise UserError(str(error)) from error
@@ -72,10 +72,10 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
 
 
 async def cancel_run(services: Services, run: RunRow) -> None:
-    """Ask a run to stop. What it found is kept and can be exported.
+    """Cancel a run. Its results stay and can be exported.
 
     Raises:
-        UserError: it has already ended, or Temporal does not answer.
+        UserError: the run has already ended, or Temporal does not answer.
     """
     if run.status in ENDED:
         raise UserError(f"run {run.short_id} has already ended (it is {run.status.value})")
@@ -86,7 +86,7 @@ async def cancel_run(services: Services, run: RunRow) -> None:
 
 
 def signal_command(run: RunRow, option: DecisionOption) -> str:
-    """The command that answers with an option."""
+    """Return the command that answers with this option."""
     words = ["python", "starter.py", "signal", run.short_id, option.action.value]
     for name, value in option.answer.items():
         if name in _ANSWER_FLAGS:
@@ -98,7 +98,7 @@ def signal_command(run: RunRow, option: DecisionOption) -> str:
 
 def _user_error(error: RPCError) -> UserError:
     if error.status is RPCStatusCode.NOT_FOUND:
-        return UserError("this run's workflow no longer runs: `python starter.py status RUN` says what to do")
+        return UserError("this run's workflow no longer runs. `python starter.py status RUN` says what to do")
     if error.status is RPCStatusCode.UNAVAILABLE:
         return UserError(
             "Temporal does not answer: start the local stack (`python starter.py local`) and repeat the command"

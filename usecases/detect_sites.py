@@ -1,4 +1,4 @@
-"""Detect the software of a list of sites, without a database. Verdicts are explained in ``domain/company/pms_detection.py``."""
+"""Detect the software of any sites, without a database. ``domain/company/pms_detection.py`` explains the verdicts."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 class Sighting(BaseModel):
-    """The strongest sign of one product: where it stands, and the exact words there."""
+    """The strongest sign of one product: its page, and its exact words."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,16 +38,16 @@ class Sighting(BaseModel):
 
 
 class SiteVerdict(BaseModel):
-    """What one site says about its company's software.
+    """The software that one site shows.
 
     Attributes:
         url: as requested.
-        status, reason: as in ``PmsDetection``; None if an unexpected error prevented a verdict.
+        status, reason: as in ``PmsDetection``. None if an unexpected error prevented a verdict.
         detail: why the site could not be read, such as ``http_404``, ``robots`` or ``parked``.
-        evidence: one sighting per PMS seen, strongest first.
-        other_products: HOA, short-term rental and add-on products; they are never the PMS.
-        pages: the addresses read, the home page first.
-        failure: the name of the unexpected error.
+        evidence: one sighting per PMS, strongest first.
+        other_products: HOA, short-term rental and add-on products, which never count as the PMS.
+        pages: URLs of the pages read, home page first.
+        failure: name of the unexpected error.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,10 +66,10 @@ class SiteVerdict(BaseModel):
 
 
 def checked_urls(texts: Iterable[str]) -> list[str]:
-    """Addresses to read, each once, in order. A bare name gets ``http://``; sites redirect to https themselves.
+    """Return the valid URLs without duplicates. A bare name gets ``http://``, because sites redirect to https themselves.
 
     Raises:
-        UserError: an address cannot be read, or none is given.
+        UserError: an address is not valid, or none is given.
     """
     urls: dict[str, None] = {}
     problems: list[str] = []
@@ -90,10 +90,10 @@ def checked_urls(texts: Iterable[str]) -> list[str]:
 
 
 async def detect_sites(web: WebClient, urls: Sequence[str], concurrency: int) -> list[SiteVerdict]:
-    """The verdict on every site, in the given order. An unexpected error on one site does not stop the others.
+    """Return a verdict on every site, in the given order. An unexpected error on one site does not stop the others.
 
     Args:
-        concurrency: how many sites are read at a time.
+        concurrency: number of sites to read at the same time.
     """
     slots = asyncio.Semaphore(concurrency)
 
@@ -124,7 +124,7 @@ async def _detect_site(web: WebClient, url: str) -> SiteVerdict:
     if is_parked(render_page(home.body, home.final_url).text):
         return _verdict(url, detect_pms([], site_problem="no_site"), detail="parked")
     pages = [home]
-    for likely in likely_pages(home.body, home.final_url):  # one at a time, to spare a small site's server
+    for likely in likely_pages(home.body, home.final_url):  # one at a time, to be gentle with small servers
         page = await web.fetch(likely)
         if page.status == "ok":
             pages.append(page)

@@ -1,4 +1,4 @@
-"""Check what is reachable, what is missing and what to do about it; and set up what can be set up."""
+"""Checks what works and what is missing, and says how to fix it. Also sets up the servers."""
 
 import asyncio
 
@@ -18,11 +18,11 @@ from store.database import DatabaseUnreachableError
 from store.migrate import apply_migrations, pending_migrations
 
 _TIMEOUT_S = 5.0
-_STACK_HAS_ITS_OWN = "not set in this terminal; the local stack was started with one, which is not checked here"
+_STACK_HAS_ITS_OWN = "not set in this terminal; the local stack uses its own, which is not checked here"
 
 
 class Finding(BaseModel):
-    """One part: whether it is ready, and what to do if not."""
+    """One checked part, and what to do if it is not ok."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,7 +32,7 @@ class Finding(BaseModel):
 
 
 async def set_up(settings: Settings) -> dict[str, list[str]]:
-    """Apply migrations and register search attributes; returns what was missing.
+    """Apply migrations and register search attributes. Returns those that were missing.
 
     Raises:
         UserError: a server does not answer.
@@ -49,8 +49,8 @@ async def set_up(settings: Settings) -> dict[str, list[str]]:
 async def examine(settings: Settings) -> list[Finding]:
     """Check every part once.
 
-    The record of a running local stack says which model and search its workers use. Everything else is checked with
-    the settings of this process, which workers elsewhere need not have.
+    A running local stack has recorded which model and search its workers use. Everything else is checked with this process's
+    settings. Workers may have other settings.
     """
     endpoints, stack = find_endpoints(settings), running_local_stack(settings)
     has_stack = stack is not None
@@ -82,14 +82,14 @@ def _missing(part: str, detail: str) -> Finding:
 
 
 def _settings_source(*, has_stack: bool) -> Finding:
-    detail = "this terminal's environment and .env are checked; workers keep the settings they were started with"
+    detail = "this terminal's environment and .env are checked; running workers keep their own settings"
     if has_stack:
         detail += ": restart the local stack to apply changes"
     return _ok("settings", detail)
 
 
 def _demo(part: str, what: str, *, overridden: bool) -> Finding:
-    later = "; the one set in this terminal is used after a restart of the stack" if overridden else ""
+    later = "; restart the stack to use the one set in this terminal" if overridden else ""
     return _ok(part, f"the local stack's workers use its {what}{later}")
 
 
@@ -113,7 +113,7 @@ async def _temporal(endpoints: Endpoints) -> list[Finding]:
         await _attributes(client),
         _ok("workers", "poll both task queues")
         if await has_workers(client)
-        else _missing("workers", "none polls: start one with `python worker.py`"),
+        else _missing("workers", "none is running: start one with `python worker.py`"),
     ]
 
 
@@ -147,8 +147,8 @@ async def _search(settings: Settings, *, has_stack: bool) -> Finding:
         case "searxng":
             return await _answering(part, "SEARXNG_URL", settings.searxng_url or "")
         case "openai":
-            detail = f"OpenAI's hosted search, {settings.openai_model} (not called by this check); a run's cost limit"
-            return _ok(part, f"{detail} does not count it (docs/search.md)")
+            detail = f"OpenAI's hosted search, {settings.openai_model} (not called by this check)"
+            return _ok(part, f"{detail}; a run's cost limit does not count it (docs/search.md)")
         case name:
             return _ok(part, f"{name}, its key is set (not called by this check: a search costs a credit)")
 
@@ -179,7 +179,7 @@ async def _crm(settings: Settings) -> Finding:
         if crm is None:
             return _ok("CRM", "HUBSPOT_TOKEN is not set: only imported lists are used")
         try:
-            await crm.look_up(["pm-pipeline.example"])  # nobody's domain
+            await crm.look_up(["pm-pipeline.example"])  # a domain that nobody owns
         except (hubspot.HubSpotUnavailableError, hubspot.HubSpotAccessDeniedError) as error:
             return _missing("CRM", str(error))
     return _ok("CRM", "HubSpot answers")

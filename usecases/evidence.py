@@ -1,4 +1,4 @@
-"""What each cell of a run's files rests on. Needs only the database."""
+"""The evidence for each cell of a run's files. Needs only the database."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from usecases.find import find_company
 
 
 async def evidence_of(conn: Connection, run: RunRow, company: str | None) -> list[CompanyEvidence]:
-    """The companies that a run delivers, in delivery order; or the one company that a text names.
+    """Return the companies that a run delivers, in delivery order, or only the one that ``company`` names.
 
     Raises:
         UserError: no company matches the text, or several do.
@@ -22,7 +22,6 @@ async def evidence_of(conn: Connection, run: RunRow, company: str | None) -> lis
 
 
 def evidence_document(company: CompanyEvidence) -> dict[str, Any]:
-    """A company and its cells as JSON."""
     standing = company.model_dump(mode="json", exclude={"record"})
     cells = [cell.model_dump(mode="json") for cell in evidence_cells(company.record)]
     return {"company_name": company.record.name, "domain": company.record.domain, **standing, "cells": cells}

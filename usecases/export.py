@@ -1,4 +1,4 @@
-"""Write a run's files to a directory: all files of a call, or none."""
+"""Write a run's files to a directory: all of them, or none on an error."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,11 +21,11 @@ from store.runs.runs import RunRow
 
 
 class WrittenFiles(BaseModel):
-    """Where the files are and what they hold.
+    """The files that were written, and the number of rows in them.
 
     Attributes:
-        partial: they hold less than was requested, or the run may still change.
-        evidence_jsonl, rejected_csv: only if requested; a dump leaves them out otherwise.
+        partial: the files contain less than was requested, or the run may still change.
+        evidence_jsonl, rejected_csv: None unless requested. The JSON document then omits them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,19 +42,19 @@ class WrittenFiles(BaseModel):
 async def export_files(
     conn: Connection, run: RunRow, directory: Path, *, evidence: bool = False, rejected: bool = False
 ) -> WrittenFiles:
-    """Write a run's files: those stored with a completed run, otherwise what is complete now.
+    """Write a run's files. An open run exports the companies that are complete now.
 
     Args:
-        evidence: also write what each cell rests on.
+        evidence: also write the evidence for each cell.
         rejected: also write the companies that are not delivered, and why.
 
     Raises:
-        UserError: the directory cannot be written to. None of the files exists then.
+        UserError: the directory cannot be written to. Then no file is left.
     """
     evidence_file = rejected_file = None
     async with _snapshot(conn):
         companies_file, contacts_file, partial = await _rendered(conn, run)
-        stamp = Path(companies_file.name).stem.removeprefix("companies_")  # shared by all files of a call
+        stamp = Path(companies_file.name).stem.removeprefix("companies_")  # all files of one export share it
         if evidence:
             loaded = await evidence_store.load_evidence(conn, await selected_companies(conn, run))
             lines = [f"{cell.model_dump_json()}\n" for company in loaded for cell in evidence_cells(company.record)]
@@ -76,13 +76,13 @@ async def export_files(
 
 
 async def rendered_files(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
-    """Both files of a run as they would be written, and whether they are partial."""
+    """Return both files of a run without writing them, and whether they are partial."""
     async with _snapshot(conn):
         return await _rendered(conn, run)
 
 
 def write_files(directory: Path, *files: CsvFile) -> None:
-    """Write files under temporary names, then rename all of them. On an error none is left.
+    """Write files under temporary names, then rename all of them. An error leaves no file.
 
     Raises:
         UserError: the directory cannot be written to.
@@ -107,7 +107,7 @@ def write_files(directory: Path, *files: CsvFile) -> None:
 
 @asynccontextmanager
 async def _snapshot(conn: Connection) -> AsyncIterator[None]:
-    # One moment of the database for everything that is read, while the run continues.
+    # All queries must see the same moment, because the run may continue meanwhile.
     async with conn.transaction():
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield

@@ -1,4 +1,4 @@
-"""Find the run or company that a person names."""
+"""Find the run or company that a person means."""
 
 import re
 from uuid import UUID
@@ -15,11 +15,11 @@ from store.runs.runs import RunRow
 
 _PREFIX_MIN = 4
 _MATCHES_SHOWN_MAX = 5
-_SUGGESTION_SCORE_MIN = 60.0  # of 100; a suggestion is shown, never taken
+_SUGGESTION_SCORE_MIN = 60.0  # of 100; suggestions are only shown
 
 
 async def find_run(conn: Connection, text: str) -> RunRow:
-    """Find a run by its id, the first characters of it, or its workflow id.
+    """Find a run by its id, the first characters of its id, or its workflow id.
 
     Raises:
         UserError: no run matches, or several do.
@@ -44,7 +44,7 @@ async def find_run(conn: Connection, text: str) -> RunRow:
 
 
 async def find_company(conn: Connection, run: RunRow, text: str) -> CompanyMatch:
-    """Find a company of a run, of any status, by its own domain, name or id.
+    """Find a company of a run by its own domain, name or id. It may have any status.
 
     Raises:
         UserError: no company matches, or several do.

@@ -11,10 +11,10 @@ _INTERVAL_S = 0.5
 
 
 async def follow_run(services: Services, run: RunRow, answered: str | None = None) -> AsyncIterator[RunView]:
-    """Yield views of a run. The last one has ended (its files are stored by then) or waits for a decision.
+    """Yield views of a run until it ends (its files are stored then) or waits for a person.
 
     Args:
-        answered: id of a question that has just been answered; the run takes a moment to continue.
+        answered: id of a question that was just answered. The run may still show it for a moment.
     """
     while True:
         view = await view_run(services, run)
@@ -28,6 +28,6 @@ async def follow_run(services: Services, run: RunRow, answered: str | None = Non
 
 
 async def _is_closed(services: Services, run: RunRow) -> bool:
-    # The files are rendered after the run's row is final, so the workflow itself must be over.
+    # The workflow stores the files after it has ended the run's row. Wait until the workflow itself is closed.
     description = await services.client.get_workflow_handle(run.workflow_id).describe()
     return description.close_time is not None

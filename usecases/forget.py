@@ -1,4 +1,4 @@
-"""Erase a person or company everywhere in this installation, and keep them out from then on (docs/operations.md)."""
+"""Erase a person or company everywhere in this installation, and block them from then on (docs/operations.md)."""
 
 import json
 import re
@@ -20,13 +20,13 @@ _OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{
 
 
 class Forgetting(BaseModel):
-    """What was erased, or with ``dry_run`` would be.
+    """What was erased, or would be with ``dry_run``.
 
     Attributes:
-        subject: the normalized address or domain.
+        subject: normalized email address or domain.
         rows: number of deleted or changed rows, by table.
         files: exported files that were rewritten.
-        runs: runs that had the subject. Their files may also be elsewhere.
+        runs: runs that contained the subject. Copies of their files may be elsewhere.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +39,7 @@ class Forgetting(BaseModel):
 
 
 def subject_of(text: str) -> str:
-    """The email address, domain or portal host that a text names, normalized.
+    """Return the email address, domain or portal host in a text, normalized.
 
     Raises:
         UserError: it is neither an email address nor a company's own domain.
@@ -63,7 +63,7 @@ def subject_of(text: str) -> str:
 
 
 async def forget_subject(conn: Connection, subject: str, directory: Path, *, dry_run: bool) -> Forgetting:
-    """Suppress and erase a subject in the database and in the exported files of a directory. Safe to run twice.
+    """Suppress and erase a subject in the database and in a directory's exported files. Idempotent.
 
     A dry run makes the same changes in the database and rolls them back.
 
@@ -71,7 +71,7 @@ async def forget_subject(conn: Connection, subject: str, directory: Path, *, dry
         conn: in autocommit.
 
     Raises:
-        UserError: a file cannot be rewritten. Nothing is erased, but the subject is suppressed.
+        UserError: a file cannot be rewritten. Nothing is erased then, but the subject is suppressed.
     """
     async with conn.transaction(force_rollback=dry_run):
         target = await suppress(conn, subject)

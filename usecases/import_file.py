@@ -1,6 +1,6 @@
-"""Import a file of suppressions, customers or seeds into the database: the whole file or nothing.
+"""Import a file of suppressions, customers or seeds. One bad row stops the whole import, unless bad rows are skipped.
 
-The file is streamed twice, for its encoding and for its rows, so a file of any size needs little memory.
+The file is read twice as a stream, first for its encoding and then for its rows. Large files need little memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,24 +23,22 @@ from store.companies import suppressions, vendor_accounts
 from store.companies.imported import ImportCounts
 from store.database import Connection
 
-_BAD_SHOWN_MAX = 20  # of a refused file: enough to see what is wrong
-_BAD_LISTED_MAX = 1000  # of a file imported without them: somebody checks them one by one
+_BAD_SHOWN_MAX = 20  # if the file is refused: enough to see what is wrong
+_BAD_LISTED_MAX = 1000  # if the bad rows are skipped: somebody checks each of them
 _NOBODY_REMOVED = (
-    "bad rows are skipped, and one of them may hold a customer whom another row marks as left: no customer is removed. "
-    "Fix the bad rows and import the whole file to remove them"
+    "no customer is removed, because a skipped bad row may list a customer whom another row marks as left. To remove "
+    "former customers, fix the bad rows and import the whole file"
 )
 _LISTED_AS_CONTACTED = (
-    "this file was delivered by a run: its companies are listed as contacted, without a date, so they are never "
-    "delivered again. To allow them again after SUPPRESSION_CONTACTED_DAYS, import it with --map contacted_at=created_at"
+    "a run delivered this file, so its companies are stored as contacted. They have no date, so they are never delivered "
+    "again. To allow them again after SUPPRESSION_CONTACTED_DAYS, import the file with --map contacted_at=created_at"
 )
-_LISTED_FOR_A_TIME = "this file was delivered by a run: its companies are listed as contacted on the given dates"
+_LISTED_FOR_A_TIME = "a run delivered this file, so its companies are stored as contacted on the given dates"
 
 RowT = TypeVar("RowT", SuppressionChange, Seed)
 
 
 class BadRowShown(BaseModel):
-    """A row that cannot be imported."""
-
     model_config = ConfigDict(frozen=True)
 
     line: int
@@ -48,15 +46,16 @@ class BadRowShown(BaseModel):
 
 
 class ImportReport(BaseModel):
-    """What a file holds, and what became of it.
+    """What a file contains, and what the import did with it.
 
     Attributes:
-        columns: imported column → the headers it is read from; ``unused_columns`` are headers that nothing reads.
-        rows: all rows that are not empty. ``bad`` rows cannot be imported; ``not_listed`` rows list nobody (a box that is
-            not ticked, a customer who has left).
-        counts: what became of the companies, or would have if nothing was imported.
-        notices: what was guessed, and what was left undone.
-        refusal: why nothing was imported, or would be; None if the file is fine.
+        columns: the headers that each imported column is read from. ``unused_columns`` are the headers that nothing reads.
+        rows: number of rows that are not empty.
+        bad: rows that cannot be imported.
+        not_listed: rows that list nobody, such as an unticked box or a customer who has left.
+        counts: changes to companies, also if they were not saved.
+        notices: what was guessed or not done.
+        refusal: why nothing was (or would be) imported, or None.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,13 +99,14 @@ async def import_file(
     dry_run: bool = False,
     skip_bad_rows: bool = False,
 ) -> ImportReport:
-    """Read a file into the database in one transaction. A bad row keeps the whole file out unless bad rows are skipped.
+    """Import a file in one transaction.
 
     Args:
-        headers: column → header, for headers that are not recognised by name.
+        headers: column → header, for headers whose name is not recognized.
+        skip_bad_rows: import the good rows even if others are bad.
 
     Raises:
-        UserError: the file as a whole cannot be imported; the message says why, and what to do.
+        UserError: the file cannot be imported at all. The message says why and what to do.
     """
     try:
         with _opened(path) as file:
@@ -146,7 +146,7 @@ async def import_file(
 
 
 class _Reading:
-    """Parses the rows of a table on demand, counts them and keeps the first bad ones."""
+    """Parses the rows of a table, counts them and stores the first bad ones."""
 
     def __init__(self, table: Table, bad_max: int) -> None:
         self.table = table
@@ -158,7 +158,7 @@ class _Reading:
         """Yield the good rows.
 
         Raises:
-            ImportFileError: there are no rows, or a quote is never closed.
+            ImportFileError: the file has no rows, or a quote is never closed.
         """
         for row in self.table.rows():
             self.rows += 1
@@ -203,7 +203,7 @@ async def _stage_and_merge(
 
 
 def _is_delivered_file(table: Table) -> bool:
-    """Whether a run delivered this file: then somebody is about to contact its companies."""
+    """Whether the file came from a run's export. Somebody is then about to contact its companies."""
     return any(set(columns) <= set(table.header) for columns in (COMPANY_COLUMNS, CONTACT_COLUMNS))
 
 

@@ -1,16 +1,13 @@
 """Detect the software of stored companies again, from their stored pages, after a rule has changed. Nothing is fetched.
 
-What is written depends on who owns the row:
-
-- A company that a completed run has delivered stays as it is, so delivered rows never change.
+- A delivered company of a completed run does not change.
 - Any other company of a completed run gets the new facts and keeps its verdicts.
-- A company of another run gets new facts, verdicts and grade. Its status stays with the workflow: an open company is
-  decided by its next activity, and for an ended one the command says how it would end now.
-- The research cache (``known_companies``) gets the new detection in every case, if the pages are those of its last
-  reading.
+- A company of any other run gets new facts, verdicts and grade. Its status does not change. If it is open, its next
+  activity decides. If it has ended, the command says how it would end now.
+- The research cache (``known_companies``) always gets the new detection, if it holds this company's reading of the site.
 
-Portal accounts that a run has claimed stay. An activity that researches a company at the same moment overwrites the
-facts; run the command again to find the difference.
+Portal accounts that a run has claimed stay claimed. An activity that researches the company at the same time overwrites
+the new facts. Run the command again to restore them.
 """
 
 from collections.abc import AsyncIterator
@@ -39,11 +36,11 @@ from store.tools import tool_results
 
 
 class Redetection(BaseModel):
-    """A company whose detection has changed, or whose pages are not all stored.
+    """A company whose detection has changed, or that lacks a stored page.
 
     Attributes:
-        before, after: the software in words; ``after`` is None if it cannot be detected again.
-        done: what was done about it, or would be in a dry run.
+        before, after: the software in words. ``after`` is None if it could not be detected again.
+        done: what was done, or would be in a dry run.
         note: how the company would end now, if that differs.
     """
 
@@ -58,7 +55,7 @@ class Redetection(BaseModel):
     note: str = ""
 
     def line(self) -> str:
-        """The same in one line."""
+        """Return the result in one line."""
         parts = (f"{self.before} → {self.after}" if self.after else self.before, self.done, self.note)
         return f"{self.company} (run {str(self.run_id)[:8]}): {'; '.join(part for part in parts if part)}"
 
@@ -66,15 +63,15 @@ class Redetection(BaseModel):
 async def redetect_companies(
     conn: Connection, run_id: UUID | None, *, dry_run: bool
 ) -> AsyncIterator[Redetection | None]:
-    """Detect again for the companies of a run, or of all runs (None). Yields None for a company that stays as it is.
+    """Detect again for the companies of a run (None: of all runs). Yields None for an unchanged company.
 
-    Safe to run at any time and twice. ``conn`` is in autocommit: each company is its own transaction.
+    Idempotent. ``conn`` is in autocommit, and each company has its own transaction.
     """
     await redetect.create_page_index(conn, run_id)
     async for company in redetect.stored_companies(conn, run_id):
         pages = await _stored_pages(conn, company)
         if pages is None:
-            yield _redetection(company, None, "left as it is: not all pages it was judged from are stored")
+            yield _redetection(company, None, "unchanged: not all pages it was judged from are stored")
             continue
         site_pages = [
             SitePage(
@@ -97,9 +94,9 @@ async def redetect_companies(
 
 
 async def _stored_pages(conn: Connection, company: StoredCompany) -> list[StoredPage] | None:
-    """The newest stored copy of each page that the company was judged from; None if one is missing."""
+    """Return the newest stored copy of each page that the company was judged from, or None if one is missing."""
     stored = await redetect.pages_read_at(conn, company.page_urls)
-    # Two companies may lead to one address (a vendor's sign-in page): only pages requested on the own site count.
+    # Count only pages requested on the company's own site. Two companies may lead to one URL, such as a vendor's sign-in page.
     own = [page for page in stored if registrable_domain(page.url) in company.own_domains]
     pages = [next((page for page in own if page.final_url == url), None) for url in company.page_urls]
     found = [page for page in pages if page is not None]
@@ -112,7 +109,7 @@ async def _store(
     async with conn.transaction():
         now = await redetect.lock_company(conn, company)
         if now.page_urls != company.page_urls:
-            return _redetection(now, None, "left as it is: its pages have just been read again")
+            return _redetection(now, None, "unchanged: its pages have just been read again")
         facts = apply_detection(now.facts, detection, read)
         await research_cache.update_cached_software(conn, now.company_id, facts)
         if not now.delivered:
@@ -134,7 +131,7 @@ async def _store(
 
 
 def _software(facts: CompanyFacts) -> tuple[object, ...]:
-    """The software and the words it rests on, without the result id: a newer copy of the same page says the same."""
+    """Return the software and its evidence. The result id is left out, because a newer copy of a page has another one."""
     proof = facts.pms_evidence
     return facts.pms_status, facts.pms, facts.pms_slug, facts.pms_reason, proof and (proof.url, proof.quote)
 
@@ -147,12 +144,12 @@ def _in_words(facts: CompanyFacts) -> str:
 
 def _done(company: StoredCompany) -> str:
     if company.delivered:
-        return "left as it is: delivered"
+        return "unchanged: delivered"
     return "facts stored" if company.run_status is RunStatus.COMPLETED else "facts stored, judged again"
 
 
 def _note(company: StoredCompany, facts: CompanyFacts) -> str:
-    """How the company would end now, if it ended differently."""
+    """Say how the company would end now, if that differs from how it ended."""
     if company.status is CompanyStatus.FOUND:
         is_open = company.run_status in (RunStatus.ACTIVE, RunStatus.NEEDS_USER_DECISION)
         return "its next activity decides" if is_open else ""

@@ -37,7 +37,7 @@ _STAGE_TIMEOUT_MAX_S = 365 * 24 * 3600
 
 
 class StartOptions(BaseModel):
-    """A request as given; ``build_request`` checks it."""
+    """The options of a request, not checked yet."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,11 +54,7 @@ class StartOptions(BaseModel):
 
 
 def criteria_from_json(text: str) -> object:
-    """Parse criteria.
-
-    Raises:
-        UserError: the text is not JSON.
-    """
+    """Parse the JSON of criteria. Raises UserError if it is not valid."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -67,15 +63,15 @@ def criteria_from_json(text: str) -> object:
         raise UserError(
             f'criteria are not JSON ({error.msg} at character {error.pos + 1}): expected an object such as {{"state": "TX"}}'
         ) from error
-    except ValueError as error:  # a number with more digits than Python reads
+    except ValueError as error:  # a number with more digits than Python accepts
         raise UserError(f"criteria contain a number that cannot be read: {error}") from error
 
 
 def build_request(options: StartOptions, settings: Settings) -> RunRequest:
-    """The request of a run.
+    """Check the options and return the run's request.
 
     Raises:
-        UserError: an option is not valid. Nothing has been started or stored.
+        UserError: an option is not valid.
     """
     try:
         parsed = parse_criteria(options.criteria)
@@ -141,17 +137,13 @@ def _check_cost_limit(max_cost_usd: float, settings: Settings) -> None:
         return  # the local stack sets the prices of its demo model
     if price_usd(settings, Tokens(input=1000, output=1000)) is None:
         raise UserError(
-            f"a cost limit needs a known price: no price is known for the model {settings.openai_model!r}: "
+            f"a cost limit needs a price, and the price of the model {settings.openai_model!r} is unknown: "
             "set MODEL_PRICE_INPUT_USD_PER_MTOK and MODEL_PRICE_OUTPUT_USD_PER_MTOK"
         )
 
 
 def checked_email(address: str | None) -> str | None:
-    """The normalized address.
-
-    Raises:
-        UserError: it is not a valid email address.
-    """
+    """Return the normalized address. Raises UserError if it is not valid."""
     if address is None:
         return None
     try:
@@ -170,11 +162,7 @@ def _run_id(text: str | None) -> UUID:
 
 
 def check_output_dir(directory: Path) -> None:
-    """Check that files can be written into a directory.
-
-    Raises:
-        UserError: they cannot.
-    """
+    """Raise ``UserError`` if files cannot be written to this directory."""
     existing = directory
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
@@ -190,11 +178,10 @@ def check_output_dir(directory: Path) -> None:
 async def start_run(services: Services, request: RunRequest, notify_email: str | None) -> bool:
     """Store a run and start its workflow. Starting the same run id again changes nothing.
 
-    A stored run that Temporal no longer knows is started again under its current limits: what was spent counts against
-    them, and so does a decision that has raised them.
+    If Temporal no longer knows a stored run, it is started again with its current limits. Earlier spending counts against them.
 
     Returns:
-        Whether it was started now. False: it already exists, with the same request.
+        Whether the run was started now. False if it existed already.
 
     Raises:
         UserError: the run id belongs to another request, or Temporal refused the start.
@@ -211,10 +198,10 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
         if not same:
             raise UserError(f"run-id {request.run_id} belongs to another request: leave it out, or repeat that request")
         if existing.status in ENDED:
-            return False  # Temporal may have deleted the workflow already
+            return False  # without a look at Temporal, which may have deleted the workflow
         request = request.model_copy(update={"limits": existing.limits, "on_decision": existing.on_decision})
         if not await _has_workflow(services.client, workflow_id):
-            # Nobody can answer a question of the deleted workflow.
+            # A question of the deleted workflow cannot be answered.
             await runs.set_state(services.conn, request.run_id, Stage.COMPANY_DISCOVERY, RunStatus.ACTIVE, "")
     try:
         await _start_workflow(services.client, request, workflow_id)
@@ -228,7 +215,7 @@ async def start_run(services: Services, request: RunRequest, notify_email: str |
 
 
 async def _has_workflow(client: Client, workflow_id: str) -> bool:
-    """Whether the workflow exists. If Temporal does not say, it counts as yes."""
+    """Whether the workflow exists. True if Temporal does not answer."""
     try:
         await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:

@@ -1,4 +1,4 @@
-"""Where a run stands: what its workflow says, or what is stored if no worker answers."""
+"""The state of a run: from its workflow, or from the database if no worker answers."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,19 +29,19 @@ from store.runs.runs import RunRow
 from store.runs.search_tasks import SourceYield
 from workflows.names import QUERY_PROGRESS
 
-_REFUSED_MAX = 5  # audit_events has all of them
+_REFUSED_MAX = 5  # audit_events has the rest
 _QUERY_TIMEOUT = timedelta(seconds=5)
 
 
 class RunView(BaseModel):
-    """A run as shown and as ``--json`` prints it.
+    """A run as it is shown, and as ``--json`` prints it.
 
     Attributes:
-        live: counts of what is open now; None if no worker answers or the run has ended.
-        waiting_for_worker: the run has work to do but no worker is there.
+        live: counts of open work. None if no worker answers or the run has ended.
+        waiting_for_worker: the run has work to do, but no worker is running.
         stranded: why no worker will ever continue the run, and what to do.
-        model_usage: exact, from the stored turns.
-        refused: the newest answers that the run refused, newest first.
+        model_usage: exact, from the stored model turns.
+        refused: the latest answers that the run refused, newest first.
         completeness: the report on the delivery, if requested.
     """
 
@@ -68,12 +68,12 @@ class RunView(BaseModel):
 
     @property
     def cost_usd(self) -> float | None:
-        """The cost of the model calls; None if the price of any call is unknown."""
+        """The cost of the model calls. None if the price of any call is unknown."""
         return None if self.model_usage.unpriced_calls else self.model_usage.cost_usd
 
     @property
     def surplus(self) -> int:
-        """Complete companies that are not delivered: they finished after the target was reached."""
+        """The number of complete companies that are not delivered, because they finished after the target was reached."""
         return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - self.companies_ready)
 
     @property
@@ -90,10 +90,10 @@ class RunView(BaseModel):
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether a question is open that ``--on-decision`` does not answer."""
+        """Whether an open question needs a person, because ``--on-decision`` does not answer it."""
         if self.run.status is not RunStatus.NEEDS_USER_DECISION or self.decision is None:
             return False
-        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # never answered in advance
+        outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # always needs a person
         return outage or self.run.on_decision not in {OnDecision.ACCEPT_PARTIAL, OnDecision.CANCEL}
 
     @property
@@ -106,7 +106,7 @@ class RunView(BaseModel):
         return self.live.stage if self.live and not self.has_ended else self.run.stage
 
     def document(self) -> dict[str, Any]:
-        """The run as one JSON document."""
+        """Return the run as a JSON document."""
         run = self.run
         return {
             "run_id": str(run.run_id),
@@ -141,12 +141,12 @@ class RunView(BaseModel):
 
 
 def progress_counts(ready: int, target: int) -> dict[str, int]:
-    """Ready, gap and whole percent of a target."""
+    """Return the ready and missing numbers, and the progress in whole percent."""
     return {"ready": ready, "gap": max(0, target - ready), "progress_pct": min(100, ready * 100 // max(1, target))}
 
 
 async def view_run(services: Services, run: RunRow, *, report: bool = False) -> RunView:
-    """A run as it is now.
+    """Return the current state of a run.
 
     Args:
         report: include the completeness report, which reads every delivered row.
@@ -163,10 +163,10 @@ async def view_run(services: Services, run: RunRow, *, report: bool = False) -> 
 
 
 async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, report: bool = False) -> RunView:
-    """A run as stored.
+    """Return the stored state of a run.
 
     Args:
-        conn: in autocommit; the report is read in its own snapshot.
+        conn: in autocommit. The report reads its own snapshot.
         settings: prices for calls that were made before their price was known.
     """
     run = await runs.get_run(conn, run.run_id)
@@ -186,7 +186,7 @@ async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, repo
 
 
 async def _model_usage(conn: Connection, run_id: UUID, settings: Settings) -> ModelUsage:
-    """What the stored turns have cost. A call without a price gets the current price of its model, if that is known."""
+    """Return what the stored turns cost. A call without a price gets its model's current price, if that is known."""
     spend = await runs.spend(conn, run_id)
     unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
     for unpriced in await completeness.unpriced_calls(conn, run_id):
@@ -220,7 +220,7 @@ async def _completeness(
 
 
 async def _why_stranded(client: Client, run: RunRow) -> str | None:
-    """Why no worker will continue an open run, and what to do; None if one can, or Temporal cannot be asked."""
+    """Return why no worker will continue an open run and what to do, or None."""
     try:
         description = await client.get_workflow_handle(run.workflow_id).describe()
     except RPCError as error:
@@ -228,18 +228,18 @@ async def _why_stranded(client: Client, run: RunRow) -> str | None:
             return None
         return (
             f"Temporal does not know this run: start it again with `python starter.py start --run-id {run.run_id}` and "
-            "the same criteria and quantity; what is stored is used and not bought again"
+            "the same criteria and quantity. Stored results are reused and not bought again"
         )
     if description.status in {None, WorkflowExecutionStatus.RUNNING}:
         return None
     return (
-        f"its workflow has ended as {str(description.status.name).lower()} and will not continue: export what is there "
-        f"(`python starter.py export {run.short_id}`) and start a new run, which reuses what was found"
+        f"its workflow has ended as {str(description.status.name).lower()} and will not continue: export its results "
+        f"(`python starter.py export {run.short_id}`) and start a new run, which reuses them"
     )
 
 
 async def _query_progress(client: Client, run: RunRow) -> RunProgress | None:
-    """What the workflow says about itself; None if it does not answer (no worker, or it is just starting)."""
+    """Ask the workflow for its progress. None if it does not answer, because no worker runs or it is just starting."""
     handle = client.get_workflow_handle(run.workflow_id)
     try:
         progress: RunProgress = await handle.query(QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT)

@@ -12,4 +12,4 @@ async def test_an_unknown_option_is_asked_for_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stdin", io.StringIO("99\n2\n"))
     said = io.StringIO()
     assert await ask_for_option(3, Output(file=said, width=120)) == 2
-    assert "There is no option 99: enter a number from 1 to 3, or 0 to leave it waiting." in said.getvalue()
+    assert "There is no option 99: enter a number from 1 to 3, or 0 to decide later." in said.getvalue()

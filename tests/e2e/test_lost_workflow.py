@@ -43,7 +43,7 @@ def test_a_lost_run_says_so_and_starts_again_with_its_limits(
     assert f"Run {run_id} started" in said
     started = idle_stack.status(run_id)
     assert (started["status"], started["decision"]) == ("active", None), "the workflow that asked is gone"
-    assert "its current limits stay" in said
+    assert "keeps its current limits" in said
     assert asyncio.run(limits_of(address, lost["workflow_id"])).max_model_calls == 13
     again = idle_stack.run(*words).out
     assert f"Run {run_id} was started before" in again, "and it is one run"

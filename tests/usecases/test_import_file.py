@@ -161,7 +161,7 @@ async def test_a_delivered_file_lists_its_companies_as_contacted(conn: Connectio
     bolt = {"company_name": "=Bolt", "domain": "bolt.com", "website": "https://bolt.com/", "state": "TX"}
     report = await import_file(conn, S, delivered_to(tmp_path, {**bolt, "created_at": made_at}), {})
     assert (report.counts, report.bad) == (ImportCounts(new=1), 0)
-    assert "listed as contacted" in report.notices[0]
+    assert "stored as contacted" in report.notices[0]
     assert await _match(conn, "x", [], "bolt.com") == "contacted"
     assert await _match(conn, "=Bolt", ["TX"]) == "contacted"
 

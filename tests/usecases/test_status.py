@@ -120,7 +120,7 @@ async def test_the_report_is_printed(conn: Connection) -> None:
     said = " ".join(text.split())
     assert "Not delivered because a hard criterion is unknown: 1 pms (check them)." in said
     assert "Dropped, by reason: 3 email:obfuscated." in said
-    assert "1 cells would be formulas" in said
+    assert "1 cells looked like spreadsheet formulas" in said
     assert "Per delivered company: 1 model calls, 1,000 tokens in, 100 out, cost $0.1000." in said
 
 
@@ -130,7 +130,7 @@ async def test_complete_companies_beyond_the_target_are_explained(conn: Connecti
         await complete(conn, await add_company(conn, run_id, name))
     view = await view_of(conn, run_id)
     assert (view.companies_ready, view.document()["surplus"]) == (1, 2)
-    assert "2 more companies are complete than the 1 delivered: not in the files, kept for later runs." in panel(view)
+    assert "2 more companies are complete than the 1 delivered. Later runs can use them." in panel(view)
 
 
 async def test_without_a_surplus_nothing_is_explained(conn: Connection) -> None:

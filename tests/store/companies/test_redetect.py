@@ -158,7 +158,7 @@ async def test_a_delivered_company_is_not_redetected(stored: Stored) -> None:
 
     done = {found.company_id: found.done for found in await stored.redetected() if found is not None}
 
-    assert done == {delivered: "left as it is: delivered", turned_away: "facts stored"}
+    assert done == {delivered: "unchanged: delivered", turned_away: "facts stored"}
     assert await stored.research(delivered) == before
     now = await stored.research(turned_away)
     assert (now["facts"]["pms"], now["verdicts"]) == ("Buildium", [])
@@ -198,7 +198,7 @@ async def test_a_company_with_missing_pages_is_unchanged(stored: Stored) -> None
     [found] = await stored.redetected()
 
     assert found is not None
-    assert (found.after, found.done) == (None, "left as it is: not all pages it was judged from are stored")
+    assert (found.after, found.done) == (None, "unchanged: not all pages it was judged from are stored")
     assert await stored.research(company_id) == before
 
 
@@ -245,5 +245,5 @@ async def test_the_command_prints_one_document(stored: Stored, settings: Setting
 
 @pytest.mark.parametrize(("run", "every_run"), [(None, False), ("57ecd6cf", True)], ids=["neither", "both"])
 def test_a_run_or_all_must_be_named(run: str | None, every_run: bool) -> None:
-    with pytest.raises(UserError, match="name one run, or give --all"):
+    with pytest.raises(UserError, match="name one run, or use --all"):
         command.redetect(run, every_run)
