@@ -146,7 +146,9 @@ async def test_doctor_reports_what_the_local_stack_uses(
     details = {finding.part: finding.detail for finding in findings}
     assert "this terminal's environment" in details["settings"]
     assert "restart the local stack" in details["settings"]
-    assert details["web search"].startswith("the local stack's workers use its demo web; restart the stack to use the one")
+    assert details["web search"].startswith(
+        "the local stack's workers use its demo web; restart the stack to use the one"
+    )
     assert details["model"].startswith("not set in this terminal; the local stack uses its own")
 
 
