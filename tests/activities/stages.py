@@ -30,7 +30,7 @@ from tests.store.rows import add_run, candidate
 
 Rows = dict[str, bytes]
 
-# Worth nothing after a crash (migration 0003): who is asking right now, and when a site may be asked again.
+# Worth nothing after a crash (unlogged tables): who is asking right now, and when a site may be asked again.
 _PASSING = ("tool_calls_in_flight", "rate_limits")
 # Counted by the database itself: they order what is written, and say nothing.
 _COUNTERS = ("seq", "event_id")

@@ -109,8 +109,10 @@ async def test_the_last_turn_offers_no_tools_and_keeps_what_was_read(model: Scri
     role = dataclasses.replace(company_research.ROLE, turns_max=2)
     async with model(opens(SITE), opens(SITE)) as server:
         answer = await server.run(run_id, role=role, allowed=(SITE,))
-        last = server.asked(1)
+        first, last = server.asked(0), server.asked(1)
     assert "tools" not in last
+    assert "parallel_tool_calls" not in last, "servers refuse it without tools"
+    assert first["parallel_tool_calls"] is True
     assert "Answer now" in last["input"][-1]["content"]
     assert (answer.stop, answer.output, len(answer.results)) == ("limit", None, 1)
 

@@ -102,7 +102,7 @@ def test_every_situation_has_a_test() -> None:
 @_cases("stack")
 def test_beside_a_stack_with_a_completed_run(reader: Reader, completed: dict[str, Any], block: Block) -> None:
     with Path(completed["companies_csv"]).open(encoding="utf-8", newline="") as file:
-        reader.names |= {"RUN": completed["run_id"][:8], "DOMAIN": next(csv.DictReader(file))["domain"]}
+        reader.names |= {"RUN": completed["run_id"][:8], "WEBSITE": next(csv.DictReader(file))["domain"]}
     for line in block.commands:
         reader.type(line, (0, 1) if line.split("#")[0].split()[-1] == "doctor" else (0,))
 
