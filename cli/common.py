@@ -1,4 +1,4 @@
-"""Shared by the commands: arguments, output, and a wrapper that runs a coroutine as a command."""
+"""Arguments, output and the command wrapper that the commands share."""
 
 import asyncio
 import functools
@@ -45,7 +45,6 @@ class Output(Console):
         self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def document(self, document: dict[str, Any]) -> None:
-        """Print the document, but only with ``--json``."""
         if self.quiet:
             print_json(document)
 

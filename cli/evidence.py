@@ -1,7 +1,4 @@
-"""``starter.py evidence``: the quote and page behind each delivered cell.
-
-Quotes come from other people's pages, so they are printed without markup or control characters.
-"""
+"""``starter.py evidence``. Quotes come from other people's pages, so they are printed without markup or control characters."""
 
 from datetime import UTC
 from itertools import groupby
@@ -45,7 +42,6 @@ async def evidence(
 
 
 def print_evidence(out: Console, company: CompanyEvidence) -> None:
-    """Print a company's cells: a line for the value, one for the quote or the rule, one for the page."""
     standing = company.status.value
     if company.status not in {CompanyStatus.COMPLETE, CompanyStatus.FOUND} and company.reason is not None:
         standing += f", {company.reason.value}"
@@ -65,7 +61,7 @@ def print_evidence(out: Console, company: CompanyEvidence) -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text on one line, without control characters, direction marks or other invisible characters."""
+    """Return the text on one line, without control characters or other invisible characters."""
     return "".join(char if char.isprintable() else " " * char.isspace() for char in text)
 
 

@@ -43,7 +43,7 @@ def run_document(run: ListedRun) -> dict[str, Any]:
 
 
 def runs_table(rows: list[ListedRun]) -> Table:
-    """Return the runs as a table that fits 80 columns. Only the criteria wrap."""
+    """Return a table that fits 80 columns. Only the criteria wrap."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("run", "status", "stage", "ready", "UTC"):
         table.add_column(name, no_wrap=True)

@@ -14,11 +14,7 @@ from settings import Settings
 
 
 async def run_local_stack(options: StackOptions, out: Output) -> int:
-    """Run the stack until Ctrl-C or SIGTERM. Its data stays, and open runs continue at the next start.
-
-    Raises:
-        UserError: a part could not be started, or died.
-    """
+    """Run the stack until Ctrl-C or SIGTERM. Raises UserError if a part does not start, or dies."""
     try:
         async with cancelled_by_signals(), local_session(options) as (stack, addresses):
             _print_addresses(out, addresses, options)
@@ -34,7 +30,7 @@ async def run_local_stack(options: StackOptions, out: Output) -> int:
 
 @asynccontextmanager
 async def services_of_local_stack(settings: Settings, out: Output) -> AsyncIterator[tuple[Services, bool]]:
-    """Yield connections to the stack in ``LOCAL_DIR``, and whether this command started it and stops it."""
+    """Yield connections to the local stack, and whether this command started it and stops it."""
     running = running_stack(settings.local_dir)
     if running is not None:
         async with open_services(settings, endpoints_of(running)) as services:

@@ -16,7 +16,6 @@ _REASONS_SHOWN_MAX = 12  # the JSON document has the rest
 
 
 def print_report(out: Output, view: RunView) -> None:
-    """Print every table that is not empty."""
     if view.sources:
         out.print(_sources_table(view))
     if view.funnel.get("found"):
@@ -26,7 +25,6 @@ def print_report(out: Output, view: RunView) -> None:
 
 
 def print_completeness(out: Output, report: Completeness) -> None:
-    """Print how complete a delivery is, and what it lacks."""
     if report.companies:
         out.print(_completeness_table(report))
     for line in _completeness_lines(report):
@@ -34,7 +32,7 @@ def print_completeness(out: Output, report: Completeness) -> None:
 
 
 def _completeness_table(report: Completeness) -> Table:
-    """Return a table of both files side by side, with the share of filled and of proven cells in each column."""
+    """Return both files side by side: the share of filled and of proven cells in each column."""
     files = ([c for c in report.columns if c.file == "companies"], [c for c in report.columns if c.file == "contacts"])
     title = f"Completeness of {report.companies:,} companies and {report.contacts:,} contacts"
     table = Table(title=title, title_justify="left")

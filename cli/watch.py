@@ -70,10 +70,10 @@ async def follow_to_end(
     on_decision: OnDecision = OnDecision.ASK,
     owns_stack: bool = False,
 ) -> int:
-    """Follow a run until it ends, or until it waits for a decision that nobody makes at this terminal.
+    """Follow a run until it ends, or waits for a decision that nobody makes at this terminal.
 
     Args:
-        owns_stack: whether the local stack stops with this command. Messages then say how to start it again.
+        owns_stack: the local stack stops with this command, so messages say how to start it again.
 
     Returns:
         The exit code.
@@ -119,10 +119,7 @@ async def ask_for_option(options: int, out: Output) -> int:
 
 
 async def _display(services: Services, run: RunRow, out: Output, answered: str | None) -> RunView:
-    """Show progress until the run ends or asks, and return the last view.
-
-    A terminal gets a live display. Other output gets a line per change.
-    """
+    """Show progress until the run ends or asks. Returns the last view."""
     live = Live(console=out, refresh_per_second=4) if out.is_terminal and not out.quiet else None
     last = None
     with live or contextlib.nullcontext():

@@ -18,15 +18,11 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class ServerUnreachableError(UserError):
-    """Temporal does not answer. The message names the address and says how to start a server."""
+    pass
 
 
 class Endpoints(BaseModel):
-    """The addresses of the servers.
-
-    Attributes:
-        temporal_address: None if Temporal's own configuration decides (profile or default).
-    """
+    """Addresses of the servers. Without ``temporal_address``, Temporal's own configuration decides (profile or default)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,11 +32,7 @@ class Endpoints(BaseModel):
     is_demo: bool = False
 
     def database(self) -> str:
-        """Return the connection string of Postgres.
-
-        Raises:
-            UserError: no database is configured, and no local stack is running.
-        """
+        """Return the connection string of Postgres. Raises UserError if there is none."""
         if self.database_url is None:
             raise UserError(
                 "no database is configured: start the local stack with `python starter.py local`, "

@@ -24,11 +24,7 @@ Check = Callable[[], Awaitable[None]]
 
 @dataclass
 class Health:
-    """The health of a worker. The endpoint's threads ask the worker's event loop.
-
-    Attributes:
-        state: why the worker takes no work now, such as ``starting`` or ``draining``. Empty if it does.
-    """
+    """The health of a worker. ``state`` says why it takes no work, such as ``draining``, and is empty if it does."""
 
     loop: asyncio.AbstractEventLoop
     checks: Mapping[str, Check]
@@ -37,8 +33,6 @@ class Health:
 
     @classmethod
     def of_worker(cls, client: Client, database_url: str) -> "Health":
-        """Check this Temporal client and this database from the running event loop."""
-
         async def temporal() -> None:
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
 
@@ -49,7 +43,7 @@ class Health:
         return cls(asyncio.get_running_loop(), {"temporal": temporal, "database": database})
 
     def problems(self, *, readiness: bool) -> list[str]:
-        """Return why the worker is not alive, or not ready. Call it from a thread other than the event loop's."""
+        """Return why the worker is not alive, or not ready. Call it outside the event loop's thread."""
         checks = self.checks if readiness else {}
         try:
             failed = asyncio.run_coroutine_threadsafe(self._failed(checks), self.loop).result(2 * self.timeout_s)

@@ -48,11 +48,7 @@ def stack_options(
 
 @asynccontextmanager
 async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack, StackAddresses]]:
-    """Run the whole stack while the block runs. It is ready for runs when the block starts.
-
-    Raises:
-        UserError: a part could not be started.
-    """
+    """Run the whole stack while the block runs. Raises UserError if a part does not start."""
     try:
         async with LocalStack(options) as stack:
             addresses = await stack.start_servers()

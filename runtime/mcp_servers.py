@@ -12,11 +12,7 @@ from settings import Settings, environment_variables
 
 
 def check_config(config: Path) -> None:
-    """Check the configuration file and its commands, without starting a server.
-
-    Raises:
-        UserError: the first problem and how to fix it.
-    """
+    """Check the configuration file and its commands, without starting a server. Raises UserError."""
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)
     except McpSetupError as error:
@@ -31,7 +27,7 @@ def check_config(config: Path) -> None:
 async def answering_servers(settings: Settings, config: Path) -> list[tuple[str, bool, str]]:
     """Start each server once. Returns its name, whether it answers, and details.
 
-    The name is empty if the configuration file itself is wrong.
+    The name is empty if the configuration file is wrong.
     """
     try:
         servers = read_servers(config, environment_variables(), ROLE_NAMES)

@@ -24,11 +24,7 @@ class UserError(Exception):
 
 
 def load_settings() -> Settings:
-    """Load the settings of this process.
-
-    Raises:
-        UserError: a setting is not valid. The message names the first one.
-    """
+    """Load the settings. Raises UserError for the first one that is not valid."""
     try:
         return Settings()
     except ValidationError as error:
@@ -50,7 +46,7 @@ def run_async(main: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with this exit code, without waiting for native threads (see ``_SETTLE_S``)."""
+    """End the process without waiting for native threads (see ``_SETTLE_S``)."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

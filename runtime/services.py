@@ -30,7 +30,7 @@ class Services:
     conn: Connection
 
     def link(self, workflow_id: str) -> str | None:
-        """Return the workflow's address in the Web UI, or None if the Web UI's address is unknown."""
+        """Return the workflow's address in the Web UI, if that is known."""
         base = self.endpoints.temporal_ui_url
         return f"{base.rstrip('/')}/namespaces/{self.client.namespace}/workflows/{workflow_id}" if base else None
 
@@ -40,7 +40,7 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to both servers.
 
     Raises:
-        UserError: a server does not answer, stops answering while the block runs, or the database needs migrations.
+        UserError: a server does not answer, stops answering in the block, or the database needs migrations.
     """
     endpoints = endpoints or find_endpoints(settings)
     async with open_database(settings, endpoints) as conn:
@@ -55,10 +55,10 @@ async def open_services(settings: Settings, endpoints: Endpoints | None = None) 
 
 @asynccontextmanager
 async def open_database(settings: Settings, endpoints: Endpoints | None = None) -> AsyncIterator[Connection]:
-    """Connect to the database only.
+    """Connect to the database.
 
     Raises:
-        UserError: it does not answer, stops answering while the block runs, or needs migrations.
+        UserError: it does not answer, stops answering in the block, or needs migrations.
     """
     url = (endpoints or find_endpoints(settings)).database()
     try:

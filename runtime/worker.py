@@ -79,7 +79,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 async def open_activities(
     settings: Settings, database_url: str
 ) -> AsyncIterator[tuple[list[Callable[..., Any]], list[Callable[..., Any]]]]:
-    """Yield two lists of activities with their clients: all except agent calls, and agent calls. Closes the clients.
+    """Yield two lists of activities: all except agent calls, and agent calls. Closes their clients at the end.
 
     Raises:
         UserError: the database does not answer or needs migrations, or an MCP server cannot be used.
@@ -160,10 +160,7 @@ async def _opened_mcp(stack: contextlib.AsyncExitStack, settings: Settings) -> "
 def build_workers(
     client: Client, settings: Settings, activities: list[Callable[..., Any]], agent_calls: list[Callable[..., Any]]
 ) -> tuple[Worker, Worker]:
-    """Return the two workers of a process.
-
-    One runs workflows and cheap activities, the other a limited number of agent calls.
-    """
+    """Return one worker for workflows and cheap activities, and one for a limited number of agent calls."""
 
     def worker(**options: Any) -> Worker:
         return Worker(
@@ -202,11 +199,7 @@ def check_settings(settings: Settings) -> None:
 
 
 async def work_until_stopped(settings: Settings) -> None:
-    """Connect and work until SIGTERM or SIGINT, then drain.
-
-    Raises:
-        UserError: something that the worker needs is missing or does not answer.
-    """
+    """Connect and work until SIGTERM or SIGINT, then drain. Raises UserError if something is missing."""
     check_settings(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -242,7 +235,7 @@ async def work_until_stopped(settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run a worker and return the exit code. It takes no arguments."""
+    """Run a worker and return the exit code."""
     if arguments:
         sys.stderr.write("usage: python worker.py (no arguments; settings.py lists its environment variables)\n")
         return 0 if arguments[0] in {"-h", "--help"} else 2

@@ -1,4 +1,4 @@
-"""Database access: a connection pool for workers, single connections for commands, and helpers to read rows."""
+"""Database access: a pool for workers, single connections for commands, and helpers to read rows."""
 
 import asyncio
 import time
@@ -33,8 +33,6 @@ class DatabaseUnreachableError(Exception):
 
 
 class Database:
-    """A connection pool with the search path ``pm_pipeline``."""
-
     def __init__(self, url: str, pool_max: int = 10) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
@@ -74,7 +72,7 @@ class Database:
         """Store something that was paid for. Retries while the database is down, and for five seconds after a cancellation.
 
         Args:
-            write: must be idempotent, because a failed attempt may have been committed.
+            write: idempotent, because a failed attempt may have been committed.
             what: name of the data, for the log.
             retry_for_s: seconds in which attempts may start. The last one may take ten seconds more.
 
@@ -134,7 +132,6 @@ async def fetch_rows(conn: Connection, query: str, params: Params = ()) -> list[
 
 
 async def fetch_row(conn: Connection, query: str, params: Params = ()) -> DictRow | None:
-    """Return the first row, or None."""
     return await (await conn.execute(query, params)).fetchone()
 
 
@@ -145,7 +142,6 @@ async def fetch_value(conn: Connection, query: str, params: Params = ()) -> Any:
 
 
 async def fetch_column(conn: Connection, query: str, params: Params = ()) -> list[Any]:
-    """Return the first column of all rows."""
     return [next(iter(row.values())) for row in await fetch_rows(conn, query, params)]
 
 
@@ -155,7 +151,6 @@ async def fetch_models(conn: Connection, model: type[ModelT], query: str, params
 
 
 async def fetch_model(conn: Connection, model: type[ModelT], query: str, params: Params = ()) -> ModelT | None:
-    """Return the first row as a model, or None."""
     cursor = conn.cursor(row_factory=class_row(model))
     return await (await cursor.execute(query, params)).fetchone()
 

@@ -1,7 +1,4 @@
-"""Accept one company although a criterion rejected it. Needs only the database.
-
-The run still checks suppression and duplicates, as for any other company.
-"""
+"""Accept one company although a criterion rejected it. The run still checks suppression and duplicates."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,7 +23,7 @@ class Acceptance(BaseModel):
     Attributes:
         company: its name.
         reason: why the run had rejected it.
-        next: when the run continues with it, and what the person must do.
+        next: when the run continues with it, and what to do.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,11 +39,11 @@ async def accept_company(conn: Connection, run: RunRow, text: str, decided_by: s
     """Accept a company, and record who did so and why.
 
     Args:
-        conn: in autocommit. The change is its own transaction.
-        text: the company's domain, name or id.
+        conn: in autocommit.
+        text: domain, name or id.
 
     Raises:
-        UserError: no single company matches, no criterion rejected it, or the run has ended. Nothing has changed.
+        UserError: no single company matches, no criterion rejected it, or the run has ended.
     """
     by = storable(decided_by).strip()
     if not by:

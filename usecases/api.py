@@ -98,7 +98,7 @@ def wait_for_stage_completion(run_id: str, expected_stage: str, timeout: float) 
 
 
 def get_run_progress(run_id: str) -> dict[str, Any]:
-    """Return the state of a run. ``companies`` and ``contacts`` each contain ``ready``, ``gap`` and ``progress_pct``."""
+    """Return a run's state. ``companies`` and ``contacts`` each contain ``ready``, ``gap`` and ``progress_pct``."""
 
     async def work(services: Services) -> dict[str, Any]:
         view = await view_run(services, await find_run(services.conn, run_id))
@@ -118,17 +118,17 @@ def get_run_progress(run_id: str) -> dict[str, Any]:
 
 
 def export_companies_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write a run's companies file and return its path."""
+    """Write a run's companies file. Returns its path."""
     return _export_one(run_id, output_dir, 0)
 
 
 def export_contacts_to_csv(run_id: str, output_dir: str | Path) -> str:
-    """Write a run's contacts file and return its path."""
+    """Write a run's contacts file. Returns its path."""
     return _export_one(run_id, output_dir, 1)
 
 
 def export_run_to_files(run_id: str, output_dir: str | Path) -> tuple[str, str]:
-    """Write both files of a run, or none on an error. Returns the paths of companies and contacts."""
+    """Write both files of a run, or none. Returns their paths."""
 
     async def work(services: Services) -> tuple[str, str]:
         files = await export_files(services.conn, await find_run(services.conn, run_id), Path(output_dir))

@@ -38,10 +38,10 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
     """Answer a run's open question.
 
     Args:
-        answer: action and its options. A missing ``decision_id`` is set to that of the open question.
+        answer: action and its options. ``decision_id`` is optional.
 
     Raises:
-        UserError: no question is open, or the question does not allow this answer. Nothing has changed.
+        UserError: no question is open, or the question does not allow this answer.
     """
     if run.status is not RunStatus.NEEDS_USER_DECISION or run.decision is None:
         raise UserError(
@@ -72,11 +72,7 @@ async def send_decision(services: Services, run: RunRow, answer: dict[str, Any])
 
 
 async def cancel_run(services: Services, run: RunRow) -> None:
-    """Cancel a run. Its results stay and can be exported.
-
-    Raises:
-        UserError: the run has already ended, or Temporal does not answer.
-    """
+    """Cancel a run. Its results stay. Raises UserError if it has ended."""
     if run.status in ENDED:
         raise UserError(f"run {run.short_id} has already ended (it is {run.status.value})")
     try:
@@ -86,7 +82,6 @@ async def cancel_run(services: Services, run: RunRow) -> None:
 
 
 def signal_command(run: RunRow, option: DecisionOption) -> str:
-    """Return the command that answers with this option."""
     words = ["python", "starter.py", "signal", run.short_id, option.action.value]
     for name, value in option.answer.items():
         if name in _ANSWER_FLAGS:

@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 class Sighting(BaseModel):
-    """The strongest sign of one product: its page, and its exact words."""
+    """The strongest sign of one product."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,8 +41,7 @@ class SiteVerdict(BaseModel):
     """The software that one site shows.
 
     Attributes:
-        url: as requested.
-        status, reason: as in ``PmsDetection``. None if an unexpected error prevented a verdict.
+        status, reason: as in ``PmsDetection``. None after an unexpected error.
         detail: why the site could not be read, such as ``http_404``, ``robots`` or ``parked``.
         evidence: one sighting per PMS, strongest first.
         other_products: HOA, short-term rental and add-on products, which never count as the PMS.
@@ -90,11 +89,7 @@ def checked_urls(texts: Iterable[str]) -> list[str]:
 
 
 async def detect_sites(web: WebClient, urls: Sequence[str], concurrency: int) -> list[SiteVerdict]:
-    """Return a verdict on every site, in the given order. An unexpected error on one site does not stop the others.
-
-    Args:
-        concurrency: number of sites to read at the same time.
-    """
+    """Return a verdict on every site, in the given order. An unexpected error on one site does not stop the others."""
     slots = asyncio.Semaphore(concurrency)
 
     async def verdict_on(url: str) -> SiteVerdict:

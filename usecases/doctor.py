@@ -1,4 +1,4 @@
-"""Checks what works and what is missing, and says how to fix it. Also sets up the servers."""
+"""Check what works and what is missing, say how to fix it, and set up the servers."""
 
 import asyncio
 
@@ -49,8 +49,8 @@ async def set_up(settings: Settings) -> dict[str, list[str]]:
 async def examine(settings: Settings) -> list[Finding]:
     """Check every part once.
 
-    A running local stack has recorded which model and search its workers use. Everything else is checked with this process's
-    settings. Workers may have other settings.
+    A running local stack records which model and search its workers use. All other checks use this process's settings, which
+    may differ from those of the workers.
     """
     endpoints, stack = find_endpoints(settings), running_local_stack(settings)
     has_stack = stack is not None

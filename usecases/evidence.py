@@ -11,7 +11,7 @@ from usecases.find import find_company
 
 
 async def evidence_of(conn: Connection, run: RunRow, company: str | None) -> list[CompanyEvidence]:
-    """Return the companies that a run delivers, in delivery order, or only the one that ``company`` names.
+    """Return the companies that a run delivers, in order, or only the one that ``company`` names.
 
     Raises:
         UserError: no company matches the text, or several do.

@@ -21,10 +21,10 @@ from store.runs.runs import RunRow
 
 
 class WrittenFiles(BaseModel):
-    """The files that were written, and the number of rows in them.
+    """The files that were written, and their numbers of rows.
 
     Attributes:
-        partial: the files contain less than was requested, or the run may still change.
+        partial: less than was requested, or the run may still change.
         evidence_jsonl, rejected_csv: None unless requested. The JSON document then omits them.
     """
 
@@ -46,7 +46,7 @@ async def export_files(
 
     Args:
         evidence: also write the evidence for each cell.
-        rejected: also write the companies that are not delivered, and why.
+        rejected: also write the companies that are not delivered.
 
     Raises:
         UserError: the directory cannot be written to. Then no file is left.
@@ -76,17 +76,13 @@ async def export_files(
 
 
 async def rendered_files(conn: Connection, run: RunRow) -> tuple[CsvFile, CsvFile, bool]:
-    """Return both files of a run without writing them, and whether they are partial."""
+    """Return both files of a run, and whether they are partial."""
     async with _snapshot(conn):
         return await _rendered(conn, run)
 
 
 def write_files(directory: Path, *files: CsvFile) -> None:
-    """Write files under temporary names, then rename all of them. An error leaves no file.
-
-    Raises:
-        UserError: the directory cannot be written to.
-    """
+    """Write files under temporary names, then rename them. An error leaves no file and raises UserError."""
     suffix = f".{uuid4().hex[:8]}.part"
     targets = [directory / file.name for file in files]
     parts = [target.with_name(target.name + suffix) for target in targets]

@@ -44,7 +44,7 @@ async def find_run(conn: Connection, text: str) -> RunRow:
 
 
 async def find_company(conn: Connection, run: RunRow, text: str) -> CompanyMatch:
-    """Find a company of a run by its own domain, name or id. It may have any status.
+    """Find a company of a run, of any status, by its own domain, name or id.
 
     Raises:
         UserError: no company matches, or several do.

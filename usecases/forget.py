@@ -23,8 +23,7 @@ class Forgetting(BaseModel):
     """What was erased, or would be with ``dry_run``.
 
     Attributes:
-        subject: normalized email address or domain.
-        rows: number of deleted or changed rows, by table.
+        rows: deleted or changed rows, by table.
         files: exported files that were rewritten.
         runs: runs that contained the subject. Copies of their files may be elsewhere.
     """
@@ -84,7 +83,7 @@ async def forget_subject(conn: Connection, subject: str, directory: Path, *, dry
 
 
 def _rewrite_files(directory: Path, redactor: Redactor, *, dry_run: bool) -> tuple[Path, ...]:
-    """Redact the exported files in a directory. Returns the files that change."""
+    """Redact a directory's exported files. Returns those that change."""
     changed = []
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
         if not _OUR_FILES.fullmatch(path.name) or not path.is_file():

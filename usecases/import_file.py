@@ -1,6 +1,6 @@
-"""Import a file of suppressions, customers or seeds. One bad row stops the whole import, unless bad rows are skipped.
+"""Import a file of suppressions, customers or seeds. A bad row stops the whole import, unless bad rows are skipped.
 
-The file is read twice as a stream, first for its encoding and then for its rows. Large files need little memory.
+The file is streamed twice, for its encoding and for its rows, so large files need little memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,11 +49,11 @@ class ImportReport(BaseModel):
     """What a file contains, and what the import did with it.
 
     Attributes:
-        columns: the headers that each imported column is read from. ``unused_columns`` are the headers that nothing reads.
-        rows: number of rows that are not empty.
+        columns: the headers of each imported column. ``unused_columns`` are the other headers.
+        rows: rows that are not empty.
         bad: rows that cannot be imported.
-        not_listed: rows that list nobody, such as an unticked box or a customer who has left.
-        counts: changes to companies, also if they were not saved.
+        not_listed: rows that list nobody, such as an unticked box or a former customer.
+        counts: changes to companies, also in a dry run.
         notices: what was guessed or not done.
         refusal: why nothing was (or would be) imported, or None.
     """
@@ -103,10 +103,9 @@ async def import_file(
 
     Args:
         headers: column → header, for headers whose name is not recognized.
-        skip_bad_rows: import the good rows even if others are bad.
 
     Raises:
-        UserError: the file cannot be imported at all. The message says why and what to do.
+        UserError: the file cannot be imported at all.
     """
     try:
         with _opened(path) as file:
@@ -203,7 +202,7 @@ async def _stage_and_merge(
 
 
 def _is_delivered_file(table: Table) -> bool:
-    """Whether the file came from a run's export. Somebody is then about to contact its companies."""
+    """Whether a run exported this file. Somebody is then about to contact its companies."""
     return any(set(columns) <= set(table.header) for columns in (COMPANY_COLUMNS, CONTACT_COLUMNS))
 
 

@@ -1,13 +1,12 @@
 """Detect the software of stored companies again, from their stored pages, after a rule has changed. Nothing is fetched.
 
 - A delivered company of a completed run does not change.
-- Any other company of a completed run gets the new facts and keeps its verdicts.
-- A company of any other run gets new facts, verdicts and grade. Its status does not change. If it is open, its next
-  activity decides. If it has ended, the command says how it would end now.
-- The research cache (``known_companies``) always gets the new detection, if it holds this company's reading of the site.
+- Any other company of a completed run gets new facts and keeps its verdicts.
+- A company of any other run gets new facts, verdicts and grade, and keeps its status.
+- The research cache (``known_companies``) gets the new detection if it holds this company's reading of the site.
 
-Portal accounts that a run has claimed stay claimed. An activity that researches the company at the same time overwrites
-the new facts. Run the command again to restore them.
+Claims on portal accounts stay. An activity that researches the company at the same time overwrites the new facts. Run the
+command again to restore them.
 """
 
 from collections.abc import AsyncIterator
@@ -55,7 +54,6 @@ class Redetection(BaseModel):
     note: str = ""
 
     def line(self) -> str:
-        """Return the result in one line."""
         parts = (f"{self.before} → {self.after}" if self.after else self.before, self.done, self.note)
         return f"{self.company} (run {str(self.run_id)[:8]}): {'; '.join(part for part in parts if part)}"
 
@@ -63,7 +61,7 @@ class Redetection(BaseModel):
 async def redetect_companies(
     conn: Connection, run_id: UUID | None, *, dry_run: bool
 ) -> AsyncIterator[Redetection | None]:
-    """Detect again for the companies of a run (None: of all runs). Yields None for an unchanged company.
+    """Detect again for a run's companies (None: of all runs). Yields None for an unchanged company.
 
     Idempotent. ``conn`` is in autocommit, and each company has its own transaction.
     """

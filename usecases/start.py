@@ -176,12 +176,12 @@ def check_output_dir(directory: Path) -> None:
 
 
 async def start_run(services: Services, request: RunRequest, notify_email: str | None) -> bool:
-    """Store a run and start its workflow. Starting the same run id again changes nothing.
+    """Store a run and start its workflow. Idempotent.
 
-    If Temporal no longer knows a stored run, it is started again with its current limits. Earlier spending counts against them.
+    A stored run that Temporal no longer knows starts again with its current limits. Earlier spending counts against them.
 
     Returns:
-        Whether the run was started now. False if it existed already.
+        Whether the run was started now.
 
     Raises:
         UserError: the run id belongs to another request, or Temporal refused the start.

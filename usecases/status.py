@@ -40,7 +40,6 @@ class RunView(BaseModel):
         live: counts of open work. None if no worker answers or the run has ended.
         waiting_for_worker: the run has work to do, but no worker is running.
         stranded: why no worker will ever continue the run, and what to do.
-        model_usage: exact, from the stored model turns.
         refused: the latest answers that the run refused, newest first.
         completeness: the report on the delivery, if requested.
     """
@@ -73,7 +72,7 @@ class RunView(BaseModel):
 
     @property
     def surplus(self) -> int:
-        """The number of complete companies that are not delivered, because they finished after the target was reached."""
+        """Complete companies that are not delivered, because they finished after the target was reached."""
         return max(0, self.funnel.get(ReasonCode.COMPLETE, 0) - self.companies_ready)
 
     @property
@@ -90,7 +89,7 @@ class RunView(BaseModel):
 
     @property
     def waits_for_person(self) -> bool:
-        """Whether an open question needs a person, because ``--on-decision`` does not answer it."""
+        """Whether a question is open that ``--on-decision`` does not answer."""
         if self.run.status is not RunStatus.NEEDS_USER_DECISION or self.decision is None:
             return False
         outage = self.decision.reason is DecisionReason.DEPENDENCY_DOWN  # always needs a person
@@ -106,7 +105,6 @@ class RunView(BaseModel):
         return self.live.stage if self.live and not self.has_ended else self.run.stage
 
     def document(self) -> dict[str, Any]:
-        """Return the run as a JSON document."""
         run = self.run
         return {
             "run_id": str(run.run_id),
@@ -146,11 +144,7 @@ def progress_counts(ready: int, target: int) -> dict[str, int]:
 
 
 async def view_run(services: Services, run: RunRow, *, report: bool = False) -> RunView:
-    """Return the current state of a run.
-
-    Args:
-        report: include the completeness report, which reads every delivered row.
-    """
+    """Return the current state of a run. ``report`` adds the completeness report, which reads every delivered row."""
     live, waiting_for_worker, stranded = None, False, None
     if run.status not in ENDED:
         live = await _query_progress(services.client, run)
@@ -166,7 +160,7 @@ async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, repo
     """Return the stored state of a run.
 
     Args:
-        conn: in autocommit. The report reads its own snapshot.
+        conn: in autocommit.
         settings: prices for calls that were made before their price was known.
     """
     run = await runs.get_run(conn, run.run_id)
@@ -186,7 +180,7 @@ async def stored_view(conn: Connection, run: RunRow, settings: Settings, *, repo
 
 
 async def _model_usage(conn: Connection, run_id: UUID, settings: Settings) -> ModelUsage:
-    """Return what the stored turns cost. A call without a price gets its model's current price, if that is known."""
+    """Return what the stored turns cost. A call without a price gets its model's current price, if known."""
     spend = await runs.spend(conn, run_id)
     unpriced_calls, cost_usd = 0, float(spend["cost_usd"])
     for unpriced in await completeness.unpriced_calls(conn, run_id):
@@ -239,7 +233,7 @@ async def _why_stranded(client: Client, run: RunRow) -> str | None:
 
 
 async def _query_progress(client: Client, run: RunRow) -> RunProgress | None:
-    """Ask the workflow for its progress. None if it does not answer, because no worker runs or it is just starting."""
+    """Ask the workflow for its progress. None if no worker runs, or the workflow is just starting."""
     handle = client.get_workflow_handle(run.workflow_id)
     try:
         progress: RunProgress = await handle.query(QUERY_PROGRESS, result_type=RunProgress, rpc_timeout=_QUERY_TIMEOUT)

@@ -28,7 +28,7 @@ async def lock_run_and_company(conn: Connection, run_id: UUID, company_id: UUID)
 async def accept(conn: Connection, company: CompanyRow, accepted_by: str, note: str) -> None:
     """Reopen a company as accepted, and record who accepted it and why. Requires ``lock_run_and_company``.
 
-    The company gets a new sequence number, so that a run that has already passed it reads it again.
+    A new sequence number makes the run read the company again.
     """
     await conn.execute(
         """

@@ -66,8 +66,6 @@ class CompanyRow(BaseModel):
 
 
 class SitePageRef(BaseModel):
-    """A page that was read on a company's own site."""
-
     model_config = ConfigDict(frozen=True)
 
     url: str
@@ -132,7 +130,7 @@ async def list_candidates(conn: Connection, task_id: UUID) -> list[Candidate]:
 
 
 async def list_open_after(conn: Connection, run_id: UUID, after_seq: int, limit: int) -> tuple[list[CompanyRef], int]:
-    """Return the open companies after a sequence number, and the number to continue from."""
+    """Return open companies after a sequence number, and the number to continue from."""
     rows = await fetch_rows(
         conn,
         """
@@ -178,7 +176,7 @@ async def list_names(conn: Connection, run_id: UUID, state: str | None, limit: i
 
 
 async def list_mentions(conn: Connection, run_id: UUID, but_of: UUID | None = None) -> list[tuple[str, str | None]]:
-    """Return name and link of every company of a run, except those that search task ``but_of`` found."""
+    """Return name and link of a run's companies, except those that task ``but_of`` found."""
     rows = await fetch_rows(
         conn,
         """
@@ -191,7 +189,7 @@ async def list_mentions(conn: Connection, run_id: UUID, but_of: UUID | None = No
 
 
 async def set_own_site(conn: Connection, company_id: UUID, domain: str, website: str, aliases: Sequence[str]) -> None:
-    """Store a company's proven domain and website, and add the aliases to the stored ones."""
+    """Store a company's proven domain and website. Aliases are added to the stored ones."""
     await conn.execute(
         f"""
         UPDATE company_candidates SET domain = %s, website = %s, updated_at = now(), {_ADD_ALIASES}
@@ -202,10 +200,10 @@ async def set_own_site(conn: Connection, company_id: UUID, domain: str, website:
 
 
 async def claim_identity(conn: Connection, run_id: UUID, company_id: UUID, keys: IdentityKeys) -> UUID | None:
-    """Claim the keys that identify a company in its run. The first company to claim a key owns it.
+    """Claim the keys that identify a company in its run.
 
     Returns:
-        The company that this one duplicates, or None. The aliases are added to the duplicated company.
+        The company that this one duplicates, which gets the aliases. None if this company owns all keys.
     """
     await lock_run(conn, run_id)
     owner = await _owner_by_key(conn, run_id, company_id, keys) or await _owner_by_name(conn, run_id, company_id, keys)
@@ -292,7 +290,7 @@ async def end_company(
 async def reopen_by_reason(conn: Connection, run_id: UUID, reasons: Sequence[ReasonCode]) -> int:
     """Reopen the companies that ended for one of the reasons. Returns how many.
 
-    They get new sequence numbers, so that a run that has already passed them reads them again.
+    New sequence numbers make a run read them again.
     """
     cursor = await conn.execute(
         """
@@ -320,7 +318,7 @@ async def save_research(
     """Store a company's facts, verdicts and grade. The last write wins.
 
     Args:
-        dropped: number of claims without proof, by reason. None leaves the stored numbers unchanged.
+        dropped: number of claims without proof, by reason. None keeps the stored numbers.
     """
     await conn.execute(
         """

@@ -46,13 +46,12 @@ def _row(run_id: UUID, company_id: UUID, person: Person) -> dict[str, object]:
 
 
 async def list_people(conn: Connection, company_id: UUID) -> list[Person]:
-    """Return everyone stored for a company, best level first."""
     query = "SELECT person FROM contact_candidates WHERE company_id = %s ORDER BY level, quality_score DESC, full_name"
     return [Person.model_validate(person) for person in await fetch_column(conn, query, (company_id,))]
 
 
 async def set_selection(conn: Connection, company_id: UUID, selected: Sequence[Person]) -> None:
-    """Select these people for delivery, in order, and deselect the company's other people."""
+    """Select these people for delivery, in order, and deselect the company's others."""
     keys = [person_key(person.full_name) for person in selected]
     await conn.execute(
         "UPDATE contact_candidates SET rank = array_position(%s::text[], person_key) WHERE company_id = %s",

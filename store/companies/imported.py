@@ -1,5 +1,3 @@
-"""The counts that an import reports."""
-
 from pydantic import BaseModel, ConfigDict
 
 

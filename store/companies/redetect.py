@@ -1,4 +1,4 @@
-"""Stored companies, the pages they were judged from, and updates of their software detection.
+"""Stored companies, their stored pages, and updates of their software detection.
 
 ``usecases/redetect.py`` decides what may change.
 """
@@ -39,8 +39,8 @@ class StoredCompany(BaseModel):
     Attributes:
         delivered: it is in the files of a completed run.
         researched: an agent has read its pages, so it has a grade.
-        own_domains: its registrable domain and its aliases.
-        page_urls: the pages that it was judged from, home page first.
+        own_domains: registrable domain and aliases.
+        page_urls: pages it was judged from, home page first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,7 +76,7 @@ _COMPANIES = """
 async def create_page_index(conn: Connection, run_id: UUID | None) -> None:
     """Copy a run's page results (None: all runs') to an indexed temporary table. Requires autocommit.
 
-    A permanent index would slow down every fetch for the sake of one rare command.
+    A permanent index would slow down every fetch.
     """
     await conn.execute("DROP TABLE IF EXISTS pg_temp.read_page")
     await conn.execute(
@@ -97,7 +97,7 @@ async def create_page_index(conn: Connection, run_id: UUID | None) -> None:
 
 
 async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterator[StoredCompany]:
-    """Yield the companies of a run that have facts (None: of all runs). Loads one batch at a time."""
+    """Yield the companies of a run that have facts (None: of all runs), in batches."""
     after = UUID(int=0)
     while True:
         rows = await fetch_models(
@@ -118,13 +118,13 @@ async def stored_companies(conn: Connection, run_id: UUID | None) -> AsyncIterat
 
 
 async def pages_read_at(conn: Connection, urls: Sequence[str]) -> list[StoredPage]:
-    """Return all stored pages that were read at these URLs, newest first. Requires ``create_page_index``."""
+    """Return stored pages read at these URLs, newest first. Requires ``create_page_index``."""
     query = "SELECT * FROM read_page WHERE final_url = ANY(%s) ORDER BY fetched_at DESC, result_id"
     return await fetch_models(conn, StoredPage, query, (list(urls),))
 
 
 async def lock_company(conn: Connection, company: StoredCompany) -> StoredCompany:
-    """Lock a company until the transaction ends, and reload it. Raises LookupError if it is no longer stored."""
+    """Lock a company until the transaction ends, and reload it. Raises LookupError if it is gone."""
     # Same lock order as an applied decision, to avoid a deadlock. The lock also keeps the run from ending.
     await conn.execute("SELECT 1 FROM runs WHERE run_id = %s FOR SHARE", (company.run_id,))
     await companies.lock_run(conn, company.run_id)
@@ -138,7 +138,7 @@ async def lock_company(conn: Connection, company: StoredCompany) -> StoredCompan
 async def save_detection(
     conn: Connection, company_id: UUID, facts: CompanyFacts, judged: tuple[Sequence[Verdict], IcpResult | None] | None
 ) -> None:
-    """Store facts with a new detection. ``judged``: new verdicts and grade; None leaves the stored ones."""
+    """Store facts with a new detection. ``judged``: new verdicts and grade, or None to keep the stored ones."""
     query = "UPDATE company_research SET facts = %s, updated_at = now() WHERE company_id = %s"
     await conn.execute(query, (as_json(facts), company_id))
     if judged is not None:

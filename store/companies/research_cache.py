@@ -1,9 +1,7 @@
 """Research that later runs reuse. Tables ``known_companies`` (by domain) and ``known_contacts``.
 
 A run writes here in the transaction that stores its own research. An older result never overwrites a newer one.
-``settings.py`` limits the age of reused research. ``stored_candidates.py`` selects cached companies for a search.
-
-Facts have two ages, because code reads places and software from the site, and an agent proves the rest.
+Facts have two ages: code reads places and software from the site, and an agent proves the rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,11 +45,7 @@ def _has(facts: CompanyFacts, name: str) -> bool:
 
 
 class CachedResearch(BaseModel):
-    """What an agent proved about a company.
-
-    Attributes:
-        missing_fields: fields that the request asked for and no page gives.
-    """
+    """What an agent proved. ``missing_fields`` were asked for, but no page gives them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +54,7 @@ class CachedResearch(BaseModel):
     missing_fields: tuple[str, ...] = ()
 
     def with_site_facts(self, site: CompanyFacts) -> CompanyFacts:
-        """Return these facts with places and software replaced by those of ``site``."""
+        """Return these facts with the places and software of ``site``."""
         return self.facts.model_copy(update={name: getattr(site, name) for name in _SITE_FACTS})
 
     def fill_gaps_of(self, newer: CompanyFacts) -> CompanyFacts:
@@ -70,8 +64,6 @@ class CachedResearch(BaseModel):
 
 
 class CachedPerson(BaseModel):
-    """A person whom an agent found, with proof."""
-
     model_config = ConfigDict(frozen=True)
 
     person: Person
@@ -81,11 +73,7 @@ class CachedPerson(BaseModel):
 async def cache_site(
     conn: Connection, company_id: UUID, facts: CompanyFacts, pages: Sequence[SitePageRef], read_at: datetime
 ) -> None:
-    """Cache places and software, and the pages that show them.
-
-    Raises:
-        LookupError: the company has no domain yet.
-    """
+    """Cache places and software, and the pages that show them. Raises LookupError without an own domain."""
     domain = await _lock_domain(conn, company_id)
     await conn.execute(
         """
@@ -116,14 +104,10 @@ async def cache_research(
     researched_at: datetime,
     missing_fields: Sequence[str] = (),
 ) -> None:
-    """Cache the facts that an agent proved, and the grade.
+    """Cache the facts that an agent proved, and the grade. Raises LookupError without an own domain.
 
     Args:
-        version: ``RESEARCH_VERSION`` of the research rules.
-        missing_fields: see ``CachedResearch``.
-
-    Raises:
-        LookupError: the company has no domain yet.
+        version: ``RESEARCH_VERSION``.
     """
     domain = await _lock_domain(conn, company_id)
     await conn.execute(
@@ -147,13 +131,10 @@ async def cache_research(
 async def cache_people(
     conn: Connection, company_id: UUID, people: Sequence[Person], *, version: int, found_at: datetime
 ) -> None:
-    """Cache people whom an agent found.
+    """Cache people whom an agent found. Raises LookupError without an own domain.
 
     Args:
-        version: ``CONTACTS_VERSION`` of the contact rules.
-
-    Raises:
-        LookupError: the company has no domain yet.
+        version: ``CONTACTS_VERSION``.
     """
     domain = await _lock_domain(conn, company_id)  # otherwise two runs could deadlock on the same people
     distinct = {person_key(person.full_name): person for person in people}
@@ -170,7 +151,7 @@ async def cache_people(
 
 
 async def update_cached_software(conn: Connection, company_id: UUID, facts: CompanyFacts) -> None:
-    """Update the cached software after a new detection. Does nothing if the site was last read for another company."""
+    """Update the cached software, unless the site was last read for another company."""
     await conn.execute(
         """
         UPDATE known_companies k SET facts = k.facts || %s
@@ -186,8 +167,7 @@ async def find_fresh_research(
 ) -> CachedResearch | None:
     """Return research of this version from the last ``days`` days.
 
-    Returns None if any evidence is no longer stored, because its fact would look unknown. Also returns None if any evidence
-    is on another host of the company's domain.
+    Returns None if any evidence is no longer stored, or is on another host of the company's domain.
     """
     cached = await fetch_model(
         conn,
@@ -204,7 +184,7 @@ async def find_fresh_research(
 
 
 async def find_fresh_people(conn: Connection, website: str | None, *, version: int, days: int) -> list[CachedPerson]:
-    """Return the cached people who meet the conditions of ``find_fresh_research``."""
+    """Return cached people who meet the conditions of ``find_fresh_research``."""
     people = await fetch_models(
         conn,
         CachedPerson,
@@ -252,7 +232,7 @@ def _evidence_is_stored(document: str) -> str:
 
 
 async def _lock_domain(conn: Connection, company_id: UUID) -> str:
-    """Create or lock the cache row of the company's domain, and add aliases and source to it. Returns the domain."""
+    """Create or lock the cache row of the company's domain. Adds aliases and source, and returns the domain."""
     domain: str | None = await fetch_value(
         conn,
         """

@@ -27,8 +27,6 @@ class Wanted(BaseModel):
 
 
 class Seed(BaseModel):
-    """An imported account at a software vendor."""
-
     model_config = ConfigDict(frozen=True)
 
     vendor: str
@@ -43,8 +41,6 @@ class Seed(BaseModel):
 
 
 class CachedCompany(BaseModel):
-    """A company that an earlier run found."""
-
     model_config = ConfigDict(frozen=True)
 
     name: str
@@ -65,13 +61,13 @@ async def count_stored_candidates(conn: Connection, run_id: UUID, wanted: Wanted
 
 
 async def seeds(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[Seed]:
-    """Return the imported accounts that match, in a fixed order."""
+    """Return matching imported accounts, in a fixed order."""
     query = f"SELECT * {_SEEDS} ORDER BY state, company_name, slug LIMIT %(limit)s"
     return await fetch_models(conn, Seed, query, _values(run_id, wanted) | {"limit": limit})
 
 
 async def known_companies(conn: Connection, run_id: UUID, wanted: Wanted, limit: int) -> list[CachedCompany]:
-    """Return the cached companies that match: first those with known people, then those with full research."""
+    """Return matching cached companies: first those with known people, then those with full research."""
     query = f"""
         SELECT k.name, k.domain, k.website, k.city, k.state, k.discovery_source, k.evidence
         {_cached(wanted)}

@@ -1,7 +1,7 @@
 """Companies that must not be delivered. Table ``suppression_domains``.
 
-Entries are copied to a temporary table and merged from there. The caller does both in one transaction, so a suppression
-check never sees half of an import.
+The caller copies entries to a temporary table and merges them in one transaction. A suppression check never sees half of
+an import.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ async def upsert(conn: Connection, entries: Iterable[Suppression]) -> int:
 
 
 async def fill_staging_table(conn: Connection, rows: Iterable[SuppressionChange]) -> int:
-    """Copy entries into a temporary table that exists until the transaction ends. Returns how many.
+    """Copy entries into a temporary table. Returns how many.
 
     A listed entry with domain, name and state becomes two rows, so that one domain can have several names.
     """
@@ -100,10 +100,7 @@ async def merge_staging_table(conn: Connection, *, may_remove: bool = True) -> I
 
 
 async def _remove_former_customers(conn: Connection) -> int:
-    """Delete the ``customer`` entries of companies that are no longer listed. Returns the number of companies.
-
-    A row matches entries by domain, or by name and state if the entry has no domain.
-    """
+    """Delete ``customer`` entries of companies that are no longer listed. Returns the number of companies."""
     return int(
         await fetch_value(
             conn,

@@ -1,6 +1,6 @@
 """Imported accounts at software vendors, called seeds. Table ``pms_subdomains``.
 
-A seed tells a search where to look. It proves nothing. ``stored_candidates.py`` selects the seeds for a request.
+A seed tells a search where to look. It proves nothing.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from store.database import Connection, fetch_row
 
 
 async def fill_staging_table(conn: Connection, seeds: Iterable[Seed], source: str) -> int:
-    """Copy seeds into a temporary table that exists until the transaction ends. Returns how many."""
+    """Copy seeds into a temporary table. Returns how many."""
     await conn.execute("DROP TABLE IF EXISTS pg_temp.staged_seeds")
     await conn.execute(
         "CREATE TEMPORARY TABLE staged_seeds (ordinal bigint, LIKE pms_subdomains INCLUDING DEFAULTS) ON COMMIT DROP"
@@ -28,8 +28,7 @@ async def fill_staging_table(conn: Connection, seeds: Iterable[Seed], source: st
 async def merge_staging_table(conn: Connection) -> ImportCounts:
     """Insert or update the staged seeds.
 
-    If a list has an account twice, the first row counts. A field that the list leaves out keeps its stored value. A stored
-    portal URL never changes.
+    The first row of an account counts. Fields that the list leaves out keep their values. A stored portal URL never changes.
     """
     # Without this lock, concurrent imports would count each other's changes. It does not block readers.
     await conn.execute("LOCK TABLE pms_subdomains IN SHARE ROW EXCLUSIVE MODE")

@@ -12,17 +12,13 @@ from store.runs import audit
 
 
 async def record(conn: Connection, run_id: UUID, company_id: UUID, check: str) -> None:
-    """Record that a check withdrew a company. Call it in the transaction that ends the company.
-
-    Args:
-        check: id of the check. A retry uses the same id.
-    """
+    """Record that a check withdrew a company, in the transaction that ends it. A retry uses the same ``check``."""
     key, detail = f"{company_id}/{check}", {"check": check}
     await audit.record(conn, run_id, "company_withdrawn", key, company_id=company_id, detail=detail)
 
 
 async def list_forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
-    """Return companies that were complete when they were forgotten and that no check has reported yet."""
+    """Return forgotten companies that were complete and that no check has reported yet."""
     query = """
         SELECT company_id FROM audit_events f
         WHERE run_id = %s AND event = 'company_forgotten' AND detail->>'was' = 'complete'
@@ -35,7 +31,6 @@ async def list_forgotten_since(conn: Connection, run_id: UUID) -> list[UUID]:
 
 
 async def list_withdrawn(conn: Connection, run_id: UUID, check: str) -> list[WithdrawnCompany]:
-    """Return the companies that a check withdrew, in selection order."""
     query = """
         SELECT c.company_id, c.position, coalesce(c.reason, %s) AS reason
         FROM audit_events w JOIN company_candidates c USING (company_id)

@@ -89,7 +89,6 @@ async def dropped_claims(conn: Connection, run_id: UUID) -> dict[str, int]:
 
 
 async def unpriced_calls(conn: Connection, run_id: UUID) -> list[UnpricedCalls]:
-    """Return a run's calls without a price, by model."""
     query = """
         SELECT model, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
         FROM agent_turns
@@ -100,7 +99,7 @@ async def unpriced_calls(conn: Connection, run_id: UUID) -> list[UnpricedCalls]:
 
 
 async def save_contacts_dropped(conn: Connection, company_id: UUID, step: str, dropped: Mapping[str, int]) -> None:
-    """Store how many contact claims an activity dropped, by ``what:why``. A retry replaces the activity's counts."""
+    """Store how many contact claims an activity dropped, by ``what:why``. A retry replaces them."""
     await conn.execute(
         "UPDATE company_research SET contacts_dropped = contacts_dropped || jsonb_build_object(%s::text, %s::jsonb)"
         " WHERE company_id = %s",

@@ -1,7 +1,4 @@
-"""The evidence for a run's cells, and the companies that are in none of its files. Read-only.
-
-``domain/delivery/evidence_cells.py`` finds the evidence for each cell.
-"""
+"""The evidence for a run's cells, and the companies that are in none of its files. Read-only."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +17,7 @@ _ID_PREFIX_MIN = 8
 
 
 class CompanyEvidence(BaseModel):
-    """A company of a run with the evidence for its cells. ``accepted_by`` is the person who overruled the criteria for it."""
+    """A company with the evidence for its cells. ``accepted_by`` is the person who overruled the criteria."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,7 +62,7 @@ def _company(row: dict[str, Any], contacts: list[ContactRecord]) -> CompanyEvide
 
 
 async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompany]:
-    """Return the companies that ended without delivery, in order of discovery."""
+    """Return companies that ended without delivery, in order of discovery."""
     query = """
         SELECT c.name, c.website, c.status, c.reason, c.reason_detail, owner.name AS duplicate_of,
                coalesce(r.facts, '{}') AS facts
@@ -79,9 +76,9 @@ async def rejected_companies(conn: Connection, run_id: UUID) -> list[EndedCompan
 
 
 async def find_companies(conn: Connection, run_id: UUID, text: str) -> list[CompanyMatch]:
-    """Return the companies that match by id (or 8 or more characters of it), own domain, exact name, or alias.
+    """Return companies by id (or its first 8 or more characters), own domain, exact name, or alias.
 
-    Returns only matches of the first of these kinds that has any. Returns duplicates only if nothing else matches.
+    Returns only matches of the first kind that has any. Returns duplicates only if nothing else matches.
     """
     wanted = text.strip()
     rows = await fetch_rows(

@@ -55,7 +55,6 @@ async def contact_rows(conn: Connection, company_ids: list[UUID]) -> list[dict[s
 
 
 async def save_artifact(conn: Connection, run_id: UUID, kind: str, file: CsvFile, *, partial: bool) -> None:
-    """Store or replace a file of a run."""
     await conn.execute(
         """
         INSERT INTO run_artifacts (run_id, kind, name, content, rows, partial) VALUES (%s, %s, %s, %s, %s, %s)
@@ -82,7 +81,6 @@ async def count_selected_contacts(conn: Connection, company_ids: list[UUID]) -> 
 
 
 async def count_with_contacts(conn: Connection, company_ids: list[UUID], contacts_min: int) -> int:
-    """Count the companies that have at least ``contacts_min`` selected people."""
     query = """
         SELECT count(*) FROM unnest(%s::uuid[]) AS wanted (company_id)
         WHERE (SELECT count(*) FROM contact_candidates p WHERE p.company_id = wanted.company_id AND p.rank IS NOT NULL) >= %s

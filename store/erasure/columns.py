@@ -1,4 +1,4 @@
-"""Columns that may name a person or company. A test compares both lists with the schema, so a new column must be in one of them."""
+"""Columns that may name a person or company. A test fails if a new column is in neither list."""
 
 from typing import NamedTuple
 

@@ -2,8 +2,7 @@
 """Erase a person or company from the database.
 
 The subject's own rows are deleted. Companies of runs and model turns stay as empty rows, so that counts and costs stay
-correct. Other rows that mention the subject are redacted (``columns.py``), so that the rest of their text stays evidence.
-The search takes no locks, so runs continue. Only the changes happen in a transaction.
+correct. Other rows that mention the subject are redacted (``columns.py``). The search takes no locks, so runs continue.
 """
 
 import zlib
@@ -56,7 +55,7 @@ async def search(conn: Connection, target: Target) -> Keys:
 
 
 async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
-    """Erase the target's own rows, redact the rows that ``search`` found, and tell the runs. Returns changes by table."""
+    """Erase the target's rows, redact the rows that ``search`` found, and tell the runs. Returns changes by table."""
     values = {
         "ids": list(target.company_ids),
         "domains": list(target.traces.domains),

@@ -28,11 +28,11 @@ class Target(BaseModel):
     """What to erase.
 
     Attributes:
-        subject: a person's email address, or a company's domain or portal host, normalized.
+        subject: normalized email address, domain or portal host.
         company_ids: the company's rows in all runs. Empty for a person, whose company stays.
-        accounts: software accounts, as ``vendor:slug``.
-        person_keys: pairs of domain and person key.
-        cited: ids of tool results and hashes of pages that are evidence about the subject.
+        accounts: ``vendor:slug``.
+        person_keys: domain and person key.
+        cited: tool results and page hashes that are evidence about the subject.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,6 @@ class Target(BaseModel):
     cited: frozenset[str]
 
     def digests(self) -> set[tuple[HashKind, str]]:
-        """Return the hashes to remember, with their kinds."""
         kind: HashKind = "email" if "@" in self.subject else "domain"
         return {
             (kind, digest(kind, self.subject)),
@@ -62,7 +61,6 @@ def hosts_pattern(domains: Iterable[str]) -> str:
 
 
 async def find_target(conn: Connection, subject: str) -> Target:
-    """Find what is stored about a subject."""
     return await (_find_person if "@" in subject else _find_company)(conn, subject)
 
 

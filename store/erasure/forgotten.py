@@ -16,12 +16,11 @@ _LOCK = "hashtextextended('pm_pipeline forgotten', 0)"
 
 
 async def lock(conn: Connection) -> None:
-    """Wait for transactions that are storing people or companies, and block new ones until this transaction ends."""
+    """Wait for transactions that are storing people or companies, and block new ones until this one ends."""
     await conn.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
 async def add(conn: Connection, digests: Iterable[tuple[HashKind, str]]) -> None:
-    """Store hashes and their kinds."""
     await lock(conn)
     await conn.cursor().executemany(
         "INSERT INTO forgotten (kind, digest) VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(digests)
@@ -29,7 +28,7 @@ async def add(conn: Connection, digests: Iterable[tuple[HashKind, str]]) -> None
 
 
 async def forgotten_domains(conn: Connection, domains: Collection[str]) -> set[str]:
-    """Return the domains and portal hosts that belong to forgotten companies."""
+    """Return the domains and portal hosts of forgotten companies."""
     by_digest = {digest("domain", domain): domain for domain in domains}
     return {by_digest[value] for value in await _known(conn, by_digest)}
 
@@ -58,7 +57,7 @@ async def without_forgotten_people(
 async def without_forgotten_addresses(
     conn: Connection, result: ToolResult, body: str | None
 ) -> tuple[ToolResult, str | None]:
-    """Return a tool result and its page body with forgotten people's email addresses redacted."""
+    """Redact forgotten people's email addresses in a tool result and its page body."""
     by_digest = {digest("email", address): address for address in addresses_in([result.model_dump(), body])}
     found = await _known(conn, by_digest) if by_digest else set()
     redactor = Redactor(Traces(emails=tuple(sorted(by_digest[value] for value in found))))

@@ -1,10 +1,10 @@
 """Model calls and what they cost. Table ``agent_turns``.
 
-A call is reserved before it is sent, and stored when its answer arrives. All rows count against the run's limits.
-A stored call counts at its price, a reserved call at the highest price that it can have.
+A call is reserved before it is sent, and stored when its answer arrives. Both count against the run's limits: a stored
+call at its price, a reserved call at the highest possible price.
 
-A call without an answer, because its worker died or it timed out, becomes ``lost``. The provider may still charge for it,
-so it keeps its reserved cost. The turn is bought again. A late answer corrects the price.
+A call whose answer does not arrive becomes ``lost``. It keeps its reserved cost, because the provider may charge for it.
+The turn is bought again. A late answer corrects the price.
 """
 
 from decimal import Decimal
@@ -31,7 +31,7 @@ class TurnKey(BaseModel):
 
 
 class StoredTurn(BaseModel):
-    """An answered turn. ``task`` is the input of the conversation, and only its first turn has it."""
+    """An answered turn. Only the first turn of a conversation has ``task``, its input."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +52,7 @@ _IS_OF_CONVERSATION = (
 
 
 async def load_turns(conn: Connection, key: TurnKey) -> list[StoredTurn]:
-    """Return the answered turns of a conversation, in order."""
+    """Return a conversation's answered turns, in order."""
     query = f"SELECT * FROM agent_turns WHERE {_IS_OF_CONVERSATION} AND status = 'stored' ORDER BY turn"  # noqa: S608
     return await fetch_models(conn, StoredTurn, query, key.model_dump())
 
@@ -60,10 +60,9 @@ async def load_turns(conn: Connection, key: TurnKey) -> list[StoredTurn]:
 async def reserve_turn(
     conn: Connection, key: TurnKey, turn: int, model: str, estimate_usd: float | None, task: dict[str, Any] | None
 ) -> Reservation | StoredTurn | Interruption:
-    """Reserve money for one model call.
+    """Reserve money for one model call. Marks an unanswered earlier call of the same turn as lost.
 
-    Locks the run's row, so that two reservations cannot both use the last of a budget. Marks an unanswered earlier call of
-    the same turn as lost.
+    Locks the run's row, so that two reservations cannot both use the last of a budget.
 
     Returns:
         The reservation; the answer, if another worker has stored it; or the reason why the run may not buy now.
@@ -110,10 +109,10 @@ async def complete_turn(
     """Store an answer, and replace the reserved amount with its price.
 
     Args:
-        cost_usd: None if the price is unknown. The reserved amount then stays.
+        cost_usd: None if the price is unknown. The reserved amount stays.
 
     Returns:
-        False if the call was marked as lost. Then only its price is stored, because the turn is bought again.
+        False if the call was marked as lost. Then only its price is stored.
     """
     is_stored = await fetch_value(
         conn,
@@ -149,7 +148,7 @@ async def mark_turn_lost(conn: Connection, reservation: Reservation) -> None:
 
 
 async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
-    """Mark the open calls of a run that ends as lost. A late answer still corrects the price."""
+    """Mark the open calls of a run that ends as lost."""
     await conn.execute(
         """
         UPDATE agent_turns SET status = 'lost', input_hash = input_hash || ' ended ' || call_id
@@ -160,7 +159,7 @@ async def mark_open_turns_lost(conn: Connection, run_id: UUID) -> None:
 
 
 async def release_turn(conn: Connection, reservation: Reservation) -> None:
-    """Delete the reservation of a call that was refused or never sent. Such a call costs nothing."""
+    """Delete the reservation of a call that was refused or never sent."""
     await conn.execute("DELETE FROM agent_turns WHERE call_id = %s AND status <> 'stored'", (reservation.call_id,))
 
 

@@ -11,8 +11,6 @@ from store.database import Connection, fetch_models, fetch_rows
 
 
 class RefusedAnswer(BaseModel):
-    """An answer that a run refused. ``problem`` says why."""
-
     model_config = ConfigDict(frozen=True)
 
     at: datetime
@@ -30,10 +28,10 @@ async def record(
     actor: str = "pipeline",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Record an event. Event names are in the past tense, such as ``company_suppressed``.
+    """Record an event. Its name is in the past tense, such as ``company_suppressed``.
 
     Args:
-        event_key: identifies the event. If a retry records it again, it is stored once.
+        event_key: identifies the event, so that a retry stores it once.
         detail: JSON values only.
     """
     await conn.execute(
@@ -47,13 +45,12 @@ async def record(
 
 
 async def list_events(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
-    """Return a run's events, oldest first."""
     query = "SELECT event, actor, company_id, detail, created_at FROM audit_events WHERE run_id = %s ORDER BY event_id"
     return await fetch_rows(conn, query, (run_id,))
 
 
 async def refused_answers(conn: Connection, run_id: UUID, limit: int) -> list[RefusedAnswer]:
-    """Return the answers that a run refused, newest first."""
+    """Return a run's refused answers, newest first."""
     query = """
         SELECT created_at AS at, detail->>'decision_id' AS decision_id, detail->>'problem' AS problem FROM audit_events
         WHERE run_id = %s AND event = 'decision_refused' ORDER BY event_id DESC LIMIT %s

@@ -30,7 +30,7 @@ async def other_vendors(conn: Connection, run_id: UUID) -> list[tuple[str, int]]
 
 
 async def units_below(conn: Connection, run_id: UUID) -> list[int]:
-    """Return the units of every company that was rejected for its units, largest first."""
+    """Return the units of companies that were rejected for their units, largest first."""
     query = """
         SELECT (r.facts->'units'->>'value')::int FROM company_candidates c JOIN company_research r USING (company_id)
         WHERE c.run_id = %s AND c.reason = 'units_not_met' AND r.facts->'units'->>'value' IS NOT NULL

@@ -40,7 +40,6 @@ class RunRow(BaseModel):
 
     @property
     def short_id(self) -> str:
-        """The first 8 characters of the run id. Commands print and accept it."""
         return str(self.run_id)[:8]
 
 
@@ -51,7 +50,7 @@ class ListedRun(RunRow):
 
     @property
     def companies_ready(self) -> int:
-        """The number of companies that the run has delivered, or would deliver if it ended now."""
+        """Companies that the run has delivered, or would deliver now."""
         return len(self.selected) if self.selected is not None else min(self.complete, self.target_quantity)
 
 
@@ -63,7 +62,7 @@ class RunResult(NamedTuple):
 
 
 async def insert_run(conn: Connection, request: RunRequest, workflow_id: str, notify_email: str | None) -> bool:
-    """Store a new run. Returns False if the run id exists already."""
+    """Store a run. Returns False if the run id exists already."""
     cursor = await conn.execute(
         """
         INSERT INTO runs (run_id, workflow_id, criteria, criteria_asked, target_quantity, contacts_min, contacts_max,
@@ -102,7 +101,6 @@ async def find_runs_by_prefix(conn: Connection, prefix: str) -> list[RunRow]:
 
 
 async def list_runs(conn: Connection, limit: int) -> list[ListedRun]:
-    """Return the newest runs."""
     query = """
         SELECT r.*, (SELECT count(*) FROM company_candidates c WHERE c.run_id = r.run_id AND c.status = 'complete') AS complete
         FROM (SELECT * FROM runs ORDER BY created_at DESC, run_id LIMIT %s) AS r
@@ -129,7 +127,6 @@ async def set_state(conn: Connection, run_id: UUID, stage: Stage, status: RunSta
 
 
 async def set_question(conn: Connection, run_id: UUID, question: DecisionRequest) -> None:
-    """Store the question that a run waits for."""
     await conn.execute(
         """
         UPDATE runs SET status = 'needs_user_decision', decision = %s, updated_at = now()
@@ -174,7 +171,7 @@ async def lock_result(conn: Connection, run_id: UUID) -> RunResult | None:
 
 
 async def finish(conn: Connection, run_id: UUID, status: RunStatus, selected: list[UUID], note: str) -> None:
-    """End a run, and store its selected companies in order. Idempotent."""
+    """End a run and store its selected companies, in order. Idempotent."""
     await conn.execute(
         """
         UPDATE runs

@@ -30,8 +30,8 @@ class TaskYield(BaseModel):
 
     Attributes:
         named: companies that the agent named with proof.
-        listed: companies on the directory pages that the agent read.
-        incomplete_reads: directory pages where the agent named too few of the listed companies.
+        listed: companies on the directory pages that it read.
+        incomplete_reads: directory pages where it named too few.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +56,7 @@ class ReusableSearch(BaseModel):
 class SourceYield(BaseModel):
     """What one kind of search found in a run.
 
-    ``skipped`` tasks were not run. Their kind found hardly anything new, in this run or in a recent run with the same criteria.
+    ``skipped`` tasks were not run, because their kind finds hardly anything new.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,7 +77,7 @@ class SourceYield(BaseModel):
 async def insert_tasks(
     conn: Connection, run_id: UUID, tasks: Sequence[SearchTask], *, skipped: Mapping[str, datetime] | None = None
 ) -> int:
-    """Append the planned tasks that a run does not have yet. Returns how many.
+    """Append tasks that the run does not have yet. Returns how many.
 
     Args:
         skipped: tasks to store as skipped, by hash (from ``skipped_before``).
@@ -118,10 +118,9 @@ async def skip_open_tasks(conn: Connection, run_id: UUID, kinds: Sequence[TaskKi
 
 
 async def skipped_before(conn: Connection, run_id: UUID, within_hours: float) -> dict[str, datetime]:
-    """Return the tasks that recent runs with the same criteria skipped: the hash, and when the last run skipped it.
+    """Return tasks that all recent runs with the same criteria skipped: hash, and time of the last skip.
 
-    Leaves out tasks that any of those runs did not skip. The cache holds what those runs found, and going further would find
-    hardly anything new.
+    The cache holds what those runs found. Searching further would find hardly anything new.
     """
     rows = await fetch_rows(
         conn,
@@ -226,8 +225,8 @@ async def find_reusable_search(
 ) -> ReusableSearch | None:
     """Return the latest search of another run that asked the same question.
 
-    The other run must have the same criteria, and no decision may have changed them. Only then do other searches of this run
-    find the companies that the reused search left to others.
+    That run must have the same criteria, unchanged by decisions. Only then do this run's other searches find the companies
+    that the reused search left to others.
     """
     return await fetch_model(
         conn,
@@ -269,7 +268,6 @@ async def reopen(conn: Connection, run_id: UUID, *statuses: Literal["failed", "s
 
 
 async def yield_by_kind(conn: Connection, run_id: UUID) -> list[SourceYield]:
-    """Return what each kind of search found in a run, in plan order."""
     query = """
         SELECT kind, count(*) AS planned, count(*) FILTER (WHERE status = 'done') AS done,
                count(*) FILTER (WHERE status = 'failed') AS failed,

@@ -1,4 +1,4 @@
-"""Claims on tool calls that a worker is making right now. Table ``tool_calls_in_flight``."""
+"""Claims on tool calls that a worker is making now. Table ``tool_calls_in_flight``."""
 
 from uuid import UUID
 
@@ -21,7 +21,7 @@ async def claim(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lea
 
 
 async def renew(conn: Connection, tool: str, args_hash: str, claim_id: UUID, lease_s: float) -> None:
-    """Extend the claim to ``lease_s`` seconds from now. Does nothing if another worker has taken it over."""
+    """Extend the claim to ``lease_s`` seconds from now, unless another worker has taken it over."""
     await conn.execute(
         """
         UPDATE tool_calls_in_flight SET expires_at = clock_timestamp() + make_interval(secs => %s)

@@ -1,7 +1,7 @@
 """Rate limits of sites and services, shared by all workers. Table ``rate_limits``.
 
-A request first reserves a start time and waits for it. Then it calls ``try_start``, because a busy worker may wake up late.
-After ``release``, two waiting requests can have the same start time. One of them then waits another interval.
+A request reserves a start time, waits for it, and calls ``try_start``, because a busy worker may wake up late. After a
+``release``, two requests can wait for the same time. One of them then waits another interval.
 """
 
 from store.database import Connection, fetch_value
@@ -13,14 +13,12 @@ _RETRY_S = 0.01  # shortest wait before the next attempt
 async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_max_s: float) -> float | None:
     """Reserve the next start time, or start at once if nobody else has it.
 
-    One statement on the database's clock, so that two workers never get the same start time.
-
     Args:
         name: a registrable domain, or ``kind:service``.
 
     Returns:
-        0 if the request has started. Otherwise the seconds to wait before ``try_start``. None if that exceeds ``wait_max_s``:
-        then nothing is reserved.
+        0 if the request has started, or the seconds to wait before ``try_start``. None if that exceeds ``wait_max_s``: nothing
+        is reserved.
     """
     # clock_timestamp() instead of now(), because this statement may have waited for a row lock.
     wait_s = await fetch_value(
@@ -56,11 +54,10 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
 async def try_start(conn: Connection, name: str, *, interval_s: float) -> float:
     """Start a request at its reserved time, unless the previous one started less than ``interval_s`` ago.
 
-    If the service asked for a pause while the request waited, this reserves a new start time after the pause. Waiting requests
-    keep their order and distance.
+    If the service has asked for a pause meanwhile, this reserves a new start time after it, in the same order.
 
     Returns:
-        0 if the request has started. Otherwise the seconds to wait before the next attempt.
+        0 if the request has started, or the seconds to wait before the next attempt.
     """
     wait_s = await fetch_value(
         conn,

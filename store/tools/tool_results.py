@@ -1,6 +1,6 @@
 """Tool results, stored as evidence and as a cache. Tables ``tool_results`` and ``pages``.
 
-A stored result never changes, because evidence refers to it. A refresh stores a new result.
+A stored result never changes, because evidence refers to it.
 """
 
 import hashlib
@@ -45,12 +45,12 @@ class ToolResult(BaseModel):
 
 
 async def find_fresh(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
-    """Return the newest result for these arguments that has not expired."""
+    """Return the newest unexpired result for these arguments."""
     return await _newest(conn, "tool = %s AND args_hash = %s AND expires_at > now()", tool, args_hash)
 
 
 async def find_last(conn: Connection, tool: str, args_hash: str, within_s: float) -> ToolResult | None:
-    """Return the newest result for these arguments from the last ``within_s`` seconds, even if it has expired.
+    """Return the newest result from the last ``within_s`` seconds, even if it has expired.
 
     Ignores requests that our own rate limit prevented.
     """
@@ -68,10 +68,7 @@ async def find_page_read_at(conn: Connection, url: str) -> ToolResult | None:
 
 
 async def find_changeable_page(conn: Connection, tool: str, args_hash: str) -> ToolResult | None:
-    """Return the newest page for these arguments that allows a conditional request (ETag or Last-Modified).
-
-    The page may be of any age.
-    """
+    """Return the newest page, of any age, that allows a conditional request (ETag or Last-Modified)."""
     where = """
         tool = %s AND args_hash = %s AND status = 'ok' AND page_hash IS NOT NULL
         AND payload -> 'headers' ?| ARRAY['etag', 'last-modified']
