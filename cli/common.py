@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -38,7 +39,10 @@ class Output(Console):
     """Standard output: text for people, or one document with ``--json``."""
 
     def __init__(self, as_json: bool = False, **options: Any) -> None:
-        super().__init__(**{"quiet": as_json, "width": None if sys.stdout.isatty() else LOG_WIDTH} | options)
+        super().__init__(
+            **{"quiet": as_json, "width": None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_WIDTH}
+            | options
+        )
 
     def say(self, text: str, style: str = "") -> None:
         """Print text without markup, highlighting or line breaks."""

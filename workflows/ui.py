@@ -57,5 +57,5 @@ def _question(question: DecisionRequest, workflow_id: str) -> list[str]:
         expected = f" ({option.expectation})" if option.expectation else ""
         lines += [f"- {option.description}{expected}", "", "```json", json.dumps(option.answer), "```", ""]
     first = json.dumps(question.options[0].answer)
-    command = f"temporal workflow signal --workflow-id {workflow_id} --name {SIGNAL_DECISION} --input '{first}'"
+    command = f"temporal workflow signal --address ADDRESS --workflow-id {workflow_id} --name {SIGNAL_DECISION} --input '{first}'"
     return [*lines, "From a terminal:", "", "```sh", command, "```"]

@@ -128,12 +128,13 @@ def test_each_answer_shown_is_one_that_the_run_understands() -> None:
     ]
 
 
-def test_the_command_shown_can_be_pasted_into_a_shell() -> None:
+def test_the_command_shown_is_valid_in_a_shell() -> None:
     command = re.search(r"```sh\n(.*?)\n```", shown(decision=question()), re.DOTALL)
     assert command is not None
     words = shlex.split(command[1])
     assert words[:-1] == [
-        "temporal", "workflow", "signal", "--workflow-id", WORKFLOW_ID, "--name", "resolve_decision", "--input",
+        "temporal", "workflow", "signal", "--address", "ADDRESS", "--workflow-id", WORKFLOW_ID,
+        "--name", "resolve_decision", "--input",
     ]  # fmt: skip
     assert json.loads(words[-1]) == OPTIONS[0].answer
 
