@@ -47,9 +47,10 @@ def _print(out: Output, done: Forgetting) -> None:
     if not done.rows and not done.files:
         out.say(f"Nothing is stored about {done.subject}. It {would or 'is '}suppressed.")
         return
-    out.say(f"{done.subject}: {would}erased and suppressed. Rows deleted or changed:")
-    for table, rows in done.rows.items():
-        out.say(f"  {table}: {rows}")
+    rows = "Rows that mention it" if done.dry_run else "Rows deleted or changed"
+    out.say(f"{done.subject}: {would}erased and suppressed. {rows}:")
+    for table, count in done.rows.items():
+        out.say(f"  {table}: {count}")
     for path in done.files:
         out.say(f"  {path} {would}rewritten")
     if done.runs:

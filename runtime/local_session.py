@@ -17,7 +17,7 @@ from runtime.process import UserError
 from runtime.search_attributes import register_search_attributes
 from settings import Settings
 from store.companies import suppressions
-from store.database import one_connection
+from store.database import DatabaseVersionError, one_connection
 from store.migrate import apply_migrations
 
 
@@ -58,7 +58,7 @@ async def local_session(options: StackOptions) -> AsyncIterator[tuple[LocalStack
                 await _load_demo_suppressions(addresses)
             await stack.start_workers()
             yield stack, addresses
-    except StackError as error:
+    except (StackError, DatabaseVersionError) as error:
         raise UserError(str(error)) from error
 
 

@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from runtime.connection import Endpoints, connect, find_endpoints
 from runtime.process import UserError
 from settings import Settings
-from store.database import Connection, DatabaseUnreachableError, one_connection
+from store.database import Connection, DatabaseUnreachableError, DatabaseVersionError, one_connection
 from store.migrate import pending_migrations
 
 _RUNS_CONTINUE = (
@@ -58,7 +58,7 @@ async def open_database(settings: Settings, endpoints: Endpoints | None = None) 
     """Connect to the database.
 
     Raises:
-        UserError: it does not answer, stops answering in the block, or needs migrations.
+        UserError: it does not answer, stops answering in the block, needs migrations, or was made by another version.
     """
     url = (endpoints or find_endpoints(settings)).database()
     try:
@@ -68,7 +68,7 @@ async def open_database(settings: Settings, endpoints: Endpoints | None = None) 
         async with one_connection(url) as conn:
             await conn.set_autocommit(True)
             yield conn
-    except DatabaseUnreachableError as error:
+    except (DatabaseUnreachableError, DatabaseVersionError) as error:
         raise UserError(str(error)) from error
     except psycopg.OperationalError as error:
         reason = str(error).partition("\n")[0]

@@ -43,7 +43,7 @@ from runtime.search_attributes import missing_search_attributes
 from runtime.worker_deployment import deployment_config
 from search.choice import SEARCH_SETTINGS, make_backend
 from settings import Settings, environment_variables
-from store.database import Database, DatabaseUnreachableError
+from store.database import Database, DatabaseUnreachableError, DatabaseVersionError
 from store.migrate import pending_migrations
 from web.fetch import make_web_client
 from web.gateway import ToolGateway
@@ -82,7 +82,7 @@ async def open_activities(
     """Yield two lists of activities: all except agent calls, and agent calls. Closes their clients at the end.
 
     Raises:
-        UserError: the database does not answer or needs migrations, or an MCP server cannot be used.
+        UserError: the database does not answer, needs migrations or was made by another version, or an MCP server cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -91,7 +91,7 @@ async def open_activities(
                 raise UserError(f"the database lacks {', '.join(pending)}: run `python starter.py setup`")
             database = Database(database_url, settings.database_pool_max)
             await database.open()
-        except DatabaseUnreachableError as error:
+        except (DatabaseUnreachableError, DatabaseVersionError) as error:
             raise UserError(str(error)) from error
         stack.push_async_callback(database.close)
         web = make_web_client(database, settings)

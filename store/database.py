@@ -32,6 +32,10 @@ class DatabaseUnreachableError(Exception):
     """Postgres does not answer. The message says what to do."""
 
 
+class DatabaseVersionError(Exception):
+    """Another version of this product made the database. The message says what to do."""
+
+
 class Database:
     def __init__(self, url: str, pool_max: int = 10) -> None:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(

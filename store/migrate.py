@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 
-from store.database import SCHEMA, DatabaseUnreachableError, unreachable_message
+from store.database import SCHEMA, DatabaseUnreachableError, DatabaseVersionError, unreachable_message
 
 if TYPE_CHECKING:
     import yoyo
@@ -21,11 +21,13 @@ def apply_migrations(url: str) -> list[str]:
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
+        DatabaseVersionError: the database has migrations that this version does not know.
     """
     with _connected(url) as conn:
         # Two concurrent first starts can collide despite IF NOT EXISTS.
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('pm_pipeline migrations', 0))")
         conn.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        _pending(conn)  # refuse a database of another version before yoyo changes it
     import yoyo  # slow to import, and few commands apply migrations
 
     with _backend(url) as backend, backend.lock():
@@ -39,16 +41,24 @@ def pending_migrations(url: str) -> list[str]:
 
     Raises:
         DatabaseUnreachableError: Postgres does not answer.
+        DatabaseVersionError: the database has migrations that this version does not know.
     """
-    names = (file.name for file in _MIGRATIONS.iterdir())
-    migrations = sorted(name.removesuffix(".sql") for name in names if name.endswith(".sql"))
     with _connected(url) as conn:
-        try:
-            rows = conn.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration").fetchall()  # noqa: S608
-        except psycopg.errors.UndefinedTable:
-            conn.rollback()
-            return migrations
-    return [migration for migration in migrations if (migration,) not in rows]
+        return _pending(conn)
+
+
+def _pending(conn: psycopg.Connection) -> list[str]:
+    names = (file.name for file in _MIGRATIONS.iterdir())
+    known = {name.removesuffix(".sql") for name in names if name.endswith(".sql")}
+    applied: set[str] = set()
+    if conn.execute("SELECT to_regclass(%s)", (f"{SCHEMA}._yoyo_migration",)).fetchone() != (None,):
+        rows = conn.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration")  # noqa: S608
+        applied = {migration for (migration,) in rows}
+    if unknown := sorted(applied - known):
+        raise DatabaseVersionError(
+            f"the database was made by another version (it has the migrations {', '.join(unknown)}): use an empty database"
+        )
+    return sorted(known - applied)
 
 
 @contextmanager

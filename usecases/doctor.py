@@ -14,7 +14,7 @@ from runtime.search_attributes import missing_search_attributes, register_search
 from runtime.worker_deployment import has_workers
 from search.choice import SEARCH_SETTINGS
 from settings import Settings
-from store.database import DatabaseUnreachableError
+from store.database import DatabaseUnreachableError, DatabaseVersionError
 from store.migrate import apply_migrations, pending_migrations
 
 _TIMEOUT_S = 5.0
@@ -35,12 +35,12 @@ async def set_up(settings: Settings) -> dict[str, list[str]]:
     """Apply migrations and register search attributes. Returns those that were missing.
 
     Raises:
-        UserError: a server does not answer.
+        UserError: a server does not answer, or another version made the database.
     """
     endpoints = find_endpoints(settings)
     try:
         migrations = await asyncio.to_thread(apply_migrations, endpoints.database())
-    except DatabaseUnreachableError as error:
+    except (DatabaseUnreachableError, DatabaseVersionError) as error:
         raise UserError(str(error)) from error
     client = await connect(endpoints.temporal_address)
     return {"migrations": migrations, "search_attributes": await register_search_attributes(client)}
@@ -96,7 +96,7 @@ def _demo(part: str, what: str, *, overridden: bool) -> Finding:
 async def _database(endpoints: Endpoints) -> Finding:
     try:
         pending = await asyncio.to_thread(pending_migrations, endpoints.database())
-    except (UserError, DatabaseUnreachableError) as error:
+    except (UserError, DatabaseUnreachableError, DatabaseVersionError) as error:
         return _missing("database", str(error))
     if pending:
         return _missing("database", f"lacks {', '.join(pending)}: run `python starter.py setup`")

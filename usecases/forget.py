@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from pydantic import BaseModel, ConfigDict
 
 from domain.company.excluded_sites import excluded_site_kind
@@ -14,8 +16,9 @@ from pms.accounts import is_account_host
 from runtime.process import UserError
 from store.database import Connection
 from store.erasure.erase import erase, search, suppress
-from store.erasure.find import TouchedRun
+from store.erasure.find import TouchedRun, find_target
 
+_ROUNDS = 10
 _OUR_FILES = re.compile(r"(companies|contacts|evidence|rejected)_[0-9a-f]{8}_\d{8}_\d{6}\.(csv|jsonl)")
 
 
@@ -23,7 +26,7 @@ class Forgetting(BaseModel):
     """What was erased, or would be with ``dry_run``.
 
     Attributes:
-        rows: deleted or changed rows, by table.
+        rows: deleted or changed rows, by table. With ``dry_run``, rows that name the subject.
         files: exported files that were rewritten.
         runs: runs that contained the subject. Copies of their files may be elsewhere.
     """
@@ -64,22 +67,50 @@ def subject_of(text: str) -> str:
 async def forget_subject(conn: Connection, subject: str, directory: Path, *, dry_run: bool) -> Forgetting:
     """Suppress and erase a subject in the database and in a directory's exported files. Idempotent.
 
-    A dry run makes the same changes in the database and rolls them back.
+    A dry run only reads: it locks no row and suppresses nobody.
 
     Args:
         conn: in autocommit.
 
     Raises:
-        UserError: a file cannot be rewritten. Nothing is erased then, but the subject is suppressed.
+        UserError: a file cannot be rewritten, rows are locked, or runs store more. The subject is suppressed then.
     """
-    async with conn.transaction(force_rollback=dry_run):
+    if dry_run:
+        return await _dry_run(conn, subject, directory)
+    async with conn.transaction():
         target = await suppress(conn, subject)
     found = await search(conn, target)
-    files = _rewrite_files(directory, Redactor(target.traces), dry_run=dry_run)  # before the names are erased
-    async with conn.transaction(force_rollback=dry_run):
-        changes = await erase(conn, target, found)
-    rows = dict(sorted(changes.items()))
-    return Forgetting(subject=subject, dry_run=dry_run, rows=rows, files=files, runs=target.runs)
+    files = _rewrite_files(directory, Redactor(target.traces), dry_run=False)  # before the names are erased
+    changes: Counter[str] = Counter()
+    # A run may store more between the search and the erasure. Only this target still knows the erased names.
+    for _ in range(_ROUNDS):
+        try:
+            async with conn.transaction():
+                changes += await erase(conn, target, found)
+            is_erased = True
+        except (LockNotAvailable, DeadlockDetected):
+            is_erased = False
+        found = await search(conn, target)
+        if is_erased and not any(found.values()):
+            files += _rewrite_files(directory, Redactor(target.traces), dry_run=False)  # written since the first time
+            rows = dict(sorted(changes.items()))
+            return Forgetting(
+                subject=subject, dry_run=False, rows=rows, files=tuple(sorted({*files})), runs=target.runs
+            )
+    raise UserError(
+        f"{subject} is suppressed, but not everything is erased: other processes lock its rows or store more. "
+        "Run the command again. If this repeats, stop the workers first."
+    )
+
+
+async def _dry_run(conn: Connection, subject: str, directory: Path) -> Forgetting:
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION READ ONLY")
+        target = await find_target(conn, subject)
+        found = await search(conn, target)
+    files = _rewrite_files(directory, Redactor(target.traces), dry_run=True)
+    rows = {table: len(keys) for table, keys in sorted(found.items()) if keys}
+    return Forgetting(subject=subject, dry_run=True, rows=rows, files=files, runs=target.runs)
 
 
 def _rewrite_files(directory: Path, redactor: Redactor, *, dry_run: bool) -> tuple[Path, ...]:

@@ -25,6 +25,7 @@ from store.erasure.find import Target, find_target, hosts_pattern
 
 SOURCE = "forget"
 _BATCH = 200
+_LOCK_TIMEOUT = "10s"  # open runs wait for the rows that an erasure holds, so it must not wait long itself
 _ARRAYS = frozenset({"aliases", "sources"})  # columns of type text[]; every other list is JSON
 
 Keys = dict[str, list[DictRow]]
@@ -55,7 +56,11 @@ async def search(conn: Connection, target: Target) -> Keys:
 
 
 async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
-    """Erase the target's rows, redact the rows that ``search`` found, and tell the runs. Returns changes by table."""
+    """Erase the target's rows, redact the rows that ``search`` found, and tell the runs. Returns changes by table.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: another process holds a row for longer than ``_LOCK_TIMEOUT``.
+    """
     values = {
         "ids": list(target.company_ids),
         "domains": list(target.traces.domains),
@@ -67,6 +72,7 @@ async def erase(conn: Connection, target: Target, found: Keys) -> Counter[str]:
         "runs": [run.run_id for run in target.runs],
         "results": [row["result_id"] for row in found["tool_results"]],
     }
+    await conn.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'".encode())
     # Lock the runs: one that ended now would deliver what is erased here. reserve_turn also locks the run before its turns.
     await conn.execute("SELECT 1 FROM runs WHERE run_id = ANY(%(runs)s) ORDER BY run_id FOR NO KEY UPDATE", values)
     await conn.execute(_TELL_RUNS, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from asyncio.subprocess import PIPE
 
@@ -13,10 +14,12 @@ from pydantic import SecretStr
 from runtime.connection import Endpoints
 from runtime.process import UserError
 from runtime.services import open_database
+from runtime.worker import open_activities
 from settings import Settings
-from store.database import Database, DatabaseUnreachableError
+from store.database import Database, DatabaseUnreachableError, DatabaseVersionError
 from store.migrate import apply_migrations, pending_migrations
 from tests.conftest import PROJECT
+from usecases.doctor import examine, set_up
 
 # Names that people query.
 TABLES = {
@@ -71,6 +74,32 @@ async def test_commands_name_the_missing_migrations(empty_database_url: str, pla
     with pytest.raises(UserError, match=rf"lacks {MIGRATIONS[0]}.*starter\.py setup"):
         async with open_database(Settings(_env_file=None), endpoints):
             pass
+
+
+async def test_a_database_of_another_version_is_refused(
+    empty_database_url: str, plain_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(apply_migrations, empty_database_url)
+    with psycopg.connect(empty_database_url) as conn:
+        conn.execute(
+            "INSERT INTO pm_pipeline._yoyo_migration (migration_hash, migration_id) VALUES ('h', '0002_seeds')"
+        )
+    refused = r"another version .*0002_seeds.*: use an empty database"
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    settings = Settings(_env_file=None)
+
+    for call in (apply_migrations, pending_migrations):
+        with pytest.raises(DatabaseVersionError, match=refused):
+            call(empty_database_url)
+    with pytest.raises(UserError, match=refused):
+        await set_up(settings)
+    for opened in (open_database(settings), open_activities(settings, empty_database_url)):
+        with pytest.raises(UserError, match=refused):
+            async with opened:
+                pass
+    [database] = [finding for finding in await examine(settings) if finding.part == "database"]
+    assert not database.ok
+    assert re.search(refused, database.detail)
 
 
 @pytest.mark.parametrize("call", [apply_migrations, pending_migrations])

@@ -7,23 +7,32 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+import store.erasure.erase
+import usecases.forget
+from activities.export import ExportActivities
 from activities.qualify import QualificationActivities
 from activities.research import ResearchActivities
-from domain.activity_io import CompanyInput
+from activities.runs import RunActivities
+from domain.activity_io import CompanyInput, FinishInput, RunInput
 from domain.company.facts import CompanyFacts
 from domain.company.status import CompanyStatus
+from domain.delivery.selection_digest import selection_digest
 from domain.request.criteria import Criteria
+from domain.request.progress import RunStatus
 from domain.request.run_request import RunRequest
+from runtime.process import UserError
 from settings import Settings
 from store.companies import companies
 from store.database import Connection, Database, one_connection
+from store.erasure.erase import Keys, search
+from store.erasure.find import Target
 from store.runs import agent_turns
 from store.runs.agent_turns import Reservation, TurnKey
 from store.tools import tool_results
 from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
-from tests.store.erasure.forgetting import ACME_TRACES, forget, tables_with
+from tests.store.erasure.forgetting import ACME_TRACES, JANE_TRACES, forget, tables_with
 from tests.store.rows import add_run, candidate
 from tests.store.whole_run import ACME, BIRCH, WholeRun, add_whole_run
 from web.fetch import WebClient, make_web_client
@@ -56,6 +65,84 @@ async def test_an_interrupted_erasure_can_be_repeated(
     await forget(conn, "acme.example")
 
     assert {*(await tables_with(conn, ACME_TRACES))} == {"suppression_domains"}
+
+
+async def test_a_dry_run_locks_no_row_and_waits_for_none(
+    conn: Connection, database: Database, open_run: WholeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def search_and_reserve(dry_run: Connection, target: Target) -> Keys:
+        keys = await search(dry_run, target)
+        turn = TurnKey(run_id=open_run.request.run_id, subject="task 1", role="discovery", input_hash="another")
+        async with database.transaction() as worker:
+            await worker.execute("SET LOCAL lock_timeout = '2s'")
+            assert isinstance(await agent_turns.reserve_turn(worker, turn, 0, "demo", 0.01, None), Reservation)
+        return keys
+
+    monkeypatch.setattr(usecases.forget, "search", search_and_reserve)
+    await conn.execute("SET lock_timeout = '2s'")
+    async with database.transaction() as holder:
+        for table in ("company_candidates", "contact_candidates", "search_tasks", "tool_results"):
+            await holder.execute(f"SELECT 1 FROM {table} FOR UPDATE".encode())  # noqa: S608
+        await holder.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('pm_pipeline forgotten', 0))")
+        assert (await forget(conn, "acme.example", dry_run=True)).rows["search_tasks"] > 0
+
+
+async def test_a_locked_row_ends_the_command_with_nothing_erased(
+    conn: Connection, database: Database, open_run: WholeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.erasure.erase, "_LOCK_TIMEOUT", "20ms")
+    before = await tables_with(conn, JANE_TRACES)
+    async with database.transaction() as holder:
+        await holder.execute("SELECT 1 FROM tool_results FOR UPDATE")
+        with pytest.raises(UserError, match="Run the command again"):
+            await forget(conn, "jane.doe@acme.example")
+    assert await tables_with(conn, JANE_TRACES) == before
+
+    await forget(conn, "jane.doe@acme.example")
+
+    assert await tables_with(conn, JANE_TRACES) == {}
+
+
+async def test_a_run_that_ends_after_the_search_keeps_no_name(
+    conn: Connection, database: Database, settings: Settings, open_run: WholeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = open_run.request
+    searches = 0
+
+    async def search_and_end_run(command: Connection, target: Target) -> Keys:
+        nonlocal searches
+        searches += 1
+        keys = await search(command, target)
+        if searches == 1:
+            await conn.execute("DELETE FROM run_artifacts")
+            keys["run_artifacts"] = []
+            env = activity_environment()
+            async with database.transaction() as worker:
+                selected = await companies.complete_in_order(worker, request.run_id, request.target_quantity)
+            finish = FinishInput(request=request, status=RunStatus.COMPLETED, passed_digest=selection_digest(selected))
+            await env.run(RunActivities(database, settings).finish_run, finish)
+            await env.run(ExportActivities(database).export_run, RunInput(request=request))
+            assert "run_artifacts" in await tables_with(conn, JANE_TRACES)
+        return keys
+
+    monkeypatch.setattr(usecases.forget, "search", search_and_end_run)
+
+    await forget(conn, "jane.doe@acme.example")
+
+    assert searches == 3
+    assert await tables_with(conn, JANE_TRACES) == {}
+
+
+async def test_rows_that_keep_coming_end_the_command(
+    conn: Connection, open_run: WholeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def search_and_store(command: Connection, target: Target) -> Keys:
+        await conn.execute("UPDATE search_tasks SET query = 'Jane Doe'")
+        return await search(command, target)
+
+    monkeypatch.setattr(usecases.forget, "search", search_and_store)
+    with pytest.raises(UserError, match="stop the workers"):
+        await forget(conn, "jane.doe@acme.example")
 
 
 async def until_somebody_waits_for_a_row(database: Database) -> None:
