@@ -148,14 +148,14 @@ class ContactActivities:
             return [], {}
         with heartbeating():
             site = await read_site(self._gateway, company.website or "", is_last_attempt=is_last_attempt())
-        return await asyncio.to_thread(
-            proven_people,
-            answer.output,
-            answer.results,
-            own_domains(company),
-            frozenset(site.office_phones),
-            (company.name,),
-        )
+            return await asyncio.to_thread(
+                proven_people,
+                answer.output,
+                answer.results,
+                own_domains(company),
+                frozenset(site.office_phones),
+                (company.name,),
+            )
 
 
 async def _store(conn: Connection, company: CompanyRow, known: Sequence[Person], found: Sequence[Person]) -> int:

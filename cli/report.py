@@ -1,4 +1,4 @@
-"""A run's result in tables: searches, funnel and completeness of the delivery (docs/completeness.md)."""
+"""A run's result in tables: searches, funnel and completeness of the delivery (docs/columns.md)."""
 
 from itertools import zip_longest
 

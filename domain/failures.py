@@ -57,7 +57,6 @@ _DEPENDENCY_OF: dict[str, Dependency] = {
     HUBSPOT_ACCESS_DENIED: Dependency.CRM,
     **dict.fromkeys(" ".join(_DATABASE_DOWN.values()).split(), Dependency.DATABASE),
 }
-DEPENDENCY_FAILURES = frozenset(_DEPENDENCY_OF)
 
 
 class Outage(FrozenModel):

@@ -285,7 +285,8 @@ def _missing(ready_file: Path) -> Callable[[], Awaitable[str | None]]:
 
 
 def _stop_rank(identity: ProcessIdentity) -> int:
-    return STOP_ORDER.index(identity.name.partition("-")[0])
+    kind = identity.name.partition("-")[0]
+    return STOP_ORDER.index(kind) if kind in STOP_ORDER else 0
 
 
 async def _all_or_none(*starts: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from mcp_client.answers import McpAnswer
 from mcp_client.config import McpServer
 from mcp_client.protocol import read_answer
-from mcp_client.transport import TOO_LARGE, Signs, connect
+from mcp_client.transport import Signs, connect, is_too_large
 from settings import Settings
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 # The library logs the content of messages that it cannot parse.
 logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
 
-_CLOSE_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 5.0  # counted in STOP_MARGIN_S (settings.py)
 _TOOL_PAGES_MAX = 50
 _ERROR_TEXT_MAX = 2000
 _CLIENT = Implementation(name="pm-pipeline", version="0.1")
@@ -104,7 +104,7 @@ class Session:
         return read_answer(result, self._settings.page_bytes_max)
 
     async def _failure(self, error: MCPError) -> McpAnswer:
-        if TOO_LARGE in error.message:
+        if is_too_large(error):
             self._answers += 1
             return McpAnswer(status="error", reason="too_large")
         if error.code == CONNECTION_CLOSED or self._signs.session_unknown:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,18 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.client._transport import TransportStreams
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
+from mcp_types import CONNECTION_CLOSED, PARSE_ERROR
 
 from domain.retry_after import retry_after_s
 from mcp_client.config import HttpServer, McpServer
 
-TOO_LARGE = "byte limit"
-"""Part of both error messages for a too large answer: the library's (streamed event) and ours (JSON)."""
+# The library's sentences for a streamed event and for JSON; a server's own error text may contain similar words.
+_TOO_LARGE = re.compile(
+    r"SSE stream failed: Server-sent event exceeded the \d+ byte limit\."
+    r"|Failed to parse JSON response: the answer exceeded the \d+ byte limit"
+)
 
 _READ_SLACK_S = 5.0
 _PAUSE_MAX_S = 300.0
@@ -70,6 +76,11 @@ async def connect(
         yield reads, writes
 
 
+def is_too_large(error: MCPError) -> bool:
+    """Whether the transport gave up on an answer because of its size."""
+    return error.code in {CONNECTION_CLOSED, PARSE_ERROR} and _TOO_LARGE.fullmatch(error.message) is not None
+
+
 def _http_client(server: HttpServer, timeout_s: float, bytes_max: int, signs: Signs) -> httpx2.AsyncClient:
     async def on_response(response: httpx2.Response) -> None:
         status = response.status_code
@@ -102,7 +113,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
         async for chunk in self._inner:
             size += len(chunk)
             if size > self._bytes_max:
-                raise httpx2.StreamError(f"the answer exceeded the {self._bytes_max} {TOO_LARGE}")
+                raise httpx2.StreamError(f"the answer exceeded the {self._bytes_max} byte limit")
             yield chunk
 
     async def aclose(self) -> None:

@@ -4,19 +4,27 @@ Answers 200, or 503 with one reason per line.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import psycopg
+import structlog
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from runtime.process import UserError
 from store.database import DatabaseUnreachableError, one_connection
+
+log = structlog.get_logger()
+
+BLOCKED_AFTER_S = 30.0  # a busy loop may stand still for seconds; after this time the worker's heartbeats are lost too
+_TICK_S = 1.0
+_BLOCKED = "the event loop is blocked"
 
 Check = Callable[[], Awaitable[None]]
 """Raises if the part does not answer."""
@@ -30,6 +38,14 @@ class Health:
     checks: Mapping[str, Check]
     state: str = "starting"
     timeout_s: float = 2.0
+    kept_s: float = 5.0  # so that probes do not open a database connection each
+    ticked_at: float = field(default_factory=time.monotonic, init=False)
+    _failed: list[str] = field(default_factory=list, init=False)
+    _checked_at: float = field(default=float("-inf"), init=False)
+
+    def __post_init__(self) -> None:
+        """Start to note that the loop runs. Call it in the loop's thread."""
+        self._tick()
 
     @classmethod
     def of_worker(cls, client: Client, database_url: str) -> "Health":
@@ -44,14 +60,21 @@ class Health:
 
     def problems(self, *, readiness: bool) -> list[str]:
         """Return why the worker is not alive, or not ready. Call it outside the event loop's thread."""
-        checks = self.checks if readiness else {}
+        if not readiness:
+            return [_BLOCKED] if time.monotonic() - self.ticked_at > BLOCKED_AFTER_S else []
+        checking = asyncio.run_coroutine_threadsafe(self._check(), self.loop)
         try:
-            failed = asyncio.run_coroutine_threadsafe(self._failed(checks), self.loop).result(2 * self.timeout_s)
+            failed = checking.result(2 * self.timeout_s)
         except TimeoutError:
-            return ["the event loop is blocked"]
-        return [self.state, *failed] if readiness and self.state else failed
+            checking.cancel()
+            return [_BLOCKED]
+        return [self.state, *failed] if self.state else failed
 
-    async def _failed(self, checks: Mapping[str, Check]) -> list[str]:
+    def _tick(self) -> None:
+        self.ticked_at = time.monotonic()
+        self.loop.call_later(_TICK_S, self._tick)
+
+    async def _check(self) -> list[str]:
         async def failure(part: str, check: Check) -> str | None:
             try:
                 async with asyncio.timeout(self.timeout_s):
@@ -60,8 +83,14 @@ class Health:
                 return f"{part} does not answer ({type(error).__name__})"  # the message may contain an address
             return None
 
-        found = await asyncio.gather(*(failure(part, check) for part, check in checks.items()))
-        return [problem for problem in found if problem is not None]
+        if time.monotonic() - self._checked_at < self.kept_s:
+            return self._failed
+        found = await asyncio.gather(*(failure(part, check) for part, check in self.checks.items()))
+        failed = [problem for problem in found if problem is not None]
+        if failed != self._failed:
+            log.warning("worker_readiness", failed=failed)
+        self._failed, self._checked_at = failed, time.monotonic()
+        return failed
 
 
 @contextmanager

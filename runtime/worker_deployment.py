@@ -1,8 +1,8 @@
 """Running workers and Worker Versioning, as the Temporal server sees them."""
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
@@ -20,14 +20,23 @@ _QUEUES = (
 
 
 async def has_workers(client: Client) -> bool:
-    """Whether workers polled both task queues in the last few minutes."""
+    """Whether workers that get work polled both task queues in the last few minutes."""
     for queue, kind in _QUEUES:
         answer = await client.workflow_service.describe_task_queue(
             DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
         )
-        if not answer.pollers:
+        if not any(_gets_work(poller, answer) for poller in answer.pollers):
             return False
     return True
+
+
+def _gets_work(poller: PollerInfo, queue: DescribeTaskQueueResponse) -> bool:
+    """Whether the poller runs the current build, or is unversioned if there is none."""
+    current, options = queue.versioning_info.current_deployment_version, poller.deployment_options
+    is_versioned = options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    if not current.build_id:
+        return not is_versioned
+    return is_versioned and (options.deployment_name, options.build_id) == (current.deployment_name, current.build_id)
 
 
 def deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:

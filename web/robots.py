@@ -3,6 +3,7 @@
 Each origin is asked once a day. Workers share the answer, and keep the parsed rules in memory for an hour.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class Robots:
         """``fetch_text`` follows redirects. The caller of ``rules`` gets its errors."""
         self._fetch_text = fetch_text
         self._cache = cache
+        self._fetches: dict[
+            str, asyncio.Future[Answer]
+        ] = {}  # by origin; only without a cache, which shares calls itself
         self._rules: dict[str, tuple[float, Rules]] = {}  # by origin, with their expiry time
 
     async def rules(self, url: str) -> Rules:
@@ -59,7 +63,11 @@ class Robots:
 
     async def _answer(self, origin: str) -> Answer:
         if self._cache is None:
-            return await self._fetch_text(f"{origin}/robots.txt")
+            fetch = self._fetches.get(origin)
+            if fetch is None:
+                fetch = self._fetches[origin] = asyncio.ensure_future(self._fetch_text(f"{origin}/robots.txt"))
+                fetch.add_done_callback(lambda _: self._fetches.pop(origin))
+            return await asyncio.shield(fetch)  # a cancelled caller leaves it to the others
 
         async def call() -> tuple[ToolResult, None]:
             return _result(origin, *await self._fetch_text(f"{origin}/robots.txt")), None

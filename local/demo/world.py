@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 
 from local.demo.companies import make_companies, make_suppressions
@@ -13,15 +12,6 @@ from local.demo.noise import noise_sites
 from local.demo.pages import company_site
 
 DEFAULT_SEED = 20261
-
-
-def seed_from_environment() -> int:
-    """Return `DEMO_SEED` or the default seed.
-
-    Raises:
-        ValueError: the variable is not a whole number.
-    """
-    return int(os.environ.get("DEMO_SEED") or DEFAULT_SEED)
 
 
 def generate_world(seed: int) -> World:

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
-from store.database import Connection, fetch_models, fetch_rows
+from store.database import Connection, fetch_models
 
 
 class RefusedAnswer(BaseModel):
@@ -42,11 +42,6 @@ async def record(
         """,
         (f"{run_id}/{event}/{event_key}", run_id, company_id, event, actor, Jsonb(detail or {})),
     )
-
-
-async def list_events(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
-    query = "SELECT event, actor, company_id, detail, created_at FROM audit_events WHERE run_id = %s ORDER BY event_id"
-    return await fetch_rows(conn, query, (run_id,))
 
 
 async def refused_answers(conn: Connection, run_id: UUID, limit: int) -> list[RefusedAnswer]:

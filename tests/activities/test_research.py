@@ -23,11 +23,10 @@ from domain.request.run_request import RunRequest
 from settings import Settings
 from store.companies import companies, contacts, suppressions
 from store.database import Database
-from store.runs import audit
 from tests.activities.environment import activity_environment
 from tests.agents.scripted_model import EMPTY_RESEARCH, Model, opens, says, scripted
 from tests.http_server import Reply, Request, html, serving
-from tests.store.rows import add_run, candidate
+from tests.store.rows import add_run, audit_events, candidate
 from web.fetch import WebClient
 from web.gateway import ToolGateway
 
@@ -135,7 +134,7 @@ class Office:
 
     async def events(self, params: CompanyInput) -> list[str]:
         async with self.database.transaction() as conn:
-            return [event["event"] for event in await audit.list_events(conn, params.request.run_id)]
+            return [event["event"] for event in await audit_events(conn, params.request.run_id)]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from domain.company.places import Place
 from domain.company.pms_vendors import PmsVendor
 from domain.company.suppression import Suppression, SuppressionReason
 from domain.evidence import Evidence
-from domain.failures import DEPENDENCY_FAILURES
+from domain.failures import outage_of
 from domain.request.run_request import RunRequest
 from settings import Settings
 from store.companies import companies, contacts, suppressions
@@ -252,7 +252,7 @@ async def test_without_hubspot_nobody_passes_and_the_run_asks(
     for error in (prepared.value, asked.value):
         assert (error.type, error.non_retryable) == (error_type, non_retryable)
         assert error.next_retry_delay == (None if delay_s is None else timedelta(seconds=delay_s))
-        assert error.type in DEPENDENCY_FAILURES
+        assert outage_of(error.type, "", non_retryable=non_retryable) is not None
         assert ("HUBSPOT_TOKEN" in error.message) is non_retryable
 
 
@@ -273,7 +273,7 @@ async def test_nothing_is_delivered_without_hubspot(settings: Settings, database
         with pytest.raises(ApplicationError) as caught:
             await ActivityEnvironment().run(activities.recheck_suppression, SuppressionCheckInput(request=request))
     # An outage is retried, a refusal is not; after either the run asks.
-    assert caught.value.type in DEPENDENCY_FAILURES
+    assert outage_of(caught.value.type, "", non_retryable=False) is not None
     assert caught.value.non_retryable is (status == 401)
 
 

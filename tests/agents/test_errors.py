@@ -10,7 +10,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from agents.errors import to_application_error
-from domain.failures import DEPENDENCY_FAILURES
+from domain.failures import outage_of
 from tests.http_server import Reply, json_reply, serving
 
 
@@ -55,7 +55,7 @@ async def test_each_status_has_a_type_and_a_retry_rule(
 ) -> None:
     error = await on(status, code)
     assert (error.type, error.non_retryable) == (error_type, not is_retried)
-    assert (error.type in DEPENDENCY_FAILURES) == is_dependency
+    assert (outage_of(error.type, "", non_retryable=not is_retried) is not None) == is_dependency
 
 
 async def test_an_exhausted_quota_is_not_waited_for() -> None:

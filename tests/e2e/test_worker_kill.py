@@ -56,7 +56,7 @@ def test_a_killed_worker_costs_no_stored_turn(idle_stack: Terminal, tmp_path: Pa
 
 
 def test_a_draining_worker_keeps_its_answers_and_takes_no_work(idle_stack: Terminal, tmp_path: Path) -> None:
-    """Activities that outlast the drain are rescheduled: ``tests/workflows/test_worker_shutdown.py``."""
+    """Activities that outlast the drain are rescheduled: ``tests/activities/test_worker_shutdown.py``."""
     addresses = idle_stack.addresses()
     with model_server(scripted, pause_after=6) as model:
         setting = {"OPENAI_BASE_URL": model.url, "OPENAI_MODEL": "counted", "WORKER_DRAIN_S": "40"}

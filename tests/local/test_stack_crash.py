@@ -66,6 +66,17 @@ def stranger() -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+async def test_a_leftover_of_an_unknown_kind_is_stopped_too(tmp_path: Path) -> None:
+    me = ProcessIdentity.of("supervisor")
+    with stranger() as process:
+        unknown = ProcessIdentity.of("searxng-1", process.pid)
+        gone = ProcessIdentity(name="postgres", pid=process.pid, created_at_s=0)
+        record = StackRecord(supervisor=me, children=(gone, unknown))
+        (tmp_path / "stack.json").write_text(record.model_dump_json())
+        async with LocalStack(without_servers(tmp_path)):
+            assert process.wait(10) != 0
+
+
 async def test_children_end_with_a_killed_supervisor_and_data_stays(tmp_path: Path) -> None:
     with supervisor(tmp_path) as crashed:
         await execute(crashed["database_url"], "CREATE TABLE kept AS SELECT 42 AS answer")

@@ -6,15 +6,19 @@ The servers are real processes that die, hang and flood.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, PARSE_ERROR
 
 from mcp_client.config import McpServer, McpSetupError
 from mcp_client.pool import McpPool, open_pool
+from mcp_client.transport import is_too_large
 from tests.http_server import Reply, json_reply, serving
 from tests.local.stack_helpers import eventually
 from tests.mcp_client.helpers import (
@@ -181,7 +185,21 @@ async def test_a_call_is_sent_again_to_a_restarted_http_server() -> None:
 async def test_a_too_large_json_answer_is_not_read_to_its_end() -> None:
     sent = {"jsonrpc": "2.0", "id": 1, "result": "x" * 5 * LIMITS.page_bytes_max}
     async with serving(lambda request: json_reply(sent)) as http:
-        assert "byte limit" in await setup_error(http_server("web", http.url))
+        said = await setup_error(http_server("web", http.url))
+    assert re.search(r"it refused: Failed to parse JSON response: the answer exceeded the \d+ byte limit$", said)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "holds"),
+    [
+        (CONNECTION_CLOSED, "SSE stream failed: Server-sent event exceeded the 265536 byte limit.", True),
+        (PARSE_ERROR, "Failed to parse JSON response: the answer exceeded the 265536 byte limit", True),
+        (INTERNAL_ERROR, "the file exceeds the 1000 byte limit", False),
+        (PARSE_ERROR, "the query exceeded the 1000 byte limit", False),
+    ],
+)
+def test_a_server_error_about_a_byte_limit_is_not_ours(code: int, text: str, holds: bool) -> None:
+    assert is_too_large(MCPError(code, text)) is holds
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import contextlib
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from runtime.health import Health, serve_health
@@ -91,6 +93,7 @@ async def test_a_health_port_that_is_taken_is_named(
 
 async def test_a_worker_is_ready_while_its_servers_answer(dev_server: Server, empty_database_url: str) -> None:
     health = Health.of_worker(dev_server.client, empty_database_url)
+    health.kept_s = 0.0
     with serve_health(0, health) as port:
         assert await asyncio.to_thread(get, port, "/readyz") == (503, "starting\n")
         health.state = ""
@@ -113,12 +116,41 @@ async def test_a_worker_whose_server_is_gone_is_not_ready() -> None:
     assert problems == ["temporal does not answer (ConnectionRefusedError)"]
 
 
-@pytest.mark.parametrize("readiness", [True, False])
-def test_a_worker_whose_event_loop_is_blocked_is_not_alive(readiness: bool) -> None:
+async def test_readiness_is_kept_and_its_changes_are_logged() -> None:
+    checks = 0
+
+    async def gone() -> None:
+        nonlocal checks
+        checks += 1
+        raise ConnectionRefusedError
+
+    health = Health(asyncio.get_running_loop(), {"temporal": gone}, state="")
+    with capture_logs() as logs:
+        for _ in range(3):
+            problems = await asyncio.to_thread(health.problems, readiness=True)
+        assert checks == 1
+        health.kept_s = 0.0
+        await asyncio.to_thread(health.problems, readiness=True)
+    assert checks == 2
+    assert [(line["event"], line["failed"]) for line in logs] == [("worker_readiness", problems)]
+
+
+def test_a_blocked_event_loop_is_not_ready_and_later_not_alive() -> None:
+    checked: list[str] = []
+
+    async def check() -> None:
+        checked.append("temporal")
+
     with contextlib.closing(asyncio.new_event_loop()) as blocked:  # it never runs
-        health = Health(blocked, {}, state="", timeout_s=0.05)
-        assert health.problems(readiness=readiness) == ["the event loop is blocked"]
-        blocked.run_until_complete(asyncio.sleep(0))
+        health = Health(blocked, {"temporal": check}, state="", timeout_s=0.05)
+        assert health.problems(readiness=True) == ["the event loop is blocked"]
+        health.ticked_at = time.monotonic() - 29
+        assert health.problems(readiness=False) == []
+        health.ticked_at = time.monotonic() - 31
+        assert health.problems(readiness=False) == ["the event loop is blocked"]
+        blocked.run_until_complete(asyncio.sleep(1.1))
+        assert health.problems(readiness=False) == [], "the loop runs again"
+        assert checked == [], "a probe that timed out is cancelled"
 
 
 @pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--workers=2", 2)])

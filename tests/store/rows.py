@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from domain.company.facts import CompanyFacts
@@ -15,7 +16,7 @@ from domain.request.criteria import parse_criteria
 from domain.request.run_request import Limits, RunRequest, workflow_id_of
 from store.companies import companies
 from store.companies.companies import Candidate
-from store.database import Connection
+from store.database import Connection, fetch_rows
 from store.runs import runs
 from store.tools.tool_results import ToolResult
 
@@ -104,3 +105,9 @@ def result(result_id: str, *, text: str = "", page_hash: str | None = None) -> T
         page_hash=page_hash,
         fetched_at=datetime.now(UTC),
     )
+
+
+async def audit_events(conn: Connection, run_id: UUID) -> list[dict[str, Any]]:
+    """A run's audit trail, oldest first."""
+    query = "SELECT event, actor, company_id, detail, created_at FROM audit_events WHERE run_id = %s ORDER BY event_id"
+    return await fetch_rows(conn, query, (run_id,))

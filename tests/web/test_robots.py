@@ -46,6 +46,25 @@ async def test_the_rules_for_us_or_for_all_decide(text: str, path: str, allowed:
     assert (await (await rules_of(200, text)).rules(SITE)).allow(SITE + path) is allowed
 
 
+async def test_concurrent_pages_of_an_origin_share_one_request() -> None:
+    requested: list[str] = []
+    answered = asyncio.Event()
+
+    async def fetch_text(url: str) -> Answer:
+        requested.append(url)
+        await answered.wait()
+        return 200, CLOSED
+
+    robots = Robots(fetch_text)
+    first, *others = [asyncio.create_task(robots.rules(f"{SITE}/{page}")) for page in "abc"]
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    answered.set()
+    assert [rules.allow(SITE) for rules in await asyncio.gather(*others)] == [False, False]
+    assert requested == [f"{SITE}/robots.txt"]
+
+
 @pytest.mark.parametrize(
     ("status", "allowed"), [(404, True), (403, True), (410, True), (429, False), (500, False), (503, False)]
 )

@@ -12,9 +12,9 @@ from domain.request.progress import RunStatus
 from runtime.process import UserError
 from store.companies import companies
 from store.database import Connection
-from store.runs import audit, runs
+from store.runs import runs
 from store.runs.runs import RunRow
-from tests.store.rows import add_company, add_run
+from tests.store.rows import add_company, add_run, audit_events
 from usecases.accept_company import accept_company
 
 ENDS = {
@@ -43,7 +43,7 @@ async def run(conn: Connection) -> RunRow:
 
 async def state(conn: Connection, run: RunRow) -> list[dict[str, object]]:
     cursor = await conn.execute("SELECT * FROM company_candidates WHERE run_id = %s ORDER BY position", (run.run_id,))
-    return [*await cursor.fetchall(), *await audit.list_events(conn, run.run_id)]
+    return [*await cursor.fetchall(), *await audit_events(conn, run.run_id)]
 
 
 async def test_a_run_that_read_past_an_accepted_company_finds_it(conn: Connection, run: RunRow) -> None:
@@ -61,7 +61,7 @@ async def test_a_run_that_read_past_an_accepted_company_finds_it(conn: Connectio
 async def test_an_acceptance_is_recorded(conn: Connection, run: RunRow) -> None:
     await accept_company(conn, run, "Wrong Software", " Dana ", "we know them")
 
-    [event] = await audit.list_events(conn, run.run_id)
+    [event] = await audit_events(conn, run.run_id)
     assert (event["event"], event["actor"]) == ("company_accepted", "Dana")
     assert event["detail"] == {"reason": "pms_not_met", "detail": "runs AppFolio", "note": "we know them"}
     cursor = await conn.execute("SELECT accepted_at FROM company_candidates WHERE accepted_by = 'Dana'")

@@ -25,9 +25,9 @@ from runtime.process import UserError
 from settings import Settings
 from store.companies import companies, redetect
 from store.database import Connection, Database, one_connection
-from store.runs import audit, runs
+from store.runs import runs
 from tests.conftest import PROJECT
-from tests.store.rows import add_run, candidate
+from tests.store.rows import add_run, audit_events, candidate
 from usecases.redetect import Redetection, redetect_companies
 from web.gateway import ToolGateway
 
@@ -124,7 +124,7 @@ async def test_facts_and_verdicts_of_an_open_run_are_updated(stored: Stored) -> 
     assert (found.done, found.note) == ("facts stored, judged again", "its next activity decides")
     now = await stored.research(company_id)
     assert (now["facts"], now["verdicts"]) == (as_judged["facts"], as_judged["verdicts"])
-    [event] = [e for e in await audit.list_events(stored.conn, stored.request.run_id) if e["event"] == "pms_redetected"]
+    [event] = [e for e in await audit_events(stored.conn, stored.request.run_id) if e["event"] == "pms_redetected"]
     assert event["detail"] == {"before": "none", "after": f"Buildium ({BUILDIUM[0].portal_slug})"}
     assert await stored.redetected() == [None], "done once, it is done"
 

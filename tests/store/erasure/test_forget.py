@@ -29,12 +29,12 @@ from store.companies import companies, contacts, research_cache, suppressions
 from store.database import Connection, Database
 from store.erasure import forgotten
 from store.erasure.columns import NOT_REDACTED, REDACTED
-from store.runs import audit, runs, search_tasks
+from store.runs import runs, search_tasks
 from store.tools import tool_results
 from tests.activities.environment import activity_environment
 from tests.http_server import html, serving
 from tests.store.erasure.forgetting import ACME_TRACES, BIRCH_TRACES, JANE_TRACES, forget, tables_with, text_columns
-from tests.store.rows import add_run, candidate, person, result
+from tests.store.rows import add_run, audit_events, candidate, person, result
 from tests.store.whole_run import ACME, ANN, BIRCH, JANE, JOHN, WholeRun, add_whole_run
 from usecases.export import export_files
 from usecases.forget import subject_of
@@ -343,7 +343,7 @@ async def test_a_forgotten_complete_company_is_withdrawn_once(steps: Steps, conn
     assert again == withdrawn, "run again, the same check says the same"
     following = params.model_copy(update={"check": 1})
     assert (await activity_environment().run(steps.suppression.recheck_suppression, following)).companies == ()
-    events = [event["event"] for event in await audit.list_events(conn, whole.request.run_id)]
+    events = [event["event"] for event in await audit_events(conn, whole.request.run_id)]
     assert events.count("company_forgotten") == 1
 
 

@@ -14,7 +14,7 @@ from domain.request.progress import RunStatus, Stage
 from domain.request.run_request import Limits, workflow_id_of
 from store.database import Database
 from store.runs import audit, runs
-from tests.store.rows import add_company, add_run, complete, run_request
+from tests.store.rows import add_company, add_run, audit_events, complete, run_request
 
 QUESTION = DecisionRequest(
     decision_id="d1",
@@ -143,6 +143,6 @@ async def test_an_event_recorded_twice_is_stored_once(database: Database) -> Non
         for _ in range(2):
             await audit.record(conn, run_id, "decision_taken", "d1", actor="Ada", detail={"action": "retry"})
         await audit.record(conn, run_id, "decision_taken", "d2")
-        events = await audit.list_events(conn, run_id)
+        events = await audit_events(conn, run_id)
 
     assert [(event["actor"], event["detail"]) for event in events] == [("Ada", {"action": "retry"}), ("pipeline", {})]
