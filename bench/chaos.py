@@ -1,7 +1,7 @@
 """Is anything lost, doubled or paid for twice when things break? ``python -m bench.chaos [--runs 30] [--seed 1]``.
 
-Whole runs on the embedded stack, with real processes and signals. In each demo world one run is left in peace. The disturbed runs
-(``chaos_faults.py``), runs with drained workers, and in the first world a run whose model is away, must produce the same files.
+Each demo world has one undisturbed run. All other runs of that world must produce the same files: runs with random faults
+(``chaos_faults.py``), runs with drained workers and, in the first world, a run during a model outage.
 """
 
 import signal

@@ -23,10 +23,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One fault. It comes ``delay_s`` after the run's model call of this number.
+    """One fault. It happens ``delay_s`` seconds after model call number ``at_call`` of the run.
 
     Attributes:
-        faults: of the next calls or fetches, for ``MODEL`` and ``PAGE``.
+        faults: what goes wrong with the next model calls (``MODEL``) or page fetches (``PAGE``); empty for other kinds.
     """
 
     kind: Kind
@@ -37,11 +37,11 @@ class Event:
 
 @dataclass
 class Applied:
-    """The faults that a run met.
+    """The faults that happened in a run.
 
     Attributes:
-        calls_in_flight, searches_in_flight: together at its kills. By the database, asked and not yet stored; or by
-            the proxy, asked and not yet answered; the larger one.
+        calls_in_flight, searches_in_flight: number of calls in flight at its kills, counted both by the proxy (not yet answered)
+            and by the database (not yet stored). The larger count is used.
     """
 
     events: Counter[Kind] = field(default_factory=Counter)
@@ -50,14 +50,7 @@ class Applied:
 
 
 def draw_faults(seed: int, calls: int, without: frozenset[Kind]) -> list[Event]:
-    """The faults of one run, in their order. The same seed draws the same.
-
-    Five to seven kills, one drain, one restart of each server, four series of model failures and two of page failures.
-
-    Args:
-        calls: model calls that the undisturbed run makes.
-        without: kinds to leave out; the others stay as they are.
-    """
+    """Draw the faults of one run, in their order. The same seed draws the same faults."""
     rng = random.Random(seed)  # noqa: S311 - not a secret
     kinds: list[tuple[Kind, Fault | None]] = [(Kind.KILL, None)] * rng.randint(5, 7)
     kinds += [(kind, None) for kind in (Kind.DRAIN, Kind.POSTGRES, Kind.TEMPORAL)]

@@ -84,9 +84,10 @@ class Redactor:
         return any(self._sure.search(text) for text in _texts(value))
 
     def redact(self, value: Any, *, cited: bool = False) -> Any:
-        """Return a JSON value with every trace replaced.
+        """Return a JSON value with the traces replaced.
 
-        A value with only common names is unchanged, unless it is ``cited`` as evidence about them.
+        If its only traces are ``common_names``, it stays unchanged, unless it is ``cited`` as evidence about the erased person or
+        company.
         """
         return self._replaced(value) if cited or self.finds(value) else value
 

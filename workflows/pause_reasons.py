@@ -1,4 +1,7 @@
-"""Explains to a person why a run can't continue by itself. Pure."""
+"""Explains to a person why a run can't continue by itself. Pure.
+
+``lead_list.py`` decides when a run asks; ``activities/decision_options.py`` works out the options.
+"""
 
 from dataclasses import dataclass
 

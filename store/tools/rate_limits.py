@@ -52,9 +52,9 @@ async def reserve_start(conn: Connection, name: str, *, interval_s: float, wait_
 
 
 async def try_start(conn: Connection, name: str, *, interval_s: float) -> float:
-    """Start a request at its reserved time, unless the previous one started less than ``interval_s`` ago.
+    """Start a request whose reserved time has come, unless the previous one started less than ``interval_s`` ago.
 
-    If the service has asked for a pause meanwhile, this reserves a new start time after it, in the same order.
+    If the service has asked for a pause since the reservation, reserve a new start time after the pause instead.
 
     Returns:
         0 if the request has started, or the seconds to wait before the next attempt.

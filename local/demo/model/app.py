@@ -1,6 +1,6 @@
 """The HTTP server of the scripted model: ``POST /v1/responses`` and ``GET /v1/models``. Errors look like OpenAI's.
 
-Only routing, authorization and headers. ``responses_api.py`` has the protocol, and the role modules read.
+It checks requests and passes each to the module of its role. ``responses_api.py`` has the protocol.
 """
 
 from __future__ import annotations
