@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cli.common import Output
-from local.stack import StackAddresses, StackOptions, running_stack
+from local.stack import LocalStack, StackAddresses, StackOptions, running_stack
 from runtime.local_session import endpoints_of, local_session, stack_options
 from runtime.process import UserError
 from runtime.services import Services, open_services
@@ -38,11 +38,30 @@ async def services_of_local_stack(settings: Settings, out: Output) -> AsyncItera
         return
     options = stack_options(settings)
     out.print("Starting the local stack …")
-    async with cancelled_by_signals(), local_session(options) as (_, addresses):
+    async with cancelled_by_signals(), local_session(options) as (stack, addresses), watched(stack):
         if addresses.temporal_ui_url:
             out.say(f"Temporal Web UI: {addresses.temporal_ui_url}")
         async with open_services(settings, endpoints_of(addresses)) as services:
             yield services, True
+
+
+@asynccontextmanager
+async def watched(stack: LocalStack) -> AsyncIterator[None]:
+    """Restart workers that die while the block runs. Raises UserError if the stack breaks."""
+
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine always runs in a task
+    watching = asyncio.create_task(stack.wait_until_broken())
+    watching.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not watching.done():
+            raise
+        task.uncancel()
+        raise UserError(watching.result()) from None
+    finally:
+        watching.cancel()
 
 
 @asynccontextmanager
