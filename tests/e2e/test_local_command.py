@@ -71,7 +71,7 @@ def test_a_bad_mcp_config_is_refused_before_anything_starts(
 
 def test_a_run_survives_ctrl_c_and_completes_after_a_restart(stack: Terminal, aside: Terminal) -> None:
     with running_local_command(aside) as first:
-        run_id = aside.start(COLORADO, 5, waits=False)["run_id"]
+        run_id = aside.start({"state": "CO"}, 15, waits=False)["run_id"]
         assert [run["run_id"] for run in aside.json("list")["runs"]] == [run_id], "each directory has its own runs"
         assert run_id not in [run["run_id"] for run in stack.json("list")["runs"]]
         wait_until(lambda: aside.one("SELECT count(*) FROM company_candidates") > 0, "the run has begun")
@@ -86,7 +86,7 @@ def test_a_run_survives_ctrl_c_and_completes_after_a_restart(stack: Terminal, as
     assert "stack" in aside.run("status", run_id, code=2).err
     with running_local_command(aside):
         done = aside.json("watch", run_id)
-        assert len(read_rows(aside.directory / done["companies_csv"])) == 5
+        assert len(read_rows(aside.directory / done["companies_csv"])) == 15
         assert aside.rows("SELECT tool FROM tool_results GROUP BY tool, args HAVING count(*) > 1") == []
 
 
