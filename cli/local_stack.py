@@ -48,11 +48,14 @@ async def services_of_local_stack(settings: Settings, out: Output) -> AsyncItera
 @asynccontextmanager
 async def watched(stack: LocalStack) -> AsyncIterator[None]:
     """Restart workers that die while the block runs. Raises UserError if the stack breaks."""
-
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # a coroutine always runs in a task
     watching = asyncio.create_task(stack.wait_until_broken())
-    watching.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+
+    def end_block(_: asyncio.Task[str]) -> None:
+        task.cancel()
+
+    watching.add_done_callback(end_block)
     try:
         yield
     except asyncio.CancelledError:
@@ -61,6 +64,7 @@ async def watched(stack: LocalStack) -> AsyncIterator[None]:
         task.uncancel()
         raise UserError(watching.result()) from None
     finally:
+        watching.remove_done_callback(end_block)  # the stack's own end must not be cancelled
         watching.cancel()
 
 

@@ -116,7 +116,7 @@ class LocalStack:
                     if process := identity.find():
                         await stop_leftover(process, signal.SIGINT, signal.SIGKILL)  # SIGINT is "fast" for Postgres
             self._write_record()
-        except BaseException:
+        except BaseException:  # a cancelled start must release the directory too
             self._directory.release()
             raise
         return self
